@@ -1,0 +1,94 @@
+import { randomFillSync } from "node:crypto";
+
+/** Crockford's base 32, as the ULID specification orders it. */
+const alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+const values = new Map([...alphabet].map((letter, value) => [letter, value]));
+
+/** Largest time a ULID can carry: 48 bits of milliseconds. */
+const maxTimeMs = 2 ** 48 - 1;
+
+const ulidPattern = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
+
+export function isUlid(text: string): boolean {
+  return ulidPattern.test(text);
+}
+
+/** Milliseconds since the Unix epoch that a ULID carries. */
+export function ulidTimeMs(ulid: string): number {
+  let timeMs = 0;
+  for (let index = 0; index < 10; index++) timeMs = timeMs * 32 + (values.get(ulid.charAt(index)) ?? 0);
+  return timeMs;
+}
+
+export interface UlidFactory {
+  /** A ULID greater than every one made before by this factory, also when the clock stands still or goes back. */
+  (): string;
+}
+
+export function createUlidFactory(nowMs: () => number): UlidFactory {
+  // 80 random bits kept as 16 base-32 digits: counting up within a millisecond is then an increment with carry.
+  const digits = new Uint8Array(16);
+  const randomness = new Uint8Array(16 * 256);
+  let randomnessUsed = randomness.length;
+  let lastMs = -1;
+  let timePart = "";
+
+  const draw = (): void => {
+    if (randomnessUsed === randomness.length) {
+      randomFillSync(randomness);
+      randomnessUsed = 0;
+    }
+    for (let index = 0; index < 16; index++) digits[index] = (randomness[randomnessUsed++] ?? 0) & 31;
+    // A clear top bit leaves at least 2^79 increments before the digits overflow.
+    digits[0] = (digits[0] ?? 0) & 15;
+  };
+
+  const increment = (): void => {
+    for (let index = 15; index >= 0; index--) {
+      const digit = digits[index] ?? 0;
+      if (digit < 31) {
+        digits[index] = digit + 1;
+        return;
+      }
+      digits[index] = 0;
+    }
+  };
+
+  return () => {
+    const currentMs = Math.min(Math.max(0, Math.floor(nowMs())), maxTimeMs);
+    if (currentMs > lastMs) {
+      lastMs = currentMs;
+      timePart = encodeTime(currentMs);
+      draw();
+    } else {
+      increment();
+    }
+    let text = timePart;
+    for (let index = 0; index < 16; index++) text += alphabet.charAt(digits[index] ?? 0);
+    return text;
+  };
+}
+
+function encodeTime(timeMs: number): string {
+  let rest = timeMs;
+  let text = "";
+  for (let index = 0; index < 10; index++) {
+    text = alphabet.charAt(rest % 32) + text;
+    rest = Math.floor(rest / 32);
+  }
+  return text;
+}
+
+/** A monotonic ULID of this process. */
+export const ulid: UlidFactory = createUlidFactory(Date.now);
+
+/** The ULID of a 128-bit number given as 32 hex digits. */
+export function ulidFromHex(hex: string): string {
+  let rest = BigInt(`0x${hex}`);
+  let text = "";
+  for (let index = 0; index < 26; index++) {
+    text = alphabet.charAt(Number(rest & 31n)) + text;
+    rest >>= 5n;
+  }
+  return text;
+}
