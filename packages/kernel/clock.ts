@@ -104,7 +104,11 @@ export function createVirtualClock(startMs = Date.UTC(2026, 0, 1)): VirtualClock
     setTimer(delayMs, callback) {
       const timer: VirtualTimer = { dueMs: currentMs + Math.max(0, delayMs), order: order++, callback };
       timers.push(timer);
-      return { cancel: () => void (timers = timers.filter((other) => other !== timer)) };
+      return {
+        cancel: () => {
+          timers = timers.filter((other) => other !== timer);
+        },
+      };
     },
     sleep: (delayMs, options = {}) => sleepOn(clock, delayMs, options.signal),
     nextTimerMs: () => next()?.dueMs,

@@ -1,10 +1,13 @@
 export * from "./bounded-queue.js";
 export * from "./clock.js";
+export * from "./config/index.js";
 export * from "./context.js";
 export * from "./correlation-id.js";
 export * from "./errors.js";
+export { KernelError, type KernelErrorCode, kernelErrors } from "./kernel-errors.js";
 export * from "./lifecycle.js";
 export * from "./logger.js";
 export * from "./metrics.js";
+export * from "./nearest.js";
 export * from "./retry.js";
 export * from "./ulid.js";

@@ -20,10 +20,8 @@ export function ulidTimeMs(ulid: string): number {
   return timeMs;
 }
 
-export interface UlidFactory {
-  /** A ULID greater than every one made before by this factory, also when the clock stands still or goes back. */
-  (): string;
-}
+/** A ULID greater than every one made before by this factory, also when the clock stands still or goes back. */
+export type UlidFactory = () => string;
 
 export function createUlidFactory(nowMs: () => number): UlidFactory {
   // 80 random bits kept as 16 base-32 digits: counting up within a millisecond is then an increment with carry.

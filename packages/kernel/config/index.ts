@@ -1,0 +1,11 @@
+export { ConfigError, type ConfigProblem } from "./config-error.js";
+export * from "./describe.js";
+export type { PropertiesOf, PropertyName, SchemaKeys, Section } from "./properties.js";
+export * from "./read.js";
+export type { ListenAddress } from "./scalar-settings.js";
+export { type ConfigOf, defineSchema, type PlacedSetting, type Schema, section } from "./schema.js";
+export { Secret } from "./secret.js";
+export type { Setting } from "./setting.js";
+export { setting } from "./settings.js";
+export { type ConfigSource, describeSource } from "./sources.js";
+export * from "./units.js";
