@@ -1,0 +1,18 @@
+import { join } from "node:path";
+import { runCommand } from "./run-command.mjs";
+import { showProgress } from "./show-progress.mjs";
+
+/**
+ * Builds `project` and what it references. The compiler finds out by itself what is up to date, in a fraction of a
+ * second when everything is.
+ *
+ * @param {string} root
+ * @param {string} project
+ */
+export async function build(root, project) {
+  const compiler = join(root, "node_modules", "typescript", "bin", "tsc");
+  const { exitCode, output } = await showProgress({ begin: "Building", done: "Build is up to date" }, () =>
+    runCommand(process.execPath, [compiler, "-b", project], { cwd: root }),
+  );
+  if (exitCode !== 0) throw new Error(`The build failed:\n${output.trimEnd()}`);
+}

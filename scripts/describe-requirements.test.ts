@@ -1,0 +1,44 @@
+import { expect, test } from "vitest";
+import { describeRequirements, findProofs } from "./describe-requirements.mjs";
+
+test("finds ids at the beginning of titles, several in one, and over line breaks", () => {
+  const source = sourceText([
+    'test("@PF-061 a failing member fails alone", () => {});',
+    "describe.each(engines)(\n  '@ES-001, @ES-002 importing opens nothing', () => {});",
+    'test("says \\"@PF-999\\" later", () => {});',
+    "test(`@ET-010 refuses ${what}`, () => {});",
+  ]);
+  expect(findProofs("a.test.ts", source)).toEqual([
+    { id: "PF-061", file: "a.test.ts", title: "a failing member fails alone" },
+    { id: "ES-001", file: "a.test.ts", title: "importing opens nothing" },
+    { id: "ES-002", file: "a.test.ts", title: "importing opens nothing" },
+    { id: "ET-010", file: "a.test.ts", title: "refuses ${what}" },
+  ]);
+});
+
+test("finds what a benchmark proves", () => {
+  const source = sourceText(['export const ingest = {\n  name: "errors-ingest",\n  proves: ["@ET-900", "@PF-900"],\n};']);
+  expect(findProofs("errors-ingest.ts", source)).toEqual([
+    { id: "ET-900", file: "errors-ingest.ts", title: "benchmark `errors-ingest`" },
+    { id: "PF-900", file: "errors-ingest.ts", title: "benchmark `errors-ingest`" },
+  ]);
+});
+
+test("refuses an id without a sentence and a sentence without a proof", () => {
+  const proof = { id: "PF-001", file: "a.test.ts", title: "starts" };
+  expect(() => describeRequirements({}, [proof])).toThrow("no sentence for PF-001");
+  expect(() => describeRequirements({ "PF-001": "It starts.", "PF-002": "More." }, [proof])).toThrow("names PF-002");
+});
+
+test("groups by system and lists the proofs of each id", () => {
+  const text = describeRequirements({ "PF-001": "It starts." }, [
+    { id: "PF-001", file: "b.test.ts", title: "starts again" },
+    { id: "PF-001", file: "a.test.ts", title: "starts" },
+  ]);
+  expect(text).toContain("## Platform\n\n**PF-001** It starts.\n\n- `a.test.ts`: starts\n- `b.test.ts`: starts again\n");
+});
+
+/** The `@` keeps the ids in this file from being taken for claims of its own. */
+function sourceText(lines: readonly string[]): string {
+  return lines.join("\n").replaceAll("@", "");
+}

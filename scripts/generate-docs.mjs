@@ -1,0 +1,66 @@
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { build } from "./build.mjs";
+import { cataloguesOf, describeErrors } from "./describe-errors.mjs";
+import { describeRequirements, findProofs } from "./describe-requirements.mjs";
+import { ensurePackages } from "./install-packages.mjs";
+import { refuseOldNode } from "./node-version.mjs";
+import { readJson, readWorkspaces, sourceFiles } from "./workspaces.mjs";
+
+// npm run docs [-- --check]: writes the generated documents, or says which ones are stale.
+
+refuseOldNode();
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+
+await ensurePackages(root);
+await build(root, join("apps", "server"));
+const documents = {
+  "docs/configuration.md": await configuration(),
+  "docs/errors.md": await errors(),
+  "docs/requirements.md": requirements(),
+};
+
+const stale = Object.entries(documents).filter(([path, text]) => readText(path) !== text);
+if (process.argv.includes("--check")) {
+  for (const [path] of stale) console.log(`${path} is stale: run npm run docs`);
+  if (stale.length > 0) process.exitCode = 1;
+} else {
+  for (const [path, text] of stale) {
+    writeFileSync(join(root, path), text);
+    console.log(`${path} written`);
+  }
+}
+
+async function configuration() {
+  const { configurationReference } = await importBuilt("apps/server/dist/config.js");
+  return configurationReference();
+}
+
+async function errors() {
+  const entries = readWorkspaces(root)
+    .filter(({ folder }) => /^(packages|services)\//.test(folder))
+    .map(({ folder }) => `${folder}/dist/index.js`)
+    .concat("apps/server/dist/errors.js");
+  const modules = await Promise.all(entries.map(importBuilt));
+  // A package may pass on the catalogue of one below it.
+  return describeErrors(new Set(modules.flatMap(cataloguesOf)));
+}
+
+function requirements() {
+  const files = [...readWorkspaces(root).map(({ folder }) => folder), "scripts"].flatMap((folder) =>
+    sourceFiles(root, folder),
+  );
+  const proofs = files.flatMap((file) => findProofs(file, readText(file)));
+  return describeRequirements(readJson(join(root, "docs/requirements.json")), proofs);
+}
+
+/** @param {string} path */
+function importBuilt(path) {
+  return import(pathToFileURL(join(root, path)).href);
+}
+
+/** @param {string} path */
+function readText(path) {
+  return existsSync(join(root, path)) ? readFileSync(join(root, path), "utf8") : "";
+}

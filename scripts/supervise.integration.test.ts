@@ -1,0 +1,129 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+
+let folder: string;
+let running: ChildProcess | undefined;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "signalbox-supervise-"));
+});
+afterEach(() => {
+  if (running?.exitCode === null) running.kill("SIGKILL");
+  rmSync(folder, { recursive: true, force: true });
+});
+
+describe("supervise", () => {
+  test("PF-015 starts the program again after an abort and says which signal ended it", async () => {
+    const { exitCode, output } = await supervised(`
+      process.send({ ready: true });
+      if (runs === 1) process.abort();
+      if (runs === 2) process.kill(process.pid, "SIGKILL");
+      process.exit(0);
+    `).ended;
+    expect(exitCode).toBe(0);
+    expect(output).toContain("was ended by SIGABRT; starting it again in");
+    expect(output).toContain("was ended by SIGKILL; starting it again in");
+    expect(runs()).toBe(3);
+  });
+
+  test("PF-015 an abort before the program is ready is retried, but not for ever", async () => {
+    const { exitCode, output } = await supervised(`process.abort();`).ended;
+    expect(exitCode).toBe(1);
+    expect(output).toContain("3 times in a row before it was ready: giving up");
+    expect(runs()).toBe(3);
+  });
+
+  test("a program that was ready and failed is started again", async () => {
+    const { exitCode, output } = await supervised(`
+      process.send({ ready: true }, () => process.exit(runs === 1 ? 1 : 0));
+    `).ended;
+    expect(exitCode).toBe(0);
+    expect(output).toContain("ended with exit code 1; starting it again in");
+  });
+
+  test("a program that refuses to start is not retried, and its exit code is passed on", async () => {
+    const { exitCode } = await supervised(`process.exit(7);`).ended;
+    expect(exitCode).toBe(7);
+    expect(runs()).toBe(1);
+  });
+
+  test.for(["SIGTERM", "SIGINT"] as const)("PF-009 %s is forwarded, and the exit code is passed on", async (signal) => {
+    const program = supervised(`
+      process.on("${signal}", () => setTimeout(() => process.exit(0), 50));
+      setInterval(() => {}, 1000);
+      console.log("waiting");
+    `);
+    await program.says("waiting");
+    program.process.kill(signal);
+    expect((await program.ended).exitCode).toBe(0);
+    expect(runs()).toBe(1);
+  });
+
+  test("a signal that arrives twice at once, from the terminal and from npm, is one request", async () => {
+    const program = supervised(`
+      let requests = 0;
+      process.on("SIGINT", () => { requests++; setTimeout(() => process.exit(requests === 1 ? 0 : 9), 200); });
+      setInterval(() => {}, 1000);
+      console.log("waiting");
+    `);
+    await program.says("waiting");
+    program.process.kill("SIGINT");
+    program.process.kill("SIGINT");
+    expect((await program.ended).exitCode).toBe(0);
+  });
+
+  test("PF-009 a second request ends a program that hangs, with exit code 130", async () => {
+    const program = supervised(`
+      process.on("SIGTERM", () => { console.log("stopping"); for (;;); });
+      setInterval(() => {}, 1000);
+      console.log("waiting");
+    `);
+    await program.says("waiting");
+    program.process.kill("SIGTERM");
+    await program.says("stopping");
+    // Later than the window in which two signals are one request.
+    await new Promise((resolve) => setTimeout(resolve, 400));
+    program.process.kill("SIGTERM");
+    expect((await program.ended).exitCode).toBe(130);
+  });
+});
+
+/** Number of times the program was started. */
+function runs(): number {
+  return readFileSync(join(folder, "runs"), "utf8").length;
+}
+
+/** Supervises a program whose body is given; it finds the number of its starts in `runs`. */
+function supervised(body: string) {
+  const program = join(folder, "program.mjs");
+  writeFileSync(
+    program,
+    `import { appendFileSync, readFileSync } from "node:fs";
+    appendFileSync(${JSON.stringify(join(folder, "runs"))}, "x");
+    const runs = readFileSync(${JSON.stringify(join(folder, "runs"))}, "utf8").length;
+    ${body}`,
+  );
+  const supervisor = join(folder, "supervisor.mjs");
+  writeFileSync(
+    supervisor,
+    `import { supervise } from ${JSON.stringify(new URL("./supervise.mjs", import.meta.url).href)};
+    process.exitCode = await supervise({
+      command: process.execPath, args: [${JSON.stringify(program)}], say: (line) => console.error(line),
+      firstDelayMs: 20, maxDelayMs: 50, maxFailedStarts: 3,
+    });`,
+  );
+  const child = spawn(process.execPath, [supervisor], { stdio: ["ignore", "pipe", "pipe"] });
+  running = child;
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) stream.on("data", (bytes) => (output += bytes));
+  const ended = new Promise<{ exitCode: number | null; output: string }>((resolve) => {
+    child.on("close", (exitCode) => resolve({ exitCode, output }));
+  });
+  return {
+    process: child,
+    ended,
+    says: (text: string) => expect.poll(() => output, { timeout: 10_000 }).toContain(text),
+  };
+}
