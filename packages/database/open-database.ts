@@ -1,0 +1,21 @@
+import type { Clock, Logger, Metrics } from "@signalbox/kernel";
+import type { Database } from "./database.js";
+import { DatabaseError } from "./errors.js";
+import { openSqlite } from "./sqlite.js";
+
+export interface OpenDatabaseOptions {
+  /** `postgres://…`; absent: the SQLite file at `path`. */
+  readonly url?: string | undefined;
+  /** Where the SQLite file is, or will be. */
+  readonly path?: string | undefined;
+  readonly logger?: Logger;
+  readonly metrics?: Metrics;
+  readonly clock?: Clock;
+}
+
+/** Opens PostgreSQL when there is a URL, else SQLite. */
+export async function openDatabase({ url, path, ...shared }: OpenDatabaseOptions): Promise<Database> {
+  if (url !== undefined) throw new DatabaseError("DATABASE_UNSUPPORTED");
+  if (path === undefined) throw new TypeError("openDatabase needs a url or a path");
+  return openSqlite({ ...shared, path });
+}

@@ -1,0 +1,165 @@
+import { mkdirSync } from "node:fs";
+import { dirname } from "node:path";
+import { type Clock, type Logger, type Metrics, noMetrics, silentLogger, systemClock } from "@signalbox/kernel";
+import { type ConnectionProvider, type Dialect, SqliteAdapter, SqliteIntrospector, SqliteQueryCompiler } from "kysely";
+import { createDatabase } from "./create-database.js";
+import type { Database } from "./database.js";
+import type { Session } from "./engine.js";
+import { DatabaseError } from "./errors.js";
+import { Lease } from "./lease.js";
+import { createLocalChannels } from "./local-channels.js";
+import { SqliteConnection } from "./sqlite-connection.js";
+import { createTurnstile } from "./turnstile.js";
+
+export interface SqliteOptions {
+  /** File of the database; it and its directory are created when missing. */
+  readonly path: string;
+  readonly logger?: Logger;
+  readonly metrics?: Metrics;
+  readonly clock?: Clock;
+  /** How long a write waits for another process that writes to the same file. Default: 5 s. */
+  readonly busyTimeoutMs?: number;
+  /** How long the callback of a transaction may take. Default: 30 s. */
+  readonly transactionTimeoutMs?: number;
+}
+
+/**
+ * A SQLite file in WAL mode with `synchronous=FULL` and foreign keys. Several processes may open the same file:
+ * their writes take turns, reads go on beside them. The file system must be local.
+ */
+export async function openSqlite(options: SqliteOptions): Promise<Database> {
+  const clock = options.clock ?? systemClock;
+  const busyTimeoutMs = options.busyTimeoutMs ?? 5_000;
+  const retryWhileBusy = createBusyRetry(clock);
+
+  mkdirSync(dirname(options.path), { recursive: true });
+  const writer = new SqliteConnection(options.path);
+  const reader = new SqliteConnection(options.path);
+  try {
+    await retryWhileBusy(() => configure(writer), busyTimeoutMs);
+    await retryWhileBusy(() => configure(reader), busyTimeoutMs);
+    reader.execute("pragma query_only = on");
+  } catch (error) {
+    reader.close();
+    writer.close();
+    throw error;
+  }
+
+  const turnstile = createTurnstile();
+  const channels = createLocalChannels(options.logger ?? silentLogger);
+  const readSession = createSession(reader, () => {}, retryWhileBusy, busyTimeoutMs);
+  const readers: ConnectionProvider = { provideConnection: (consumer) => consumer(new Lease(reader, readSession)) };
+
+  return createDatabase(
+    {
+      engine: "sqlite",
+      dialect: sqliteDialect,
+      async acquire() {
+        const leave = await turnstile.enter();
+        return createSession(writer, leave, retryWhileBusy, busyTimeoutMs);
+      },
+      reader: readers,
+      nativeSql: (sql) => sql,
+      notify: channels.notify,
+      listen: channels.listen,
+      async ping(signal) {
+        signal?.throwIfAborted();
+        await readSession.query("select 1", []);
+      },
+      async close() {
+        channels.close();
+        reader.close();
+        writer.close();
+      },
+    },
+    { clock, metrics: options.metrics ?? noMetrics, transactionTimeoutMs: options.transactionTimeoutMs ?? 30_000 },
+  );
+}
+
+/** Kysely's SQLite dialect without its driver: connections, queueing and transactions are this package's. */
+const sqliteDialect: Dialect = {
+  createAdapter: () => new SqliteAdapter(),
+  createQueryCompiler: () => new SqliteQueryCompiler(),
+  createIntrospector: (db) => new SqliteIntrospector(db),
+  createDriver() {
+    throw new DatabaseError("DATABASE_UNSUPPORTED");
+  },
+};
+
+function configure(connection: SqliteConnection): void {
+  // Longer waits for another process happen outside of the driver, which would hold the event loop.
+  connection.execute("pragma busy_timeout = 10");
+  connection.execute("pragma journal_mode = wal");
+  connection.execute("pragma synchronous = full");
+  connection.execute("pragma foreign_keys = on");
+}
+
+type BusyRetry = <T>(work: () => T, waitMs: number) => Promise<T>;
+
+/** Repeats what another process's write kept from starting, with short pauses, for as long as `waitMs`. */
+function createBusyRetry(clock: Clock): BusyRetry {
+  return async (work, waitMs) => {
+    const deadlineMs = clock.monotonicMs() + waitMs;
+    for (let pauseMs = 1; ; pauseMs = Math.min(25, pauseMs * 2)) {
+      try {
+        return work();
+      } catch (error) {
+        if (!isBusy(error) || clock.monotonicMs() >= deadlineMs) throw error;
+      }
+      await clock.sleep(pauseMs);
+    }
+  };
+}
+
+function isBusy(error: unknown): boolean {
+  return error instanceof DatabaseError && error.code === "DATABASE_BUSY";
+}
+
+function createSession(
+  connection: SqliteConnection,
+  leave: () => void,
+  retryWhileBusy: BusyRetry,
+  busyTimeoutMs: number,
+): Session {
+  /** Inside a transaction the file is ours already; outside, a refused statement has done nothing and may be repeated. */
+  const perform = async <T>(work: () => T): Promise<T> =>
+    connection.inTransaction ? work() : retryWhileBusy(work, busyTimeoutMs);
+
+  return {
+    query: (sql, values) => perform(() => connection.execute(sql, values)),
+    batch: (statements) =>
+      perform(() => statements.map((statement) => connection.executeMany(statement.sql, statement.rows))),
+    async begin({ waitMs = busyTimeoutMs } = {}) {
+      await retryWhileBusy(() => connection.execute("begin immediate"), waitMs);
+    },
+    async commit() {
+      try {
+        connection.execute("commit");
+      } catch (error) {
+        rollBack(connection);
+        throw error;
+      }
+    },
+    async rollback() {
+      rollBack(connection);
+    },
+    async savepoint() {
+      connection.execute("savepoint member");
+    },
+    async releaseSavepoint() {
+      connection.execute("release member");
+    },
+    async rollbackToSavepoint() {
+      // A full disk or an I/O error makes SQLite end the whole transaction by itself.
+      if (!connection.inTransaction) return false;
+      connection.execute("rollback to member");
+      connection.execute("release member");
+      return true;
+    },
+    leave,
+  };
+}
+
+function rollBack(connection: SqliteConnection): void {
+  if (connection.inTransaction) connection.execute("rollback");
+}
