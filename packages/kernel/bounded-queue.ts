@@ -24,7 +24,7 @@ export function createBoundedQueue<T>(capacity: number): BoundedQueue<T> {
       return true;
     },
     take(maxItems) {
-      const taken = items.slice(head, head + maxItems);
+      const taken = items.slice(head, head + Math.max(0, maxItems));
       head += taken.length;
       if (head * 2 > items.length) {
         items = items.slice(head);

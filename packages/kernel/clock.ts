@@ -11,8 +11,15 @@ export interface Clock {
   monotonicMs(): number;
   /** Runs `callback` once after at least `delayMs`. The timer never keeps the process alive by itself. */
   setTimer(delayMs: number, callback: () => void): Timer;
-  /** Resolves after at least `delayMs`; rejects with the signal's reason when it is aborted. */
-  sleep(delayMs: number, options?: { readonly signal?: AbortSignal | undefined }): Promise<void>;
+  /**
+   * Resolves after at least `delayMs`; rejects with the signal's reason when it is aborted. Keeps the process alive
+   * meanwhile, since somebody waits for it.
+   */
+  sleep(delayMs: number, options?: SleepOptions): Promise<void>;
+}
+
+export interface SleepOptions {
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** `setTimeout` treats larger delays as 1 ms. */
@@ -28,29 +35,32 @@ class SystemClock implements Clock {
   }
 
   setTimer(delayMs: number, callback: () => void): Timer {
-    const dueMs = this.monotonicMs() + delayMs;
-    let handle: NodeJS.Timeout;
-    const arm = (): void => {
-      const remainingMs = dueMs - this.monotonicMs();
-      handle = setTimeout(
-        () => {
-          if (dueMs - this.monotonicMs() > 1) arm();
-          else callback();
-        },
-        Math.min(Math.max(0, Math.ceil(remainingMs)), longestTimeoutMs),
-      );
-      handle.unref();
-    };
-    arm();
-    return { cancel: () => clearTimeout(handle) };
+    return startTimer(delayMs, callback, { keepsProcessAlive: false });
   }
 
-  sleep(delayMs: number, options: { readonly signal?: AbortSignal | undefined } = {}): Promise<void> {
-    return sleepOn(this, delayMs, options.signal);
+  sleep(delayMs: number, { signal }: SleepOptions = {}): Promise<void> {
+    return sleepOn((callback) => startTimer(delayMs, callback, { keepsProcessAlive: true }), signal);
   }
 }
 
-function sleepOn(clock: Clock, delayMs: number, signal: AbortSignal | undefined): Promise<void> {
+function startTimer(delayMs: number, callback: () => void, options: { readonly keepsProcessAlive: boolean }): Timer {
+  const dueMs = performance.now() + delayMs;
+  let handle: NodeJS.Timeout;
+  const arm = (): void => {
+    const remainingMs = Math.max(0, Math.ceil(dueMs - performance.now()));
+    handle = setTimeout(onTimeout, Math.min(remainingMs, longestTimeoutMs));
+    if (!options.keepsProcessAlive) handle.unref();
+  };
+  // Node's timers may fire a fraction of a millisecond early, and long ones come in pieces.
+  const onTimeout = (): void => {
+    if (performance.now() < dueMs) arm();
+    else callback();
+  };
+  arm();
+  return { cancel: () => clearTimeout(handle) };
+}
+
+function sleepOn(start: (callback: () => void) => Timer, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) {
       reject(signal.reason);
@@ -60,7 +70,7 @@ function sleepOn(clock: Clock, delayMs: number, signal: AbortSignal | undefined)
       timer.cancel();
       reject(signal?.reason);
     };
-    const timer = clock.setTimer(delayMs, () => {
+    const timer = start(() => {
       signal?.removeEventListener("abort", onAbort);
       resolve();
     });
@@ -72,7 +82,6 @@ export const systemClock: Clock = new SystemClock();
 
 interface VirtualTimer {
   readonly dueMs: number;
-  readonly order: number;
   readonly callback: () => void;
 }
 
@@ -86,46 +95,50 @@ export interface VirtualClock extends Clock {
 
 export function createVirtualClock(startMs = Date.UTC(2026, 0, 1)): VirtualClock {
   let currentMs = startMs;
-  let order = 0;
-  let timers: VirtualTimer[] = [];
+  /** Sorted by due time; equal ones in the order they were set. */
+  const timers: VirtualTimer[] = [];
 
-  const next = (): VirtualTimer | undefined => {
-    let earliest: VirtualTimer | undefined;
-    for (const timer of timers) {
-      if (!earliest || timer.dueMs < earliest.dueMs || (timer.dueMs === earliest.dueMs && timer.order < earliest.order))
-        earliest = timer;
-    }
-    return earliest;
+  const setTimer = (delayMs: number, callback: () => void): Timer => {
+    const timer: VirtualTimer = { dueMs: currentMs + Math.max(0, delayMs), callback };
+    timers.splice(firstLater(timers, timer.dueMs), 0, timer);
+    return {
+      cancel() {
+        const index = timers.indexOf(timer);
+        if (index >= 0) timers.splice(index, 1);
+      },
+    };
   };
 
-  const clock: VirtualClock = {
+  return {
     nowMs: () => currentMs,
     monotonicMs: () => currentMs - startMs,
-    setTimer(delayMs, callback) {
-      const timer: VirtualTimer = { dueMs: currentMs + Math.max(0, delayMs), order: order++, callback };
-      timers.push(timer);
-      return {
-        cancel: () => {
-          timers = timers.filter((other) => other !== timer);
-        },
-      };
-    },
-    sleep: (delayMs, options = {}) => sleepOn(clock, delayMs, options.signal),
-    nextTimerMs: () => next()?.dueMs,
+    setTimer,
+    sleep: (delayMs, options = {}) => sleepOn((callback) => setTimer(delayMs, callback), options.signal),
+    nextTimerMs: () => timers[0]?.dueMs,
     async advanceBy(durationMs) {
       const targetMs = currentMs + durationMs;
       await settlePromises();
-      for (let timer = next(); timer && timer.dueMs <= targetMs; timer = next()) {
-        const due = timer;
-        timers = timers.filter((other) => other !== due);
+      for (let due = timers[0]; due && due.dueMs <= targetMs; due = timers[0]) {
+        timers.shift();
         currentMs = Math.max(currentMs, due.dueMs);
         due.callback();
         await settlePromises();
       }
-      currentMs = targetMs;
+      currentMs = Math.max(currentMs, targetMs);
     },
   };
-  return clock;
+}
+
+/** Index of the first timer that is due after `dueMs`. */
+function firstLater(timers: readonly VirtualTimer[], dueMs: number): number {
+  let low = 0;
+  let high = timers.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((timers[middle]?.dueMs ?? Number.POSITIVE_INFINITY) <= dueMs) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }
 
 /** Lets everything that waits for already settled promises run, also chains of them. */

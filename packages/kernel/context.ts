@@ -31,10 +31,13 @@ export function currentContext(): Context {
   return storage.getStore() ?? emptyContext;
 }
 
-/** Runs `work` in the current context changed by `changes`; `meta` is merged key by key. */
+/**
+ * Runs `work` in the current context changed by `changes`; `meta` is merged key by key. A property that is given as
+ * `undefined` is taken away, one that is not given stays.
+ */
 export function withContext<T>(changes: Context, work: () => T): T {
   const current = currentContext();
-  const meta = changes.meta && current.meta ? { ...current.meta, ...changes.meta } : (changes.meta ?? current.meta);
+  const meta = current.meta || changes.meta ? Object.freeze({ ...current.meta, ...changes.meta }) : undefined;
   return storage.run(Object.freeze({ ...current, ...changes, meta }), work);
 }
 

@@ -21,23 +21,30 @@ export interface ServiceParts {
   stop(options: StopOptions): Promise<void>;
 }
 
-/** Gives `parts` the promises of `Service`: each part runs at most once, and stop waits for a start under way. */
+/**
+ * Gives `parts` the promises of `Service`: each part runs at most once, and stop waits for a start under way, whose
+ * signal it aborts first. A start after a stop does nothing.
+ */
 export function createService(parts: ServiceParts): Service {
   const abort = new AbortController();
   let starting: Promise<void> | undefined;
   let stopping: Promise<void> | undefined;
+  const start = async (): Promise<void> => {
+    if (!stopping) await parts.start(abort.signal);
+  };
+  const stop = async (options: StopOptions): Promise<void> => {
+    abort.abort(new Error(`${parts.name} is stopping`));
+    await starting?.catch(() => {});
+    await parts.stop(options);
+  };
   return {
     name: parts.name,
     start() {
-      starting ??= stopping ? Promise.resolve() : parts.start(abort.signal);
+      starting ??= start();
       return starting;
     },
     stop(options = {}) {
-      stopping ??= (async () => {
-        abort.abort(new Error(`${parts.name} is stopping`));
-        await starting?.catch(() => {});
-        await parts.stop(options);
-      })();
+      stopping ??= stop(options);
       return stopping;
     },
   };
@@ -46,9 +53,11 @@ export function createService(parts: ServiceParts): Service {
 /**
  * Starts services in order and stops them in reverse. When one fails to start, those already started are
  * stopped again before the error is thrown. A failing stop does not keep the others from stopping.
+ * A stop while one of them starts reaches that one first, so that it can give up.
  */
 export function createServiceGroup(name: string, services: readonly Service[]): Service {
   const started: Service[] = [];
+  let stopOptions: StopOptions = {};
   const stopAll = async (options: StopOptions): Promise<void> => {
     const failures: unknown[] = [];
     for (const service of started.splice(0).reverse()) {
@@ -60,20 +69,41 @@ export function createServiceGroup(name: string, services: readonly Service[]): 
     }
     if (failures.length > 0) throw new AggregateError(failures, `${name} did not stop cleanly`);
   };
-  return createService({
+  const startAll = async (signal: AbortSignal): Promise<void> => {
+    // The failure of this stop is reported by `stopAll`, which joins it.
+    signal.addEventListener(
+      "abort",
+      () =>
+        void started
+          .at(-1)
+          ?.stop(stopOptions)
+          .catch(() => {}),
+      { once: true },
+    );
+    for (const service of services) {
+      signal.throwIfAborted();
+      started.push(service);
+      await service.start();
+    }
+  };
+  const group = createService({
     name,
     async start(signal) {
       try {
-        for (const service of services) {
-          signal.throwIfAborted();
-          started.push(service);
-          await service.start();
-        }
+        await startAll(signal);
       } catch (error) {
-        await stopAll({}).catch(() => {});
+        // When a stop is the cause, it stops them itself, within its own deadline.
+        if (!signal.aborted) await stopAll({}).catch(() => {});
         throw error;
       }
     },
     stop: stopAll,
   });
+  return {
+    ...group,
+    stop(options = {}) {
+      stopOptions = options;
+      return group.stop(options);
+    },
+  };
 }

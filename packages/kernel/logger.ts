@@ -1,10 +1,12 @@
 import { type DestinationStream, type Logger as PinoLogger, pino, stdTimeFunctions } from "pino";
 import { currentContext } from "./context.js";
-import { errorCode } from "./errors.js";
+import { type LogFormat, prettyPrinted, standardOutput } from "./log-destination.js";
+import { createFieldPreparer, type FieldPreparer } from "./log-fields.js";
 
 /**
  * Log port. `message` is constant text, everything that varies goes into `fields` (snake_case; durations are float
  * seconds ending `_s`). The correlation id and `meta.*` of the current context are added by themselves.
+ * No call throws, whatever is in `fields`.
  */
 export interface Logger {
   debug(message: string, fields?: LogFields): void;
@@ -12,6 +14,7 @@ export interface Logger {
   warn(message: string, fields?: LogFields): void;
   /** Someone must act now. */
   error(message: string, fields?: LogFields): void;
+  /** The same log under another component's name. */
   child(component: string): Logger;
   isEnabled(level: LogLevel): boolean;
 }
@@ -26,15 +29,18 @@ export interface LogFields {
 export interface LoggerOptions {
   readonly level: LogLevel | "silent";
   readonly component?: string;
-  /** Names of fields, at any depth of two, whose values are replaced by `[redacted]`. */
+  /** Names of further fields whose values are replaced by `[redacted]`, at any depth, in any spelling. */
   readonly redact?: readonly string[];
+  /** Default `json`: one object a line. */
+  readonly format?: LogFormat;
+  /** Default: standard output. */
   readonly destination?: DestinationStream;
 }
 
-const alwaysRedacted = ["password", "secret", "token", "authorization", "cookie", "private_key", "sentry_key", "dsn"];
-
+/** Lines reach standard output in order, at the latest when the process exits. */
 export function createLogger(options: LoggerOptions): Logger {
-  const names = [...alwaysRedacted, ...(options.redact ?? [])];
+  const output = options.destination ?? standardOutput();
+  const colour = options.destination === undefined && process.stdout.isTTY;
   const root = pino(
     {
       level: options.level,
@@ -42,13 +48,37 @@ export function createLogger(options: LoggerOptions): Logger {
       base: null,
       timestamp: stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
-      redact: { paths: names.flatMap((name) => [name, `*.${name}`]), censor: "[redacted]" },
-      mixin: contextFields,
-      serializers: { error: serializeError },
     },
-    options.destination ?? pino.destination({ dest: 1, sync: false }),
+    options.format === "pretty" ? prettyPrinted(output, colour) : output,
   );
-  return wrap(root.child({ component: options.component ?? "server" }));
+  return forComponent(root, options.component ?? "server", createFieldPreparer(options.redact ?? []));
+}
+
+function forComponent(root: PinoLogger, component: string, prepare: FieldPreparer): Logger {
+  const write =
+    (level: LogLevel) =>
+    (message: string, fields?: LogFields): void => {
+      if (root.isLevelEnabled(level)) root[level](lineOf(component, fields, prepare), message);
+    };
+  return {
+    debug: write("debug"),
+    info: write("info"),
+    warn: write("warn"),
+    error: write("error"),
+    child: (name) => forComponent(root, name, prepare),
+    isEnabled: (level) => root.isLevelEnabled(level),
+  };
+}
+
+function lineOf(component: string, fields: LogFields | undefined, prepare: FieldPreparer): object {
+  const line: Record<string, unknown> = { component, ...contextFields() };
+  if (!fields) return line;
+  try {
+    return Object.assign(line, prepare(fields));
+  } catch {
+    // A field's own code threw, as a getter or `toJSON` can. The line is worth more than its fields.
+    return Object.assign(line, { fields_unreadable: true });
+  }
 }
 
 function contextFields(): Record<string, string> {
@@ -59,32 +89,6 @@ function contextFields(): Record<string, string> {
   if (context.rootCaller) fields["root_caller"] = context.rootCaller;
   for (const [key, value] of Object.entries(context.meta ?? {})) fields[`meta.${key}`] = value;
   return fields;
-}
-
-function serializeError(error: unknown): unknown {
-  if (!(error instanceof Error)) return { class: typeof error, message: String(error) };
-  return {
-    class: error.name,
-    code: errorCode(error),
-    message: error.message,
-    stack: error.stack,
-    cause: error.cause === undefined ? undefined : serializeError(error.cause),
-  };
-}
-
-function wrap(target: PinoLogger): Logger {
-  const write =
-    (level: LogLevel) =>
-    (message: string, fields?: LogFields): void =>
-      fields ? target[level](fields, message) : target[level](message);
-  return {
-    debug: write("debug"),
-    info: write("info"),
-    warn: write("warn"),
-    error: write("error"),
-    child: (component) => wrap(target.child({ component })),
-    isEnabled: (level) => target.isLevelEnabled(level),
-  };
 }
 
 const ignore = (): void => {};

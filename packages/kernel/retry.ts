@@ -39,6 +39,7 @@ export async function retry<T>(work: (attempt: number) => Promise<T>, options: R
     } catch (error) {
       if (attempt >= (options.maxAttempts ?? Number.POSITIVE_INFINITY)) throw error;
       if (options.retryIf && !options.retryIf(error)) throw error;
+      options.signal?.throwIfAborted();
       const delayMs = fullJitterMs(attempt, options, options.random);
       options.onRetry?.(error, attempt, delayMs);
       await clock.sleep(delayMs, { signal: options.signal });

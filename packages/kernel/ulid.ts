@@ -13,7 +13,7 @@ export function isUlid(text: string): boolean {
   return ulidPattern.test(text);
 }
 
-/** Milliseconds since the Unix epoch that a ULID carries. */
+/** Milliseconds since the Unix epoch that an upper-case ULID carries. */
 export function ulidTimeMs(ulid: string): number {
   let timeMs = 0;
   for (let index = 0; index < 10; index++) timeMs = timeMs * 32 + (values.get(ulid.charAt(index)) ?? 0);

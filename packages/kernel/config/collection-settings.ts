@@ -60,9 +60,10 @@ export function objects<const Keys extends ObjectKeys, const Options extends Obj
   };
   const form = {
     kind: "objects" as const,
-    type: `list of maps: ${names.map((name) => `\`${name}\` (${keys[name]?.type})`).join(", ")}`,
+    type: "list of maps",
     expected,
     secret: isSecret,
+    itemKeys: keys,
     read,
     format: (items: readonly object[]) => JSON.stringify(items.map((item) => formatObject(item, keys))),
   };

@@ -1,5 +1,6 @@
 import type { Config } from "./read.js";
-import type { PlacedSetting, Schema } from "./schema.js";
+import type { Schema } from "./schema.js";
+import type { Setting } from "./setting.js";
 import { describeSource } from "./sources.js";
 
 /** One row of the reference. */
@@ -12,23 +13,40 @@ export interface SettingDescription {
   /** As it is written in YAML; empty when there is none. */
   readonly default: string;
   readonly required: boolean;
+  /** Empty for the keys of list items, which only come with their list. */
   readonly variable: string;
   readonly expected: string;
   readonly description: string;
 }
 
+/** Every key in the order of declaration; the keys of list items follow their list as `auth.issuers[].issuer`. */
 export function listSettings(schema: Schema): SettingDescription[] {
-  return [...schema.settings.values()].map((placed) => ({
-    key: placed.path,
-    section: placed.keys.slice(0, -1).join("."),
-    type: placed.setting.type,
-    unit: placed.setting.unit ?? "",
-    default: formatted(placed, placed.setting.default),
-    required: placed.setting.required,
-    variable: placed.variable,
-    expected: placed.setting.expected,
-    description: placed.setting.description,
-  }));
+  return [...schema.settings.values()].flatMap(({ path, keys, variable, setting }) => {
+    const section = keys.slice(0, -1).join(".");
+    const items = Object.entries(setting.itemKeys ?? {}).map(([name, item]) =>
+      describeSetting(`${path}[].${name}`, section, "", item),
+    );
+    return [describeSetting(path, section, variable, setting), ...items];
+  });
+}
+
+function describeSetting(
+  key: string,
+  section: string,
+  variable: string,
+  setting: Setting<unknown>,
+): SettingDescription {
+  return {
+    key,
+    section,
+    type: setting.type,
+    unit: setting.unit ?? "",
+    default: formatted(setting, setting.default),
+    required: setting.required,
+    variable,
+    expected: setting.expected,
+    description: setting.description,
+  };
 }
 
 /** The reference of all keys as Markdown: one table for each section, in the order of declaration. */
@@ -51,7 +69,14 @@ const tableHead = ["| key | type | unit | default | variable | meaning |", "| --
 function tableRow(row: SettingDescription): string {
   const standard = row.required ? "required" : row.default === "" ? "none" : `\`${row.default}\``;
   const meaning = row.expected === row.type ? row.description : `${row.description} Accepts ${row.expected}.`;
-  const cells = [`\`${row.key}\``, row.type, row.unit || "–", standard, `\`${row.variable}\``, meaning];
+  const cells = [
+    `\`${row.key}\``,
+    row.type,
+    row.unit || "–",
+    standard,
+    row.variable === "" ? "–" : `\`${row.variable}\``,
+    meaning,
+  ];
   return `| ${cells.map((cell) => cell.replaceAll("|", "\\|").replaceAll("\n", " ")).join(" | ")} |`;
 }
 
@@ -68,11 +93,11 @@ export interface PrintedSetting {
 export function printConfig(config: Pick<Config<Schema>, "settings">): PrintedSetting[] {
   return config.settings.map(({ path, placed, value, source }) => ({
     key: path,
-    value: formatted(placed, value),
+    value: formatted(placed.setting, value),
     source: describeSource(source),
   }));
 }
 
-function formatted({ setting }: PlacedSetting, value: unknown): string {
+function formatted(setting: Setting<unknown>, value: unknown): string {
   return value === undefined || value === null ? "" : setting.format(value);
 }

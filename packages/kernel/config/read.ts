@@ -1,7 +1,6 @@
 import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { errorCode } from "../errors.js";
 import { nearestName } from "../nearest.js";
 import { ConfigError, type ConfigProblem } from "./config-error.js";
 import { propertyName } from "./properties.js";
@@ -187,14 +186,8 @@ function readerFor(placed: PlacedSetting, source: ConfigSource, report: Report):
       report({ key: placed.path + within, source: from, expected: `expected ${expected}`, ...shownValue });
     },
     readReference(reference) {
-      try {
-        const path = reference.startsWith("//") ? fileURLToPath(`file:${reference}`) : resolve(directory, reference);
-        return readFileSync(path, "utf8").replace(/\r?\n$/, "");
-      } catch (error) {
-        const expected = `expected a readable file (${errorCode(error) ?? "unreadable"})`;
-        report({ key: placed.path, source: from, value: JSON.stringify(`file:${reference}`), expected });
-        return undefined;
-      }
+      const path = reference.startsWith("//") ? fileURLToPath(`file:${reference}`) : resolve(directory, reference);
+      return readFileSync(path, "utf8").replace(/\r?\n$/, "");
     },
   };
 }

@@ -1,4 +1,5 @@
-import { type CommonOptions, defineSetting, maskCredentials, orReport, type Present, type Setting } from "./setting.js";
+import { maskCredentials } from "../mask-credentials.js";
+import { type CommonOptions, defineSetting, orReport, type Present, type Setting } from "./setting.js";
 import { type DurationText, formatDuration, formatSize, parseDuration, parseSize, type SizeText } from "./units.js";
 
 export interface StringOptions extends CommonOptions {

@@ -1,6 +1,8 @@
+import { errorCode } from "../errors.js";
+import { maskCredentials } from "../mask-credentials.js";
 import { parseUrl, type UrlOptions, urlForm } from "./scalar-settings.js";
 import { Secret } from "./secret.js";
-import { type CommonOptions, defineSetting, maskCredentials, type Present, type Setting } from "./setting.js";
+import { type CommonOptions, defineSetting, type Present, type Setting } from "./setting.js";
 
 export interface SecretOptions extends CommonOptions {
   readonly default?: never;
@@ -56,15 +58,20 @@ function defineSecret<const Options extends CommonOptions>(
     secret: true,
     format,
     read(raw, reader) {
-      const referred = typeof raw === "string" && raw.startsWith(filePrefix);
-      const text = referred ? reader.readReference(raw.slice(filePrefix.length)) : raw;
-      if (referred && text === undefined) return undefined;
-      if (typeof text === "string" && accepts(text)) return new Secret(text);
-      // The path of a reference is no secret and shows which file to mend.
-      reader.report({
-        expected: referred ? `a file with ${expected.replace(", or file:PATH", "")}` : expected,
-        value: referred ? raw : new Secret("").toString(),
-      });
+      if (typeof raw !== "string" || !raw.startsWith(filePrefix)) {
+        if (typeof raw === "string" && accepts(raw)) return new Secret(raw);
+        reader.report({ expected, value: String(new Secret("")) });
+        return undefined;
+      }
+      // The path of a reference is no secret, and shows which file to mend.
+      const value = JSON.stringify(raw);
+      try {
+        const text = reader.readReference(raw.slice(filePrefix.length));
+        if (accepts(text)) return new Secret(text);
+        reader.report({ expected: `a file that holds ${expected.replace(/, or file:PATH$/, "")}`, value });
+      } catch (error) {
+        reader.report({ expected: `a readable file (${errorCode(error) ?? "unreadable"})`, value });
+      }
       return undefined;
     },
   });

@@ -1,8 +1,10 @@
+import { maskCredentials } from "../mask-credentials.js";
+
 /** Where a setting tells what is wrong with a value, and asks for what lies outside of the value. */
 export interface SettingReader {
   report(problem: ValueProblem): void;
-  /** Text of a `file:` reference, or `undefined` after reporting why there is none. */
-  readReference(reference: string): string | undefined;
+  /** Text of the file that a `file:` reference names; throws what the file system throws. */
+  readReference(reference: string): string;
 }
 
 export interface ValueProblem {
@@ -29,6 +31,8 @@ export interface Setting<Value, Kind extends string = string> {
   readonly secret: boolean;
   /** Already read; `undefined` when there is none. */
   readonly default: Value | undefined;
+  /** The keys of each item, when the value is a list of maps. */
+  readonly itemKeys: Readonly<Record<string, Setting<unknown>>> | undefined;
   /** The value, or `undefined` after reporting what is wrong. `raw` is text, or what YAML holds. */
   read(raw: unknown, reader: SettingReader): Value | undefined;
   /** As a person would write it, secrets masked. */
@@ -56,6 +60,7 @@ export interface Form<Value, Kind extends string> {
   readonly expected: string;
   readonly unit?: string | undefined;
   readonly secret?: boolean;
+  readonly itemKeys?: Readonly<Record<string, Setting<unknown>>>;
   read(raw: unknown, reader: SettingReader): Value | undefined;
   format(value: Value): string;
 }
@@ -75,6 +80,7 @@ export function defineSetting<Options extends CommonOptions, Value, Kind extends
     required: options.required ?? false,
     secret: form.secret ?? false,
     default: options.default === undefined ? undefined : form.read(options.default, refusingReader),
+    itemKeys: form.itemKeys,
     read: form.read,
     format: form.format,
   };
@@ -111,9 +117,4 @@ export function shown(raw: unknown): string {
   if (typeof raw === "object" && raw !== null) return "a map";
   const text = maskCredentials(String(raw));
   return JSON.stringify(text.length > longestShown ? `${text.slice(0, longestShown)}…` : text);
-}
-
-/** User name and password of a URL within `text`, replaced by a mask. */
-export function maskCredentials(text: string): string {
-  return text.replaceAll(/(\/\/)[^/?#\s]*@/g, "$1***@");
 }
