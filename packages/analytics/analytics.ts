@@ -18,21 +18,6 @@ export interface InsertOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/**
- * How rows are inserted that are not one to one the columns of the table, for example aggregate states:
- * `{ structure: "project_id UInt64, user UInt64", select: "project_id, uniqCombined64State(17)(user) … GROUP BY project_id" }`.
- */
-export interface InsertSelectOptions extends InsertOptions {
-  /** Columns of the table that the select fills, in its order. */
-  readonly columns: readonly string[];
-  /** Name and ClickHouse type of each field of the rows. */
-  readonly structure: Readonly<Record<string, string>>;
-  /** Expressions for `columns`, over the fields of `structure`; the text after `SELECT` and before `FROM`. */
-  readonly select: string;
-  /** What follows `FROM`, for example `GROUP BY project_id`. */
-  readonly suffix?: string;
-}
-
 export interface QueryOptions {
   /** Default 10 s. The engine ends the query then, also when nobody waits for it any more. */
   readonly maxExecutionSeconds?: number;
@@ -71,11 +56,12 @@ export interface Analytics {
    * Inserts rows, columns by name; a missing column gets its default, an unknown one is refused. Resolves when the rows
    * are readable and survive `kill -9` of this process and of the engine. All rows of one partition of the table become
    * visible together. No rows: does nothing.
+   *
+   * Aggregate states are written through a pair that a migration makes: a table `ENGINE = Null` with the plain columns,
+   * and a materialized view `TO` the aggregating table that selects `…State(column)` from it. Insert into the first.
    * @throws {AnalyticsError} `ANALYTICS_INSERT_REFUSED`: a row does not fit the table; nothing was inserted.
    */
   insert(table: string, rows: readonly object[], options?: InsertOptions): Promise<void>;
-  /** Inserts what a select makes of the rows; otherwise like `insert`. */
-  insertSelect(table: string, rows: readonly object[], options: InsertSelectOptions): Promise<void>;
   /**
    * Runs one read and returns all rows.
    * @throws {AnalyticsError} `ANALYTICS_QUERY_FAILED`, `ANALYTICS_MEMORY_LIMIT`, `ANALYTICS_RESULT_TOO_LARGE`.

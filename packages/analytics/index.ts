@@ -2,7 +2,6 @@ export type {
   Analytics,
   CommandOptions,
   InsertOptions,
-  InsertSelectOptions,
   QueryOptions,
   QueryParams,
 } from "./analytics.js";
