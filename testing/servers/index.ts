@@ -1,0 +1,7 @@
+export { findServer } from "./find-server.js";
+export { findFreePort } from "./free-port.js";
+export { startNats } from "./nats.js";
+export { type PostgresServer, startPostgres } from "./postgres.js";
+export { startRedis } from "./redis.js";
+export { type RequiredServers, type RequireServersOptions, requireServers } from "./require-servers.js";
+export type { StartOptions, TestServer } from "./server-process.js";
