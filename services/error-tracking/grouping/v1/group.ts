@@ -1,0 +1,92 @@
+import type { ErrorEvent } from "../../error-event.js";
+import type { Component, Grouping, GroupingHash, GroupingRules, Strategy, VariantName } from "../grouping.js";
+import { hashTokens, leaf, node, tokensOf } from "./component.js";
+import { exceptionComponents } from "./exceptions.js";
+import { combined, fingerprintParts, leadingThreadStack } from "./fingerprint.js";
+import { messageComponent } from "./message.js";
+import { stackComponents } from "./stacktrace.js";
+
+interface Variant {
+  readonly name: VariantName;
+  readonly component: Component;
+}
+
+interface Chosen {
+  readonly strategy: Strategy;
+  readonly variants: readonly Variant[];
+}
+
+/** Algorithm 1: what the event is about, in the order in which one says more than the next. */
+export function groupV1(event: ErrorEvent, rules: GroupingRules): Grouping {
+  const parts = fingerprintParts(event, rules);
+  if (parts === undefined) return grouping(defaultGrouping(event, rules));
+  if (parts.every(({ kind }) => kind === "text"))
+    return grouping({
+      strategy: "fingerprint",
+      variants: [{ name: "default", component: combined(parts, undefined) }],
+    });
+  const extended = grouping(defaultGrouping(event, rules)).hashes.map(({ hash, variant, component }) => ({
+    name: variant,
+    component: { ...combined(parts, hash), hint: `combined with the default, by ${component.name}` },
+  }));
+  return grouping({ strategy: "fingerprint", variants: extended });
+}
+
+function defaultGrouping(event: ErrorEvent, rules: GroupingRules): Chosen {
+  return (
+    byExceptions(event, rules) ??
+    byStack("thread", event, rules) ??
+    byStack("stacktrace", event, rules) ??
+    byTemplate(event) ??
+    byMessage(event) ?? { strategy: "empty", variants: [variantOf("default", emptyComponent(event))] }
+  );
+}
+
+function byExceptions(event: ErrorEvent, rules: GroupingRules): Chosen | undefined {
+  const { app, all } = exceptionComponents(event, rules);
+  if (!all.contributes) return undefined;
+  return { strategy: "exception", variants: appAndAll(app, all) };
+}
+
+function byStack(strategy: "thread" | "stacktrace", event: ErrorEvent, rules: GroupingRules): Chosen | undefined {
+  const stack = strategy === "thread" ? leadingThreadStack(event) : event.stacktrace;
+  const { app, all } = stackComponents(stack, event, rules);
+  if (!all.contributes) return undefined;
+  return { strategy, variants: appAndAll(app.contributes ? app : undefined, all) };
+}
+
+function byTemplate(event: ErrorEvent): Chosen | undefined {
+  const { template } = event;
+  const component = node("template", [
+    leaf("filename", template?.filename ?? template?.abs_path),
+    leaf("context_line", template?.context_line?.replaceAll(/\s+/g, " ").trim()),
+  ]);
+  return component.contributes ? { strategy: "template", variants: [variantOf("default", component)] } : undefined;
+}
+
+function byMessage(event: ErrorEvent): Chosen | undefined {
+  const component = messageComponent(event.logentry);
+  return component.contributes ? { strategy: "message", variants: [variantOf("default", component)] } : undefined;
+}
+
+function emptyComponent(event: ErrorEvent): Component {
+  return node("empty", [leaf("constant", "empty"), leaf("logger", event.logger)]);
+}
+
+function appAndAll(app: Component | undefined, all: Component): Variant[] {
+  return app === undefined ? [variantOf("all", all)] : [variantOf("app", app), variantOf("all", all)];
+}
+
+function variantOf(name: VariantName, component: Component): Variant {
+  return { name, component };
+}
+
+/** Hashes of the variants in order; equal content is one hash, whatever the variant is called. */
+function grouping({ strategy, variants }: Chosen): Grouping {
+  const hashes: GroupingHash[] = [];
+  for (const { name, component } of variants) {
+    const hash = hashTokens(tokensOf(component));
+    if (!hashes.some((other) => other.hash === hash)) hashes.push({ hash, variant: name, component });
+  }
+  return { version: 1, strategy, hashes };
+}

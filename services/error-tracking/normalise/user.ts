@@ -1,0 +1,43 @@
+import { isIP } from "node:net";
+import type { User } from "../error-event.js";
+import { at, note, type Place } from "./notes.js";
+import { keepUnknown, object, type Sent, text } from "./values.js";
+
+/** Platforms whose SDKs run on the user's own device and leave the address to the server. */
+const addressFromConnection = new Set(["javascript", "cocoa"]);
+
+/**
+ * Who was affected. `{{auto}}` as address means the address that the report came from; client-side platforms mean it
+ * by leaving the address out.
+ */
+export function normaliseUser(
+  raw: Sent,
+  platform: string,
+  clientAddress: string | undefined,
+  root: Place,
+): User | undefined {
+  const sent = object(raw, root, "user");
+  const place = at(root, "user");
+  const named = text(sent?.["ip_address"], place, "ip_address", 64);
+  const fromConnection = named === "{{auto}}" || (named === undefined && addressFromConnection.has(platform));
+  const address = fromConnection ? clientAddress : named;
+  const user: User = {
+    id: text(sent?.["id"], place, "id", 256),
+    username: text(sent?.["username"], place, "username", 256),
+    email: text(sent?.["email"], place, "email", 256),
+    ip_address: address !== undefined && isIP(address) !== 0 ? address : undefined,
+  };
+  if (address !== undefined && user.ip_address === undefined) note(place, "invalid_data", "ip_address", address);
+  if (sent !== undefined) keepUnknown(user, sent, userKeys);
+  return Object.values(user).some((value) => value !== undefined) ? user : undefined;
+}
+
+/** What tells users apart: the first of id, name, mail address, network address. */
+export function userIdentity(user: User | undefined): string | undefined {
+  if (user?.id !== undefined) return `id:${user.id}`;
+  if (user?.username !== undefined) return `username:${user.username}`;
+  if (user?.email !== undefined) return `email:${user.email}`;
+  return user?.ip_address === undefined ? undefined : `ip:${user.ip_address}`;
+}
+
+const userKeys = new Set(["id", "username", "email", "ip_address"]);

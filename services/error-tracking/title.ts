@@ -1,0 +1,61 @@
+import type { ErrorEvent, Exception, Frame } from "./error-event.js";
+import { leadingException } from "./grouping/v1/exceptions.js";
+import { crashFrame, framesOf } from "./grouping/v1/fingerprint.js";
+import { trimText } from "./normalise/trim.js";
+
+const maxTitle = 256;
+const maxCulprit = 200;
+
+/** How an issue is called in lists. `name` and `description` are the two halves of an exception's title. */
+export interface Title {
+  readonly title: string;
+  /** Exception type, or the level of a plain message. */
+  readonly name: string;
+  readonly description: string;
+}
+
+/** Never empty, one line, at most 256 characters. */
+export function titleOf(event: ErrorEvent): Title {
+  const exception = leadingException(event);
+  if (exception !== undefined) {
+    const ofException = exceptionTitle(exception, event);
+    if (ofException !== undefined) return ofException;
+  }
+  const message = firstLine(event.logentry?.formatted);
+  if (message === "") return { title: unlabeled, name: unlabeled, description: "" };
+  return { title: trimText(message, maxTitle), name: event.level, description: trimText(message, maxTitle) };
+}
+
+const unlabeled = "<unlabeled event>";
+
+function exceptionTitle(exception: Exception, event: ErrorEvent): Title | undefined {
+  const value = firstLine(exception.value);
+  const type = exception.mechanism?.synthetic === true ? undefined : exception.type;
+  if (type !== undefined) {
+    const title = trimText(value === "" ? type : `${type}: ${value}`, maxTitle);
+    return { title, name: type, description: trimText(value, maxTitle) };
+  }
+  const name = crashFrame(event)?.function ?? (value === "" ? exception.type : value);
+  if (name === undefined) return undefined;
+  return { title: trimText(firstLine(name), maxTitle), name, description: trimText(value, maxTitle) };
+}
+
+/** Where it happened, for people: the transaction, the last function of the application, or what the client says. */
+export function culpritOf(event: ErrorEvent): string {
+  if (event.transaction !== undefined) return event.transaction;
+  const frame = framesOf(event).findLast((candidate) => candidate.in_app === true);
+  const ofFrame = frame && describeFrame(frame);
+  return trimText(ofFrame ?? event.culprit ?? "", maxCulprit);
+}
+
+function describeFrame(frame: Frame): string | undefined {
+  const place = frame.module ?? frame.filename;
+  if (frame.function === undefined) return place;
+  return place === undefined ? frame.function : `${frame.function}(${place})`;
+}
+
+function firstLine(text: string | undefined): string {
+  const trimmed = text?.trim() ?? "";
+  const end = trimmed.search(/[\r\n]/);
+  return end < 0 ? trimmed : trimmed.slice(0, end).trimEnd();
+}
