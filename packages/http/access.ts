@@ -18,6 +18,8 @@ export interface Authenticator {
    * or the list of revoked tokens cannot be reached.
    */
   authenticate(token: string | undefined): Promise<Principal>;
+  /** Whether this very token was found good a short while ago; never wrong about a token that was not. */
+  isVerified(token: string | undefined): boolean;
 }
 
 /** The principal of a request to a route with a scope. */

@@ -108,6 +108,14 @@ export const httpSetupErrors = defineErrors("HTTP set-up", {
     message: "A route lacks documentation.",
     remedy: "Add what the message lists to the route's schema.",
   },
+  HTTP_RESPONSE_MISMATCH: {
+    message: "An answer does not match the schema of its route.",
+    remedy: "Correct the route's handler, or its response schema.",
+  },
+  HTTP_PROXY_INVALID: {
+    message: "A trusted proxy is not an address or network.",
+    remedy: "Write `http.trusted_proxies` entries as `10.1.2.3` or `10.0.0.0/8`.",
+  },
   HTTP_TOKEN_KEY_UNREADABLE: {
     message: "The key that signs tokens cannot be used.",
     remedy: "Restore the file from a backup, or remove it: a new key is made, and all tokens made so far are void.",

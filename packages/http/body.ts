@@ -1,0 +1,108 @@
+import type { IncomingHttpHeaders } from "node:http";
+import type { Readable, Transform } from "node:stream";
+import { createBrotliDecompress, createGunzip, createInflate, createInflateRaw } from "node:zlib";
+import { HttpProblem } from "./problems.js";
+
+export interface BodyLimits {
+  /** Bytes as sent. */
+  readonly maxBytes: number;
+  /** Bytes after decompression. */
+  readonly maxInflatedBytes: number;
+}
+
+/** Content codings that API routes take; named in the answer to any other. */
+export const acceptedEncodings = "gzip, deflate, br, identity";
+
+/**
+ * The whole body, decompressed. Both limits are counted while bytes arrive: beyond a limit reading and decompressing
+ * stop at once.
+ * @throws {HttpProblem} `body_too_large` naming the limit, `unsupported_encoding`, `malformed_json` when the coding is
+ * corrupt, `malformed_request` when the client goes away in the middle.
+ */
+export async function readBody(source: Readable, headers: IncomingHttpHeaders, limits: BodyLimits): Promise<Buffer> {
+  const encoding = (headers["content-encoding"] ?? "").trim().toLowerCase();
+  if (!isAcceptedEncoding(encoding)) throw unsupportedEncoding();
+  if (Number(headers["content-length"]) > limits.maxBytes) throw tooLarge(limits.maxBytes, "");
+  const sent = await collect(source, limits.maxBytes);
+  if (encoding === "" || encoding === "identity" || sent.length === 0) return sent;
+  return inflate(sent, createInflater(encoding, sent), limits.maxInflatedBytes);
+}
+
+type Encoding = "" | "identity" | "gzip" | "x-gzip" | "deflate" | "br";
+
+const encodings: ReadonlySet<string> = new Set<Encoding>(["", "identity", "gzip", "x-gzip", "deflate", "br"]);
+
+function isAcceptedEncoding(text: string): text is Encoding {
+  return encodings.has(text);
+}
+
+/** Events rather than async iteration: it is half the cost for the small bodies that most requests carry. */
+function collect(source: Readable, maxBytes: number): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    const stop = (): void => {
+      source.off("data", onData).off("end", onEnd).off("error", onError).off("close", onClose);
+    };
+    const onData = (chunk: Buffer): void => {
+      bytes += chunk.length;
+      if (bytes <= maxBytes) {
+        chunks.push(chunk);
+        return;
+      }
+      stop();
+      reject(tooLarge(maxBytes, ""));
+    };
+    const onEnd = (): void => {
+      stop();
+      resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks, bytes));
+    };
+    const onError = (cause: unknown): void => {
+      stop();
+      reject(new HttpProblem("malformed_request", { detail: "The body ended early.", cause }));
+    };
+    const onClose = (): void => onError(undefined);
+    source.on("data", onData).on("end", onEnd).on("error", onError).on("close", onClose);
+  });
+}
+
+function createInflater(encoding: Exclude<Encoding, "" | "identity">, sent: Buffer): Transform {
+  if (encoding === "br") return createBrotliDecompress();
+  if (encoding !== "deflate") return createGunzip();
+  // "deflate" means zlib-wrapped, yet some clients send the raw stream; the first two bytes tell.
+  const [first = 0, second = 0] = sent;
+  const wrapped = (first & 0x0f) === 8 && (first * 256 + second) % 31 === 0;
+  return wrapped ? createInflate() : createInflateRaw();
+}
+
+function inflate(sent: Buffer, inflater: Transform, maxBytes: number): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    inflater.on("data", (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes <= maxBytes) {
+        chunks.push(chunk);
+        return;
+      }
+      inflater.destroy();
+      reject(tooLarge(maxBytes, " after decompression"));
+    });
+    inflater.on("end", () => resolve(Buffer.concat(chunks, bytes)));
+    inflater.on("error", (cause) =>
+      reject(new HttpProblem("malformed_json", { detail: "The body's content coding is corrupt.", cause })),
+    );
+    inflater.end(sent);
+  });
+}
+
+function tooLarge(maxBytes: number, when: string): HttpProblem {
+  return new HttpProblem("body_too_large", { detail: `The body may have at most ${maxBytes} bytes${when}.` });
+}
+
+function unsupportedEncoding(): HttpProblem {
+  return new HttpProblem("unsupported_encoding", {
+    detail: `The body may be encoded as one of ${acceptedEncodings}.`,
+    headers: { "accept-encoding": acceptedEncodings },
+  });
+}
