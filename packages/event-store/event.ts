@@ -1,0 +1,158 @@
+import type { DeepReadonly } from "./data-type.js";
+
+/** Looks up the user or organization that an event names. */
+export type Resolver = (id: string) => unknown;
+
+export type ExtensionValue = string | number | boolean;
+
+/**
+ * Something that happened. Frozen at every depth; made only by a definition's `create` or by decoding.
+ */
+export interface DomainEvent<D> {
+  readonly id: string;
+  /** Who published it: the event store's `source` unless `CreateOptions` gave another. */
+  readonly source: string;
+  readonly type: string;
+  readonly version: number;
+  readonly subject: string;
+  /** RFC 3339, UTC, with milliseconds. */
+  readonly time: string;
+  readonly data: DeepReadonly<D>;
+  readonly correlationId: string;
+  /** Id of the event whose handling published this one. */
+  readonly causationId: string | null;
+  readonly rootCaller: string | null;
+  readonly traceparent: string | null;
+  /** Deliveries with one key are handled in order, one at a time. */
+  readonly key: string | null;
+  readonly sequence: string | null;
+  readonly extensions: Readonly<Record<string, ExtensionValue>>;
+  /** The user that caused the event, looked up once; `null` without an id or a resolver. */
+  user(): Promise<unknown | null>;
+  organization(): Promise<unknown | null>;
+}
+
+/** Everything that the envelope carries, with `undefined` and empty records where something is absent. */
+export interface EventAttributes<D> {
+  readonly id: string;
+  readonly source: string | undefined;
+  readonly type: string;
+  readonly version: number;
+  readonly subject: string;
+  readonly time: string;
+  readonly data: DeepReadonly<D>;
+  readonly correlationId: string;
+  readonly causationId: string | null;
+  readonly rootCaller: string | null;
+  readonly traceparent: string | null;
+  readonly tracestate: string | null;
+  readonly key: string | null;
+  readonly sequence: string | null;
+  readonly extensions: Readonly<Record<string, ExtensionValue>>;
+  /** `meta.*` of the publisher without the caller id. */
+  readonly meta: Readonly<Record<string, string>> | undefined;
+  readonly userId: string | undefined;
+  readonly userName: string | undefined;
+  readonly actorId: string | undefined;
+  readonly organizationId: string | undefined;
+}
+
+/** What only the envelope and the runtime read. */
+export interface HiddenAttributes {
+  readonly source: string | undefined;
+  readonly tracestate: string | null;
+  readonly meta: Readonly<Record<string, string>> | undefined;
+  readonly userId: string | undefined;
+  readonly userName: string | undefined;
+  readonly actorId: string | undefined;
+  readonly organizationId: string | undefined;
+}
+
+/** What an event learns from the store that registered its definition, publishes or decodes it. */
+export interface EventHome {
+  readonly source: string;
+  readonly nowMs: () => number;
+  readonly user: Resolver | undefined;
+  readonly organization: Resolver | undefined;
+}
+
+export class EventInstance<D> implements DomainEvent<D> {
+  readonly id: string;
+  readonly type: string;
+  readonly version: number;
+  readonly subject: string;
+  readonly time: string;
+  readonly data: DeepReadonly<D>;
+  readonly correlationId: string;
+  readonly causationId: string | null;
+  readonly rootCaller: string | null;
+  readonly traceparent: string | null;
+  readonly key: string | null;
+  readonly sequence: string | null;
+  readonly extensions: Readonly<Record<string, ExtensionValue>>;
+  readonly #hidden: HiddenAttributes;
+  #home: EventHome | undefined;
+  #user: Promise<unknown> | undefined;
+  #organization: Promise<unknown> | undefined;
+  /** JSON of the data, kept between the deliveries of one publish. */
+  #dataJson: string | undefined;
+
+  constructor(attributes: EventAttributes<D>, home: EventHome | undefined) {
+    this.id = attributes.id;
+    this.type = attributes.type;
+    this.version = attributes.version;
+    this.subject = attributes.subject;
+    this.time = attributes.time;
+    this.data = attributes.data;
+    this.correlationId = attributes.correlationId;
+    this.causationId = attributes.causationId;
+    this.rootCaller = attributes.rootCaller;
+    this.traceparent = attributes.traceparent;
+    this.key = attributes.key;
+    this.sequence = attributes.sequence;
+    this.extensions = attributes.extensions;
+    this.#hidden = attributes;
+    this.#home = home;
+    Object.freeze(this);
+  }
+
+  get source(): string {
+    return this.#hidden.source ?? this.#home?.source ?? "";
+  }
+
+  user(): Promise<unknown | null> {
+    this.#user ??= resolve(this.#hidden.userId, this.#home?.user);
+    return this.#user;
+  }
+
+  organization(): Promise<unknown | null> {
+    this.#organization ??= resolve(this.#hidden.organizationId, this.#home?.organization);
+    return this.#organization;
+  }
+
+  static is(value: unknown): value is EventInstance<unknown> {
+    return typeof value === "object" && value !== null && #hidden in value;
+  }
+
+  static settle(event: EventInstance<unknown>, home: EventHome): void {
+    event.#home = home;
+  }
+
+  static hidden(event: EventInstance<unknown>): HiddenAttributes {
+    return event.#hidden;
+  }
+
+  static dataJson(event: EventInstance<unknown>): string {
+    event.#dataJson ??= JSON.stringify(event.data);
+    return event.#dataJson;
+  }
+
+  static forgetDataJson(event: EventInstance<unknown>): void {
+    event.#dataJson = undefined;
+  }
+}
+
+async function resolve(id: string | undefined, resolver: Resolver | undefined): Promise<unknown | null> {
+  if (id === undefined || resolver === undefined) return null;
+  return (await resolver(id)) ?? null;
+}
