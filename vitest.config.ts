@@ -3,6 +3,8 @@ import { defineConfig } from "vitest/config";
 const shared = {
   // chDB crashes in a worker thread, so every test file gets a process of its own.
   pool: "forks" as const,
+  // Servers and child processes of the tests need a core too.
+  maxWorkers: 2,
   testTimeout: 20_000,
   hookTimeout: 60_000,
 };

@@ -6,18 +6,20 @@ test("finds ids at the beginning of titles, several in one, and over line breaks
     'test("@PF-061 a failing member fails alone", () => {});',
     "describe.each(engines)(\n  '@ES-001, @ES-002 importing opens nothing', () => {});",
     'test("says \\"@PF-999\\" later", () => {});',
-    "test(`@ET-010 refuses ${what}`, () => {});",
+    "test(`@ET-010 refuses %s`, () => {});",
   ]);
   expect(findProofs("a.test.ts", source)).toEqual([
     { id: "PF-061", file: "a.test.ts", title: "a failing member fails alone" },
     { id: "ES-001", file: "a.test.ts", title: "importing opens nothing" },
     { id: "ES-002", file: "a.test.ts", title: "importing opens nothing" },
-    { id: "ET-010", file: "a.test.ts", title: "refuses ${what}" },
+    { id: "ET-010", file: "a.test.ts", title: "refuses %s" },
   ]);
 });
 
 test("finds what a benchmark proves", () => {
-  const source = sourceText(['export const ingest = {\n  name: "errors-ingest",\n  proves: ["@ET-900", "@PF-900"],\n};']);
+  const source = sourceText([
+    'export const ingest = {\n  name: "errors-ingest",\n  proves: ["@ET-900", "@PF-900"],\n};',
+  ]);
   expect(findProofs("errors-ingest.ts", source)).toEqual([
     { id: "ET-900", file: "errors-ingest.ts", title: "benchmark `errors-ingest`" },
     { id: "PF-900", file: "errors-ingest.ts", title: "benchmark `errors-ingest`" },
@@ -35,7 +37,9 @@ test("groups by system and lists the proofs of each id", () => {
     { id: "PF-001", file: "b.test.ts", title: "starts again" },
     { id: "PF-001", file: "a.test.ts", title: "starts" },
   ]);
-  expect(text).toContain("## Platform\n\n**PF-001** It starts.\n\n- `a.test.ts`: starts\n- `b.test.ts`: starts again\n");
+  expect(text).toContain(
+    "## Platform\n\n**PF-001** It starts.\n\n- `a.test.ts`: starts\n- `b.test.ts`: starts again\n",
+  );
 });
 
 /** The `@` keeps the ids in this file from being taken for claims of its own. */

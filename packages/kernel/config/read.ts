@@ -168,7 +168,7 @@ function candidatesOfFlags({ schema, flags = {} }: ReadConfigOptions<Schema>, re
   const candidates: Candidate[] = [];
   for (const [path, raw] of Object.entries(flags)) {
     if (raw === undefined) continue;
-    const name = `--${path.replaceAll("_", "-")}`;
+    const name = `--${path.replaceAll(/[._]/g, "-")}`;
     const placed = schema.settings.get(path);
     if (placed) candidates.push({ placed, raw, source: { kind: "flag", name } });
     else report({ key: path, source: name, expected: unknownKey(path, [], schema) });

@@ -1,0 +1,124 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Command } from "commander";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { createProgram, runCommandLine } from "./command-line.js";
+
+let directory: string;
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), "signalbox-cli-"));
+});
+afterEach(() => rmSync(directory, { recursive: true, force: true }));
+
+describe("command line", () => {
+  test("PF-013 every command has a description and a help with an example", () => {
+    const commands = allCommands(createProgram(terminal()));
+    expect(commands.length).toBeGreaterThan(10);
+    for (const command of commands) {
+      let help = "";
+      command.configureOutput({ writeOut: (text) => (help += text) });
+      command.outputHelp();
+      expect(help, command.name()).toMatch(/\nExample:\n {2}\$ .*signalbox /);
+      expect(command.description(), command.name()).not.toBe("");
+    }
+  });
+
+  test("PF-013 commands that print data have --json", () => {
+    const names = allCommands(createProgram(terminal()))
+      .filter((command) => command.commands.length === 0 && command.options.every(({ long }) => long !== "--json"))
+      .map((command) => command.name());
+    expect(names.sort()).toEqual(["serve"]);
+  });
+
+  test.for([
+    ["config print --jsn", "unknown option '--jsn'", "--json"],
+    ["serve --onyl worker", "unknown option '--onyl'", "--only"],
+    ["migrat", "unknown command 'migrat'", "migrate"],
+    ["token creat", "unknown command 'creat'", "create"],
+  ] as const)("PF-013 %s is refused with the nearest known one and exit code 2", async ([line, refusal, nearest]) => {
+    const { exitCode, err } = await run(line);
+    expect(exitCode).toBe(2);
+    expect(err).toContain(refusal);
+    expect(err).toContain(`(Did you mean ${nearest}?)`);
+  });
+
+  test.for(["", "token", "project create", "token create", "config print extra", "serve --only relay"])(
+    "PF-013 an incomplete or surplus line is usage: signalbox %s",
+    async (line) => {
+      const { exitCode, out, err } = await run(line);
+      expect(exitCode).toBe(2);
+      expect(out).toBe("");
+      expect(err).not.toBe("");
+    },
+  );
+
+  test("PF-013 help and version are answers, not errors", async () => {
+    expect(await run("--help")).toMatchObject({ exitCode: 0, err: "" });
+    expect(await run("token create --help")).toMatchObject({ exitCode: 0, err: "" });
+    expect(await run("--version")).toMatchObject({ exitCode: 0, out: "0.1.0" });
+  });
+
+  test("PF-020 sources rise from file over variable to flag", async () => {
+    const file = join(directory, "box.yaml");
+    writeFileSync(file, "data_dir: /from/file\nlisten: 127.0.0.1:1\nlog:\n  level: warn\n");
+    const { exitCode, out } = await run(`config print --json --config ${file} --data-dir /from/flag`, {
+      SIGNALBOX_DATA_DIR: "/from/variable",
+      SIGNALBOX_LISTEN: "127.0.0.1:2",
+    });
+    expect(exitCode).toBe(0);
+    expect(JSON.parse(out)).toEqual(
+      expect.arrayContaining([
+        { key: "data_dir", value: "/from/flag", source: "--data-dir" },
+        { key: "listen", value: "127.0.0.1:2", source: "SIGNALBOX_LISTEN" },
+        { key: "log.level", value: "warn", source: `${file}:4` },
+        { key: "metrics_listen", value: "127.0.0.1:9464", source: "default" },
+      ]),
+    );
+  });
+
+  test("PF-020 a bad configuration fails with every problem, and is not a usage error", async () => {
+    const { exitCode, err } = await run("config print", {
+      SIGNALBOX_LISTN: "127.0.0.1:2",
+      SIGNALBOX_LOG_LEVEL: "loud",
+    });
+    expect(exitCode).toBe(1);
+    expect(err).toContain("SIGNALBOX_LISTN: unknown variable; did you mean SIGNALBOX_LISTEN?");
+    expect(err).toContain('log.level is "loud": expected one of debug, info, warn, error, silent');
+  });
+
+  test("PF-020 a configuration file that was asked for must exist; the usual one need not", async () => {
+    expect(await run("config print --config nowhere.yaml")).toMatchObject({
+      exitCode: 1,
+      err: expect.stringContaining("nowhere.yaml"),
+    });
+    expect(await run("config print", { SIGNALBOX_CONFIG: "nowhere.yaml" })).toMatchObject({ exitCode: 1 });
+  });
+
+  test("PF-021 config print masks secrets", async () => {
+    const { out } = await run("config print", { SIGNALBOX_DATABASE_URL: "postgres://box:hunter2@db/box" });
+    expect(out).toContain("database_url");
+    expect(out).not.toContain("hunter2");
+  });
+});
+
+function allCommands(command: Command): Command[] {
+  return [command, ...command.commands.flatMap(allCommands)];
+}
+
+function terminal(env: Readonly<Record<string, string>> = {}) {
+  const written = { out: "", err: "" };
+  return {
+    written,
+    env,
+    isTerminal: false,
+    out: (line: string) => void (written.out += `${line}\n`),
+    err: (line: string) => void (written.err += `${line}\n`),
+  };
+}
+
+async function run(line: string, env: Readonly<Record<string, string>> = {}) {
+  const { written, ...rest } = terminal(env);
+  const exitCode = await runCommandLine(line.split(" ").filter(Boolean), rest);
+  return { exitCode, out: written.out.trimEnd(), err: written.err.trimEnd() };
+}

@@ -1,0 +1,46 @@
+import { ConfigError, errorMessage, SignalboxError } from "@signalbox/kernel";
+import { Command, CommanderError } from "commander";
+import { CommandFailed, type Terminal } from "./commands/command.js";
+import { addConfigCommand } from "./commands/config.js";
+import { version } from "./version.js";
+
+/** Everything went well; it did not; the command line was not understood. */
+const exitCodes = { ok: 0, failed: 1, usage: 2 } as const;
+
+/** Runs one command to its end and resolves with the exit code. Never rejects. */
+export async function runCommandLine(args: readonly string[], terminal: Terminal): Promise<number> {
+  try {
+    await createProgram(terminal).parseAsync(args, { from: "user" });
+    return exitCodes.ok;
+  } catch (error) {
+    if (error instanceof CommandFailed) return exitCodes.failed;
+    if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
+    terminal.err(describeFailure(error));
+    return exitCodes.failed;
+  }
+}
+
+/** The whole command line, also for documents and tests. */
+export function createProgram(terminal: Terminal): Command {
+  const program = new Command("signalbox")
+    .description("The event backbone of a software forge")
+    .version(version, "--version", "print the version")
+    .exitOverride()
+    .showHelpAfterError("(--help shows what there is)")
+    .configureOutput({
+      writeOut: (text) => terminal.out(text.trimEnd()),
+      writeErr: (text) => terminal.err(text.trimEnd()),
+    })
+    .addHelpText("after", "\nExample:\n  $ signalbox serve");
+  addConfigCommand(program, terminal);
+  return program;
+}
+
+function describeFailure(error: unknown): string {
+  if (error instanceof ConfigError) return error.message;
+  if (!(error instanceof SignalboxError)) return error instanceof Error ? (error.stack ?? error.message) : String(error);
+  const lines = [`${error.message} (${error.code})`];
+  for (let cause = error.cause; cause !== undefined; cause = cause instanceof Error ? cause.cause : undefined)
+    lines.push(`  because: ${errorMessage(cause)}`);
+  return lines.join("\n");
+}

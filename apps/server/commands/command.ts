@@ -1,0 +1,61 @@
+import type { Command } from "commander";
+import { type ConfigSources, readServerConfig } from "../config.js";
+
+/** What a command sees of the world outside. */
+export interface Terminal {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly isTerminal: boolean;
+  /** Writes a line to standard output. */
+  out(line: string): void;
+  /** Writes a line to standard error. */
+  err(line: string): void;
+}
+
+/** Ends a command that has said itself what is wrong. */
+export class CommandFailed extends Error {}
+
+/** Adds a command. Each has an example in its help. */
+export function defineCommand(parent: Command, name: string, description: string, example: string): Command {
+  return parent.command(name).description(description).addHelpText("after", `\nExample:\n  $ ${example}`);
+}
+
+/** Options that every command with a configuration takes. */
+export interface ConfigOptions {
+  readonly config?: string;
+  readonly dataDir?: string;
+}
+
+export function addConfigOptions(command: Command): Command {
+  return command
+    .option("--config <file>", "configuration file (default: signalbox.yaml, if there is one)")
+    .option("--data-dir <directory>", "directory of the embedded stores");
+}
+
+export interface JsonOption {
+  readonly json?: boolean;
+}
+
+export function addJsonOption(command: Command): Command {
+  return command.option("--json", "print JSON instead of text");
+}
+
+/** The configuration as the flags of a command and the rest of the world make it. */
+export function readCommandConfig(
+  terminal: Terminal,
+  options: ConfigOptions,
+  flags: ConfigSources["flags"] = {},
+): ReturnType<typeof readServerConfig> {
+  return readServerConfig({
+    file: options.config,
+    env: terminal.env,
+    flags: { data_dir: options.dataDir, ...flags },
+  });
+}
+
+/** Rows as text in columns, under a head. */
+export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)));
+  return [head, ...rows]
+    .map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ").trimEnd())
+    .join("\n");
+}

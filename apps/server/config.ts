@@ -1,0 +1,146 @@
+import {
+  type Config,
+  type ConfigOf,
+  defineSchema,
+  describeConfig,
+  readConfig,
+  section,
+  setting,
+} from "@signalbox/kernel";
+
+/** Every key of `signalbox.yaml`. Keys of a service stand in the section that the service declares. */
+export const configSchema = defineSchema({
+  data_dir: setting.path({
+    description: "Directory of the embedded stores, of blobs and of the key that signs tokens.",
+    default: "./data",
+  }),
+  listen: setting.listen({ description: "Address of ingest and API.", default: "127.0.0.1:8787" }),
+  metrics_listen: setting.listen({
+    description: "Address of `/metrics` and of the health checks, kept away from the public one.",
+    default: "127.0.0.1:9464",
+  }),
+  public_url: setting.url({
+    description: "Address under which clients reach `listen`; stands in DSNs and links. Absent: the listen address.",
+  }),
+  database_url: setting.secretUrl({
+    description: "PostgreSQL for projects, issues and the queue. Absent: a SQLite file in the data directory.",
+    protocols: ["postgres", "postgresql"],
+  }),
+  clickhouse_url: setting.secretUrl({
+    description: "ClickHouse for events. Absent: chDB inside this process, in the data directory.",
+  }),
+  transport: setting.choice({
+    description: "What carries domain events: `sql` is the database above.",
+    choices: ["sql"],
+    default: "sql",
+  }),
+  log: section("What the server writes to standard output.", {
+    level: setting.choice({
+      description: "The least important lines that are written.",
+      choices: ["debug", "info", "warn", "error", "silent"],
+      default: "info",
+    }),
+    format: setting.choice({
+      description: "JSON lines, lines for people, or whichever suits: `auto` is `pretty` on a terminal, else `json`.",
+      choices: ["auto", "json", "pretty"],
+      default: "auto",
+    }),
+    redact: setting.list(setting.string({ description: "A field's name.", minLength: 1 }), {
+      description: "Names of further fields that hold personal data: their values are not logged, in any line.",
+      default: [],
+    }),
+  }),
+  http: section("How `listen` treats its clients.", {
+    trusted_proxies: setting.list(setting.string({ description: "An address or a network.", minLength: 2 }), {
+      description: "Addresses and networks of proxies whose `X-Forwarded-For` is believed.",
+      default: ["127.0.0.0/8", "::1"],
+    }),
+    headers_timeout: setting.duration({
+      description: "How long a client may take for the headers of a request.",
+      default: "10s",
+      min: "1s",
+    }),
+    request_timeout: setting.duration({
+      description: "How long a client may take for a whole request.",
+      default: "60s",
+      min: "1s",
+    }),
+    keep_alive_timeout: setting.duration({
+      description: "How long a connection stays open between two requests.",
+      default: "65s",
+      min: "1s",
+    }),
+    rate_limits: section("Limits of the API; ingest has quotas of its own.", {
+      address_per_second: setting.number({
+        description: "Requests of one address, over time.",
+        default: 200,
+        min: 1,
+      }),
+      address_burst: setting.integer({ description: "Requests of one address, at once.", default: 1000, min: 1 }),
+      token_per_second: setting.number({ description: "Requests with one token, over time.", default: 100, min: 1 }),
+      token_burst: setting.integer({ description: "Requests with one token, at once.", default: 500, min: 1 }),
+    }),
+  }),
+  auth: section("Who may use the API. Tokens of `signalbox token create` are always accepted.", {
+    audience: setting.string({
+      description: "What a token's `aud` must contain.",
+      default: "signalbox",
+      minLength: 1,
+    }),
+  }),
+  storage: section("The disk of the data directory.", {
+    min_free: setting.size({
+      description: "Below this much free space nothing new is taken in. Absent: 1 GiB or 5 % of the disk, the smaller.",
+      min: "1MiB",
+    }),
+  }),
+  shutdown: section("How the server stops.", {
+    deadline: setting.duration({
+      description: "How long work under way may take after SIGTERM before it is handed back.",
+      default: "20s",
+      min: "1s",
+      max: "10m",
+    }),
+  }),
+});
+
+export type ServerConfig = ConfigOf<typeof configSchema>;
+
+/** Variable with the path of the configuration file; `--config` stands above it. */
+const configFileVariable = "SIGNALBOX_CONFIG";
+const defaultConfigFile = "signalbox.yaml";
+
+export interface ConfigSources {
+  /** Path that was asked for; the file must exist then. */
+  readonly file?: string | undefined;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** By path of the key, as `data_dir`. */
+  readonly flags: Readonly<Record<string, string | undefined>>;
+}
+
+/** @throws {ConfigError} naming every wrong key and value of all sources. */
+export function readServerConfig({ file, env, flags }: ConfigSources): Config<typeof configSchema> {
+  const wanted = file ?? (env[configFileVariable] || undefined);
+  return readConfig({
+    schema: configSchema,
+    file: wanted ?? { path: defaultConfigFile, optional: true },
+    env,
+    flags,
+    otherVariables: [configFileVariable],
+  });
+}
+
+/** `docs/configuration.md`. */
+export function configurationReference(): string {
+  return [
+    "# Configuration",
+    "",
+    "Generated by `npm run docs` from the schema in the code.",
+    "",
+    `Later sources win: defaults, \`${defaultConfigFile}\` in the working directory (or the file of \`--config\` or`,
+    `\`${configFileVariable}\`), variables, flags. Unknown keys are refused. \`signalbox config print\` shows what is in force and`,
+    "where each value comes from. A secret may be given as `file:PATH`.",
+    "",
+    describeConfig(configSchema),
+  ].join("\n");
+}
