@@ -2,6 +2,7 @@ export * from "./client-info.js";
 export * from "./credentials.js";
 export * from "./dsn.js";
 export * from "./envelope.js";
+export * from "./envelope-stream.js";
 export * from "./errors.js";
 export * from "./event-id.js";
 export * from "./ingest-path.js";

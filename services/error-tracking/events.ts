@@ -9,6 +9,8 @@ export const eventReceived = defineEvent("error_tracking.event_received", {
   owner: "error-tracking",
   category: "observability",
   log: "failures",
+  // Payloads are compressed beyond 64 KiB; what is still larger than this goes to the blob store.
+  maxInlineBytes: 768 * 1024,
   sensitive: ["/payload", "/client_address", "/origin", "/user_agent", "/attachments"],
   subject: (data) => `projects/${data.project_id}/events/${data.event_id}`,
   schema: {

@@ -4,7 +4,7 @@ import { gunzipSync, gzip } from "node:zlib";
 
 /** An event's bytes inside a queued message. Whatever the encoding, unpacking gives exactly the bytes received. */
 export interface PackedPayload {
-  /** `text`: the bytes are UTF-8 and stand as they are; `base64` otherwise; `gzip`: compressed, then base64. */
+  /** `text`: UTF-8 without NUL, as it stands; `base64`: everything else; `gzip`: compressed, then base64. */
   readonly encoding: "text" | "base64" | "gzip";
   readonly content: string;
   /** Length of the unpacked bytes. */
@@ -25,7 +25,8 @@ export async function packPayload(bytes: Uint8Array): Promise<PackedPayload> {
     const compressed = await compress(bytes, { level: 1 });
     return { encoding: "gzip", content: compressed.toString("base64"), bytes: bytes.length };
   }
-  const encoding = isUtf8(bytes) ? "text" : "base64";
+  // PostgreSQL takes no NUL in text.
+  const encoding = isUtf8(bytes) && !bytes.includes(0) ? "text" : "base64";
   const content = asBuffer(bytes).toString(encoding === "text" ? "utf8" : "base64");
   return { encoding, content, bytes: bytes.length };
 }
