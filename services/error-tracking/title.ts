@@ -30,14 +30,13 @@ const unlabeled = "<unlabeled event>";
 
 function exceptionTitle(exception: Exception, event: ErrorEvent): Title | undefined {
   const value = firstLine(exception.value);
-  const type = exception.mechanism?.synthetic === true ? undefined : exception.type;
-  if (type !== undefined) {
-    const title = trimText(value === "" ? type : `${type}: ${value}`, maxTitle);
-    return { title, name: type, description: trimText(value, maxTitle) };
+  const description = trimText(value, maxTitle);
+  const type = firstLine(exception.type);
+  if (type !== "" && exception.mechanism?.synthetic !== true) {
+    return { title: trimText(value === "" ? type : `${type}: ${value}`, maxTitle), name: type, description };
   }
-  const name = crashFrame(event)?.function ?? (value === "" ? exception.type : value);
-  if (name === undefined) return undefined;
-  return { title: trimText(firstLine(name), maxTitle), name, description: trimText(value, maxTitle) };
+  const name = firstLine(crashFrame(event)?.function) || value || type;
+  return name === "" ? undefined : { title: trimText(name, maxTitle), name: trimText(name, maxTitle), description };
 }
 
 /** Where it happened, for people: the transaction, the last function of the application, or what the client says. */

@@ -71,7 +71,11 @@ const rules: readonly (readonly [name: string, source: string])[] = [
     "hostname",
     `(?<![\\w.-])(?:(?:${label}\\.){1,8}(?:${topLevelDomains})|(?:${labelUpper}\\.){1,8}(?:${topLevelDomains.toUpperCase()}))(?![\\w-])`,
   ],
-  ["ip", `(?<![\\w:.])(?:${ip6}|${ip4})(?![\\w:])(?!\\.\\d)`],
+  [
+    "ip",
+    // Without a digit it is rather the name of a class member in C++ or Rust.
+    `(?<![\\w:.])(?=[0-9a-fA-F:.]{0,44}\\d)(?:${ip6})(?![\\w:])(?!\\.\\d)|(?<![\\w.])${ip4}(?!\\w)(?!\\.\\d)`,
+  ],
   ["traceparent", `${start}(?:00-[0-9a-f]{32}-[0-9a-f]{16}-0[01]|1-[0-9a-f]{8}-[0-9a-f]{24})${end}`],
   ["uuid", `${start}[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}${end}`],
   ["sha1", `${start}[0-9a-fA-F]{40}${end}`],

@@ -1,0 +1,20 @@
+import type { ErrorEvent, Frame, Stacktrace } from "../error-event.js";
+import type { GroupingRules } from "./grouping.js";
+import { isInApp } from "./v1/in-app.js";
+
+/**
+ * Writes into every frame whether it belongs to the application, so that the page of an event and its culprit agree
+ * with the grouping. What the client said is kept as `orig_in_app` where it differs, for a later decision by other rules.
+ */
+export function markInApp(event: ErrorEvent, rules: GroupingRules = {}): void {
+  const stacks: (Stacktrace | undefined)[] = [event.stacktrace];
+  for (const exception of event.exception?.values ?? []) stacks.push(exception.stacktrace);
+  for (const thread of event.threads?.values ?? []) stacks.push(thread.stacktrace);
+  for (const stack of stacks) for (const frame of stack?.frames ?? []) markFrame(frame, event, rules);
+}
+
+function markFrame(frame: Frame, event: ErrorEvent, rules: GroupingRules): void {
+  const inApp = isInApp(frame, event, rules);
+  if (frame.in_app !== undefined && frame.in_app !== inApp) frame["orig_in_app"] = frame.in_app;
+  frame.in_app = inApp;
+}
