@@ -96,12 +96,13 @@ export function createDatabase(adapter: EngineAdapter, options: CreateDatabaseOp
     for (const channel of scope.channels) adapter.notify(channel);
   };
 
-  const joinGroup = <T>(performMember: (session: Session) => Promise<T>, afterCommit: () => void): Promise<T> =>
+  const joinWithWork = <T>(work: (session: Session) => Promise<T>, afterCommit: () => void): Promise<T> =>
     new Promise<T>((resolve, reject) => {
       let value: T;
       group.join({
+        kind: "work",
         async perform(session) {
-          value = await performMember(session);
+          value = await work(session);
         },
         committed() {
           afterCommit();
@@ -111,30 +112,32 @@ export function createDatabase(adapter: EngineAdapter, options: CreateDatabaseOp
       });
     });
 
+  const joinWithBatch = (statements: readonly BatchStatement[]): Promise<RunResult[]> =>
+    new Promise((resolve, reject) => {
+      group.join({ kind: "batch", statements, committed: resolve, failed: reject });
+    });
+
   const batch = (statements: readonly BatchStatement[], transaction?: TransactionHandle): Promise<RunResult[]> =>
     transaction
       ? onTransaction(transaction, owner, adapter, statements)
-      : admit("DATABASE_WRONG_HANDLE", () =>
-          joinGroup(
-            (session) => session.batch(statements),
-            () => {},
-          ),
-        );
+      : admit("DATABASE_WRONG_HANDLE", () => joinWithBatch(statements));
 
   return {
     engine: adapter.engine,
     as: <Tables>() => writer as Kysely<Tables>,
     reader: <Tables>() => reader as Kysely<Tables>,
 
-    transaction: (work, { timeoutMs = options.transactionTimeoutMs, waitMs } = {}) =>
+    transaction: (work, { timeoutMs, waitMs } = {}) =>
       admit("DATABASE_NESTED_TRANSACTION", async () => {
         const session = await adapter.acquire();
         try {
-          await session.begin({ waitMs });
-          const { value, scope } = await perform(session, work, timeoutMs).catch(async (error: unknown) => {
-            await session.rollback();
-            throw error;
-          });
+          await session.begin({ waitMs, timeoutMs });
+          const { value, scope } = await perform(session, work, timeoutMs ?? options.transactionTimeoutMs).catch(
+            async (error: unknown) => {
+              await session.rollback();
+              throw error;
+            },
+          );
           await session.commit();
           wake(scope);
           return value;
@@ -152,7 +155,7 @@ export function createDatabase(adapter: EngineAdapter, options: CreateDatabaseOp
           mark = scope;
           return value;
         });
-        return joinGroup(performMember, () => mark && wake(mark));
+        return joinWithWork(performMember, () => mark && wake(mark));
       }),
 
     batch,

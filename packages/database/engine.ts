@@ -25,7 +25,12 @@ export interface Session {
   query(sql: string, values: readonly unknown[]): Promise<SessionResult>;
   /** Portable statements, each once for each of its rows. Atomic only inside a transaction. */
   batch(statements: readonly BatchStatement[]): Promise<RunResult[]>;
-  begin(options?: { readonly waitMs?: number | undefined }): Promise<void>;
+  /**
+   * Batches that each stand or fall alone; one outcome for each, in order. Outcomes end early when `mayGoOn` says no,
+   * and after one that is `lost`.
+   */
+  batchApart(batches: readonly (readonly BatchStatement[])[], mayGoOn: () => boolean): Promise<BatchOutcome[]>;
+  begin(options?: BeginOptions): Promise<void>;
   commit(): Promise<void>;
   /** Ends the transaction, also a broken one. Never rejects. */
   rollback(): Promise<void>;
@@ -43,3 +48,17 @@ export interface SessionResult {
   readonly changes?: number | undefined;
   readonly insertId?: bigint | undefined;
 }
+
+export interface BeginOptions {
+  /** How long to wait for another process that writes. */
+  readonly waitMs?: number | undefined;
+  /** How long a statement may take instead of the engine's default; 0: no limit. */
+  readonly timeoutMs?: number | undefined;
+}
+
+export type BatchOutcome =
+  | { readonly kind: "done"; readonly results: RunResult[] }
+  /** Only this one is undone. */
+  | { readonly kind: "failed"; readonly error: unknown }
+  /** The whole transaction is undone, as on a full disk or a broken connection. */
+  | { readonly kind: "lost"; readonly error: unknown };

@@ -1,13 +1,26 @@
 import type { Clock } from "@signalbox/kernel";
+import type { BatchStatement, RunResult } from "./database.js";
 import type { Session } from "./engine.js";
 import { DatabaseError } from "./errors.js";
 
 /** One caller's share of a group. */
-export interface GroupMember {
-  /** Does the writes; called once, inside the group's transaction. */
+export type GroupMember = WorkMember | BatchMember;
+
+/** Writes by calling back. */
+export interface WorkMember {
+  readonly kind: "work";
+  /** Called once, inside the group's transaction. */
   perform(session: Session): Promise<void>;
   /** Called after the commit. */
   committed(): void;
+  failed(error: unknown): void;
+}
+
+/** Writes prepared statements. */
+export interface BatchMember {
+  readonly kind: "batch";
+  readonly statements: readonly BatchStatement[];
+  committed(results: RunResult[]): void;
   failed(error: unknown): void;
 }
 
@@ -37,8 +50,8 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
   const run = async (): Promise<void> => {
     while (waiting.length > 0) {
       const members = waiting.splice(0, options.maxMembers);
-      const rest = await commitGroup(members, options);
-      if (rest.length > 0) waiting = [...rest, ...waiting];
+      const begun = await commitGroup(members, options);
+      if (begun < members.length) waiting = [...members.slice(begun), ...waiting];
       await nextTurn();
     }
     running = false;
@@ -60,74 +73,115 @@ function nextTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
-/** Commits as many members as fit; returns those that were not begun. Never rejects. */
-async function commitGroup(members: readonly GroupMember[], options: GroupCommitOptions): Promise<GroupMember[]> {
+/** Commits as many members as fit and resolves with how many were begun, from the first on. Never rejects. */
+async function commitGroup(members: readonly GroupMember[], options: GroupCommitOptions): Promise<number> {
   const startedMs = options.clock.monotonicMs();
+  const elapsedMs = (): number => options.clock.monotonicMs() - startedMs;
   let session: Session | undefined;
   try {
     session = await options.acquire();
     await session.begin();
-    return await commitOn(session, members, options, startedMs);
+    const group = await performAll(session, members, () => elapsedMs() < options.maxGroupMs);
+    await end(session, group);
+    options.observe({ members: group.done.length, seconds: elapsedMs() / 1000 });
+    return group.begun;
   } catch (error) {
+    // The transaction could not be opened, or not be brought back to a savepoint.
+    await session?.rollback();
     for (const member of members) member.failed(error);
-    return [];
+    return members.length;
   } finally {
     session?.leave();
   }
 }
 
-async function commitOn(
-  session: Session,
-  members: readonly GroupMember[],
-  options: GroupCommitOptions,
-  startedMs: number,
-): Promise<GroupMember[]> {
-  const done: GroupMember[] = [];
-  let next = 0;
-  for (const member of members) {
-    if (next > 0 && options.clock.monotonicMs() - startedMs >= options.maxGroupMs) break;
-    next++;
-    const outcome = await performApart(session, member, members.length === 1);
-    if (outcome.kind === "done") done.push(member);
-    else {
-      member.failed(outcome.error);
-      if (outcome.kind === "lost") {
-        await session.rollback();
-        for (const earlier of done) earlier.failed(outcome.error);
-        return members.slice(next);
-      }
-    }
-  }
-  await commitDone(session, done);
-  options.observe({ members: done.length, seconds: (options.clock.monotonicMs() - startedMs) / 1000 });
-  return members.slice(next);
+interface Group {
+  /** Members whose writes wait for the commit, with the way to tell them. */
+  readonly done: Done[];
+  /** Members that were called, from the first on. */
+  begun: number;
+  /** Why the whole transaction is undone. */
+  lost: { readonly error: unknown } | undefined;
 }
 
-type MemberOutcome =
-  | { readonly kind: "done" }
-  /** Only this member is undone. */
-  | { readonly kind: "failed"; readonly error: unknown }
-  /** The whole transaction is undone, as on a full disk or a broken connection. */
-  | { readonly kind: "lost"; readonly error: unknown };
+interface Done {
+  committed(): void;
+  failed(error: unknown): void;
+}
+
+async function performAll(session: Session, members: readonly GroupMember[], mayGoOn: () => boolean): Promise<Group> {
+  const group: Group = { done: [], begun: 0, lost: undefined };
+  const alone = members.length === 1;
+  while (group.begun < members.length && !group.lost && (group.begun === 0 || mayGoOn())) {
+    const batches = leadingBatches(members, group.begun);
+    const member = members[group.begun];
+    if (batches.length > 0 && !alone) await performBatches(session, batches, group, mayGoOn);
+    else if (member) await performOne(session, member, group, alone);
+  }
+  return group;
+}
+
+function leadingBatches(members: readonly GroupMember[], from: number): BatchMember[] {
+  const batches: BatchMember[] = [];
+  for (let index = from; index < members.length; index++) {
+    const member = members[index];
+    if (member?.kind !== "batch") break;
+    batches.push(member);
+  }
+  return batches;
+}
+
+async function performBatches(
+  session: Session,
+  members: readonly BatchMember[],
+  group: Group,
+  mayGoOn: () => boolean,
+): Promise<void> {
+  const outcomes = await session.batchApart(
+    members.map((member) => member.statements),
+    mayGoOn,
+  );
+  outcomes.forEach((outcome, index) => {
+    const member = members[index];
+    if (!member) return;
+    group.begun++;
+    if (outcome.kind === "done") group.done.push(doneBatch(member, outcome.results));
+    else member.failed(outcome.error);
+    if (outcome.kind === "lost") group.lost = outcome;
+  });
+}
 
 /** A savepoint keeps the others safe; a member that is alone has nobody to protect. */
-async function performApart(session: Session, member: GroupMember, alone: boolean): Promise<MemberOutcome> {
-  let inside = false;
+async function performOne(session: Session, member: GroupMember, group: Group, alone: boolean): Promise<void> {
+  group.begun++;
+  let inside = alone;
   try {
     if (!alone) await session.savepoint();
     inside = true;
-    await member.perform(session);
+    const done = await perform(session, member);
     if (!alone) await session.releaseSavepoint();
-    return { kind: "done" };
+    group.done.push(done);
   } catch (error) {
-    const intact = !alone && inside && (await session.rollbackToSavepoint());
-    return { kind: intact ? "failed" : "lost", error };
+    const intact = inside && !alone && (await session.rollbackToSavepoint());
+    if (!intact) group.lost = { error };
+    member.failed(error);
   }
 }
 
-async function commitDone(session: Session, done: readonly GroupMember[]): Promise<void> {
-  if (done.length === 0) {
+async function perform(session: Session, member: GroupMember): Promise<Done> {
+  if (member.kind === "batch") return doneBatch(member, await session.batch(member.statements));
+  await member.perform(session);
+  return member;
+}
+
+function doneBatch(member: BatchMember, results: RunResult[]): Done {
+  return { committed: () => member.committed(results), failed: (error) => member.failed(error) };
+}
+
+async function end(session: Session, { done, lost }: Group): Promise<void> {
+  if (lost || done.length === 0) {
     await session.rollback();
+    for (const member of done) member.failed(lost?.error);
     return;
   }
   try {

@@ -78,9 +78,6 @@ export async function migrate(
 /** The lock ends with the transaction; SQLite's write transaction is a lock already. */
 async function takeLock(db: Transaction<MigrationTables>, engine: Engine): Promise<void> {
   if (engine !== "postgres") return;
-  await sql`set local statement_timeout = 0`.execute(db);
-  await sql`set local lock_timeout = 0`.execute(db);
-  await sql`set local idle_in_transaction_session_timeout = 0`.execute(db);
   await sql`select pg_advisory_xact_lock(${lockKey})`.execute(db);
 }
 

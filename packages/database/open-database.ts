@@ -1,6 +1,6 @@
 import type { Clock, Logger, Metrics } from "@signalbox/kernel";
 import type { Database } from "./database.js";
-import { DatabaseError } from "./errors.js";
+import { openPostgres } from "./postgres.js";
 import { openSqlite } from "./sqlite.js";
 
 export interface OpenDatabaseOptions {
@@ -15,7 +15,7 @@ export interface OpenDatabaseOptions {
 
 /** Opens PostgreSQL when there is a URL, else SQLite. */
 export async function openDatabase({ url, path, ...shared }: OpenDatabaseOptions): Promise<Database> {
-  if (url !== undefined) throw new DatabaseError("DATABASE_UNSUPPORTED");
+  if (url !== undefined) return openPostgres({ ...shared, url });
   if (path === undefined) throw new TypeError("openDatabase needs a url or a path");
   return openSqlite({ ...shared, path });
 }

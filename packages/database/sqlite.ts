@@ -3,8 +3,8 @@ import { dirname } from "node:path";
 import { type Clock, type Logger, type Metrics, noMetrics, silentLogger, systemClock } from "@signalbox/kernel";
 import { type ConnectionProvider, type Dialect, SqliteAdapter, SqliteIntrospector, SqliteQueryCompiler } from "kysely";
 import { createDatabase } from "./create-database.js";
-import type { Database } from "./database.js";
-import type { Session } from "./engine.js";
+import type { BatchStatement, Database } from "./database.js";
+import type { BatchOutcome, Session } from "./engine.js";
 import { DatabaseError } from "./errors.js";
 import { Lease } from "./lease.js";
 import { createLocalChannels } from "./local-channels.js";
@@ -29,6 +29,7 @@ export interface SqliteOptions {
  */
 export async function openSqlite(options: SqliteOptions): Promise<Database> {
   const clock = options.clock ?? systemClock;
+  const logger = options.logger ?? silentLogger;
   const busyTimeoutMs = options.busyTimeoutMs ?? 5_000;
   const retryWhileBusy = createBusyRetry(clock);
 
@@ -46,8 +47,9 @@ export async function openSqlite(options: SqliteOptions): Promise<Database> {
   }
 
   const turnstile = createTurnstile();
-  const channels = createLocalChannels(options.logger ?? silentLogger);
-  const readSession = createSession(reader, () => {}, retryWhileBusy, busyTimeoutMs);
+  const channels = createLocalChannels(logger);
+  const shared = { retryWhileBusy, busyTimeoutMs, logger };
+  const readSession = createSession({ ...shared, connection: reader }, () => {});
   const readers: ConnectionProvider = { provideConnection: (consumer) => consumer(new Lease(reader, readSession)) };
 
   return createDatabase(
@@ -56,7 +58,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Database> {
       dialect: sqliteDialect,
       async acquire() {
         const leave = await turnstile.enter();
-        return createSession(writer, leave, retryWhileBusy, busyTimeoutMs);
+        return createSession({ ...shared, connection: writer }, leave);
       },
       reader: readers,
       nativeSql: (sql) => sql,
@@ -115,12 +117,15 @@ function isBusy(error: unknown): boolean {
   return error instanceof DatabaseError && error.code === "DATABASE_BUSY";
 }
 
-function createSession(
-  connection: SqliteConnection,
-  leave: () => void,
-  retryWhileBusy: BusyRetry,
-  busyTimeoutMs: number,
-): Session {
+interface SessionOptions {
+  readonly connection: SqliteConnection;
+  readonly retryWhileBusy: BusyRetry;
+  readonly busyTimeoutMs: number;
+  readonly logger: Logger;
+}
+
+function createSession(options: SessionOptions, leave: () => void): Session {
+  const { connection, retryWhileBusy, busyTimeoutMs, logger } = options;
   /** Inside a transaction the file is ours already; outside, a refused statement has done nothing and may be repeated. */
   const perform = async <T>(work: () => T): Promise<T> =>
     connection.inTransaction ? work() : retryWhileBusy(work, busyTimeoutMs);
@@ -129,7 +134,18 @@ function createSession(
     query: (sql, values) => perform(() => connection.execute(sql, values)),
     batch: (statements) =>
       perform(() => statements.map((statement) => connection.executeMany(statement.sql, statement.rows))),
+    async batchApart(batches, mayGoOn) {
+      const outcomes: BatchOutcome[] = [];
+      for (const batch of batches) {
+        if (outcomes.length > 0 && !mayGoOn()) break;
+        const outcome = writeApart(connection, batch);
+        outcomes.push(outcome);
+        if (outcome.kind === "lost") break;
+      }
+      return outcomes;
+    },
     async begin({ waitMs = busyTimeoutMs } = {}) {
+      rollBack(connection);
       await retryWhileBusy(() => connection.execute("begin immediate"), waitMs);
     },
     async commit() {
@@ -141,7 +157,12 @@ function createSession(
       }
     },
     async rollback() {
-      rollBack(connection);
+      try {
+        rollBack(connection);
+      } catch (error) {
+        // The next transaction tries again before it begins.
+        logger.warn("A rollback failed", { error });
+      }
     },
     async savepoint() {
       connection.execute("savepoint member");
@@ -150,16 +171,32 @@ function createSession(
       connection.execute("release member");
     },
     async rollbackToSavepoint() {
-      // A full disk or an I/O error makes SQLite end the whole transaction by itself.
-      if (!connection.inTransaction) return false;
-      connection.execute("rollback to member");
-      connection.execute("release member");
-      return true;
+      return rollBackToSavepoint(connection);
     },
     leave,
   };
 }
 
+function writeApart(connection: SqliteConnection, batch: readonly BatchStatement[]): BatchOutcome {
+  try {
+    connection.execute("savepoint member");
+    const results = batch.map((statement) => connection.executeMany(statement.sql, statement.rows));
+    connection.execute("release member");
+    return { kind: "done", results };
+  } catch (error) {
+    return { kind: rollBackToSavepoint(connection) ? "failed" : "lost", error };
+  }
+}
+
+function rollBackToSavepoint(connection: SqliteConnection): boolean {
+  // A full disk or an I/O error makes SQLite end the whole transaction by itself.
+  if (!connection.inTransaction) return false;
+  connection.execute("rollback to member");
+  connection.execute("release member");
+  return true;
+}
+
+/** Does nothing outside of a transaction. */
 function rollBack(connection: SqliteConnection): void {
   if (connection.inTransaction) connection.execute("rollback");
 }
