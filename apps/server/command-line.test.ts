@@ -17,7 +17,11 @@ describe("command line", () => {
     expect(commands.length).toBeGreaterThan(10);
     for (const command of commands) {
       let help = "";
-      command.configureOutput({ writeOut: (text) => (help += text) });
+      command.configureOutput({
+        writeOut: (text) => {
+          help += text;
+        },
+      });
       command.outputHelp();
       expect(help, command.name()).toMatch(/\nExample:\n {2}\$ .*signalbox /);
       expect(command.description(), command.name()).not.toBe("");
@@ -107,18 +111,18 @@ function allCommands(command: Command): Command[] {
 }
 
 function terminal(env: Readonly<Record<string, string>> = {}) {
-  const written = { out: "", err: "" };
+  const written: { out: string[]; err: string[] } = { out: [], err: [] };
   return {
     written,
     env,
     isTerminal: false,
-    out: (line: string) => void (written.out += `${line}\n`),
-    err: (line: string) => void (written.err += `${line}\n`),
+    out: (line: string) => void written.out.push(line),
+    err: (line: string) => void written.err.push(line),
   };
 }
 
 async function run(line: string, env: Readonly<Record<string, string>> = {}) {
   const { written, ...rest } = terminal(env);
   const exitCode = await runCommandLine(line.split(" ").filter(Boolean), rest);
-  return { exitCode, out: written.out.trimEnd(), err: written.err.trimEnd() };
+  return { exitCode, out: written.out.join("\n"), err: written.err.join("\n") };
 }

@@ -38,7 +38,8 @@ export function createProgram(terminal: Terminal): Command {
 
 function describeFailure(error: unknown): string {
   if (error instanceof ConfigError) return error.message;
-  if (!(error instanceof SignalboxError)) return error instanceof Error ? (error.stack ?? error.message) : String(error);
+  if (!(error instanceof SignalboxError))
+    return error instanceof Error ? (error.stack ?? error.message) : String(error);
   const lines = [`${error.message} (${error.code})`];
   for (let cause = error.cause; cause !== undefined; cause = cause instanceof Error ? cause.cause : undefined)
     lines.push(`  because: ${errorMessage(cause)}`);

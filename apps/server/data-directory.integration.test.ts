@@ -111,6 +111,7 @@ describe("data directory lock", () => {
 async function given(holder: object | string): Promise<void> {
   // Makes the directory.
   (await lockDataDirectory(directory, systemClock)).release();
-  const content = typeof holder === "string" ? holder : JSON.stringify({ startedAt: "2026-01-01T00:00:00.000Z", ...holder });
+  const content =
+    typeof holder === "string" ? holder : JSON.stringify({ startedAt: "2026-01-01T00:00:00.000Z", ...holder });
   writeFileSync(lockFile, content);
 }

@@ -22,6 +22,12 @@ export function addConfigCommand(program: Command, terminal: Terminal): void {
   addJsonOption(addConfigOptions(print)).action((options: ConfigOptions & JsonOption) => {
     const rows = printConfig(readCommandConfig(terminal, options));
     if (options.json) terminal.out(JSON.stringify(rows, null, 2));
-    else terminal.out(table(["KEY", "VALUE", "SOURCE"], rows.map(({ key, value, source }) => [key, value, source])));
+    else
+      terminal.out(
+        table(
+          ["KEY", "VALUE", "SOURCE"],
+          rows.map(({ key, value, source }) => [key, value, source]),
+        ),
+      );
   });
 }

@@ -1,0 +1,35 @@
+import { expect, test } from "vitest";
+import { type BannerFacts, bannerLines } from "./banner.js";
+
+const facts: BannerFacts = {
+  version: "0.1.0",
+  startedInMs: 1_234,
+  url: "https://box.example.test",
+  metricsUrl: "http://127.0.0.1:9464",
+  defaultDsn: "https://0123456789abcdef@box.example.test/1",
+  dataDirectory: "/srv/box",
+  adapters: [
+    { port: "database", name: "PostgreSQL", embedded: false },
+    { port: "analytics", name: "chDB", embedded: true },
+    { port: "blobs", name: "files", embedded: true },
+  ],
+  roles: ["ingest", "worker"],
+};
+
+test("PF-003 says in at most 20 lines where things are and what they run on", () => {
+  const lines = bannerLines(facts);
+  expect(lines.length).toBeLessThanOrEqual(20);
+  expect(lines.join("\n")).toContain("Ingest and API  https://box.example.test\n");
+  expect(lines.join("\n")).toContain("DSN of default  https://0123456789abcdef@box.example.test/1\n");
+  expect(lines.join("\n")).toContain("Data directory  /srv/box\n");
+  expect(lines.join("\n")).toContain("Embedded        chDB (analytics), files (blobs)\n");
+  expect(lines.join("\n")).toContain("Real servers    PostgreSQL (database)\n");
+  expect(lines.join("\n")).toContain("token create --scope");
+});
+
+test("leaves out what a role does not have", () => {
+  const text = bannerLines({ ...facts, url: undefined, defaultDsn: undefined, adapters: [] }).join("\n");
+  expect(text).not.toContain("Ingest and API");
+  expect(text).not.toContain("DSN");
+  expect(text).toContain("Embedded        none\n");
+});

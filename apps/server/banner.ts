@@ -1,0 +1,53 @@
+/** What an operator wants to see once the server is up. */
+export interface BannerFacts {
+  readonly version: string;
+  readonly startedInMs: number;
+  /** Public address of ingest and API; absent when no running role serves it. */
+  readonly url?: string | undefined;
+  readonly metricsUrl: string;
+  /** DSN of the project `default`; absent when it was deleted. */
+  readonly defaultDsn?: string | undefined;
+  readonly dataDirectory: string;
+  readonly adapters: readonly Adapter[];
+  readonly roles: readonly string[];
+}
+
+/** What stands behind a port. */
+export interface Adapter {
+  /** `database`, `transport`, `analytics`, `blobs` */
+  readonly port: string;
+  /** `SQLite`, `PostgreSQL at db:5432` */
+  readonly name: string;
+  readonly embedded: boolean;
+}
+
+const labelWidth = 16;
+
+/** At most 20 lines. */
+export function bannerLines(facts: BannerFacts): string[] {
+  const row = (label: string, value: string): string => `  ${label.padEnd(labelWidth)}${value}`;
+  const optional = (label: string, value: string | undefined): string[] => (value ? [row(label, value)] : []);
+  return [
+    "",
+    `Signalbox ${facts.version} is ready after ${(facts.startedInMs / 1000).toFixed(1)} s`,
+    "",
+    ...optional("Ingest and API", facts.url),
+    ...optional("DSN of default", facts.defaultDsn),
+    row("Metrics, health", facts.metricsUrl),
+    row("Data directory", facts.dataDirectory),
+    row("Embedded", adapterNames(facts.adapters, true)),
+    row("Real servers", adapterNames(facts.adapters, false)),
+    row("Roles", facts.roles.join(", ")),
+    "",
+    row("API token", "npx signalbox token create --scope errors:read"),
+    row("New project", "npx signalbox project create NAME"),
+    "",
+  ];
+}
+
+function adapterNames(adapters: readonly Adapter[], embedded: boolean): string {
+  const names = adapters
+    .filter((adapter) => adapter.embedded === embedded)
+    .map(({ port, name }) => `${name} (${port})`);
+  return names.length === 0 ? "none" : names.join(", ");
+}
