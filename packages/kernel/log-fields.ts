@@ -62,7 +62,7 @@ export function createFieldPreparer(redact: readonly string[]): FieldPreparer {
       code: errorCode(error),
       message: cleanText(error.message),
       stack: error.stack === undefined ? undefined : cleanText(error.stack),
-      details: error instanceof SignalboxError ? cleanEntries(error.details, depth + 1) : undefined,
+      details: hasDetails(error) ? cleanEntries(error.details, depth + 1) : undefined,
       cause: error.cause === undefined || !below ? undefined : describeError(error.cause, depth, causes + 1),
       errors:
         inner.length === 0 || !below ? undefined : inner.slice(0, 10).map((e) => describeError(e, depth, causes + 1)),
@@ -88,6 +88,10 @@ export function createFieldPreparer(redact: readonly string[]): FieldPreparer {
     }
     return prepared;
   };
+}
+
+function hasDetails(error: Error): error is SignalboxError {
+  return error instanceof SignalboxError && Object.keys(error.details).length > 0;
 }
 
 function typeByEnding(name: string): JsonType | undefined {

@@ -55,7 +55,7 @@ export function objects<const Keys extends ObjectKeys, const Options extends Obj
   const isSecret = Object.values(keys).some((key) => key.secret);
   const expected = `a list${countText(options)} of maps with ${names.join(", ")}`;
   const read = (raw: unknown, reader: SettingReader): readonly object[] | undefined => {
-    const items = typeof raw === "string" ? fromJson(raw, "[") : raw;
+    const items = typeof raw === "string" ? (fromJson(raw, "[") ?? raw) : raw;
     return readItems(items, options, expected, isSecret, reader, (item, within) => readObject(item, keys, within));
   };
   const form = {
