@@ -1,3 +1,5 @@
+import type { EncodedRows } from "./encode-rows.js";
+
 /** Values for `{name:Type}` placeholders. They travel beside the statement and are never put into its text. */
 export type QueryParams = Readonly<Record<string, unknown>>;
 
@@ -61,7 +63,7 @@ export interface Analytics {
    * and a materialized view `TO` the aggregating table that selects `…State(column)` from it. Insert into the first.
    * @throws {AnalyticsError} `ANALYTICS_INSERT_REFUSED`: a row does not fit the table; nothing was inserted.
    */
-  insert(table: string, rows: readonly object[], options?: InsertOptions): Promise<void>;
+  insert(table: string, rows: readonly object[] | EncodedRows, options?: InsertOptions): Promise<void>;
   /**
    * Runs one read and returns all rows.
    * @throws {AnalyticsError} `ANALYTICS_QUERY_FAILED`, `ANALYTICS_MEMORY_LIMIT`, `ANALYTICS_RESULT_TOO_LARGE`.

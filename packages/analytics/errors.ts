@@ -37,15 +37,24 @@ export const analyticsErrors = defineErrors("Analytics", {
     message: "Another process holds the embedded analytics engine",
     remedy: "Stop the other process, give each process its own data directory, or use a ClickHouse server",
   },
+  ANALYTICS_OPEN_FAILED: {
+    message: "The embedded analytics engine cannot be opened",
+    remedy:
+      "Check that the server may write to the data directory and that no other container uses it; the engine printed its reason to standard error",
+  },
+  ANALYTICS_MAIN_THREAD_ONLY: {
+    message: "The embedded analytics engine works on the main thread only",
+    remedy: "Open it on the main thread; in a worker thread it would end the process",
+  },
   ANALYTICS_SCHEMA_TOO_NEW: {
     message: "The analytics schema was made by a newer version of the program",
     remedy: "Run the newer version; going back needs a restored backup",
   },
   ANALYTICS_OVERLOADED: {
-    message: "More rows wait for insertion than allowed",
+    message: "More work waits for the analytics engine than allowed",
     retryable: true,
     status: 503,
-    remedy: "Write more slowly; the analytics engine takes rows more slowly than they arrive",
+    remedy: "Ask or write more slowly; the analytics engine is slower than the work arrives",
   },
   ANALYTICS_CLOSED: {
     message: "The analytics connection is closed",

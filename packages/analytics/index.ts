@@ -6,5 +6,15 @@ export type {
   QueryParams,
 } from "./analytics.js";
 export type { BatchWriter, BatchWriterStats } from "./batch-writer.js";
+export { type ChdbOptions, openChdb } from "./chdb.js";
+export { type ClickHouseOptions, openClickHouse } from "./clickhouse.js";
+export type { AnalyticsDependencies } from "./client-analytics.js";
+export { type EncodedRows, encodeRows, joinRows } from "./encode-rows.js";
 export { AnalyticsError, type AnalyticsErrorCode, analyticsErrors } from "./errors.js";
-export type { AnalyticsMigration, AnalyticsMigrationSet, AppliedAnalyticsMigration } from "./migrate.js";
+export {
+  type AnalyticsMigration,
+  type AnalyticsMigrationSet,
+  type AppliedAnalyticsMigration,
+  migrateAnalytics,
+} from "./migrate.js";
+export { type OpenAnalyticsOptions, openAnalytics } from "./open-analytics.js";
