@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { createVirtualClock } from "./clock.js";
+import { errorMessage } from "./errors.js";
 import { backoffCeilingMs, fullJitterMs, type RetryOptions, retry } from "./retry.js";
 
 test("the ceiling doubles from the base up to the maximum", () => {
@@ -80,9 +81,9 @@ test("each repetition is announced with its error, its number and its pause", as
   const announced: unknown[] = [];
   const result = retry(
     async (attempt) => {
-      if (attempt < 3) throw `failure ${attempt}`;
+      if (attempt < 3) throw new Error(`failure ${attempt}`);
     },
-    { ...options, onRetry: (...announcement) => announced.push(announcement) },
+    { ...options, onRetry: (error, attempt, delayMs) => announced.push([errorMessage(error), attempt, delayMs]) },
   );
   await clock.advanceBy(10_000);
   await result;

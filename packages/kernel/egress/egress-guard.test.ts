@@ -318,12 +318,14 @@ async function serve(
   answer: (request: IncomingMessage, response: ServerResponse) => void,
 ): Promise<{ port: number; requests: SeenRequest[] }> {
   const requests: SeenRequest[] = [];
-  const server = createServer(async (request, response) => {
+  const server = createServer((request, response) => {
     const { method, url, headers } = request;
     const chunks: Uint8Array[] = [];
-    for await (const chunk of request) chunks.push(chunk);
-    requests.push({ method, url, host: headers.host, headers, body: Buffer.concat(chunks).toString() });
-    answer(request, response);
+    request.on("data", (chunk: Uint8Array) => chunks.push(chunk));
+    request.on("end", () => {
+      requests.push({ method, url, host: headers.host, headers, body: Buffer.concat(chunks).toString() });
+      answer(request, response);
+    });
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   closers.push(() => {
