@@ -97,7 +97,10 @@ export interface Database {
    */
   notify(channel: string): void;
 
-  /** Calls `onNotify` after a `notify`, and after a lost connection was found again. Returns the end of listening. */
+  /**
+   * Calls `onNotify` once when listening has begun and after each `notify`; also after a lost connection was found
+   * again, since wake-ups may have been missed. Returns the end of listening.
+   */
   listen(channel: string, onNotify: () => void): () => void;
 
   /** Resolves when the database answers a trivial query. */

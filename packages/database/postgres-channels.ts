@@ -19,6 +19,9 @@ export interface PostgresChannels {
 
 /** One PostgreSQL channel carries the names of all of ours, so that listening is one statement per connection. */
 const sharedChannel = "signalbox";
+const checkEveryMs = 30_000;
+/** The driver reads the timeout, its types do not know it. */
+const check: pg.QueryConfig = Object.assign({ query_timeout: 5_000 }, { text: "select 1" });
 const reconnect = { baseMs: 100, maxMs: 10_000 };
 
 /**
@@ -31,6 +34,7 @@ export function createPostgresChannels(options: PostgresChannelsOptions): Postgr
   const sender = randomUUID();
   const stop = new AbortController();
   let listening: Promise<void> | undefined;
+  let connected = false;
   let outgoing = new Set<string>();
   let sending: Promise<void> | undefined;
 
@@ -56,11 +60,21 @@ export function createPostgresChannels(options: PostgresChannelsOptions): Postgr
       client.on("notification", onNotification);
       await client.connect();
       await client.query(`listen ${sharedChannel}`);
+      connected = true;
       onListening();
-      if (!stop.signal.aborted) await ended;
+      await Promise.race([ended, keepAsking(client)]);
     } finally {
+      connected = false;
       stop.signal.removeEventListener("abort", close);
       close();
+    }
+  };
+
+  /** A connection that only listens would never learn that its server is gone without a word. */
+  const keepAsking = async (client: pg.Client): Promise<void> => {
+    while (!stop.signal.aborted) {
+      await clock.sleep(checkEveryMs, { signal: stop.signal }).catch(() => {});
+      if (!stop.signal.aborted) await client.query(check);
     }
   };
 
@@ -88,7 +102,7 @@ export function createPostgresChannels(options: PostgresChannelsOptions): Postgr
       outgoing = new Set();
       try {
         await options.send(
-          `select pg_notify('${sharedChannel}', payload) from unnest(array[${payloads.map((_, index) => `$${index + 1}`)}]) payload`,
+          `select ${payloads.map((_, index) => `pg_notify('${sharedChannel}', $${index + 1})`).join(", ")}`,
           payloads,
         );
       } catch (error) {
@@ -107,7 +121,9 @@ export function createPostgresChannels(options: PostgresChannelsOptions): Postgr
     },
     listen(channel, onNotify) {
       listening ??= keepListening();
-      return local.listen(channel, onNotify);
+      const end = local.listen(channel, onNotify);
+      if (connected) local.notify(channel);
+      return end;
     },
     async close() {
       stop.abort();

@@ -63,7 +63,11 @@ export async function openSqlite(options: SqliteOptions): Promise<Database> {
       reader: readers,
       nativeSql: (sql) => sql,
       notify: channels.notify,
-      listen: channels.listen,
+      listen(channel, onNotify) {
+        const end = channels.listen(channel, onNotify);
+        channels.notify(channel);
+        return end;
+      },
       async ping(signal) {
         signal?.throwIfAborted();
         await readSession.query("select 1", []);

@@ -1,0 +1,1 @@
+export { type DatabaseContractOptions, type DatabaseUnderTest, describeDatabase } from "./contract.js";
