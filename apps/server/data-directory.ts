@@ -38,7 +38,7 @@ const watchEveryMs = 500;
  * @throws {ServerError} `DATA_DIRECTORY_HELD` naming the process id; `DATA_DIRECTORY_UNUSABLE`.
  */
 export async function lockDataDirectory(directory: string, clock: Clock): Promise<DirectoryLock> {
-  makeDirectory(directory);
+  makeDataDirectory(directory);
   const path = join(directory, fileName);
   const mine: DirectoryHolder = {
     pid: process.pid,
@@ -65,7 +65,8 @@ export function directoryHolder(directory: string, clock: Clock): DirectoryHolde
   return alive ? holder : undefined;
 }
 
-function makeDirectory(directory: string): void {
+/** @throws {ServerError} `DATA_DIRECTORY_UNUSABLE` */
+export function makeDataDirectory(directory: string): void {
   try {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
   } catch (cause) {

@@ -1,4 +1,4 @@
-import type { Command } from "commander";
+import { type Command, InvalidArgumentError } from "commander";
 import { type ConfigSources, readServerConfig } from "../config.js";
 
 /** What a command sees of the world outside. */
@@ -63,4 +63,16 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
         .trimEnd(),
     )
     .join("\n");
+}
+
+/** RFC 3339 in UTC. */
+export function formatTime(timeMs: number): string {
+  return new Date(timeMs).toISOString();
+}
+
+/** For arguments and options that are an id. */
+export function parseId(text: string): number {
+  const id = Number(text);
+  if (!/^[0-9]+$/.test(text) || !Number.isSafeInteger(id) || id < 1) throw new InvalidArgumentError("Not an id.");
+  return id;
 }

@@ -1,0 +1,37 @@
+import { systemClock } from "@signalbox/kernel";
+import type { ServerConfig } from "../config.js";
+import { directoryHolder } from "../data-directory.js";
+import { dataPaths } from "../stores.js";
+import { checkAnalytics } from "./check-analytics.js";
+import { checkDatabase } from "./check-database.js";
+import { checkDataDirectory, checkDisk, checkVersions } from "./check-machine.js";
+import { checkPorts } from "./check-ports.js";
+import { checkServer } from "./check-server.js";
+import { checkTokenKey } from "./check-token-key.js";
+import { brokenBy, type Check, type Finding } from "./finding.js";
+
+const checks: Readonly<Record<string, Check>> = {
+  versions: checkVersions,
+  "data directory": checkDataDirectory,
+  disk: checkDisk,
+  "token key": checkTokenKey,
+  server: checkServer,
+  database: checkDatabase,
+  analytics: checkAnalytics,
+  ports: checkPorts,
+};
+
+/** Looks at everything, one after the other; a check that fails is a finding and does not keep the others from looking. */
+export async function examine(config: ServerConfig): Promise<Finding[]> {
+  const { directory } = dataPaths(config);
+  const findings: Finding[] = [];
+  for (const [name, check] of Object.entries(checks)) {
+    try {
+      const patient = { config, clock: systemClock, server: directoryHolder(directory, systemClock) };
+      findings.push(...(await check(patient)));
+    } catch (error) {
+      findings.push(brokenBy(name, error));
+    }
+  }
+  return findings;
+}

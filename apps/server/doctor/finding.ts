@@ -1,0 +1,50 @@
+import type { Clock } from "@signalbox/kernel";
+import type { ServerConfig } from "../config.js";
+import type { DirectoryHolder } from "../data-directory.js";
+import { remedyFor } from "../remedies.js";
+
+/** What the doctor has to say about one thing. */
+export interface Finding {
+  /** What was looked at: `database`, `port of listen`. */
+  readonly subject: string;
+  /** `broken` keeps the server from working, `warning` does not. */
+  readonly status: "ok" | "warning" | "broken";
+  readonly message: string;
+  /** What to do about it. */
+  readonly advice?: string | undefined;
+}
+
+export interface Patient {
+  readonly config: ServerConfig;
+  readonly clock: Clock;
+  /** The server that runs on the data directory. Its engines are its own: it is asked, they are not opened. */
+  readonly server: DirectoryHolder | undefined;
+}
+
+export type Check = (patient: Patient) => Promise<readonly Finding[]>;
+
+export function ok(subject: string, message: string): Finding {
+  return { subject, status: "ok", message };
+}
+
+export function warning(subject: string, message: string, advice: string): Finding {
+  return { subject, status: "warning", message, advice };
+}
+
+export function broken(subject: string, message: string, advice: string): Finding {
+  return { subject, status: "broken", message, advice };
+}
+
+/** A finding of what a check threw. */
+export function brokenBy(subject: string, error: unknown, advice = "Look at the message; it names what failed."): Finding {
+  return broken(subject, reasons(error), remedyFor(error) ?? advice);
+}
+
+function reasons(error: unknown): string {
+  const messages: string[] = [];
+  for (let reason = error; reason !== undefined; reason = reason instanceof Error ? reason.cause : undefined) {
+    const message = reason instanceof Error ? reason.message : String(reason);
+    if (message !== "") messages.push(message);
+  }
+  return messages.join(": ");
+}

@@ -1,0 +1,81 @@
+import { join, resolve } from "node:path";
+import { type Database, type MigrationSet, migrate, openDatabase } from "@signalbox/database";
+import { errorTrackingMigrations } from "@signalbox/error-tracking";
+import { eventStoreMigrations } from "@signalbox/event-store";
+import {
+  type Clock,
+  type Logger,
+  type Metrics,
+  noMetrics,
+  silentLogger,
+  systemClock,
+} from "@signalbox/kernel";
+import type { ServerConfig } from "./config.js";
+import { makeDataDirectory } from "./data-directory.js";
+import { serverMigrations } from "./migrations.js";
+
+/** Every schema of the relational database, in the order in which they are applied. */
+export const databaseMigrations: readonly MigrationSet[] = [
+  serverMigrations,
+  eventStoreMigrations,
+  errorTrackingMigrations,
+];
+
+/** Where everything lies in the data directory. */
+export interface DataPaths {
+  readonly directory: string;
+  readonly database: string;
+  readonly analytics: string;
+  readonly blobs: string;
+}
+
+export function dataPaths(config: ServerConfig): DataPaths {
+  const directory = resolve(config.dataDir);
+  return {
+    directory,
+    database: join(directory, "signalbox.db"),
+    analytics: join(directory, "analytics"),
+    blobs: join(directory, "blobs"),
+  };
+}
+
+export interface StoreContext {
+  readonly logger?: Logger;
+  readonly metrics?: Metrics;
+  readonly clock?: Clock;
+}
+
+/** The relational database, not migrated. Several processes may have it open at once. */
+export async function openServerDatabase(config: ServerConfig, context: StoreContext = {}): Promise<Database> {
+  const paths = dataPaths(config);
+  if (config.databaseUrl === undefined) makeDataDirectory(paths.directory);
+  return openDatabase({
+    url: config.databaseUrl?.reveal(),
+    path: paths.database,
+    logger: context.logger ?? silentLogger,
+    metrics: context.metrics ?? noMetrics,
+    clock: context.clock ?? systemClock,
+  });
+}
+
+/** For commands: the migrated database while `work` runs. Safe beside a running server. */
+export async function withDatabase<T>(config: ServerConfig, work: (database: Database) => Promise<T>): Promise<T> {
+  const database = await openServerDatabase(config);
+  try {
+    await migrate(database, databaseMigrations);
+    return await work(database);
+  } finally {
+    await database.close();
+  }
+}
+
+/** Address under which clients reach the server. */
+export function publicUrl(config: ServerConfig): string {
+  return config.publicUrl?.replace(/\/+$/, "") ?? urlOf(config.listen);
+}
+
+/** @param address a host that stands for every address of this machine is reached as localhost */
+export function urlOf({ host, port }: { readonly host: string; readonly port: number }): string {
+  const name = host === "0.0.0.0" || host === "::" ? "127.0.0.1" : host;
+  return `http://${name.includes(":") ? `[${name}]` : name}:${port}`;
+}
