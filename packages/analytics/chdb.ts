@@ -33,6 +33,7 @@ export interface ChdbOptions extends AnalyticsDependencies {
 
 const mebibyte = 1024 * 1024;
 const maxWaitingCalls = 256;
+const maxStatementBytes = 64 * mebibyte;
 
 /**
  * ClickHouse inside this process. One process holds a data directory at a time, on its main thread.
@@ -164,7 +165,9 @@ function connect(open: OpenEngine): Session {
  */
 async function execute({ client }: Session, { sql, params, settings }: Statement): Promise<Uint8Array> {
   const assignments = [...settingTexts(settings), ...paramTexts(params)];
-  const prefix = assignments.length === 0 ? "" : `SET ${assignments.join(", ")}; `;
+  // The size of a statement is limited when it is parsed, so the limit goes before the parameters that may exceed it.
+  const prefix =
+    assignments.length === 0 ? "" : `SET max_query_size = ${maxStatementBytes}; SET ${assignments.join(", ")}; `;
   const { stream } = await client.exec({
     query: prefix + sql,
     clickhouse_settings: { default_format: "JSONEachRow" },

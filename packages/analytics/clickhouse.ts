@@ -1,4 +1,5 @@
 import { Readable } from "node:stream";
+import { finished } from "node:stream/promises";
 import { type ClickHouseClient, ClickHouseLogLevel, type ClickHouseSettings, createClient } from "@clickhouse/client";
 import type { Analytics } from "./analytics.js";
 import { type AnalyticsDependencies, ClientAnalytics } from "./client-analytics.js";
@@ -72,13 +73,15 @@ class ClickHouseEngine implements Engine {
   }
 
   async insert(table: string, rows: EncodedRows, settings: Settings, signal: AbortSignal): Promise<void> {
-    await this.#client.insert({
-      table,
+    // The client's own insert takes objects only, and would encode them in one go.
+    const { stream } = await this.#client.exec({
+      query: `INSERT INTO ${table} FORMAT JSONEachRow`,
       values: Readable.from(rows.chunks, { objectMode: false }),
-      format: "JSONEachRow",
       clickhouse_settings: complete(settings),
       abort_signal: signal,
     });
+    stream.resume();
+    await finished(stream);
   }
 
   async ping(signal: AbortSignal): Promise<void> {

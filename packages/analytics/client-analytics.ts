@@ -20,6 +20,9 @@ const graceMs = 5_000;
 const pingMs = 5_000;
 const mebibyte = 1024 * 1024;
 
+/** A table, or a table of a database. */
+const tableName = /^[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)?$/;
+
 /** What both engines must agree on, so that values look the same whichever answers. */
 const dialect: Settings = {
   session_timezone: "UTC",
@@ -78,6 +81,7 @@ export class ClientAnalytics implements Analytics {
         : { insert_deduplicate: 1, insert_deduplication_token: token }),
     };
     return this.#call("insert", options.signal, maxExecutionSeconds * 1000 + graceMs, async (signal) => {
+      if (!tableName.test(table)) throw new TypeError(`${table} is not the name of a table`);
       const encoded = "chunks" in rows ? rows : await encodeRows(rows, signal);
       if (encoded.rows === 0) return;
       await this.#engine.insert(table, encoded, settings, signal);

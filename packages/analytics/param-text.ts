@@ -43,13 +43,13 @@ function escapeText(text: string): string {
 }
 
 /**
- * A string literal of the engine for any text. Every byte but letters, digits and a few harmless signs is written as
+ * A string literal of the engine for any text. Every byte but letters, digits and some harmless signs is written as
  * `\xHH`, so nothing in the text can end the literal, whatever the engine's rules for quotes are.
  */
 export function stringLiteral(text: string): string {
   let quoted = "'";
-  for (const part of text.split(/([A-Za-z0-9_ .,:/@=+-]+)/)) {
-    quoted += /^[A-Za-z0-9_ .,:/@=+-]/.test(part) ? part : hexEscapes(part);
+  for (const part of text.split(/([A-Za-z0-9_ .,:/@=+()[\]-]+)/)) {
+    quoted += /^[A-Za-z0-9_ .,:/@=+()[\]-]/.test(part) ? part : hexEscapes(part);
   }
   return `${quoted}'`;
 }

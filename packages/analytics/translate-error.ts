@@ -68,9 +68,13 @@ const tooManyParts = 252;
 export function translateError(cause: unknown, kind: CallKind): AnalyticsError {
   if (cause instanceof AnalyticsError) return cause;
   const engineCode = engineErrorCode(cause);
-  // Without a code of the engine the statement never got an answer: refused, reset, cut off, not resolved.
-  const code = engineCode === undefined ? "ANALYTICS_UNAVAILABLE" : codeFor(engineCode, errorMessage(cause), kind);
+  const code = engineCode === undefined ? codeWithoutAnswer(cause) : codeFor(engineCode, errorMessage(cause), kind);
   return new AnalyticsError(code, { cause, details: { engine_code: engineCode, call: kind } });
+}
+
+/** The engine did not answer: refused, reset, cut off, not resolved. A type error is our own and would come again. */
+function codeWithoutAnswer(cause: unknown): AnalyticsErrorCode {
+  return cause instanceof TypeError ? "ANALYTICS_QUERY_FAILED" : "ANALYTICS_UNAVAILABLE";
 }
 
 function codeFor(engineCode: number, message: string, kind: CallKind): AnalyticsErrorCode {

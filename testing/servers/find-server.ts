@@ -7,9 +7,10 @@ const postgresVersions = "/usr/lib/postgresql";
 
 /**
  * Path of a program on PATH or in Debian's usual places. The bootstrap scripts look in the same places
- * (`scripts/find-program.mjs`); they run before anything is built and so cannot import this.
+ * (`scripts/find-program.mjs`); they run before anything is built and so cannot import this. `node` is the running one.
  */
 export function findServer(name: string, path = process.env["PATH"] ?? ""): string | undefined {
+  if (name === "node") return process.execPath;
   const folders = [...path.split(delimiter).filter(Boolean), ...postgresFolders(), ...usualFolders];
   return folders.map((folder) => join(folder, name)).find(isExecutable);
 }

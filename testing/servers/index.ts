@@ -1,3 +1,4 @@
+export { type ClickHouseHttpServer, startClickHouseHttp } from "./clickhouse-http.js";
 export { findServer } from "./find-server.js";
 export { findFreePort } from "./free-port.js";
 export { startNats } from "./nats.js";

@@ -1,0 +1,42 @@
+import { createRequire } from "node:module";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import type { Misbehaviour } from "./clickhouse-http-process.js";
+import { type StartOptions, startServer, type TestServer } from "./server-process.js";
+
+/** ClickHouse's HTTP protocol over the embedded engine, in a process of its own. */
+export interface ClickHouseHttpServer extends TestServer {
+  /** What it does wrong from now on; `{}`: nothing. A restart forgets it. */
+  misbehave(misbehaviour: Misbehaviour): Promise<void>;
+}
+
+export async function startClickHouseHttp(options?: StartOptions): Promise<ClickHouseHttpServer> {
+  const server = await startServer(
+    {
+      program: "node",
+      url: (port) => `http://127.0.0.1:${port}`,
+      args: (directory, port) => [...programArgs(), directory, String(port)],
+      isReady: async (port) => {
+        const answer = await fetch(`http://127.0.0.1:${port}/ping`).catch(() => undefined);
+        return (await answer?.text()) === "Ok.\n";
+      },
+      stopSignal: "SIGTERM",
+      guardSignal: "KILL",
+    },
+    options,
+  );
+  return Object.assign(server, {
+    async misbehave(misbehaviour: Misbehaviour) {
+      await fetch(`${server.url}/misbehave`, { method: "POST", body: JSON.stringify(misbehaviour) });
+    },
+  });
+}
+
+/** From source the process needs a loader, which it cannot find from its own working directory. */
+function programArgs(): string[] {
+  const fromSource = import.meta.url.endsWith(".ts");
+  const program = fileURLToPath(
+    new URL(fromSource ? "./clickhouse-http-process.ts" : "./clickhouse-http-process.js", import.meta.url),
+  );
+  if (!fromSource) return [program];
+  return ["--import", pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href, program];
+}
