@@ -1,7 +1,9 @@
 import { expect, test } from "vitest";
 import { createVirtualClock, systemClock } from "./clock.js";
 
-test("a system timer fires once, never before its delay is over", async () => {
+test("a system timer never fires before its delay is over, although Node counts from the start of the turn", async () => {
+  const turnStartedMs = performance.now();
+  while (performance.now() < turnStartedMs + 15);
   const startedMs = performance.now();
   await new Promise<void>((resolve) => systemClock.setTimer(20, resolve));
   expect(performance.now() - startedMs).toBeGreaterThanOrEqual(20);
@@ -18,14 +20,18 @@ test("a cancelled system timer stays silent, also when cancelled twice", async (
   expect(fired).toBe(false);
 });
 
-test("a delay beyond the longest timeout of Node does not fire at once", async () => {
+test("a delay beyond the longest timeout of Node is waited for in parts", async () => {
+  const warnings: string[] = [];
+  const note = (warning: Error): void => void warnings.push(warning.name);
+  process.on("warning", note);
   let fired = false;
   const timer = systemClock.setTimer(2 ** 31 + 1000, () => {
     fired = true;
   });
   await systemClock.sleep(20);
   timer.cancel();
-  expect(fired).toBe(false);
+  process.off("warning", note);
+  expect({ fired, warnings }).toEqual({ fired: false, warnings: [] });
 });
 
 test("sleep rejects with the signal's reason, at once when it was aborted before", async () => {

@@ -37,7 +37,7 @@ const read = new Map<number, string>();
 /** A pipe that takes 64 KiB and is then busy until someone reads. */
 function openPipe(): number {
   const path = join(mkdtempSync(join(tmpdir(), "signalbox-log-")), "pipe");
-  execFileSync("mkfifo", [path]);
+  execFileSync("sh", ["-c", 'mkfifo "$1"', "sh", path]);
   const pipe = openSync(path, constants.O_RDWR | constants.O_NONBLOCK);
   read.set(pipe, "");
   closers.push(() => closeSync(pipe));

@@ -51,7 +51,7 @@ export function readConfigFile(
 function parseConfigFile(path: string, text: string, report: (problem: ConfigProblem) => void): ConfigFile | undefined {
   const lineCounter = new LineCounter();
   // The parser's own texts quote the file, which may hold secrets: only its error codes and lines are passed on.
-  const document = parseDocument(text, { lineCounter, prettyErrors: false, logLevel: "error" });
+  const document = parseDocument(text, { lineCounter, logLevel: "error" });
   for (const { code, pos } of document.errors) {
     const { line } = lineCounter.linePos(pos[0]);
     report({ key: "", source: `${path}:${line}`, expected: `valid YAML (${code.toLowerCase().replaceAll("_", " ")})` });

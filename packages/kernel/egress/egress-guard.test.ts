@@ -1,3 +1,4 @@
+import type { LookupOptions } from "node:dns";
 import { createServer, type IncomingMessage, request, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, expect, test } from "vitest";
@@ -41,7 +42,8 @@ test.each([
   "file:///etc/passwd",
   "gopher://203.0.113.5/",
   "not a url",
-  "http://user:pass@93.184.215.14/",
+  "http://user@93.184.215.14/",
+  "http://:pass@93.184.215.14/",
   "javascript:1",
 ])("PF-037 %s is no URL to call", async (url) => {
   await expect(createEgressGuard().check(url)).rejects.toMatchObject({ code: "EGRESS_REFUSED" });
@@ -129,6 +131,23 @@ test("PF-037 the pinned look-up serves other clients and refuses every other nam
     });
   expect(await fetched("a.example.test")).toBe("200 from 127.0.0.1");
   await expect(fetched("b.example.test")).rejects.toMatchObject({ code: "EGRESS_REFUSED" });
+});
+
+test("the pinned look-up answers in each form that Node asks for", async () => {
+  const guard = createEgressGuard({ resolve: async () => ["2606:4700:4700::1111", "93.184.215.14"] });
+  const { lookup } = await guard.check("http://a.example.test/");
+  const asked = (options: LookupOptions): Promise<unknown> =>
+    new Promise((resolve) => {
+      lookup("a.example.test", options, (error, address, family) => resolve(error ?? [address, family]));
+    });
+  expect(await asked({})).toEqual(["2606:4700:4700::1111", 6]);
+  expect(await asked({ family: 4 })).toEqual(["93.184.215.14", 4]);
+  expect(await asked({ family: "IPv4" })).toEqual(["93.184.215.14", 4]);
+  expect(await asked({ family: "IPv6", all: true })).toEqual([
+    [{ address: "2606:4700:4700::1111", family: 6 }],
+    undefined,
+  ]);
+  expect(await asked({ family: 0, all: true })).toMatchObject([[{ family: 6 }, { family: 4 }], undefined]);
 });
 
 test("PF-037 listed hosts, addresses and networks may be called", async () => {

@@ -131,14 +131,16 @@ async function resolveByOperatingSystem(host: string): Promise<string[]> {
 }
 
 function pinnedLookup(url: URL, addresses: CheckedAddress["addresses"]): LookupFunction {
-  return (hostname, { all, family }, callback) => {
+  return (hostname, { all, family = 0 }, callback) => {
     const name = hostname.toLowerCase();
-    const first = addresses.find((known) => family === undefined || family === 0 || known.family === family);
+    const wanted = Number(String(family).replace("IPv", ""));
+    const found = addresses.filter((known) => wanted === 0 || known.family === wanted);
+    const [first] = found;
     if (name !== url.hostname.toLowerCase() && name !== hostOf(url)) {
       callback(refused("another host than the one checked", { host: name }), []);
-    } else if (all === true) callback(null, [...addresses]);
-    else if (first) callback(null, first.address, first.family);
-    else callback(new KernelError("EGRESS_UNRESOLVED", { details: { host: name, family } }), []);
+    } else if (!first) callback(new KernelError("EGRESS_UNRESOLVED", { details: { host: name, family } }), []);
+    else if (all === true) callback(null, found);
+    else callback(null, first.address, first.family);
   };
 }
 
