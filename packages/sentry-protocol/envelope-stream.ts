@@ -24,6 +24,8 @@ export interface StreamedEnvelope {
   readonly header: EnvelopeHeader;
   /** Can be iterated once. Throws where `parseEnvelope` would set `error`, behind the same items. */
   readonly items: AsyncIterable<StreamedItem>;
+  /** Ends the reading, also of `pieces`. Needed when `items` is not iterated; otherwise it does nothing. */
+  close(): Promise<void>;
 }
 
 const lineFeed = 0x0a;
@@ -41,7 +43,7 @@ export async function readEnvelope(
   try {
     if (!(await cursor.more())) throw new ProtocolError("ET_BODY_EMPTY");
     const header = parseEnvelopeHeader(await cursor.line(limits.maxHeaderBytes));
-    return { header, items: readItems(cursor, limits) };
+    return { header, items: readItems(cursor, limits), close: () => cursor.close() };
   } catch (error) {
     await cursor.close();
     throw error;

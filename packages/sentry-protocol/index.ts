@@ -9,4 +9,6 @@ export * from "./ingest-path.js";
 export * from "./item-types.js";
 export * from "./json.js";
 export * from "./json-value.js";
+export { repairText } from "./lenient-json.js";
 export * from "./rate-limits.js";
+export * from "./store-body.js";

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from "node:http";
-import type { Clock, Timer } from "@signalbox/kernel";
+import type { Clock } from "@signalbox/kernel";
 import { ProtocolError } from "@signalbox/sentry-protocol";
 import { IngestError } from "./ingest-errors.js";
 
@@ -28,13 +28,12 @@ export interface BodyReader {
   read(request: IncomingMessage): Promise<Body>;
 }
 
-/** Bytes so far of one request, and how to end it from outside. */
+/** What one request has sent so far, and in how much time; the time in which we were busy ourselves does not count. */
 interface Progress {
-  readonly startedMs: number;
-  lastByteMs: number;
   bytes: number;
-  /** Set while the reader can pay attention to new bytes; waiting for our own side is not the client's fault. */
-  cut: ((error: Error) => void) | undefined;
+  waitedMs: number;
+  /** Since when the client is waited for, and how to end that; undefined while it is not. */
+  waiting: { sinceMs: number; lastByteMs: number; readonly cut: (error: Error) => void } | undefined;
 }
 
 export function createBodyReader(limits: BodyLimits, clock: Clock): BodyReader {
@@ -42,7 +41,7 @@ export function createBodyReader(limits: BodyLimits, clock: Clock): BodyReader {
 
   const count = (progress: Progress, piece: Uint8Array): void => {
     progress.bytes += piece.length;
-    progress.lastByteMs = clock.monotonicMs();
+    if (progress.waiting) progress.waiting.lastByteMs = clock.monotonicMs();
     if (progress.bytes > limits.maxBytes) throw tooLarge(limits);
   };
 
@@ -60,7 +59,6 @@ export function createBodyReader(limits: BodyLimits, clock: Clock): BodyReader {
     } catch (cause) {
       throw cause instanceof ProtocolError || cause instanceof IngestError ? cause : incomplete("aborted", cause);
     } finally {
-      watch.end(progress);
       await pieces.return?.();
     }
   }
@@ -68,27 +66,19 @@ export function createBodyReader(limits: BodyLimits, clock: Clock): BodyReader {
   return {
     async read(request) {
       if (Number(request.headers["content-length"] ?? 0) > limits.maxBytes) throw tooLarge(limits);
-      const progress = watch.begin();
+      const progress: Progress = { bytes: 0, waitedMs: 0, waiting: undefined };
       const collected: Buffer[] = [];
-      let handedOver = false;
-      try {
-        const complete = await watch.during(
-          progress,
-          collect(request, (piece) => {
-            count(progress, piece);
-            collected.push(piece);
-            return progress.bytes <= limits.wholeBytes;
-          }),
-        );
-        if (complete) {
-          const [only] = collected;
-          return { kind: "whole", bytes: collected.length === 1 && only ? only : Buffer.concat(collected) };
-        }
-        handedOver = true;
-        return { kind: "stream", pieces: rest(request, collected, progress) };
-      } finally {
-        if (!handedOver) watch.end(progress);
-      }
+      const complete = await watch.during(
+        progress,
+        collect(request, (piece) => {
+          count(progress, piece);
+          collected.push(piece);
+          return progress.bytes <= limits.wholeBytes;
+        }),
+      );
+      if (!complete) return { kind: "stream", pieces: rest(request, collected, progress) };
+      const [only] = collected;
+      return { kind: "whole", bytes: collected.length === 1 && only ? only : Buffer.concat(collected) };
     },
   };
 }
@@ -124,38 +114,50 @@ function collect(request: IncomingMessage, take: (piece: Buffer) => boolean): Pr
 /** Ends requests that are too slow. One timer for all: thousands of bodies a second would each set one otherwise. */
 function createWatch(limits: BodyLimits, clock: Clock) {
   const open = new Set<Progress>();
-  let timer: Timer | undefined;
+  const sweepMs = limits.maxIdleMs / 4;
+  let sweeping = false;
 
-  const isTooSlow = (progress: Progress, nowMs: number): boolean => {
-    if (nowMs - progress.lastByteMs > limits.maxIdleMs) return true;
-    const elapsedMs = nowMs - progress.startedMs;
-    return elapsedMs > limits.maxIdleMs && progress.bytes < (elapsedMs / 1000) * limits.minBytesPerSecond;
+  const isTooSlow = ({ bytes, waitedMs, waiting }: Progress, nowMs: number): boolean => {
+    if (!waiting) return false;
+    if (nowMs - waiting.lastByteMs > limits.maxIdleMs) return true;
+    const totalMs = waitedMs + nowMs - waiting.sinceMs;
+    return totalMs > limits.maxIdleMs && bytes < (totalMs / 1000) * limits.minBytesPerSecond;
   };
   const sweep = (): void => {
     const nowMs = clock.monotonicMs();
-    for (const progress of open) if (isTooSlow(progress, nowMs)) progress.cut?.(incomplete("too_slow"));
-    timer = open.size > 0 ? clock.setTimer(limits.maxIdleMs / 4, sweep) : undefined;
+    for (const progress of open) if (isTooSlow(progress, nowMs)) progress.waiting?.cut(incomplete("too_slow"));
+    sweeping = false;
+    if (open.size > 0) sweepLater();
+  };
+  const sweepLater = (): void => {
+    if (sweeping) return;
+    sweeping = true;
+    clock.setTimer(sweepMs, sweep);
   };
 
   return {
-    begin(): Progress {
-      const nowMs = clock.monotonicMs();
-      const progress: Progress = { startedMs: nowMs, lastByteMs: nowMs, bytes: 0, cut: undefined };
-      open.add(progress);
-      timer ??= clock.setTimer(limits.maxIdleMs / 4, sweep);
-      return progress;
-    },
-    end(progress: Progress): void {
-      open.delete(progress);
-    },
-    /** Settles as `waiting` does, or rejects when the client turns out to be too slow meanwhile. */
-    during<T>(progress: Progress, waiting: Promise<T>): Promise<T> {
-      progress.lastByteMs = clock.monotonicMs();
+    /** Settles as `work` does, or rejects when the client turns out to be too slow meanwhile. */
+    during<T>(progress: Progress, work: Promise<T>): Promise<T> {
+      sweepLater();
       return new Promise<T>((resolve, reject) => {
-        progress.cut = reject;
-        waiting.then(resolve, reject).finally(() => {
-          progress.cut = undefined;
-        });
+        const sinceMs = clock.monotonicMs();
+        progress.waiting = { sinceMs, lastByteMs: sinceMs, cut: reject };
+        open.add(progress);
+        const settle = (): void => {
+          progress.waiting = undefined;
+          progress.waitedMs += clock.monotonicMs() - sinceMs;
+          open.delete(progress);
+        };
+        work.then(
+          (value) => {
+            settle();
+            resolve(value);
+          },
+          (error: unknown) => {
+            settle();
+            reject(error);
+          },
+        );
       });
     },
   };

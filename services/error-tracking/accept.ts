@@ -1,0 +1,266 @@
+import type { DomainEvent } from "@signalbox/event-store";
+import {
+  type Clock,
+  canonicalCorrelationId,
+  errorCode,
+  isCorrelationId,
+  isRetryable,
+  type SignalboxError,
+} from "@signalbox/kernel";
+import {
+  type ClientInfo,
+  createEventId,
+  isJsonObject,
+  type JsonObject,
+  type JsonValue,
+  normalizeEventId,
+  ProtocolError,
+  parseJsonObject,
+  repairText,
+} from "@signalbox/sentry-protocol";
+import type { RecordOutcome } from "./edge-outcomes.js";
+import { eventReceived, eventReceivedId } from "./events.js";
+import {
+  createItemGatherer,
+  type GatherDependencies,
+  type Gathered,
+  type IncomingItem,
+  type Sender,
+} from "./gather-items.js";
+import { IngestError } from "./http/ingest-errors.js";
+import { eventDepth, unpublishedBytes } from "./ingest-limits.js";
+import { packPayload } from "./payload.js";
+
+/** What is known about a request beside its items. */
+export interface IngestRequest extends Sender {
+  readonly receivedAtMs: number;
+  readonly client: ClientInfo | undefined;
+  readonly clientAddress: string | undefined;
+  readonly origin: string | undefined;
+  readonly userAgent: string | undefined;
+  readonly correlationId: string | undefined;
+}
+
+/** Items with what the envelope's header says about all of them. */
+export interface IncomingEnvelope {
+  readonly eventId: string | undefined;
+  readonly sentAtMs: number | undefined;
+  readonly sdk: JsonObject | undefined;
+  readonly items: Iterable<IncomingItem> | AsyncIterable<IncomingItem>;
+}
+
+export interface Acceptance {
+  /** Id of the event that was published; undefined when there was none or it was not taken. */
+  readonly eventId: string | undefined;
+  /** Items that arrived whole. */
+  readonly wholeItems: number;
+  /** Why something was not taken, when the client is to be told. What could be published was published all the same. */
+  readonly problem: SignalboxError | undefined;
+}
+
+/** The part of the event store that is needed here. */
+export interface EventPublisher {
+  publish(event: DomainEvent<unknown>): Promise<unknown>;
+}
+
+export interface AcceptDependencies extends GatherDependencies {
+  readonly events: EventPublisher;
+  readonly clock: Clock;
+  readonly recordOutcome: RecordOutcome;
+  /** Called with how long each publish took. */
+  readonly onPublished?: (seconds: number) => void;
+}
+
+export interface Acceptor {
+  /**
+   * Takes what one request brought: attachments to the blob store, the event to the event store, everything else into the
+   * outcomes. Resolves when all of it is durable. The same event may be accepted again; it is published once.
+   * @throws what `envelope.items` throws beyond broken framing; then nothing was kept
+   */
+  accept(envelope: IncomingEnvelope, request: IngestRequest): Promise<Acceptance>;
+}
+
+/** How long a transport that does not answer is waited for. */
+const publishPatienceMs = 2000;
+const publishRetryMs = 100;
+
+export function createAcceptor(dependencies: AcceptDependencies): Acceptor {
+  const { events, clock, recordOutcome, onPublished = () => {} } = dependencies;
+  const gatherer = createItemGatherer(dependencies);
+  let waitingBytes = 0;
+
+  const publish = async (event: DomainEvent<unknown>, bytes: number): Promise<void> => {
+    if (waitingBytes + bytes > unpublishedBytes) throw backpressure();
+    waitingBytes += bytes;
+    const startedMs = clock.monotonicMs();
+    try {
+      await publishPatiently(events, event, clock);
+      onPublished((clock.monotonicMs() - startedMs) / 1000);
+    } finally {
+      waitingBytes -= bytes;
+    }
+  };
+
+  const acceptEvent = async (
+    payload: Uint8Array,
+    { attachments }: Gathered,
+    envelope: IncomingEnvelope,
+    request: IngestRequest,
+  ): Promise<string> => {
+    const facts = readFacts(payload);
+    const eventId = envelope.eventId ?? facts.eventId ?? createEventId();
+    const receivedAt = new Date(request.receivedAtMs).toISOString();
+    const data = {
+      project_id: request.projectId,
+      key_id: request.keyId,
+      event_id: eventId,
+      received_at: receivedAt,
+      payload: await packPayload(payload),
+      attachments: [...attachments],
+      ...whereDefined({
+        sent_at: envelope.sentAtMs === undefined ? undefined : new Date(envelope.sentAtMs).toISOString(),
+        client_address: request.clientAddress,
+        origin: request.origin,
+        user_agent: request.userAgent,
+        sdk: sdkOf(envelope.sdk) ?? request.client,
+        request_correlation_id: request.correlationId,
+      }),
+    };
+    const correlationId = facts.correlationId ?? request.correlationId;
+    const event = eventReceived.create(data, {
+      id: eventReceivedId(request.projectId, eventId),
+      time: receivedAt,
+      ...(correlationId === undefined ? {} : { correlationId }),
+    });
+    await publish(event, payload.length);
+    return eventId;
+  };
+
+  return {
+    async accept(envelope, request) {
+      const gathered = await gatherer.gather(envelope.items, request);
+      const { event, attachments, wholeItems, problem } = gathered;
+      if (!event) {
+        await gatherer.discard(attachments, request);
+        return { eventId: undefined, wholeItems, problem };
+      }
+      try {
+        return { eventId: await acceptEvent(event, gathered, envelope, request), wholeItems, problem };
+      } catch (error) {
+        const refusal = refusalOf(error);
+        if (!refusal) throw error;
+        recordOutcome({
+          projectId: request.projectId,
+          keyId: request.keyId,
+          category: "error",
+          itemType: "event",
+          quantity: 1,
+          ...refusal.outcome,
+        });
+        // After a failed publish the event may still turn up later, so its attachments stay; unused ones are
+        // collected in time.
+        if (refusal.outcome.outcome === "invalid") await gatherer.discard(attachments, request);
+        return { eventId: undefined, wholeItems, problem: refusal.problem };
+      }
+    },
+  };
+}
+
+function refusalOf(error: unknown) {
+  if (error instanceof ProtocolError) {
+    const reason = error.code === "ET_JSON_TOO_DEEP" ? "too_deep" : "json";
+    return { problem: error, outcome: { outcome: "invalid", reason } } as const;
+  }
+  if (error instanceof IngestError)
+    return { problem: error, outcome: { outcome: "rate_limited", reason: "backpressure" } } as const;
+  return undefined;
+}
+
+/**
+ * Publishes, and waits a while for a transport that is away: SDKs drop what is answered with 503.
+ * @throws {IngestError} `ET_BACKPRESSURE`, `ET_QUEUE_UNAVAILABLE`
+ */
+async function publishPatiently(events: EventPublisher, event: DomainEvent<unknown>, clock: Clock): Promise<void> {
+  const deadlineMs = clock.monotonicMs() + publishPatienceMs;
+  for (;;) {
+    try {
+      await withDeadline(events.publish(event), deadlineMs - clock.monotonicMs(), clock);
+      return;
+    } catch (cause) {
+      const code = errorCode(cause);
+      if (code === "EVT_TRANSPORT_FULL" || code === "EVT_OVERLOADED") throw backpressure(cause);
+      if (code !== "EVT_CLOSED" && !isRetryable(cause)) throw cause;
+      if (code === "EVT_CLOSED" || clock.monotonicMs() + publishRetryMs >= deadlineMs)
+        throw new IngestError("ET_QUEUE_UNAVAILABLE", { cause, headers: { "retry-after": "10" } });
+      await clock.sleep(publishRetryMs);
+    }
+  }
+}
+
+function withDeadline<T>(work: Promise<T>, remainingMs: number, clock: Clock): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = clock.setTimer(Math.max(0, remainingMs), () =>
+      reject(new IngestError("ET_QUEUE_UNAVAILABLE", { message: "The event store does not answer." })),
+    );
+    work.then(resolve, reject).finally(() => timer.cancel());
+  });
+}
+
+/** What SDKs are told when no more can be taken: it concerns everybody and every category. */
+export function backpressure(cause?: unknown): IngestError {
+  return new IngestError("ET_BACKPRESSURE", {
+    cause,
+    headers: { "retry-after": "60", "x-sentry-rate-limits": "60::organization:backpressure" },
+  });
+}
+
+interface EventFacts {
+  readonly eventId: string | undefined;
+  readonly correlationId: string | undefined;
+}
+
+/**
+ * The little that the edge needs to know of an event. Nothing of the parsed payload is kept.
+ * @throws {ProtocolError} `ET_JSON_INVALID`, `ET_JSON_TOO_DEEP`
+ */
+function readFacts(payload: Uint8Array): EventFacts {
+  const event = parseJsonObject(payload, { maxDepth: eventDepth });
+  const { contexts } = event;
+  const trace = isJsonObject(contexts) ? contexts["trace"] : undefined;
+  return {
+    eventId: normalizeEventId(event["event_id"]),
+    correlationId:
+      toCorrelationId(findTag(event["tags"], "correlation_id")) ??
+      toCorrelationId(isJsonObject(trace) ? trace["trace_id"] : undefined),
+  };
+}
+
+function toCorrelationId(value: JsonValue | undefined): string | undefined {
+  return typeof value === "string" && isCorrelationId(value) ? canonicalCorrelationId(value) : undefined;
+}
+
+/** Tags come as a map, as a list of pairs, or as a list of objects with key and value. */
+function findTag(tags: JsonValue | undefined, name: string): JsonValue | undefined {
+  if (isJsonObject(tags)) return tags[name];
+  if (!Array.isArray(tags)) return undefined;
+  for (const tag of tags) {
+    const [key, value] = Array.isArray(tag) ? tag : isJsonObject(tag) ? [tag["key"], tag["value"]] : [];
+    if (key === name) return value;
+  }
+  return undefined;
+}
+
+function sdkOf(sdk: JsonObject | undefined): { name: string; version?: string } | undefined {
+  const { name, version } = sdk ?? {};
+  if (typeof name !== "string" || name === "") return undefined;
+  return {
+    name: repairText(name.slice(0, 64)),
+    ...(typeof version === "string" ? { version: repairText(version.slice(0, 32)) } : {}),
+  };
+}
+
+function whereDefined<T extends object>(fields: T): { [Name in keyof T]?: Exclude<T[Name], undefined> } {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as {
+    [Name in keyof T]?: Exclude<T[Name], undefined>;
+  };
+}

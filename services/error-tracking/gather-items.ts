@@ -1,0 +1,247 @@
+import type { Blobs } from "@signalbox/blobs";
+import { errorCode, type Logger, type SignalboxError } from "@signalbox/kernel";
+import {
+  type ItemHeader,
+  type ItemType,
+  isItemType,
+  itemCategory,
+  type JsonValue,
+  ProtocolError,
+  repairText,
+} from "@signalbox/sentry-protocol";
+import type { EdgeOutcome, RecordOutcome } from "./edge-outcomes.js";
+import { IngestError } from "./http/ingest-errors.js";
+import type { IngestLimits } from "./ingest-limits.js";
+
+export interface IncomingItem extends ItemHeader {
+  /** The whole payload, or its pieces as they arrive, to be read before the next item is asked for. */
+  readonly payload: Uint8Array | AsyncIterable<Uint8Array>;
+}
+
+/** A blob that belongs to an event. */
+export interface EventAttachment {
+  readonly blob: string;
+  readonly name: string;
+  readonly content_type?: string;
+  readonly attachment_type?: string;
+  readonly bytes: number;
+  readonly sha256: string;
+}
+
+/** What an envelope brought that is to be published. */
+export interface Gathered {
+  readonly event: Uint8Array | undefined;
+  readonly attachments: readonly EventAttachment[];
+  /** Items that arrived whole, whatever became of them. */
+  readonly wholeItems: number;
+  /** The first reason why not everything was taken that should have been. */
+  readonly problem: SignalboxError | undefined;
+}
+
+export interface GatherDependencies {
+  /** Without it attachments are not kept. */
+  readonly blobs: Blobs | undefined;
+  readonly limits: IngestLimits;
+  readonly logger: Logger;
+  readonly recordOutcome: RecordOutcome;
+}
+
+/** Whom outcomes are counted for. */
+export interface Sender {
+  readonly projectId: number;
+  readonly keyId: number;
+}
+
+export interface ItemGatherer {
+  /**
+   * Reads all items and sorts out what is to be published. Broken framing ends the reading; what was whole before it is
+   * kept. Every item that is not kept is counted.
+   * @throws what the items throw beyond broken framing; nothing is left in the blob store then
+   */
+  gather(items: Iterable<IncomingItem> | AsyncIterable<IncomingItem>, sender: Sender): Promise<Gathered>;
+  /** Removes what was stored for attachments whose event is not going to be published, and counts them. */
+  discard(attachments: readonly EventAttachment[], sender: Sender): Promise<void>;
+}
+
+/** Collects while the items of one envelope pass by. */
+interface Gathering {
+  readonly sender: Sender;
+  event: Uint8Array | undefined;
+  events: number;
+  transactions: number;
+  attachments: EventAttachment[];
+  problem: SignalboxError | undefined;
+}
+
+type ItemHandler = (item: IncomingItem, gathering: Gathering) => Promise<void> | void;
+
+/** Longest text kept of what a client says about an attachment. */
+const maxNameLength = 255;
+
+export function createItemGatherer({ blobs, limits, logger, recordOutcome }: GatherDependencies): ItemGatherer {
+  const count = (
+    { sender }: Pick<Gathering, "sender">,
+    itemType: string,
+    outcome: EdgeOutcome["outcome"],
+    reason: string,
+    quantity = 1,
+  ): void => {
+    recordOutcome({ ...sender, itemType, category: itemCategory(itemType), outcome, reason, quantity });
+  };
+
+  const gatherEvent: ItemHandler = async (item, gathering) => {
+    gathering.events++;
+    if (gathering.events > 1) return count(gathering, item.type, "invalid", "duplicate_item");
+    gathering.event = await collect(item, limits.eventBytes);
+    if (gathering.event) return;
+    count(gathering, item.type, "invalid", "too_large");
+    gathering.problem ??= new IngestError("ET_EVENT_TOO_LARGE", { details: { maxBytes: limits.eventBytes } });
+  };
+
+  const gatherAttachment: ItemHandler = async (item, gathering) => {
+    if (!blobs) return count(gathering, item.type, "not_stored", item.type);
+    const tooMany = gathering.attachments.length >= limits.attachmentsPerEvent;
+    if (tooMany || (item.length ?? 0) > limits.attachmentBytes)
+      return count(gathering, item.type, "invalid", "too_large");
+    try {
+      const stored = await blobs.put(item.payload, {
+        namespace: "error-attachments",
+        maxBytes: limits.attachmentBytes,
+      });
+      gathering.attachments.push(describeAttachment(item, stored));
+    } catch (error) {
+      const code = errorCode(error);
+      if (!code?.startsWith("BLOB")) throw error;
+      if (code === "BLOB_TOO_LARGE") return count(gathering, item.type, "invalid", "too_large");
+      // The event itself is worth more than its attachment: it goes on without.
+      logger.error("attachment could not be stored", { error });
+      count(gathering, item.type, "rate_limited", "disk");
+    }
+  };
+
+  const countTransaction: ItemHandler = (item, gathering) => {
+    gathering.transactions++;
+    if (gathering.transactions > 1) count(gathering, item.type, "invalid", "duplicate_item");
+    else countNotStored(item, gathering);
+  };
+
+  const countNotStored: ItemHandler = (item, gathering) => {
+    const { item_count: itemCount } = item.attributes;
+    const quantity = isCount(itemCount) ? itemCount : 1;
+    count(gathering, item.type, "not_stored", isItemType(item.type) ? item.type : "unknown_type", quantity);
+  };
+
+  /** What happens to each type of item. Payloads that a handler leaves unread are skipped, not held. */
+  const handlers: Readonly<Record<ItemType, ItemHandler>> = {
+    event: gatherEvent,
+    attachment: gatherAttachment,
+    transaction: countTransaction,
+    feedback: countNotStored,
+    user_report: countNotStored,
+    session: countNotStored,
+    sessions: countNotStored,
+    check_in: countNotStored,
+    client_report: countNotStored,
+    span: countNotStored,
+    log: countNotStored,
+    trace_metric: countNotStored,
+    statsd: countNotStored,
+    metric_buckets: countNotStored,
+    profile: countNotStored,
+    profile_chunk: countNotStored,
+    replay_event: countNotStored,
+    replay_recording: countNotStored,
+    replay_video: countNotStored,
+    raw_security: countNotStored,
+    security: countNotStored,
+    nel: countNotStored,
+    unreal_report: countNotStored,
+    form_data: countNotStored,
+  };
+
+  const remove = async (attachments: readonly EventAttachment[]): Promise<void> => {
+    for (const { blob } of attachments) {
+      // What cannot be removed now has no reference and is collected later.
+      await blobs?.delete(blob).catch((error: unknown) => logger.warn("attachment could not be removed", { error }));
+    }
+  };
+
+  return {
+    async gather(items, sender) {
+      const gathering: Gathering = {
+        sender,
+        event: undefined,
+        events: 0,
+        transactions: 0,
+        attachments: [],
+        problem: undefined,
+      };
+      let wholeItems = 0;
+      try {
+        for await (const item of items) {
+          await (isItemType(item.type) ? handlers[item.type] : countNotStored)(item, gathering);
+          wholeItems++;
+        }
+      } catch (error) {
+        if (!isBrokenFraming(error)) {
+          await remove(gathering.attachments);
+          throw error;
+        }
+        count(gathering, "request", "invalid", "framing");
+        gathering.problem ??= error;
+      }
+      return { ...gathering, wholeItems };
+    },
+
+    async discard(attachments, sender) {
+      if (attachments.length === 0) return;
+      count({ sender }, "attachment", "not_stored", "attachment", attachments.length);
+      await remove(attachments);
+    },
+  };
+}
+
+function isBrokenFraming(error: unknown): error is ProtocolError {
+  return (
+    error instanceof ProtocolError && (error.code === "ET_ENVELOPE_MALFORMED" || error.code === "ET_ITEMS_TOO_MANY")
+  );
+}
+
+/** The payload as one piece; undefined when it is larger than `maxBytes`, of which no more than that was held. */
+async function collect({ payload, length }: IncomingItem, maxBytes: number): Promise<Uint8Array | undefined> {
+  if (payload instanceof Uint8Array) return payload.length > maxBytes ? undefined : payload;
+  if ((length ?? 0) > maxBytes) return undefined;
+  const pieces: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const piece of payload) {
+    bytes += piece.length;
+    if (bytes > maxBytes) return undefined;
+    pieces.push(piece);
+  }
+  return Buffer.concat(pieces, bytes);
+}
+
+function describeAttachment(
+  { attributes }: ItemHeader,
+  stored: { readonly key: string; readonly bytes: number; readonly sha256: string },
+): EventAttachment {
+  const name = text(attributes["filename"]);
+  const contentType = text(attributes["content_type"]);
+  const attachmentType = text(attributes["attachment_type"]);
+  return {
+    blob: stored.key,
+    name: name ?? "attachment",
+    bytes: stored.bytes,
+    sha256: stored.sha256,
+    ...(contentType === undefined ? {} : { content_type: contentType }),
+    ...(attachmentType === undefined ? {} : { attachment_type: attachmentType }),
+  };
+}
+
+function text(value: JsonValue | undefined): string | undefined {
+  return typeof value === "string" && value !== "" ? repairText(value.slice(0, maxNameLength)) : undefined;
+}
+
+function isCount(value: JsonValue | undefined): value is number {
+  return typeof value === "number" && Number.isSafeInteger(value) && value > 0;
+}

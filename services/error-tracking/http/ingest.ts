@@ -1,0 +1,220 @@
+import type { Blobs } from "@signalbox/blobs";
+// Brings the properties that the server puts on requests.
+import type {} from "@signalbox/http";
+import {
+  type Clock,
+  type Logger,
+  type Metrics,
+  noMetrics,
+  type SignalboxError,
+  silentLogger,
+  systemClock,
+} from "@signalbox/kernel";
+import { type IngestRoute, parseClientInfo, parseIngestPath, parseProjectId } from "@signalbox/sentry-protocol";
+import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest, FastifySchema } from "fastify";
+import { type Acceptance, createAcceptor, type EventPublisher } from "../accept.js";
+import { createOutcomeCounter, type RecordOutcome } from "../edge-outcomes.js";
+import { defaultIngestLimits, type IngestLimits } from "../ingest-limits.js";
+import type { KeyCache } from "../key-cache.js";
+import { corsHeaders, errorAnswer, pixel, toIngestError } from "./ingest-answers.js";
+import { IngestError } from "./ingest-errors.js";
+import { createIngestMetrics } from "./ingest-metrics.js";
+import { createReceiver, type EdgeRequest } from "./receive.js";
+import { createRefusalLog } from "./refusal-log.js";
+
+export interface IngestOptions {
+  readonly keys: KeyCache;
+  readonly events: EventPublisher;
+  /** Without it attachments are not kept. */
+  readonly blobs?: Blobs;
+  readonly limits?: Partial<IngestLimits>;
+  readonly clock?: Clock;
+  readonly logger?: Logger;
+  readonly metrics?: Metrics;
+  /** Where outcomes of items go that end here; the ledger. */
+  readonly recordOutcome?: RecordOutcome;
+  /** True while the disk is too full to take anything. */
+  readonly isDiskGuardActive?: () => boolean;
+  /** How long a client may send nothing in the middle of a body. */
+  readonly maxBodyIdleMs?: number;
+}
+
+declare module "fastify" {
+  interface FastifyRequest {
+    /** When the edge had the headers of an ingest request, wall clock. */
+    receivedAtMs: number;
+  }
+}
+
+/** Paths of the protocol's routes. The server cuts prefixes off before routing, see `rewriteIngestUrl`. */
+const paths: readonly { readonly route: IngestRoute; readonly url: string }[] = [
+  { route: "envelope", url: "/api/:project/envelope/" },
+  { route: "store", url: "/api/:project/store/" },
+  { route: "store", url: "/api/store/" },
+  { route: "security", url: "/api/:project/security/" },
+  { route: "security", url: "/api/:project/csp-report/" },
+  { route: "minidump", url: "/api/:project/minidump/" },
+  { route: "cron", url: "/api/:project/cron/:argument/" },
+  { route: "cron", url: "/api/:project/cron/:argument/:key/" },
+  { route: "attachments", url: "/api/:project/events/:argument/attachments/" },
+  { route: "nel", url: "/api/:project/nel/" },
+  { route: "unreal", url: "/api/:project/unreal/:key/" },
+  { route: "otlp", url: "/api/:project/integration/otlp/v1/:argument/" },
+  { route: "airbrake", url: "/api/v3/projects/:project/notices/" },
+];
+
+const allMethods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] as const;
+
+type Handler = (request: FastifyRequest, reply: FastifyReply) => Promise<FastifyReply>;
+
+/**
+ * For the server's `rewriteUrl`: SDKs send to whatever path prefix their DSN has, with and without trailing slash. What is
+ * no ingest path comes back unchanged.
+ */
+export function rewriteIngestUrl(url: string): string {
+  const queryAt = url.indexOf("?");
+  const path = queryAt < 0 ? url : url.slice(0, queryAt);
+  const match = parseIngestPath(path);
+  if (!match) return url;
+  return queryAt < 0 ? match.canonical : match.canonical + url.slice(queryAt);
+}
+
+/**
+ * The routes to which SDKs send. Reads bodies itself, whatever their media type, and answers in the protocol's own shape.
+ * Register it on a server that has `rewriteIngestUrl` as its `rewriteUrl`.
+ */
+export function createIngest(options: IngestOptions): FastifyPluginAsync {
+  const clock = options.clock ?? systemClock;
+  const logger = (options.logger ?? silentLogger).child("ingest");
+  const metrics = createIngestMetrics(options.metrics ?? noMetrics);
+  const limits: IngestLimits = { ...defaultIngestLimits, ...options.limits };
+  const recordOutcome = createOutcomeCounter(options.metrics ?? noMetrics, options.recordOutcome);
+  const logRefusal = createRefusalLog(logger, clock);
+  const acceptor = createAcceptor({
+    events: options.events,
+    blobs: options.blobs,
+    limits,
+    clock,
+    logger,
+    recordOutcome,
+    onPublished: (seconds) => metrics.published("envelope", seconds),
+  });
+  const receiver = createReceiver({
+    keys: options.keys,
+    acceptor,
+    limits,
+    clock,
+    recordOutcome,
+    isDiskGuardActive: options.isDiskGuardActive ?? (() => false),
+    onEnvelopeBytes: metrics.envelopeBytes,
+    maxBodyIdleMs: options.maxBodyIdleMs ?? 10_000,
+  });
+
+  const answerId = (reply: FastifyReply, { eventId, problem, wholeItems }: Acceptance): FastifyReply => {
+    if (problem) return answerError(reply, problem, [`${wholeItems} items arrived whole.`]);
+    return reply.type("application/json").send(eventId === undefined ? "{}" : `{"id":"${eventId}"}`);
+  };
+
+  const handlers: Partial<Record<IngestRoute, Partial<Record<"GET" | "POST", Handler>>>> = {
+    envelope: {
+      POST: async (request, reply) => answerId(reply, await receiver.envelope(edgeRequest(request, "envelope"))),
+    },
+    store: {
+      POST: async (request, reply) => answerId(reply, await receiver.store(edgeRequest(request, "store"))),
+      GET: async (request, reply) => {
+        const { problem } = await receiver.storeQuery(edgeRequest(request, "store"));
+        return problem ? answerError(reply, problem) : reply.type("image/gif").send(pixel);
+      },
+    },
+  };
+
+  return async (app: FastifyInstance) => {
+    app.decorateRequest("receivedAtMs", 0);
+    // The parsers of the server around must not touch these bodies.
+    app.removeAllContentTypeParsers();
+    app.addContentTypeParser("*", (_request, _payload, done) => done(null));
+    app.addHook("onRequest", async (request) => {
+      request.receivedAtMs = clock.nowMs();
+    });
+    app.addHook("onSend", async (_request, reply, payload) => {
+      reply.headers(corsHeaders);
+      return payload;
+    });
+    app.setErrorHandler((error, _request, reply) => {
+      const refusal = toIngestError(error);
+      if (refusal.code === "ET_INTERNAL") logger.error("ingest request failed", { error });
+      return answerError(reply, refusal);
+    });
+
+    for (const { route, url } of paths) {
+      const handled = handlers[route] ?? {};
+      const allow = ["OPTIONS", ...Object.keys(handled)].sort().join(", ");
+      const shared = { url, exposeHeadRoute: false, config: { access: "protocol" } } as const;
+      for (const [method, handler] of Object.entries(handled))
+        app.route({ ...shared, method, schema: describeRoute(route, method), handler });
+      app.route({
+        ...shared,
+        method: allMethods.filter((method) => !Object.hasOwn(handled, method)),
+        schema: undocumented,
+        handler: async (request, reply) => {
+          if (request.method === "OPTIONS") return reply.code(204).header("allow", allow).send();
+          if (Object.keys(handled).length === 0) throw new IngestError("ET_ROUTE_UNKNOWN");
+          throw new IngestError("ET_METHOD_NOT_ALLOWED", { headers: { allow } });
+        },
+      });
+    }
+  };
+
+  function answerError(reply: FastifyReply, error: SignalboxError, causes: readonly string[] = []): FastifyReply {
+    const { status, headers, body } = errorAnswer(error, causes);
+    const { request } = reply;
+    if (status === 429) metrics.rateLimited("error", "backpressure");
+    logRefusal(error.code, () => ({
+      status,
+      client: parseClientInfo(request.headers["user-agent"])?.name,
+      request_bytes: Number(request.headers["content-length"] ?? 0),
+    }));
+    return reply.code(status).headers(headers).type("application/json").send(JSON.stringify(body));
+  }
+}
+
+const undocumented: FastifySchema & { readonly hide: true } = { hide: true };
+
+function describeRoute(route: IngestRoute, method: string): FastifySchema & { readonly [field: string]: unknown } {
+  return {
+    summary: method === "GET" ? `Take the ${route} in the query` : `Take the ${route} in the body`,
+    description: "For Sentry SDKs. The credential is the DSN's key, in X-Sentry-Auth or in the query as sentry_key.",
+    tags: ["ingest"],
+    response: {
+      200:
+        method === "GET"
+          ? { description: "Durably taken: a transparent pixel.", type: "string", format: "binary" }
+          : {
+              description: "Durably taken. Empty when nothing in it makes an event.",
+              type: "object",
+              properties: { id: { type: "string", description: "The event's id, 32 hex digits." } },
+              examples: [{ id: "fc6d8c0c43fc4630ad850ee518f1b9d0" }],
+            },
+    },
+  };
+}
+
+function edgeRequest(request: FastifyRequest, route: EdgeRequest["route"]): EdgeRequest {
+  const { url, headers, raw } = request;
+  const queryAt = url.indexOf("?");
+  return {
+    route,
+    raw,
+    headers,
+    query: new URLSearchParams(queryAt < 0 ? "" : url.slice(queryAt + 1)),
+    project: projectOf(request.params),
+    receivedAtMs: request.receivedAtMs,
+    clientAddress: request.clientAddress ?? request.ip,
+    correlationId: request.correlationId || undefined,
+  };
+}
+
+function projectOf(params: unknown): number | undefined {
+  if (typeof params !== "object" || params === null || !("project" in params)) return undefined;
+  return parseProjectId(String(params.project));
+}

@@ -1,0 +1,44 @@
+import { defineErrors, type ErrorOptions, SignalboxError } from "@signalbox/kernel";
+
+export const projectErrors = defineErrors("Error tracking: projects", {
+  ET_PROJECT_NOT_FOUND: {
+    message: "There is no such project.",
+    status: 404,
+    remedy: "List the projects to see their numbers.",
+  },
+  ET_PROJECT_NAME_INVALID: {
+    message: "A project's name has 1 to 100 characters and no control characters.",
+    status: 422,
+    remedy: "Choose another name.",
+  },
+  ET_PROJECT_SLUG_INVALID: {
+    message: "A slug has 1 to 50 lower-case letters, digits, hyphens and underscores, and is no number.",
+    status: 422,
+    remedy: "Choose another slug.",
+  },
+  ET_PROJECT_SLUG_TAKEN: {
+    message: "Another project has this slug.",
+    status: 409,
+    remedy: "Choose another slug.",
+  },
+  ET_KEY_NOT_FOUND: {
+    message: "The project has no such key.",
+    status: 404,
+    remedy: "List the project's keys to see their numbers.",
+  },
+  ET_KEY_LAST: {
+    message: "The last key of a project cannot be deleted.",
+    status: 409,
+    remedy: "Make another key first, or disable this one.",
+  },
+});
+
+export type ProjectErrorCode = keyof typeof projectErrors.entries;
+
+export class ProjectError extends SignalboxError {
+  declare readonly code: ProjectErrorCode;
+
+  constructor(code: ProjectErrorCode, options: ErrorOptions = {}) {
+    super(code, projectErrors.entries[code], options);
+  }
+}
