@@ -1,0 +1,248 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
+import type { Analytics } from "@signalbox/analytics";
+import type { Database } from "@signalbox/database";
+import type { BatchResult, DomainEvent, HandlerContext } from "@signalbox/event-store";
+import { type Clock, isRetryable, type Logger, type Metrics, type SignalboxError } from "@signalbox/kernel";
+import type { Transaction } from "kysely";
+import { DigestError } from "./digest-errors.js";
+import { createDigestMetrics, type DigestMetrics, type DigestStep } from "./digest-metrics.js";
+import type { CountedEvent, DigestedEvent } from "./digested-event.js";
+import { issueCreated } from "./issue-events.js";
+import { createOutageGate, type OutageGate } from "./outage-gate.js";
+import { type PrepareOptions, prepareEvent, type ReceivedEvent } from "./prepare-event.js";
+import type { CreatedIssue } from "./store/assign-issues.js";
+import { markWritten } from "./store/event-ids.js";
+import { setUserCounts } from "./store/issues.js";
+import { type RecordedBatch, recordEvents } from "./store/record-events.js";
+import { countUsersOf } from "./user-counts.js";
+import { writeEvents } from "./write-events.js";
+
+/** The part of the event store that is needed here. */
+export interface TransactionalPublisher {
+  publish(event: DomainEvent<unknown>, options: { readonly transaction: Transaction<unknown> }): Promise<unknown>;
+}
+
+export interface DigestDependencies extends PrepareOptions {
+  readonly database: Database;
+  readonly analytics: Analytics;
+  readonly publisher: () => TransactionalPublisher;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly retentionDays: number;
+  /** Counts outcomes of messages, once each. */
+  readonly onOutcome?: (outcome: string) => void;
+  /** Called after each step of a batch. */
+  readonly onStep?: (step: DigestStep) => void;
+}
+
+export interface Digest {
+  /**
+   * Takes a batch of received events through all steps: prepare → count (SQL) → write (analytics) → settle. Resolves
+   * with the events that can never be stored; the others are in every counter and can be queried. Each event has this
+   * effect once, however often, in whatever company and by however many workers it is handled, also when the process
+   * is killed in between.
+   * @throws {DigestError} `ET_STORE_AWAY`: nothing is wrong with the events, and all of them are to be handled again
+   */
+  handle(events: readonly ReceivedEvent[], context: Pick<HandlerContext, "signal" | "forEvent">): Promise<BatchResult>;
+}
+
+/** One message on its way through the steps. */
+interface Work {
+  readonly index: number;
+  readonly received: ReceivedEvent;
+  readonly digested: DigestedEvent;
+}
+
+type Failures = { readonly index: number; readonly error: unknown }[];
+
+export function createDigest(dependencies: DigestDependencies): Digest {
+  const { database, analytics, clock, logger, onStep = () => {}, onOutcome = () => {} } = dependencies;
+  const metrics = createDigestMetrics(dependencies.metrics);
+  const gate = createOutageGate({
+    clock,
+    logger,
+    dependencies: [
+      { name: "analytics", ping: (signal) => analytics.ping(signal) },
+      { name: "database", ping: (signal) => database.ping(signal) },
+    ],
+  });
+  const writing = { analytics, clock, metrics, retentionDays: dependencies.retentionDays, onStep };
+
+  const timed = async <T>(step: DigestStep, work: () => Promise<T>): Promise<T> => {
+    const startedMs = clock.monotonicMs();
+    try {
+      return await work();
+    } finally {
+      metrics.step(step, (clock.monotonicMs() - startedMs) / 1000);
+    }
+  };
+
+  const record = (works: readonly Work[], context: Pick<HandlerContext, "forEvent">): Promise<RecordedBatch> =>
+    database.transaction(async (transaction: Transaction<unknown>) => {
+      const causes = new Map(works.map(({ digested, received }) => [digested, received]));
+      const batch = await recordEvents(database, [...causes.keys()], clock.nowMs(), transaction);
+      for (const created of batch.created) {
+        const cause = causes.get(created.cause);
+        if (cause) await context.forEvent(cause, () => announce(created, transaction));
+      }
+      return batch;
+    });
+
+  const announce = async (created: CreatedIssue, transaction: Transaction<unknown>): Promise<void> => {
+    const { event, correlationId, eventId, title, culprit } = created.cause;
+    await dependencies.publisher().publish(
+      issueCreated.create(
+        {
+          project_id: created.projectId,
+          issue_id: created.issueId,
+          short_number: created.shortNumber,
+          event_id: eventId,
+          title: title.title,
+          culprit,
+          level: event.level,
+          platform: event.platform,
+          environment: event.environment,
+          ...(event.release === undefined ? {} : { release: event.release }),
+        },
+        { correlationId },
+      ),
+      { transaction },
+    );
+  };
+
+  /** Counts events; those that the database refuses are found by halving and left out. */
+  const count = async (
+    works: readonly Work[],
+    context: Pick<HandlerContext, "signal" | "forEvent">,
+    failures: Failures,
+  ): Promise<CountedEvent[]> => {
+    const toWrite: CountedEvent[] = [];
+    await isolate(works, failures, context.signal, async (part) => {
+      const batch = await record(part, context);
+      report(batch, metrics, onOutcome);
+      toWrite.push(...batch.toWrite);
+    });
+    return toWrite;
+  };
+
+  const write = async (counted: readonly CountedEvent[], works: readonly Work[], signal: AbortSignal, failures: Failures) => {
+    const indexOf = new Map(works.map(({ digested, index }) => [digested, index]));
+    const items = counted.map((event) => ({ index: indexOf.get(event.digested) ?? -1, event }));
+    const written: CountedEvent[] = [];
+    await isolate(items, failures, signal, async (part) => {
+      const events = part.map(({ event }) => event);
+      await writeEvents(writing, events, signal);
+      written.push(...events);
+    });
+    return written;
+  };
+
+  /** A count that cannot be made is no reason to keep the events back; the next event of the issue makes it again. */
+  const usersOf = async (written: readonly CountedEvent[]): Promise<ReadonlyMap<number, number>> => {
+    try {
+      return await countUsersOf(database, analytics, written);
+    } catch (error) {
+      if (isRetryable(error)) throw error;
+      logger.error("users of issues could not be counted", { error });
+      return new Map();
+    }
+  };
+
+  const settle = async (written: readonly CountedEvent[]): Promise<void> => {
+    if (written.length === 0) return;
+    const users = await usersOf(written);
+    await database.transaction(async (transaction: Transaction<unknown>) => {
+      await markWritten(database, written.map(({ digested }) => digested), transaction);
+      await setUserCounts(database, users, transaction);
+    });
+    const nowMs = clock.nowMs();
+    for (const { digested } of written) metrics.visible((nowMs - digested.receivedAtMs) / 1000);
+  };
+
+  const handle: Digest["handle"] = async (events, context) => {
+    await gate.pass(context.signal);
+    metrics.batch(events.length);
+    const failures: Failures = [];
+    const works = await timed("prepare", () => prepareAll(events, dependencies, failures));
+    onStep("prepare");
+    const counted = await timed("count", () => count(works, context, failures));
+    onStep("count");
+    const written = await write(counted, works, context.signal, failures);
+    await timed("settle", () => settle(written));
+    onStep("settle");
+    return { failed: failures };
+  };
+
+  return { handle: (events, context) => closingGate(gate, () => handle(events, context)) };
+}
+
+/** Turns what an engine's absence throws into the one error that means it, and holds back the batches to come. */
+async function closingGate<T>(gate: OutageGate, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (cause) {
+    if (cause instanceof DigestError || !isRetryable(cause)) throw cause;
+    gate.close(cause);
+    throw new DigestError("ET_STORE_AWAY", { cause });
+  }
+}
+
+/** Longest time that the pure steps keep the event loop from others. */
+const longestTurnMs = 10;
+
+async function prepareAll(
+  events: readonly ReceivedEvent[],
+  options: PrepareOptions & { readonly clock: Clock },
+  failures: Failures,
+): Promise<Work[]> {
+  const works: Work[] = [];
+  let turnEndsMs = options.clock.monotonicMs() + longestTurnMs;
+  for (const [index, received] of events.entries()) {
+    try {
+      works.push({ index, received, digested: prepareEvent(received, options) });
+    } catch (error) {
+      failures.push({ index, error });
+    }
+    if (options.clock.monotonicMs() < turnEndsMs) continue;
+    await nextTurn();
+    turnEndsMs = options.clock.monotonicMs() + longestTurnMs;
+  }
+  return works;
+}
+
+/**
+ * Does `work` for all items at once, and when that fails for a reason that lies in an item, for ever smaller parts, until
+ * the items at fault are alone. Failures that another attempt can mend concern everything and are thrown.
+ */
+async function isolate<Item extends { readonly index: number }>(
+  items: readonly Item[],
+  failures: Failures,
+  signal: AbortSignal,
+  work: (part: readonly Item[]) => Promise<void>,
+): Promise<void> {
+  if (items.length === 0) return;
+  try {
+    await work(items);
+  } catch (error) {
+    if (isRetryable(error) || signal.aborted) throw error;
+    const [only] = items;
+    if (items.length === 1 && only) {
+      failures.push({ index: only.index, error: refused(error) });
+      return;
+    }
+    const middle = Math.ceil(items.length / 2);
+    await isolate(items.slice(0, middle), failures, signal, work);
+    await isolate(items.slice(middle), failures, signal, work);
+  }
+}
+
+function refused(cause: unknown): SignalboxError {
+  return new DigestError("ET_EVENT_REFUSED", { cause, retryable: true });
+}
+
+function report(batch: RecordedBatch, metrics: DigestMetrics, onOutcome: (outcome: string) => void): void {
+  metrics.issues("created", batch.created.length);
+  for (const { outcome } of batch.outcomes) onOutcome(outcome);
+  for (const { digested } of batch.toWrite) metrics.grouped(digested.grouping.strategy, digested.grouping.version);
+}

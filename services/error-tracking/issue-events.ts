@@ -1,0 +1,56 @@
+import { defineEvent } from "@signalbox/event-store";
+
+const issue = {
+  project_id: { type: "integer", minimum: 1 },
+  issue_id: { type: "integer", minimum: 1 },
+} as const;
+
+/** A kind of error was seen for the first time. Published in the transaction that makes the issue. */
+export const issueCreated = defineEvent("error_tracking.issue_created", {
+  description: "An error that belongs to no known issue made a new one",
+  owner: "error-tracking",
+  category: "observability",
+  subject: (data) => `projects/${data.project_id}/errors/${data.issue_id}`,
+  schema: {
+    type: "object",
+    required: ["project_id", "issue_id", "short_number", "event_id", "title", "culprit", "level", "platform"],
+    properties: {
+      ...issue,
+      short_number: { type: "integer", minimum: 1 },
+      event_id: { type: "string", pattern: "^[0-9a-f]{32}$", description: "The event that made the issue" },
+      title: { type: "string" },
+      culprit: { type: "string" },
+      level: { enum: ["fatal", "error", "warning", "info", "debug"] },
+      platform: { type: "string" },
+      environment: { type: "string" },
+      release: { type: "string" },
+    },
+  },
+});
+
+const statusChange = {
+  type: "object",
+  required: ["project_id", "issue_id", "actor"],
+  properties: {
+    ...issue,
+    actor: { type: "string", description: "Who did it: the subject of the token" },
+  },
+} as const;
+
+/** Somebody says that the error will not come again. */
+export const issueResolved = defineEvent("error_tracking.issue_resolved", {
+  description: "An issue was marked as resolved",
+  owner: "error-tracking",
+  category: "observability",
+  subject: (data) => `projects/${data.project_id}/errors/${data.issue_id}`,
+  schema: statusChange,
+});
+
+/** Somebody does not want to hear of the error. */
+export const issueIgnored = defineEvent("error_tracking.issue_ignored", {
+  description: "An issue was marked as ignored",
+  owner: "error-tracking",
+  category: "observability",
+  subject: (data) => `projects/${data.project_id}/errors/${data.issue_id}`,
+  schema: statusChange,
+});

@@ -1,0 +1,166 @@
+import type { Database, TransactionHandle } from "@signalbox/database";
+import { type CountedEvent, type DigestedEvent, primaryHashOf } from "../digested-event.js";
+import { assignIssues, type CreatedIssue, type IssueOfEvent } from "./assign-issues.js";
+import { lockProjects, type ProjectCounter } from "./counters.js";
+import { claimEvents, eventKey, type KnownEvent, markRepeated, readEvents } from "./event-ids.js";
+import { growthOf } from "./growth.js";
+import { countHashes, hashKey, readOwners } from "./hashes.js";
+import { growIssues } from "./issues.js";
+import { addToLedger, type LedgerEntry } from "./ledger.js";
+import { overRows, runOverRows } from "./json-rows.js";
+
+export interface RecordedBatch {
+  /** Events whose rows must be in the analytics store: new ones, and ones counted before whose writing was cut off. */
+  readonly toWrite: readonly CountedEvent[];
+  readonly created: readonly CreatedIssue[];
+  /** One ledger entry for each message that was counted now. */
+  readonly outcomes: readonly LedgerEntry[];
+}
+
+/**
+ * Counts a batch of events, each exactly once however often and by however many workers its message is delivered:
+ * remembers the ids, finds or makes the issues, moves every counter and the ledger, all inside one transaction.
+ * A few statements over many rows each; none per event.
+ */
+export async function recordEvents(
+  database: Database,
+  events: readonly DigestedEvent[],
+  nowMs: number,
+  transaction: TransactionHandle,
+): Promise<RecordedBatch> {
+  const living = await existingProjects(database, events, transaction);
+  const present = events.filter(({ projectId }) => living.has(projectId));
+  const gone = events.filter(({ projectId }) => !living.has(projectId));
+  const locked = await lockProjects(database, [...living], transaction);
+  const sorted = await sortByHistory(database, present, transaction);
+  const { issues, created } = await assignIssues(database, sorted.fresh, locked, nowMs, transaction);
+  await count(database, issues, created, locked, nowMs, transaction);
+  await markRepeated(database, sorted.copies, transaction);
+  const outcomes = [
+    ...sorted.fresh.map((event) => outcome(event, { outcome: "stored" })),
+    ...sorted.copies.map((event) => outcome(event, { outcome: "duplicate", reason: sorted.reasonOf(event) })),
+    ...gone.map((event) => outcome(event, { outcome: "invalid", reason: "project_gone" })),
+  ];
+  const receipts = outcomes.map((entry): LedgerEntry => ({ ...entry, outcome: "received", reason: "" }));
+  await addToLedger(database, [...receipts, ...outcomes], transaction);
+  const resumed = await resume(database, sorted.resumed, transaction);
+  return { toWrite: [...issues.map(toCounted), ...resumed], created, outcomes };
+}
+
+const findProjects = overRows("select id from projects where id in (select $int(0) from $rows)");
+
+async function existingProjects(
+  database: Database,
+  events: readonly DigestedEvent[],
+  transaction: TransactionHandle,
+): Promise<Set<number>> {
+  const ids = [...new Set(events.map(({ projectId }) => projectId))];
+  const rows = await runOverRows<{ id: number }>(
+    database,
+    findProjects,
+    ids.map((id) => [id]),
+    transaction,
+  );
+  return new Set(rows.map(({ id }) => id));
+}
+
+interface ResumedEvent {
+  readonly digested: DigestedEvent;
+  readonly known: KnownEvent;
+}
+
+interface SortedEvents {
+  /** Seen for the first time. */
+  readonly fresh: readonly DigestedEvent[];
+  /** Counted by an earlier delivery of the same message, whose rows may be missing. */
+  readonly resumed: readonly ResumedEvent[];
+  /** Sent again by the client: another message with an id that is taken. */
+  readonly copies: readonly DigestedEvent[];
+  reasonOf(copy: DigestedEvent): "same_content" | "id_conflict";
+}
+
+async function sortByHistory(
+  database: Database,
+  events: readonly DigestedEvent[],
+  transaction: TransactionHandle,
+): Promise<SortedEvents> {
+  const first = new Map<string, DigestedEvent>();
+  for (const event of events) if (!first.has(eventKey(event))) first.set(eventKey(event), event);
+  const claimed = await claimEvents(database, [...first.values()], transaction);
+  const others = events.filter((event) => !claimed.has(eventKey(event)) || first.get(eventKey(event)) !== event);
+  const known = await readEvents(database, others, transaction);
+  const resumed: ResumedEvent[] = [];
+  const copies: DigestedEvent[] = [];
+  for (const event of others) {
+    const before = known.get(eventKey(event));
+    if (before === undefined) throw new Error("An event id that could not be claimed is not there.");
+    if (event.receivedAtMs === before.receivedAtMs) {
+      if (before.state === "counted") resumed.push({ digested: event, known: before });
+    } else if (event.receivedAtMs !== before.repeatedAtMs) copies.push(event);
+  }
+  return {
+    fresh: [...first.values()].filter((event) => claimed.has(eventKey(event))),
+    resumed,
+    copies,
+    reasonOf: (copy) =>
+      known.get(eventKey(copy))?.bodyDigest === copy.bodyDigest ? "same_content" : "id_conflict",
+  };
+}
+
+async function count(
+  database: Database,
+  issues: readonly IssueOfEvent[],
+  created: readonly CreatedIssue[],
+  locked: ReadonlyMap<number, ProjectCounter>,
+  nowMs: number,
+  transaction: TransactionHandle,
+): Promise<void> {
+  const growth = growthOf(issues, nowMs);
+  await countHashes(database, growth, transaction);
+  const isNew = new Set(created.map(({ issueId }) => issueId));
+  const grown = growth.issues
+    .filter(({ issueId }) => !isNew.has(issueId))
+    .map(({ issueId, projectId, growth: more }) => ({
+      issueId,
+      changeSeq: locked.get(projectId)?.changeSeq ?? 0,
+      growth: more,
+    }));
+  await growIssues(database, grown, nowMs, transaction);
+}
+
+/** The rows of a resumed event must be the very rows that the first delivery wrote or would have written. */
+async function resume(
+  database: Database,
+  resumed: readonly ResumedEvent[],
+  transaction: TransactionHandle,
+): Promise<CountedEvent[]> {
+  const keys = resumed.map(({ digested, known }) => ({ projectId: digested.projectId, hash: known.primaryHash }));
+  const owners = await readOwners(database, keys, transaction);
+  return resumed.flatMap(({ digested, known }) => {
+    const issueId = owners.get(hashKey({ projectId: digested.projectId, hash: known.primaryHash }));
+    // Its issue was deleted meanwhile, and the rows are to be gone as well.
+    if (issueId === undefined) return [];
+    const { primaryHash, timestampMs, sampleWeight } = known;
+    return [{ digested, issueId, primaryHash, timestampMs, sampleWeight }];
+  });
+}
+
+function toCounted({ digested, issueId }: IssueOfEvent): CountedEvent {
+  return {
+    digested,
+    issueId,
+    primaryHash: primaryHashOf(digested),
+    timestampMs: digested.timestampMs,
+    sampleWeight: 1,
+  };
+}
+
+function outcome(event: DigestedEvent, end: Pick<LedgerEntry, "outcome" | "reason">): LedgerEntry {
+  return {
+    projectId: event.projectId,
+    keyId: event.keyId,
+    category: "error",
+    receivedAtMs: event.receivedAtMs,
+    ...end,
+  };
+}

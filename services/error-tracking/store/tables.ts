@@ -1,0 +1,113 @@
+import type { Generated } from "kysely";
+
+/** The SQL tables of this service as Kysely sees them. Times are milliseconds since the epoch. */
+export interface IssueTables {
+  error_counters: { project_id: number; next_short_number: number; change_seq: number };
+  error_issues: IssuesTable;
+  error_issue_positions: IssuePositionsTable;
+  error_hashes: HashesTable;
+  error_hash_hours: { project_id: number; hash: string; hour: number; events: number };
+  error_hash_minutes: { project_id: number; hash: string; minute: number; events: number };
+  error_event_ids: EventIdsTable;
+  error_ledger: LedgerTable;
+  error_activity: ActivityTable;
+}
+
+export const issueStatuses = ["unresolved", "resolved", "ignored"] as const;
+export type IssueStatus = (typeof issueStatuses)[number];
+
+export type IssueSubstatus = "new" | "ongoing" | "regressed" | "escalating";
+
+interface IssuesTable {
+  id: Generated<number>;
+  project_id: number;
+  /** Counted per project without gaps: the `17` of `SHOP-17`. */
+  short_number: number;
+  title: string;
+  name: string;
+  description: string;
+  culprit: string;
+  level: string;
+  platform: string;
+  status: IssueStatus;
+  substatus: IssueSubstatus;
+  status_changed_at_ms: number;
+  /** Smallest and largest corrected time of its events. */
+  first_seen_ms: number;
+  last_seen_ms: number;
+  /** Releases by order of receipt, with the receipt that decided. */
+  first_release: string | null;
+  first_release_at_ms: number | null;
+  last_release: string | null;
+  last_release_at_ms: number | null;
+  /** Exact, sampled events included. */
+  event_count: number;
+  user_count: number;
+  /** Number of the project's last change that moved the issue in a list. */
+  change_seq: number;
+  created_at_ms: number;
+}
+
+/** Where an issue stood before a change, so that a list that is being walked stays the list it was. */
+interface IssuePositionsTable {
+  project_id: number;
+  issue_id: number;
+  /** The change that ended this position. */
+  change_seq: number;
+  first_seen_ms: number;
+  last_seen_ms: number;
+  event_count: number;
+  recorded_at_ms: number;
+}
+
+interface HashesTable {
+  project_id: number;
+  hash: string;
+  issue_id: number;
+  version: number;
+  strategy: string;
+  variant: string;
+  /** JSON; see `explanationText`. */
+  explanation: string;
+  /** Events whose primary hash it is. */
+  event_count: number;
+  created_at_ms: number;
+}
+
+/** `counted`: in every counter; `written`: its row is in the analytics store, too. */
+export type EventState = "counted" | "written";
+
+interface EventIdsTable {
+  project_id: number;
+  event_id: string;
+  received_at_ms: number;
+  primary_hash: string;
+  timestamp_ms: number;
+  state: EventState;
+  body_digest: string;
+  sample_weight: number;
+  /** Receipt of the last copy that was counted as a duplicate. */
+  repeated_at_ms: number | null;
+}
+
+interface LedgerTable {
+  project_id: number;
+  key_id: number;
+  category: string;
+  hour: number;
+  /** `received`, or how an item ended. */
+  outcome: string;
+  reason: string;
+  quantity: number;
+}
+
+interface ActivityTable {
+  id: Generated<number>;
+  project_id: number;
+  issue_id: number;
+  at_ms: number;
+  actor: string;
+  kind: string;
+  /** JSON: before and after. */
+  detail: string;
+}
