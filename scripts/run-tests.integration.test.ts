@@ -63,7 +63,8 @@ describe("npm test", () => {
       import { writeFileSync } from "node:fs";
       import { test } from "vitest";
       test("starts a server", async () => {
-        const server = spawn("sleep", ["300"], { stdio: "ignore" });
+        // As a server that takes its time to stop.
+        const server = spawn("sh", ["-c", "trap '' INT TERM; sleep 300; :"], { stdio: "ignore" });
         writeFileSync(${JSON.stringify(join(folder, "server.pid"))}, String(server.pid));
         await new Promise(() => {});
       }, 300_000);`,
