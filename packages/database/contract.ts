@@ -2,6 +2,7 @@ import { currentContext, withContext } from "@signalbox/kernel";
 import { type Generated, type Kysely, sql, type Transaction } from "kysely";
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { bytesType, identity, identityType } from "./column-types.js";
+import { describeMigrations } from "./contract-migrations.js";
 import type { Database } from "./database.js";
 import { inTransaction } from "./transaction-scope.js";
 
@@ -31,8 +32,13 @@ interface Tables {
   };
 }
 
-/** Every promise of the `Database` port, as tests. An adapter's test file calls it first. */
-export function describeDatabase({ name, create, cannot = [] }: DatabaseContractOptions): void {
+/** Every promise of the `Database` port and of `migrate`, as tests. An adapter's test file calls it first. */
+export function describeDatabase(options: DatabaseContractOptions): void {
+  describePort(options);
+  describeMigrations(options);
+}
+
+function describePort({ name, create, cannot = [] }: DatabaseContractOptions): void {
   describe(`PF-066 ${name} keeps the promises of the database port`, () => {
     let subject: DatabaseUnderTest;
     let database: Database;
@@ -241,14 +247,14 @@ export function describeDatabase({ name, create, cannot = [] }: DatabaseContract
         });
       });
 
-      test("nothing of others slips in while it waits", async () => {
+      test("nothing of others slips in while it waits, so its rollback takes back only its own", async () => {
         const begun = signal();
         const goOn = signal();
-        const first = database.transaction<Tables, string[]>(async (transaction) => {
+        const first = database.transaction<Tables, void>(async (transaction) => {
           await insert("first", transaction);
           begun.give();
           await goOn.given;
-          return labels(transaction);
+          throw new Error("on purpose");
         });
         await begun.given;
         const others = [
@@ -260,9 +266,9 @@ export function describeDatabase({ name, create, cannot = [] }: DatabaseContract
         ];
         await turns(20);
         goOn.give();
-        expect(await first).toEqual(["first"]);
+        await expect(first).rejects.toThrow("on purpose");
         await Promise.all(others);
-        expect((await labels()).sort()).toEqual(["by itself", "first", "many", "raw", "second", "together"]);
+        expect((await labels()).sort()).toEqual(["by itself", "many", "raw", "second", "together"]);
       });
 
       test("a failed statement fails the transaction, also when its error is caught", async () => {

@@ -24,19 +24,21 @@ export function createDatabase(adapter: EngineAdapter, options: CreateDatabaseOp
     name: "signalbox_database_group_commit_members",
     help: "Members of a group commit.",
     labels: ["engine"],
+    known: [{ engine: adapter.engine }],
     buckets: [1, 2, 4, 8, 16, 32, 64, 128, 256],
   });
   const groupSeconds = options.metrics.histogram({
     name: "signalbox_database_group_commit_seconds",
     help: "Time from the begin of a group commit to its end.",
     labels: ["engine"],
+    known: [{ engine: adapter.engine }],
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5],
   });
   const group = createGroupCommit({
     acquire: () => adapter.acquire(),
     clock: options.clock,
     maxMembers: 256,
-    maxGroupMs: 20,
+    maxGroupMs: adapter.maxGroupMs,
     maxWaiting: 10_000,
     observe: ({ members, seconds }) => {
       groupSizes.observe(members, { engine: adapter.engine });

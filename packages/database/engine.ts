@@ -6,6 +6,8 @@ export interface EngineAdapter {
   readonly engine: Engine;
   /** Compiles Kysely's queries; its driver is not used. */
   readonly dialect: Dialect;
+  /** How long a group commit may take in members; on SQLite their work holds the event loop. */
+  readonly maxGroupMs: number;
   /** A connection of one's own until `leave()`. SQLite has one, PostgreSQL a pool. */
   acquire(): Promise<Session>;
   /** Connections that only read. */

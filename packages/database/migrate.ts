@@ -1,4 +1,4 @@
-import type { Logger } from "@signalbox/kernel";
+import { type Clock, type Logger, systemClock } from "@signalbox/kernel";
 import { type Kysely, sql, type Transaction } from "kysely";
 import type { Database, Engine } from "./database.js";
 import { DatabaseError } from "./errors.js";
@@ -23,6 +23,7 @@ export interface AppliedMigration {
 
 export interface MigrateOptions {
   readonly logger?: Logger;
+  readonly clock?: Clock;
   /** How long to wait for another server that migrates. Default: 10 min. */
   readonly waitMs?: number;
 }
@@ -31,7 +32,7 @@ interface MigrationTables {
   signalbox_migrations: { set_name: string; name: string; position: number; applied_at: number };
 }
 
-/** Key of PostgreSQL's advisory lock: "sigboxmi" as eight bytes would not fit a safe integer, so its hash does. */
+/** Key of PostgreSQL's advisory lock. Any number does that nobody else uses. */
 const lockKey = 712_064_559;
 
 /**
@@ -45,6 +46,7 @@ export async function migrate(
   sets: readonly MigrationSet[],
   options: MigrateOptions = {},
 ): Promise<AppliedMigration[]> {
+  const clock = options.clock ?? systemClock;
   const locked = <T>(work: (db: Transaction<MigrationTables>) => Promise<T>): Promise<T> =>
     database.transaction(
       async (db: Transaction<MigrationTables>) => {
@@ -65,7 +67,7 @@ export async function migrate(
       more = await locked(async (db) => {
         const [next] = await missing(db, set);
         if (!next) return false;
-        await apply(db, database.engine, set, next);
+        await apply(db, { engine: database.engine, set, migration: next, nowMs: clock.nowMs() });
         applied.push({ set: set.name, name: next.name });
         options.logger?.info("Database migration applied", { set: set.name, migration: next.name });
         return true;
@@ -75,7 +77,7 @@ export async function migrate(
   return applied;
 }
 
-/** The lock ends with the transaction; SQLite's write transaction is a lock already. */
+/** Held until the end of the transaction. SQLite's write transaction is a lock already. */
 async function takeLock(db: Transaction<MigrationTables>, engine: Engine): Promise<void> {
   if (engine !== "postgres") return;
   await sql`select pg_advisory_xact_lock(${lockKey})`.execute(db);
@@ -109,19 +111,21 @@ async function missing(db: Transaction<MigrationTables>, set: MigrationSet): Pro
   return set.migrations.slice(rows.length);
 }
 
-async function apply(
-  db: Transaction<MigrationTables>,
-  engine: Engine,
-  set: MigrationSet,
-  migration: Migration,
-): Promise<void> {
+interface Step {
+  readonly engine: Engine;
+  readonly set: MigrationSet;
+  readonly migration: Migration;
+  readonly nowMs: number;
+}
+
+async function apply(db: Transaction<MigrationTables>, { engine, set, migration, nowMs }: Step): Promise<void> {
   try {
     // The set's own tables are not known here.
     await migration.up(db as unknown as Kysely<unknown>, engine);
     const position = set.migrations.indexOf(migration);
     await db
       .insertInto("signalbox_migrations")
-      .values({ set_name: set.name, name: migration.name, position, applied_at: Date.now() })
+      .values({ set_name: set.name, name: migration.name, position, applied_at: nowMs })
       .execute();
   } catch (cause) {
     throw new DatabaseError("DATABASE_MIGRATION_FAILED", {

@@ -152,7 +152,8 @@ export function createPostgresSession(client: pg.PoolClient, statements: Stateme
     },
 
     async savepoint() {
-      await send(savepoint);
+      // Not awaited, to save a round trip: when it fails, so do the statements behind it, and then the way back to it.
+      send(savepoint).catch(() => {});
     },
     async releaseSavepoint() {
       await send(release);

@@ -74,6 +74,7 @@ export async function openPostgres(options: PostgresOptions): Promise<Database> 
     {
       engine: "postgres",
       dialect: postgresDialect,
+      maxGroupMs: 50,
       acquire: () => acquireFrom(writers),
       reader: {
         async provideConnection(consumer) {
@@ -156,14 +157,21 @@ async function checkServer(session: Session, logger: Logger): Promise<void> {
     );
     for (const row of rows) {
       if (typeof row !== "object" || row === null) continue;
-      const version = "version" in row ? Number(row.version) : 0;
-      if (version < oldestVersion) throw new DatabaseError("DATABASE_SERVER_TOO_OLD", { details: { version } });
+      refuseOldServer("version" in row ? Number(row.version) : 0);
       if ("fsync" in row && row.fsync !== "on")
         logger.warn("The database server runs with fsync off: a power cut loses acknowledged data");
     }
   } finally {
     session.leave();
   }
+}
+
+/**
+ * @param version as in `server_version_num`: 130004 is 13.4
+ * @throws {DatabaseError} `DATABASE_SERVER_TOO_OLD`
+ */
+export function refuseOldServer(version: number): void {
+  if (version < oldestVersion) throw new DatabaseError("DATABASE_SERVER_TOO_OLD", { details: { version } });
 }
 
 /** Reads values as SQLite gives them: truth values as 1 and 0, 64-bit integers and sums as numbers, bytes as `Uint8Array`. */

@@ -23,6 +23,9 @@ export interface SqliteOptions {
   readonly transactionTimeoutMs?: number;
 }
 
+const maxWaitingWriters = 10_000;
+const cacheKib = 16_384;
+
 /**
  * A SQLite file in WAL mode with `synchronous=FULL` and foreign keys. Several processes may open the same file:
  * their writes take turns, reads go on beside them. The file system must be local.
@@ -33,18 +36,22 @@ export async function openSqlite(options: SqliteOptions): Promise<Database> {
   const busyTimeoutMs = options.busyTimeoutMs ?? 5_000;
   const retryWhileBusy = createBusyRetry(clock);
 
-  mkdirSync(dirname(options.path), { recursive: true });
-  const writer = new SqliteConnection(options.path);
-  const reader = new SqliteConnection(options.path);
-  try {
-    await retryWhileBusy(() => configure(writer), busyTimeoutMs);
-    await retryWhileBusy(() => configure(reader), busyTimeoutMs);
-    reader.execute("pragma query_only = on");
-  } catch (error) {
-    reader.close();
+  makeDirectory(dirname(options.path));
+  const open = async (purpose: "read" | "write"): Promise<SqliteConnection> => {
+    const connection = new SqliteConnection(options.path);
+    try {
+      await retryWhileBusy(() => configure(connection, purpose), busyTimeoutMs);
+      return connection;
+    } catch (error) {
+      connection.close();
+      throw error;
+    }
+  };
+  const writer = await open("write");
+  const reader = await open("read").catch((error: unknown) => {
     writer.close();
     throw error;
-  }
+  });
 
   const turnstile = createTurnstile();
   const channels = createLocalChannels(logger);
@@ -56,7 +63,10 @@ export async function openSqlite(options: SqliteOptions): Promise<Database> {
     {
       engine: "sqlite",
       dialect: sqliteDialect,
+      maxGroupMs: 10,
       async acquire() {
+        if (turnstile.waiting >= maxWaitingWriters)
+          throw new DatabaseError("DATABASE_BUSY", { message: "Too many writes wait for the database." });
         const leave = await turnstile.enter();
         return createSession({ ...shared, connection: writer }, leave);
       },
@@ -75,6 +85,8 @@ export async function openSqlite(options: SqliteOptions): Promise<Database> {
       async close() {
         channels.close();
         reader.close();
+        // Leaves everything in the one file. What another process keeps from it stays in the log, as after a crash.
+        writer.execute("pragma wal_checkpoint(truncate)");
         writer.close();
       },
     },
@@ -92,12 +104,26 @@ const sqliteDialect: Dialect = {
   },
 };
 
-function configure(connection: SqliteConnection): void {
+function makeDirectory(path: string): void {
+  try {
+    mkdirSync(path, { recursive: true });
+  } catch (cause) {
+    throw new DatabaseError("DATABASE_ACCESS_DENIED", { cause, message: `The folder ${path} cannot be made.` });
+  }
+}
+
+function configure(connection: SqliteConnection, purpose: "read" | "write"): void {
   // Longer waits for another process happen outside of the driver, which would hold the event loop.
   connection.execute("pragma busy_timeout = 10");
-  connection.execute("pragma journal_mode = wal");
+  const { rows } = connection.execute("pragma journal_mode = wal");
+  if (!JSON.stringify(rows).includes("wal"))
+    throw new DatabaseError("DATABASE_UNSUPPORTED", {
+      message: "SQLite has no write-ahead log here. The file must be on a local disk.",
+    });
   connection.execute("pragma synchronous = full");
   connection.execute("pragma foreign_keys = on");
+  connection.execute(`pragma cache_size = -${cacheKib}`);
+  if (purpose === "read") connection.execute("pragma query_only = on");
 }
 
 type BusyRetry = <T>(work: () => T, waitMs: number) => Promise<T>;
@@ -134,6 +160,15 @@ function createSession(options: SessionOptions, leave: () => void): Session {
   const perform = async <T>(work: () => T): Promise<T> =>
     connection.inTransaction ? work() : retryWhileBusy(work, busyTimeoutMs);
 
+  const rollBackSafely = (): void => {
+    try {
+      rollBack(connection);
+    } catch (error) {
+      // The next transaction tries again before it begins.
+      logger.warn("A rollback failed", { error });
+    }
+  };
+
   return {
     query: (sql, values) => perform(() => connection.execute(sql, values)),
     batch: (statements) =>
@@ -156,17 +191,12 @@ function createSession(options: SessionOptions, leave: () => void): Session {
       try {
         connection.execute("commit");
       } catch (error) {
-        rollBack(connection);
+        rollBackSafely();
         throw error;
       }
     },
     async rollback() {
-      try {
-        rollBack(connection);
-      } catch (error) {
-        // The next transaction tries again before it begins.
-        logger.warn("A rollback failed", { error });
-      }
+      rollBackSafely();
     },
     async savepoint() {
       connection.execute("savepoint member");
@@ -177,7 +207,11 @@ function createSession(options: SessionOptions, leave: () => void): Session {
     async rollbackToSavepoint() {
       return rollBackToSavepoint(connection);
     },
-    leave,
+    leave() {
+      // A statement of the caller's own may have begun a transaction; it must not take in the next caller's work.
+      rollBackSafely();
+      leave();
+    },
   };
 }
 
