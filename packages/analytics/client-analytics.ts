@@ -1,4 +1,4 @@
-import { type Clock, type Logger, type Metrics, noMetrics, silentLogger, systemClock } from "@signalbox/kernel";
+import { type Clock, type Logger, type Metrics, noMetrics, silentLogger, systemClock, ulid } from "@signalbox/kernel";
 import type { Analytics, CommandOptions, InsertOptions, QueryOptions, QueryParams } from "./analytics.js";
 import { bindParams } from "./bind-params.js";
 import { type CallMetrics, createCallMetrics } from "./call-metrics.js";
@@ -67,7 +67,6 @@ export class ClientAnalytics implements Analytics {
 
   insert(table: string, rows: readonly object[] | EncodedRows, options: InsertOptions = {}): Promise<void> {
     const maxExecutionSeconds = 60;
-    const token = options.deduplicationToken;
     const settings: Settings = {
       ...dialect,
       max_execution_time: maxExecutionSeconds,
@@ -76,9 +75,7 @@ export class ClientAnalytics implements Analytics {
       input_format_parallel_parsing: 0,
       input_format_skip_unknown_fields: 0,
       // Without a token the engine would compare contents, and drop a second batch that is rightly equal.
-      ...(token === undefined
-        ? { insert_deduplicate: 0 }
-        : { insert_deduplicate: 1, insert_deduplication_token: token }),
+      insert_deduplication_token: options.deduplicationToken ?? ulid(),
     };
     return this.#call("insert", options.signal, maxExecutionSeconds * 1000 + graceMs, async (signal) => {
       if (!tableName.test(table)) throw new TypeError(`${table} is not the name of a table`);

@@ -5,7 +5,12 @@ export type {
   QueryOptions,
   QueryParams,
 } from "./analytics.js";
-export type { BatchWriter, BatchWriterStats } from "./batch-writer.js";
+export {
+  type BatchWriter,
+  type BatchWriterOptions,
+  type BatchWriterStats,
+  createBatchWriter,
+} from "./batch-writer.js";
 export { type ChdbOptions, openChdb } from "./chdb.js";
 export { type ClickHouseOptions, openClickHouse } from "./clickhouse.js";
 export type { AnalyticsDependencies } from "./client-analytics.js";

@@ -68,7 +68,7 @@ class FileBlobs implements Blobs {
     const { namespace = "general", maxBytes = Number.POSITIVE_INFINITY } = options;
     if (!namespacePattern.test(namespace)) throw new BlobError("BLOB_NAMESPACE_INVALID", { details: { namespace } });
     if (data instanceof Uint8Array && data.byteLength > maxBytes) throw tooLarge(maxBytes);
-    const signal = options.signal ? AbortSignal.any([options.signal, this.#closing.signal]) : this.#closing.signal;
+    const signal = AbortSignal.any([this.#closing.signal, ...(options.signal ? [options.signal] : [])]);
 
     const id = this.#nextUlid();
     const temporaryName = reserveTemporaryName(id);

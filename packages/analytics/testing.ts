@@ -1,0 +1,1 @@
+export { type AnalyticsContractOptions, type AnalyticsUnderTest, describeAnalytics } from "./contract.js";
