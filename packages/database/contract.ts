@@ -153,6 +153,15 @@ function describePort({ name, create, cannot = [] }: DatabaseContractOptions): v
         await expect(database.run("select label from items; ")).resolves.toMatchObject({ rows: [] });
       });
 
+      test.each(["begin", " BEGIN immediate", "commit", "rollback", "savepoint x", "start transaction"])(
+        "%s is refused: transactions are the port's",
+        async (statement) => {
+          const code = "DATABASE_UNSUPPORTED";
+          await expect(database.run(statement)).rejects.toMatchObject({ code });
+          await expect(database.runMany(statement, [[]])).rejects.toMatchObject({ code });
+        },
+      );
+
       test("a refused statement says so and leaves the connection usable", async () => {
         await expect(database.run("select nothing from nowhere")).rejects.toMatchObject({
           code: "DATABASE_QUERY_FAILED",

@@ -1,4 +1,12 @@
-import { type Clock, type Logger, type Metrics, noMetrics, silentLogger, systemClock } from "@signalbox/kernel";
+import {
+  type Clock,
+  errorMessage,
+  type Logger,
+  type Metrics,
+  noMetrics,
+  silentLogger,
+  systemClock,
+} from "@signalbox/kernel";
 import { type Dialect, PostgresAdapter, PostgresIntrospector, PostgresQueryCompiler } from "kysely";
 import pg from "pg";
 import { createDatabase } from "./create-database.js";
@@ -139,13 +147,16 @@ function createPool(options: PostgresOptions, logger: Logger, purpose: "read" | 
   return pool;
 }
 
+/** What the driver says when a connection of a full pool did not come free in time. */
+const poolTimeout = "timeout exceeded when trying to connect";
+
 async function connect(pool: pg.Pool): Promise<pg.PoolClient> {
   try {
     return await pool.connect();
   } catch (error) {
-    // The driver says the same for a full pool and for a server that does not answer.
-    const full = pool.totalCount >= pool.options.max && pool.waitingCount > 0;
-    throw full ? new DatabaseError("DATABASE_BUSY", { cause: error }) : postgresError(error);
+    throw errorMessage(error) === poolTimeout
+      ? new DatabaseError("DATABASE_BUSY", { cause: error })
+      : postgresError(error);
   }
 }
 

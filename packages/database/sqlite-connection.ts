@@ -1,6 +1,7 @@
 import Libsql from "libsql";
 import type { RunResult, SqlValue } from "./database.js";
 import type { SessionResult } from "./engine.js";
+import { DatabaseError } from "./errors.js";
 import { sqliteError } from "./sqlite-errors.js";
 import { checkCount, checkValues, type PortableStatement, readStatement } from "./statement.js";
 
@@ -10,6 +11,19 @@ interface Prepared extends PortableStatement {
   readonly reader: boolean;
 }
 
+interface SqliteResult extends SessionResult {
+  readonly rows: Record<string, unknown>[];
+}
+
+type ControlStatement =
+  | "begin immediate"
+  | "commit"
+  | "rollback"
+  | "savepoint member"
+  | "release member"
+  | "rollback to member"
+  | `pragma ${string}`;
+
 const maxPreparedStatements = 500;
 
 /** One connection to the file; every call is synchronous and throws `DatabaseError`s. */
@@ -17,6 +31,8 @@ export class SqliteConnection {
   readonly #database: Libsql.Database;
   /** Least recently used first. */
   readonly #prepared = new Map<string, Prepared>();
+  /** A read that found the file locked and is still active inside the driver. */
+  #unfinished: (() => void) | undefined;
 
   constructor(path: string) {
     this.#database = attempt(() => new Libsql(path));
@@ -26,38 +42,56 @@ export class SqliteConnection {
     return this.#database.inTransaction;
   }
 
-  execute(sql: string, values: readonly unknown[] = []): SessionResult {
-    const prepared = this.#prepare(sql);
-    checkCount(prepared, values);
-    const bound = checkValues(values);
-    return attempt(() => {
-      if (prepared.reader) return { rows: readRows(prepared.statement.all(bound)) };
-      const { changes, lastInsertRowid } = prepared.statement.run(bound);
-      return { rows: [], changes, insertId: BigInt(lastInsertRowid) };
-    });
+  /**
+   * Runs a statement that may find the file locked by another process. The driver forgets to reset a prepared
+   * statement after SQLITE_BUSY, and while one is active, SQLite commits no later write of this connection although
+   * each of them succeeds. So a transaction begins here, where nothing stays prepared, and writes run inside of one.
+   */
+  control(sql: ControlStatement): void {
+    this.#finish();
+    attempt(() => this.#database.exec(sql));
+  }
+
+  /** Whether the statement may run outside of a transaction. */
+  standsAlone(sql: string): boolean {
+    return this.#prepare(sql).standsAlone;
+  }
+
+  execute(sql: string, values: readonly unknown[] = []): SqliteResult {
+    return this.#run(this.#prepare(sql), values);
   }
 
   /** Runs one statement for each row of values. */
   executeMany(sql: string, rows: readonly (readonly SqlValue[])[]): RunResult {
     const prepared = this.#prepare(sql);
-    const { statement, reader } = prepared;
-    const found: Record<string, unknown>[] = [];
-    let changes = 0;
-    for (const values of rows) {
-      checkCount(prepared, values);
-      const bound = checkValues(values);
-      attempt(() => {
-        if (reader) found.push(...readRows(statement.all(bound)));
-        else changes += statement.run(bound).changes;
-      });
-    }
-    return { rows: found, changes: reader ? found.length : changes };
+    const results = rows.map((values) => this.#run(prepared, values));
+    const found = prepared.reader ? results.flatMap((result) => result.rows) : [];
+    const changes = results.reduce((sum, result) => sum + (result.changes ?? 0), 0);
+    return { rows: found, changes: prepared.reader ? found.length : changes };
   }
 
   close(): void {
     // A statement that is still referenced would keep the file open behind the closed connection.
     this.#prepared.clear();
     attempt(() => this.#database.close());
+  }
+
+  #run(prepared: Prepared, values: readonly unknown[]): SqliteResult {
+    this.#finish();
+    checkCount(prepared, values);
+    const bound = checkValues(values);
+    try {
+      return run(prepared, bound);
+    } catch (error) {
+      // For a read the same holds as for a write, but it may simply be run again.
+      if (isBusy(error)) this.#unfinished = () => void run(prepared, bound);
+      throw error;
+    }
+  }
+
+  #finish(): void {
+    this.#unfinished?.();
+    this.#unfinished = undefined;
   }
 
   #prepare(sql: string): Prepared {
@@ -77,6 +111,19 @@ export class SqliteConnection {
     }
     return prepared;
   }
+}
+
+function run({ statement, reader }: Prepared, bound: readonly unknown[]): SqliteResult {
+  return attempt(() => {
+    if (reader) return { rows: readRows(statement.all(bound)) };
+    const { changes, lastInsertRowid } = statement.run(bound);
+    return { rows: [], changes, insertId: BigInt(lastInsertRowid) };
+  });
+}
+
+/** Whether another process was in the way. */
+export function isBusy(error: unknown): boolean {
+  return error instanceof DatabaseError && error.code === "DATABASE_BUSY";
 }
 
 function attempt<T>(work: () => T): T {

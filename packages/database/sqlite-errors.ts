@@ -44,8 +44,12 @@ export function sqliteError(error: unknown): DatabaseError {
   });
 }
 
+/** A connection that cannot be opened has its result code only in the driver's message. */
+const failedToOpen = /^ConnectionFailed\(.*: (\d+)"\)$/s;
+
 function resultCode(error: unknown): number {
-  return error instanceof Error && "rawCode" in error && typeof error.rawCode === "number" ? error.rawCode : 1;
+  if (error instanceof Error && "rawCode" in error && typeof error.rawCode === "number") return error.rawCode;
+  return Number(failedToOpen.exec(errorMessage(error))?.[1] ?? 1);
 }
 
 /** The driver's message ends with the columns or the expression at fault: `UNIQUE constraint failed: users.name`. */

@@ -8,7 +8,7 @@ import type { BatchOutcome, Session } from "./engine.js";
 import { DatabaseError } from "./errors.js";
 import { Lease } from "./lease.js";
 import { createLocalChannels } from "./local-channels.js";
-import { SqliteConnection } from "./sqlite-connection.js";
+import { isBusy, SqliteConnection } from "./sqlite-connection.js";
 import { createTurnstile } from "./turnstile.js";
 
 export interface SqliteOptions {
@@ -56,7 +56,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Database> {
   const turnstile = createTurnstile();
   const channels = createLocalChannels(logger);
   const shared = { retryWhileBusy, busyTimeoutMs, logger };
-  const readSession = createSession({ ...shared, connection: reader }, () => {});
+  const readSession = createSession({ ...shared, connection: reader, purpose: "read" }, () => {});
   const readers: ConnectionProvider = { provideConnection: (consumer) => consumer(new Lease(reader, readSession)) };
 
   return createDatabase(
@@ -68,7 +68,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Database> {
         if (turnstile.waiting >= maxWaitingWriters)
           throw new DatabaseError("DATABASE_BUSY", { message: "Too many writes wait for the database." });
         const leave = await turnstile.enter();
-        return createSession({ ...shared, connection: writer }, leave);
+        return createSession({ ...shared, connection: writer, purpose: "write" }, leave);
       },
       reader: readers,
       nativeSql: (sql) => sql,
@@ -86,7 +86,7 @@ export async function openSqlite(options: SqliteOptions): Promise<Database> {
         channels.close();
         reader.close();
         // Leaves everything in the one file. What another process keeps from it stays in the log, as after a crash.
-        writer.execute("pragma wal_checkpoint(truncate)");
+        writer.control("pragma wal_checkpoint(truncate)");
         writer.close();
       },
     },
@@ -114,16 +114,17 @@ function makeDirectory(path: string): void {
 
 function configure(connection: SqliteConnection, purpose: "read" | "write"): void {
   // Longer waits for another process happen outside of the driver, which would hold the event loop.
-  connection.execute("pragma busy_timeout = 10");
-  const { rows } = connection.execute("pragma journal_mode = wal");
+  connection.control("pragma busy_timeout = 10");
+  connection.control("pragma journal_mode = wal");
+  const { rows } = connection.execute("pragma journal_mode");
   if (!JSON.stringify(rows).includes("wal"))
     throw new DatabaseError("DATABASE_UNSUPPORTED", {
       message: "SQLite has no write-ahead log here. The file must be on a local disk.",
     });
-  connection.execute("pragma synchronous = full");
-  connection.execute("pragma foreign_keys = on");
-  connection.execute(`pragma cache_size = -${cacheKib}`);
-  if (purpose === "read") connection.execute("pragma query_only = on");
+  connection.control("pragma synchronous = full");
+  connection.control("pragma foreign_keys = on");
+  connection.control(`pragma cache_size = -${cacheKib}`);
+  if (purpose === "read") connection.control("pragma query_only = on");
 }
 
 type BusyRetry = <T>(work: () => T, waitMs: number) => Promise<T>;
@@ -143,23 +144,16 @@ function createBusyRetry(clock: Clock): BusyRetry {
   };
 }
 
-function isBusy(error: unknown): boolean {
-  return error instanceof DatabaseError && error.code === "DATABASE_BUSY";
-}
-
 interface SessionOptions {
   readonly connection: SqliteConnection;
+  readonly purpose: "read" | "write";
   readonly retryWhileBusy: BusyRetry;
   readonly busyTimeoutMs: number;
   readonly logger: Logger;
 }
 
 function createSession(options: SessionOptions, leave: () => void): Session {
-  const { connection, retryWhileBusy, busyTimeoutMs, logger } = options;
-  /** Inside a transaction the file is ours already; outside, a refused statement has done nothing and may be repeated. */
-  const perform = async <T>(work: () => T): Promise<T> =>
-    connection.inTransaction ? work() : retryWhileBusy(work, busyTimeoutMs);
-
+  const { connection, purpose, retryWhileBusy, busyTimeoutMs, logger } = options;
   const rollBackSafely = (): void => {
     try {
       rollBack(connection);
@@ -169,10 +163,32 @@ function createSession(options: SessionOptions, leave: () => void): Session {
     }
   };
 
+  /** Inside a transaction the file is ours already; a write outside of one gets its own. */
+  const perform = async <T>(work: () => T, standsAlone: () => boolean): Promise<T> => {
+    if (connection.inTransaction) return work();
+    if (purpose === "read" || standsAlone()) return retryWhileBusy(work, busyTimeoutMs);
+    await retryWhileBusy(() => connection.control("begin immediate"), busyTimeoutMs);
+    try {
+      const result = work();
+      connection.control("commit");
+      return result;
+    } catch (error) {
+      rollBackSafely();
+      throw error;
+    }
+  };
+
   return {
-    query: (sql, values) => perform(() => connection.execute(sql, values)),
+    query: (sql, values) =>
+      perform(
+        () => connection.execute(sql, values),
+        () => connection.standsAlone(sql),
+      ),
     batch: (statements) =>
-      perform(() => statements.map((statement) => connection.executeMany(statement.sql, statement.rows))),
+      perform(
+        () => statements.map((statement) => connection.executeMany(statement.sql, statement.rows)),
+        () => statements.every((statement) => connection.standsAlone(statement.sql)),
+      ),
     async batchApart(batches, mayGoOn) {
       const outcomes: BatchOutcome[] = [];
       for (const batch of batches) {
@@ -185,11 +201,11 @@ function createSession(options: SessionOptions, leave: () => void): Session {
     },
     async begin({ waitMs = busyTimeoutMs } = {}) {
       rollBack(connection);
-      await retryWhileBusy(() => connection.execute("begin immediate"), waitMs);
+      await retryWhileBusy(() => connection.control("begin immediate"), waitMs);
     },
     async commit() {
       try {
-        connection.execute("commit");
+        connection.control("commit");
       } catch (error) {
         rollBackSafely();
         throw error;
@@ -199,16 +215,16 @@ function createSession(options: SessionOptions, leave: () => void): Session {
       rollBackSafely();
     },
     async savepoint() {
-      connection.execute("savepoint member");
+      connection.control("savepoint member");
     },
     async releaseSavepoint() {
-      connection.execute("release member");
+      connection.control("release member");
     },
     async rollbackToSavepoint() {
       return rollBackToSavepoint(connection);
     },
     leave() {
-      // A statement of the caller's own may have begun a transaction; it must not take in the next caller's work.
+      // Nothing should be open any more; if it is, it must not take in the next caller's work.
       rollBackSafely();
       leave();
     },
@@ -217,9 +233,9 @@ function createSession(options: SessionOptions, leave: () => void): Session {
 
 function writeApart(connection: SqliteConnection, batch: readonly BatchStatement[]): BatchOutcome {
   try {
-    connection.execute("savepoint member");
+    connection.control("savepoint member");
     const results = batch.map((statement) => connection.executeMany(statement.sql, statement.rows));
-    connection.execute("release member");
+    connection.control("release member");
     return { kind: "done", results };
   } catch (error) {
     return { kind: rollBackToSavepoint(connection) ? "failed" : "lost", error };
@@ -229,12 +245,12 @@ function writeApart(connection: SqliteConnection, batch: readonly BatchStatement
 function rollBackToSavepoint(connection: SqliteConnection): boolean {
   // A full disk or an I/O error makes SQLite end the whole transaction by itself.
   if (!connection.inTransaction) return false;
-  connection.execute("rollback to member");
-  connection.execute("release member");
+  connection.control("rollback to member");
+  connection.control("release member");
   return true;
 }
 
 /** Does nothing outside of a transaction. */
 function rollBack(connection: SqliteConnection): void {
-  if (connection.inTransaction) connection.execute("rollback");
+  if (connection.inTransaction) connection.control("rollback");
 }

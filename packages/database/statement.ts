@@ -7,14 +7,20 @@ export interface PortableStatement {
   /** The same with `$1`, `$2`, … */
   readonly numbered: string;
   readonly parameters: number;
+  /** Whether SQLite runs it outside of a transaction: it only reads, or it refuses to run inside of one. */
+  readonly standsAlone: boolean;
 }
+
+const controlsTransactions = /^\s*(begin|start|commit|end|rollback|abort|savepoint|release|prepare)\b/i;
+const standsAlone = /^\s*(select|values|explain|pragma|vacuum|attach|detach)\b/i;
 
 /**
  * Reads a statement with `?` placeholders. Literals, quoted names and comments may hold question marks.
  * @throws {DatabaseError} `DATABASE_QUERY_FAILED` when the text holds more than one statement: SQLite would silently
- * run only the first.
+ * run only the first. `DATABASE_UNSUPPORTED` when it begins or ends a transaction behind the port's back.
  */
 export function readStatement(sql: string): PortableStatement {
+  if (controlsTransactions.test(sql)) throw new DatabaseError("DATABASE_UNSUPPORTED");
   let numbered = "";
   let parameters = 0;
   let copied = 0;
@@ -35,7 +41,7 @@ export function readStatement(sql: string): PortableStatement {
     }
     at++;
   }
-  return { sql, numbered: numbered + sql.slice(copied), parameters };
+  return { sql, numbered: numbered + sql.slice(copied), parameters, standsAlone: standsAlone.test(sql) };
 }
 
 /** Index after the literal, quoted name or comment that starts at `at`; `at` itself when none does. */
