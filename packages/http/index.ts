@@ -1,3 +1,6 @@
+// Route schemas may carry a summary, tags and what else the OpenAPI document shows.
+/// <reference types="@fastify/swagger" preserve="true" />
+
 export * from "./access.js";
 export { acceptedEncodings, type BodyLimits, readBody } from "./body.js";
 export { type ClientAddresses, createClientAddresses } from "./client-address.js";
