@@ -1,6 +1,11 @@
 import { BlockList, isIP } from "node:net";
 import { HttpSetupError } from "./errors.js";
 
+/** The end of a connection, such as a `Socket`. */
+export interface Peer {
+  readonly remoteAddress?: string | undefined;
+}
+
 /** Who sent a request, as far as the addresses of trusted proxies tell. */
 export interface ClientAddresses {
   /**
@@ -8,7 +13,7 @@ export interface ClientAddresses {
    * An entry that is no address ends the search: the proxy that wrote it answers for it. IPv4 addresses mapped into
    * IPv6 come back as IPv4.
    */
-  of(peer: string | undefined, forwardedFor: string | readonly string[] | undefined): string;
+  of(socket: Peer, forwardedFor: string | readonly string[] | undefined): string;
 }
 
 /**
@@ -19,9 +24,19 @@ export function createClientAddresses(trustedProxies: readonly string[]): Client
   const trusted = new BlockList();
   for (const entry of trustedProxies) addNetwork(trusted, entry);
   const isTrusted = (address: string): boolean => trusted.check(address, isIP(address) === 6 ? "ipv6" : "ipv4");
+  // A connection carries many requests.
+  const peers = new WeakMap<Peer, string>();
+  const addressOf = (socket: Peer): string => {
+    let address = peers.get(socket);
+    if (address === undefined) {
+      address = plainAddress(socket.remoteAddress ?? "") ?? unknownAddress;
+      peers.set(socket, address);
+    }
+    return address;
+  };
   return {
-    of(peer, forwardedFor) {
-      let address = plainAddress(peer ?? "") ?? "0.0.0.0";
+    of(socket, forwardedFor) {
+      let address = addressOf(socket);
       if (forwardedFor === undefined || trustedProxies.length === 0) return address;
       const entries = (typeof forwardedFor === "string" ? forwardedFor : forwardedFor.join(",")).split(",");
       while (isTrusted(address)) {
@@ -34,9 +49,12 @@ export function createClientAddresses(trustedProxies: readonly string[]): Client
   };
 }
 
+/** Of connections that are gone already. */
+const unknownAddress = "0.0.0.0";
+
 /** What per-address limits count by: an IPv6 subscriber holds a whole /64. */
 export function addressGroup(address: string): string {
-  if (isIP(address) !== 6) return address;
+  if (!address.includes(":")) return address;
   const [head = "", tail = ""] = address.split("::", 2);
   const left = head === "" ? [] : head.split(":");
   const right = tail === "" ? [] : tail.split(":");

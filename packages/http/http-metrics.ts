@@ -3,7 +3,7 @@ import type { Route } from "./route.js";
 
 /** What the server counts about requests. Labels hold route patterns, never paths. */
 export interface HttpMetrics {
-  requestDone(route: Route, method: string, status: string, seconds: number, correlationId: string): void;
+  requestDone(route: Route, method: string, status: number, seconds: number, correlationId: string): void;
   /** A route that exists is shown at 0 before its first request. */
   routeKnown(route: Route, method: string): void;
   readonly rateLimited: Counter;
@@ -28,33 +28,40 @@ export function createHttpMetrics(metrics: Metrics, refusalReasons: readonly str
     buckets: [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30],
     maxSeries: 1000,
   });
-  // Label objects are made once for each route, method and status.
-  const cache = new WeakMap<Route, Map<string, { readonly request: Labels; readonly duration: Labels }>>();
-  const labelsOf = (route: Route, method: string, status: string): { request: Labels; duration: Labels } => {
-    let byKey = cache.get(route);
-    if (byKey === undefined) {
-      byKey = new Map();
-      cache.set(route, byKey);
+  // Label objects are made once: the metrics find the samples of a frozen object without looking at its values.
+  const cache = new WeakMap<Route, Map<string, MethodLabels>>();
+  const labelsOf = (route: Route, method: string): MethodLabels => {
+    let byMethod = cache.get(route);
+    if (byMethod === undefined) {
+      byMethod = new Map();
+      cache.set(route, byMethod);
     }
-    const key = method + status;
-    let labels = byKey.get(key);
+    // Methods are the client's to choose.
+    const known = methods.has(method) ? method : "other";
+    let labels = byMethod.get(known);
     if (labels === undefined) {
-      const common = { route: route.pattern, method: methods.has(method) ? method : "other" };
-      labels = { request: Object.freeze({ ...common, status }), duration: Object.freeze(common) };
-      // Methods are the client's to choose; what is not a usual one is not kept.
-      if (methods.has(method)) byKey.set(key, labels);
+      labels = { duration: Object.freeze({ route: route.pattern, method: known }), byStatus: new Map() };
+      byMethod.set(known, labels);
     }
     return labels;
+  };
+  const withStatus = (labels: MethodLabels, status: number): Labels => {
+    let found = labels.byStatus.get(status);
+    if (found === undefined) {
+      found = Object.freeze({ ...labels.duration, status: String(status) });
+      labels.byStatus.set(status, found);
+    }
+    return found;
   };
 
   return {
     requestDone(route, method, status, seconds, correlationId) {
-      const labels = labelsOf(route, method, status);
-      requests.add(1, labels.request);
+      const labels = labelsOf(route, method);
+      requests.add(1, withStatus(labels, status));
       duration.observe(seconds, labels.duration, { correlation_id: correlationId });
     },
     routeKnown(route, method) {
-      requests.add(0, labelsOf(route, method, "200").request);
+      requests.add(0, withStatus(labelsOf(route, method), 200));
     },
     rateLimited: metrics.counter({
       name: "signalbox_http_rate_limited_total",
@@ -69,4 +76,9 @@ export function createHttpMetrics(metrics: Metrics, refusalReasons: readonly str
       known: refusalReasons.map((reason) => ({ reason })),
     }),
   };
+}
+
+interface MethodLabels {
+  readonly duration: Labels;
+  readonly byStatus: Map<number, Labels>;
 }

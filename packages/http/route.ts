@@ -23,8 +23,8 @@ export interface RouteConfig {
 export interface Route {
   /** The pattern, never an actual path; `unmatched` when no route matched. */
   readonly pattern: string;
-  /** `meta.caller_id` of everything that happens in the request. */
-  readonly callerId: string;
+  /** Log metadata of everything that happens in the request. */
+  readonly meta: Readonly<Record<string, string>>;
   readonly scopes: readonly Scope[];
   readonly sharedRateLimit: boolean;
   readonly duringShutdown: boolean;
@@ -55,7 +55,7 @@ export function rememberRoute(options: RouteOptions, defaults: BodyLimits): Rout
   const maxBytes = config.body?.maxBytes ?? options.bodyLimit ?? defaults.maxBytes;
   const route: Route = {
     pattern: options.url,
-    callerId: `${method} ${options.url}`,
+    meta: Object.freeze({ caller_id: `${method} ${options.url}` }),
     scopes: scopesOf(config.access),
     sharedRateLimit: config.access !== "protocol" && config.rateLimit !== "own",
     duringShutdown: config.duringShutdown ?? false,
@@ -72,7 +72,7 @@ export function rememberRoute(options: RouteOptions, defaults: BodyLimits): Rout
 
 const unmatched: Route = {
   pattern: "unmatched",
-  callerId: "unmatched",
+  meta: Object.freeze({ caller_id: "unmatched" }),
   scopes: [],
   sharedRateLimit: true,
   duringShutdown: false,

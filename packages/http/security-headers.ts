@@ -18,7 +18,7 @@ const contentSecurityPolicy = [
 ].join("; ");
 
 /** Set on every HTML answer, unless the route has set a value of its own. */
-const htmlHeaders: readonly (readonly [string, string])[] = [
+const documentHeaders: readonly (readonly [string, string])[] = [
   ["content-security-policy", contentSecurityPolicy],
   ["x-frame-options", "DENY"],
   ["referrer-policy", "no-referrer"],
@@ -26,11 +26,18 @@ const htmlHeaders: readonly (readonly [string, string])[] = [
   ["permissions-policy", "camera=(), geolocation=(), microphone=()"],
 ];
 
+const activeTypes = /^(?:text\/html|application\/xhtml\+xml|image\/svg\+xml)\b/i;
+
+/**
+ * Everything but JSON may not be taken for another type than it says; what a browser would run scripts of also gets
+ * the headers of documents. JSON is left alone: no browser takes it for a document, and it is most of what is sent.
+ */
 export function setSecurityHeaders(reply: FastifyReply): void {
-  reply.header("x-content-type-options", "nosniff");
   const type = reply.getHeader("content-type");
-  if (typeof type !== "string" || !/^(?:text\/html|application\/xhtml\+xml|image\/svg\+xml)\b/i.test(type)) return;
-  for (const [name, value] of htmlHeaders) if (!reply.hasHeader(name)) reply.header(name, value);
+  if (typeof type !== "string" || type.startsWith("application/json")) return;
+  reply.header("x-content-type-options", "nosniff");
+  if (!activeTypes.test(type)) return;
+  for (const [name, value] of documentHeaders) if (!reply.hasHeader(name)) reply.header(name, value);
 }
 
 const htmlEscapes: Readonly<Record<string, string>> = {

@@ -139,7 +139,6 @@ export async function createHttpServer(options: HttpServerOptions = {}): Promise
     frameworkErrors: (error, request, reply) => {
       // No hook runs for a path that cannot be read.
       beginRequest(request, reply);
-      setSecurityHeaders(reply);
       sendProblem(error, request, reply);
     },
     ...(rewriteUrl ? { rewriteUrl: (request: IncomingMessage) => rewriteUrl(request.url ?? "/", request) } : {}),
@@ -165,9 +164,11 @@ export async function createHttpServer(options: HttpServerOptions = {}): Promise
     const requestId = request.headers["x-request-id"];
     if (typeof requestId === "string" && /^[\x21-\x7e]{1,128}$/.test(requestId))
       reply.header("x-request-id", requestId);
-    enterContext({ correlationId, traceparent, tracestate, meta: { caller_id: route.callerId } });
-    shutdown.track(reply.raw, () => {
-      const status = reply.raw.writableFinished ? String(reply.raw.statusCode) : "499";
+    enterContext(Object.freeze({ correlationId, traceparent, tracestate, meta: route.meta }));
+    shutdown.requestBegun();
+    reply.raw.once("close", () => {
+      shutdown.requestEnded();
+      const status = reply.raw.writableFinished ? reply.raw.statusCode : clientClosed;
       metrics.requestDone(route, request.method, status, (clock.monotonicMs() - startedMs) / 1000, correlationId);
     });
     return route;
@@ -231,6 +232,9 @@ export async function createHttpServer(options: HttpServerOptions = {}): Promise
   return app;
 }
 
+/** Counted as the status of requests whose client went away before the answer was out. */
+const clientClosed = 499;
+
 /** Fastify's own log is off; what breaks after the headers are out would otherwise go unseen. */
 class StreamErrorLog extends LogController {
   readonly #logger: Logger;
@@ -253,7 +257,7 @@ function decorate(app: FastifyInstance, addresses: ClientAddresses, shutdown: Sh
   app.decorateRequest("correlationId", "");
   app.decorateRequest("clientAddress", {
     getter(this: FastifyRequest) {
-      return addresses.of(this.raw.socket.remoteAddress, this.headers["x-forwarded-for"]);
+      return addresses.of(this.raw.socket, this.headers["x-forwarded-for"]);
     },
   });
 }

@@ -1,5 +1,3 @@
-import type { ServerResponse } from "node:http";
-
 /** Whether the server still takes requests, and how many it is busy with. */
 export interface Shutdown {
   readonly begun: boolean;
@@ -7,8 +5,9 @@ export interface Shutdown {
   readonly signal: AbortSignal;
   readonly inFlight: number;
   begin(): void;
-  /** Counts a request until its answer is out or its connection gone, then calls `done`. */
-  track(response: ServerResponse, done: () => void): void;
+  requestBegun(): void;
+  /** Its answer is out, or its connection gone. */
+  requestEnded(): void;
   /** Resolves when no request is in flight, at once when none is. */
   drained(): Promise<void>;
 }
@@ -28,15 +27,14 @@ export function createShutdown(): Shutdown {
     begin() {
       if (!abort.signal.aborted) abort.abort(new Error("the server is stopping"));
     },
-    track(response, done) {
+    requestBegun() {
       inFlight++;
-      response.once("close", () => {
-        inFlight--;
-        done();
-        if (inFlight > 0) return;
-        for (const resolve of waiting) resolve();
-        waiting = [];
-      });
+    },
+    requestEnded() {
+      inFlight--;
+      if (inFlight > 0) return;
+      for (const resolve of waiting) resolve();
+      waiting = [];
     },
     drained: () => (inFlight === 0 ? Promise.resolve() : new Promise((resolve) => waiting.push(resolve))),
   };

@@ -43,10 +43,15 @@ export function withContext<T>(changes: Context, work: () => T): T {
 
 /** Runs `work` in exactly this context: nothing of the current one shines through. */
 export function inContext<T>(context: Context, work: () => T): T {
-  return storage.run(Object.freeze({ ...context }), work);
+  return storage.run(frozen(context), work);
 }
 
 /** Sets the context for the rest of the current asynchronous execution, as an HTTP hook needs it. */
 export function enterContext(context: Context): void {
-  storage.enterWith(Object.freeze({ ...context }));
+  storage.enterWith(frozen(context));
+}
+
+/** The context itself when nobody can change it any more: a copy costs ten times what entering it does. */
+function frozen(context: Context): Context {
+  return Object.isFrozen(context) ? context : Object.freeze({ ...context });
 }
