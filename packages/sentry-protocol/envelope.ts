@@ -1,7 +1,7 @@
 import { type Dsn, parseDsn } from "./dsn.js";
 import { ProtocolError } from "./errors.js";
 import { normalizeEventId } from "./event-id.js";
-import { decodeUtf8, parseJsonObject } from "./json.js";
+import { decodeUtf8, parseText } from "./json.js";
 import { isJsonObject, type JsonObject, type JsonValue } from "./json-value.js";
 import { parseLeniently } from "./lenient-json.js";
 
@@ -109,8 +109,9 @@ function malformed(message: string, details: Readonly<Record<string, unknown>> =
 
 /** @throws {ProtocolError} `ET_ENVELOPE_MALFORMED`, and what `parseDsn` throws */
 export function parseEnvelopeHeader(line: Uint8Array): EnvelopeHeader {
-  const fields = parseHeaderLine(line);
-  refuseSecondSentAt(line);
+  const text = decodeUtf8(line);
+  const fields = parseHeaderLine(text);
+  refuseSecondSentAt(text);
   const dropped: string[] = [];
   const optional = <T>(name: string, read: (value: JsonValue) => T | undefined): T | undefined => {
     const value = fields[name];
@@ -132,26 +133,28 @@ export function parseEnvelopeHeader(line: Uint8Array): EnvelopeHeader {
 
 /** @throws {ProtocolError} `ET_ENVELOPE_MALFORMED` */
 export function parseItemHeader(line: Uint8Array): ItemHeader {
-  const attributes = parseHeaderLine(line);
+  const attributes = parseHeaderLine(decodeUtf8(line));
   const { type, length } = attributes;
   if (length !== undefined && (typeof length !== "number" || length < 0 || !Number.isSafeInteger(length)))
     throw malformed("The length of an item is not a whole number of bytes.");
   return { type: typeof type === "string" ? type : "", length, attributes };
 }
 
-function parseHeaderLine(line: Uint8Array): JsonObject {
+function parseHeaderLine(line: string): JsonObject {
+  let cause: unknown;
   try {
-    return parseJsonObject(line);
-  } catch (cause) {
-    throw malformed("A header line is not a JSON object.", {}, cause);
+    const value = parseText(line);
+    if (isJsonObject(value)) return value;
+  } catch (error) {
+    cause = error;
   }
+  throw malformed("A header line is not a JSON object.", {}, cause);
 }
 
 const sentAtKey = '"sent_at"';
 
 /** Two send times leave open by how much the client's clock is off, so neither is believed. */
-function refuseSecondSentAt(line: Uint8Array): void {
-  const text = decodeUtf8(line);
+function refuseSecondSentAt(text: string): void {
   const first = text.indexOf(sentAtKey);
   // One plain spelling and no escape that could hide a second one: the normal case.
   if (text.lastIndexOf(sentAtKey) === first && !text.includes("\\u")) return;

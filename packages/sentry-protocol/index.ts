@@ -7,7 +7,7 @@ export * from "./errors.js";
 export * from "./event-id.js";
 export * from "./ingest-path.js";
 export * from "./item-types.js";
-export * from "./json.js";
+export { decodeUtf8, defaultMaxDepth, type JsonLimits, parseJson, parseJsonObject } from "./json.js";
 export * from "./json-value.js";
 export { repairText } from "./lenient-json.js";
 export * from "./rate-limits.js";

@@ -19,14 +19,17 @@ export const defaultMaxDepth = 200;
 export function parseJson(bytes: Uint8Array, limits: JsonLimits = {}): JsonValue {
   const maxDepth = limits.maxDepth ?? defaultMaxDepth;
   const text = decodeUtf8(bytes);
-  if (!hasLongDigitRun(bytes)) {
-    const value = tryStandard(text);
-    if (value !== undefined) {
-      if (isDeeperThan(value, maxDepth)) throw new ProtocolError("ET_JSON_TOO_DEEP", { details: { maxDepth } });
-      return mayNeedRepair(text) ? repair(value) : value;
-    }
-  }
-  return parseLeniently(text, { maxDepth });
+  if (hasLongDigitRun(bytes)) return parseLeniently(text, { maxDepth });
+  return parseText(text, maxDepth);
+}
+
+/** `parseJson` for a text in which large integers do not matter. */
+export function parseText(text: string, maxDepth = defaultMaxDepth): JsonValue {
+  const value = tryStandard(text);
+  if (value === undefined) return parseLeniently(text, { maxDepth });
+  const finding = inspect(value, maxDepth);
+  if (finding === tooDeep) throw new ProtocolError("ET_JSON_TOO_DEEP", { details: { maxDepth } });
+  return finding === infinite || mayNeedRepair(text) ? repair(value) : value;
 }
 
 /** As `parseJson`, for places where only an object makes sense. */
@@ -72,7 +75,7 @@ function hasLongDigitRun(bytes: Uint8Array): boolean {
 }
 
 function isDigit(byte: number | undefined): boolean {
-  return byte !== undefined && byte >= 0x30 && byte <= 0x39;
+  return ((byte ?? 0) - 0x30) >>> 0 < 10;
 }
 
 /** What may precede an integer: start, white space, minus, colon, comma, bracket, a byte-order mark's last byte. */
@@ -98,23 +101,31 @@ function mayNeedRepair(text: string): boolean {
   return text.includes("\\u") && /\\u(?:0000|[dD][89a-fA-F])/.test(text);
 }
 
-function isDeeperThan(value: JsonValue, levels: number): boolean {
-  if (typeof value !== "object" || value === null) return false;
-  if (levels === 0) return true;
+/** What is wrong with a parsed value: nothing, a number too large to be one, or too many levels. */
+const fine = 0;
+const infinite = 1;
+const tooDeep = 2;
+
+function inspect(value: JsonValue, levels: number): number {
+  if (typeof value === "number") return Number.isFinite(value) ? fine : infinite;
+  if (typeof value !== "object" || value === null) return fine;
+  if (levels === 0) return tooDeep;
+  let worst = fine;
   if (Array.isArray(value)) {
-    for (const member of value) if (typeof member === "object" && isDeeperThan(member, levels - 1)) return true;
-    return false;
+    for (const member of value) if (typeof member !== "string") worst = Math.max(worst, inspect(member, levels - 1));
+  } else {
+    for (const key in value) {
+      const member = value[key];
+      if (member !== undefined && typeof member !== "string") worst = Math.max(worst, inspect(member, levels - 1));
+    }
   }
-  for (const key in value) {
-    const member = value[key];
-    if (typeof member === "object" && isDeeperThan(member, levels - 1)) return true;
-  }
-  return false;
+  return worst;
 }
 
-/** Cleans every string of a value that is known not to be deep. */
+/** Cleans every string and number of a value that is known not to be deep. */
 function repair(value: JsonValue): JsonValue {
   if (typeof value === "string") return repairText(value);
+  if (typeof value === "number") return Number.isFinite(value) ? value : null;
   if (typeof value !== "object" || value === null) return value;
   if (Array.isArray(value)) return value.map(repair);
   const repaired: JsonObject = {};

@@ -148,7 +148,7 @@ class LenientReader {
     this.#at = numberToken.lastIndex;
     const [token, fraction, exponent] = match;
     const value = Number(token);
-    if (fraction === undefined && exponent === undefined && !Number.isSafeInteger(value)) return token;
+    if (fraction === undefined && exponent === undefined && !isExactInteger(value, token)) return token;
     return Number.isFinite(value) ? value : null;
   }
 
@@ -170,6 +170,11 @@ class LenientReader {
   #invalid(): ProtocolError {
     return new ProtocolError("ET_JSON_INVALID", { details: { offset: this.#at } });
   }
+}
+
+/** The next integer behind 2^53 reads as 2^53, so at the edge the digits decide. */
+function isExactInteger(value: number, token: string): boolean {
+  return Number.isSafeInteger(value) || (Math.abs(value) === 2 ** 53 && String(value) === token);
 }
 
 /** Assignment that treats `__proto__` as the plain key it is in JSON. */

@@ -103,7 +103,7 @@ export function createAcceptor(dependencies: AcceptDependencies): Acceptor {
 
   const acceptEvent = async (
     payload: Uint8Array,
-    { attachments }: Gathered,
+    { attachments, compressedEvent }: Gathered,
     envelope: IncomingEnvelope,
     request: IngestRequest,
   ): Promise<string> => {
@@ -115,7 +115,7 @@ export function createAcceptor(dependencies: AcceptDependencies): Acceptor {
       key_id: request.keyId,
       event_id: eventId,
       received_at: receivedAt,
-      payload: await packPayload(payload),
+      payload: await packPayload(payload, compressedEvent),
       attachments: [...attachments],
       ...whereDefined({
         sent_at: envelope.sentAtMs === undefined ? undefined : new Date(envelope.sentAtMs).toISOString(),

@@ -38,6 +38,7 @@ export const eventReceived = defineEvent("error_tracking.event_received", {
           encoding: { enum: ["text", "base64", "gzip"] },
           content: { type: "string" },
           bytes: { type: "integer", minimum: 0 },
+          offset: { type: "integer", minimum: 0 },
         },
       },
       attachments: {

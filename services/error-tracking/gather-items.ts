@@ -12,10 +12,13 @@ import {
 import type { EdgeOutcome, RecordOutcome } from "./edge-outcomes.js";
 import { IngestError } from "./http/ingest-errors.js";
 import type { IngestLimits } from "./ingest-limits.js";
+import type { CompressedForm } from "./payload.js";
 
 export interface IncomingItem extends ItemHeader {
   /** The whole payload, or its pieces as they arrive, to be read before the next item is asked for. */
   readonly payload: Uint8Array | AsyncIterable<Uint8Array>;
+  /** The form in which the client sent the payload, where it is worth keeping. */
+  readonly compressed?: CompressedForm;
 }
 
 /** A blob that belongs to an event. */
@@ -31,6 +34,7 @@ export interface EventAttachment {
 /** What an envelope brought that is to be published. */
 export interface Gathered {
   readonly event: Uint8Array | undefined;
+  readonly compressedEvent: CompressedForm | undefined;
   readonly attachments: readonly EventAttachment[];
   /** Items that arrived whole, whatever became of them. */
   readonly wholeItems: number;
@@ -67,6 +71,7 @@ export interface ItemGatherer {
 interface Gathering {
   readonly sender: Sender;
   event: Uint8Array | undefined;
+  compressedEvent: CompressedForm | undefined;
   events: number;
   transactions: number;
   attachments: EventAttachment[];
@@ -93,6 +98,7 @@ export function createItemGatherer({ blobs, limits, logger, recordOutcome }: Gat
     gathering.events++;
     if (gathering.events > 1) return count(gathering, item.type, "invalid", "duplicate_item");
     gathering.event = await collect(item, limits.eventBytes);
+    gathering.compressedEvent = item.compressed;
     if (gathering.event) return;
     count(gathering, item.type, "invalid", "too_large");
     gathering.problem ??= new IngestError("ET_EVENT_TOO_LARGE", { details: { maxBytes: limits.eventBytes } });
@@ -171,6 +177,7 @@ export function createItemGatherer({ blobs, limits, logger, recordOutcome }: Gat
       const gathering: Gathering = {
         sender,
         event: undefined,
+        compressedEvent: undefined,
         events: 0,
         transactions: 0,
         attachments: [],

@@ -7,42 +7,55 @@ export interface PackedPayload {
   /** `text`: UTF-8 without NUL, as it stands; `base64`: everything else; `gzip`: compressed, then base64. */
   readonly encoding: "text" | "base64" | "gzip";
   readonly content: string;
-  /** Length of the unpacked bytes. */
+  /** Length of the payload. */
   readonly bytes: number;
+  /** `gzip`: where the payload begins in what comes out. Default 0. */
+  readonly offset?: number;
 }
 
-/**
- * Larger payloads are compressed: an eighth of the space in the queue is worth more than the time, and the
- * limit of the broker's messages is not reached.
- */
+/** A payload of which the client sent a compressed form, maybe with a little around it. */
+export interface CompressedForm {
+  readonly gzip: Uint8Array;
+  /** Where the payload begins in what comes out. */
+  readonly offset: number;
+}
+
+/** Larger payloads are compressed: the space in the queue is worth more than the time. */
 const compressAboveBytes = 64 * 1024;
+
+/** Smaller ones stay text even when a compressed form is at hand: unpacking it would cost more than it saves. */
+const keepTextBelowBytes = 1024;
 
 const compress = promisify(gzip);
 
-/** Resolves at once for payloads of usual size. Leaves `bytes` alone and keeps no view of it. */
-export async function packPayload(bytes: Uint8Array): Promise<PackedPayload> {
-  if (bytes.length > compressAboveBytes) {
-    const compressed = await compress(bytes, { level: 1 });
-    return { encoding: "gzip", content: compressed.toString("base64"), bytes: bytes.length };
-  }
+/**
+ * Packs a payload; what the client compressed is taken as it came, as that is a fifth of the bytes to write. Resolves at
+ * once unless a large payload has to be compressed. Keeps no view of its arguments.
+ */
+export async function packPayload(bytes: Uint8Array, compressed?: CompressedForm): Promise<PackedPayload> {
+  if (compressed && bytes.length >= keepTextBelowBytes)
+    return {
+      encoding: "gzip",
+      content: toText(compressed.gzip, "base64"),
+      bytes: bytes.length,
+      offset: compressed.offset,
+    };
+  if (bytes.length > compressAboveBytes)
+    return { encoding: "gzip", content: (await compress(bytes, { level: 1 })).toString("base64"), bytes: bytes.length };
   // PostgreSQL takes no NUL in text.
-  const encoding = isUtf8(bytes) && !bytes.includes(0) ? "text" : "base64";
-  const content = asBuffer(bytes).toString(encoding === "text" ? "utf8" : "base64");
-  return { encoding, content, bytes: bytes.length };
+  const isText = isUtf8(bytes) && !bytes.includes(0);
+  return isText
+    ? { encoding: "text", content: toText(bytes, "utf8"), bytes: bytes.length }
+    : { encoding: "base64", content: toText(bytes, "base64"), bytes: bytes.length };
 }
 
-/** The bytes that were packed. Reserves no more memory than the payload says it needs. */
-export function unpackPayload(payload: PackedPayload): Uint8Array {
-  switch (payload.encoding) {
-    case "text":
-      return Buffer.from(payload.content, "utf8");
-    case "base64":
-      return Buffer.from(payload.content, "base64");
-    case "gzip":
-      return gunzipSync(Buffer.from(payload.content, "base64"), { maxOutputLength: Math.max(1, payload.bytes) });
-  }
+/** The bytes that were packed. */
+export function unpackPayload({ encoding, content, bytes, offset = 0 }: PackedPayload): Uint8Array {
+  if (encoding === "text") return Buffer.from(content, "utf8");
+  const decoded = Buffer.from(content, "base64");
+  return encoding === "base64" ? decoded : gunzipSync(decoded).subarray(offset, offset + bytes);
 }
 
-function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+function toText(bytes: Uint8Array, encoding: "utf8" | "base64"): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString(encoding);
 }

@@ -39,10 +39,17 @@ export interface IngestOptions {
   readonly maxBodyIdleMs?: number;
 }
 
+/** What is noted when the headers of an ingest request are there. */
+interface Arrival {
+  /** Wall clock. */
+  readonly atMs: number;
+  readonly mediaType: string;
+}
+
 declare module "fastify" {
   interface FastifyRequest {
-    /** When the edge had the headers of an ingest request, wall clock. */
-    receivedAtMs: number;
+    /** Null on all routes but those of ingest. */
+    arrival: Arrival | null;
   }
 }
 
@@ -111,7 +118,7 @@ export function createIngest(options: IngestOptions): FastifyPluginAsync {
   });
 
   const answerId = (reply: FastifyReply, { eventId, problem, wholeItems }: Acceptance): FastifyReply => {
-    if (problem) return answerError(reply, problem, [`${wholeItems} items arrived whole.`]);
+    if (problem) return answerError(reply, problem, [`Items kept: ${wholeItems}.`]);
     return reply.type("application/json").send(eventId === undefined ? "{}" : `{"id":"${eventId}"}`);
   };
 
@@ -129,12 +136,14 @@ export function createIngest(options: IngestOptions): FastifyPluginAsync {
   };
 
   return async (app: FastifyInstance) => {
-    app.decorateRequest("receivedAtMs", 0);
+    app.decorateRequest("arrival", null);
     // The parsers of the server around must not touch these bodies.
     app.removeAllContentTypeParsers();
     app.addContentTypeParser("*", (_request, _payload, done) => done(null));
     app.addHook("onRequest", async (request) => {
-      request.receivedAtMs = clock.nowMs();
+      request.arrival = { atMs: clock.nowMs(), mediaType: request.headers["content-type"] ?? "" };
+      // The framework refuses media types that it cannot read; here they hardly matter.
+      delete request.headers["content-type"];
     });
     app.addHook("onSend", async (_request, reply, payload) => {
       reply.headers(corsHeaders);
@@ -200,15 +209,17 @@ function describeRoute(route: IngestRoute, method: string): FastifySchema & { re
 }
 
 function edgeRequest(request: FastifyRequest, route: EdgeRequest["route"]): EdgeRequest {
-  const { url, headers, raw } = request;
+  const { url, headers, raw, arrival } = request;
+  if (!arrival) throw new IngestError("ET_INTERNAL");
   const queryAt = url.indexOf("?");
   return {
     route,
     raw,
     headers,
+    mediaType: arrival.mediaType,
     query: new URLSearchParams(queryAt < 0 ? "" : url.slice(queryAt + 1)),
     project: projectOf(request.params),
-    receivedAtMs: request.receivedAtMs,
+    receivedAtMs: arrival.atMs,
     clientAddress: request.clientAddress ?? request.ip,
     correlationId: request.correlationId || undefined,
   };

@@ -35,6 +35,7 @@ export interface EdgeRequest {
   readonly route: "envelope" | "store";
   readonly raw: IncomingMessage;
   readonly headers: IncomingHttpHeaders;
+  readonly mediaType: string;
   readonly query: URLSearchParams;
   /** Undefined where the path names none. */
   readonly project: number | undefined;
@@ -165,7 +166,9 @@ export function createReceiver(dependencies: ReceiverDependencies): Receiver {
       if (bytes) {
         onEnvelopeBytes(request.route, bytes.length);
         const whole = parseEnvelope(bytes, envelopeLimits);
-        return accept(credentials, await confirm(whole.header.dsn), request, whole.header, itemsOf(whole));
+        const gzip = body.kind === "whole" && layers.length === 1 && layers[0] === "gzip" ? body.bytes : undefined;
+        const items = itemsOf(whole, bytes, gzip);
+        return accept(credentials, await confirm(whole.header.dsn), request, whole.header, items);
       }
       return slots.run(async () => {
         let total = 0;
@@ -203,7 +206,7 @@ export function createReceiver(dependencies: ReceiverDependencies): Receiver {
     envelope,
 
     store: (request) => {
-      if (isEnvelopeType(request.headers["content-type"])) return envelope(request);
+      if (isEnvelopeType(request.mediaType)) return envelope(request);
       return asSender(request, async (credentials, sender) => {
         if (!sender) throw new ProtocolError("ET_AUTH_MISSING");
         const layers = parseContentEncoding(request.headers["content-encoding"]);
@@ -227,8 +230,14 @@ export function createReceiver(dependencies: ReceiverDependencies): Receiver {
   };
 }
 
-function* itemsOf(envelope: Envelope): Generator<IncomingItem> {
-  yield* envelope.items;
+/** Items of an envelope that is there as a whole: `bytes`, which may have come as `gzip`. */
+function* itemsOf(envelope: Envelope, bytes: Uint8Array, gzip: Uint8Array | undefined): Generator<IncomingItem> {
+  for (const item of envelope.items) {
+    const { payload } = item;
+    // An item that is most of its envelope need not be compressed anew to be kept small.
+    const isMost = gzip !== undefined && payload.length > bytes.length / 2;
+    yield isMost ? { ...item, compressed: { gzip, offset: payload.byteOffset - bytes.byteOffset } } : item;
+  }
   if (envelope.error) throw envelope.error;
 }
 
@@ -253,8 +262,8 @@ async function collect(pieces: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
   return Buffer.concat(collected);
 }
 
-function isEnvelopeType(mediaType: string | undefined): boolean {
-  return /^application\/x-sentry-envelope *(?:;|$)/i.test(mediaType ?? "");
+function isEnvelopeType(mediaType: string): boolean {
+  return /^application\/x-sentry-envelope *(?:;|$)/i.test(mediaType);
 }
 
 /** The page or host that a browser names as the sender; nothing but web addresses counts. */

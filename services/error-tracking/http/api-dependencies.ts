@@ -1,0 +1,27 @@
+import type { Analytics } from "@signalbox/analytics";
+import type { Database } from "@signalbox/database";
+import { allowsProject, principalOf } from "@signalbox/http";
+import type { Clock } from "@signalbox/kernel";
+import type { FastifyRequest } from "fastify";
+import type { TransactionalPublisher } from "../digest.js";
+import { ProjectError } from "../project-errors.js";
+import type { Project, Projects } from "../projects.js";
+
+/** What the routes of the API need. */
+export interface ApiDependencies {
+  readonly database: Database;
+  readonly analytics: Analytics;
+  readonly projects: Projects;
+  readonly clock: Clock;
+  readonly publisher: () => TransactionalPublisher;
+}
+
+/**
+ * The project of a path, when the token may see it. A project that exists and one that does not are answered alike.
+ * @throws {ProjectError} `ET_PROJECT_NOT_FOUND`
+ */
+export async function visibleProject(request: FastifyRequest, projects: Projects, id: number): Promise<Project> {
+  const project = allowsProject(principalOf(request), id) ? await projects.get(id) : undefined;
+  if (project === undefined) throw new ProjectError("ET_PROJECT_NOT_FOUND");
+  return project;
+}

@@ -1,0 +1,185 @@
+import { decodeCursor, encodeCursor, linkHeader, pageParameters, principalOf } from "@signalbox/http";
+import type { FastifyInstance } from "fastify";
+import { findIssue } from "../find-issue.js";
+import { type Bucket, issueFrequencies, periodMs, type StatsPeriod, statsPeriods } from "../issue-frequencies.js";
+import { type Issue, type IssueSort, issueSorts, isWalkPosition, listIssues } from "../list-issues.js";
+import type { Project } from "../projects.js";
+import { ReadError } from "../read-errors.js";
+import { setIssueStatus } from "../set-issue-status.js";
+import { type IssueStatus, issueStatuses } from "../store/tables.js";
+import { type ApiDependencies, visibleProject } from "./api-dependencies.js";
+import {
+  errorExample,
+  errorSchema,
+  fingerprintParameter,
+  jsonAnswer,
+  listAnswer,
+  projectParameter,
+} from "./api-schemas.js";
+
+interface ListQuery {
+  readonly sort: IssueSort;
+  readonly status: IssueStatus;
+  readonly query?: string;
+  readonly cursor?: string;
+  readonly limit: number;
+  readonly stats_period: StatsPeriod;
+  readonly query_period: StatsPeriod;
+}
+
+interface IssueParams {
+  readonly id: number;
+  readonly fingerprint: number;
+}
+
+const period = (description: string, byDefault: StatsPeriod) => ({
+  enum: statsPeriods,
+  default: byDefault,
+  description,
+  examples: [byDefault],
+});
+
+const listParameters = {
+  sort: {
+    enum: issueSorts,
+    default: "last_seen_desc",
+    description: "Order of the list.",
+    examples: ["last_seen_desc"],
+  },
+  status: {
+    enum: issueStatuses,
+    default: "unresolved",
+    description: "Only errors with this status.",
+    examples: ["unresolved"],
+  },
+  query: {
+    type: "string",
+    maxLength: 1024,
+    description: "Words that must all be in the title or the culprit, in any case.",
+    examples: ["division"],
+  },
+  ...pageParameters,
+  stats_period: period("Time that `stats.frequency` covers.", "24h"),
+  query_period: period("Only errors that were seen within this time.", "30d"),
+} as const;
+
+const params = { id: projectParameter, fingerprint: fingerprintParameter } as const;
+const notFound = ["ET_PROJECT_NOT_FOUND", "ET_ISSUE_NOT_FOUND"];
+
+/** Errors of a project, in the shapes of GitLab's error tracking API. */
+export function registerIssueRoutes(app: FastifyInstance, dependencies: ApiDependencies): void {
+  const { database, projects, clock } = dependencies;
+
+  app.get<{ Params: { id: number }; Querystring: ListQuery }>("/projects/:id/errors", {
+    config: { access: { scope: "errors:read" }, errors: ["ET_PROJECT_NOT_FOUND", "invalid_cursor", "unavailable"] },
+    schema: {
+      summary: "List the errors of a project",
+      tags: ["errors"],
+      params: { type: "object", properties: { id: projectParameter } },
+      querystring: { type: "object", properties: listParameters },
+      response: { 200: listAnswer("The errors, highest first.", errorSchema, errorExample) },
+    },
+    async handler(request, reply) {
+      const { sort, status, query = "", cursor, limit, stats_period: shown, query_period: within } = request.query;
+      const project = await visibleProject(request, projects, request.params.id);
+      const filter = {
+        projectId: project.id,
+        status,
+        sort,
+        seenSinceMs: clock.nowMs() - periodMs(within),
+        words: query.split(/\s+/).filter((word) => word !== ""),
+      };
+      const from = cursor === undefined ? undefined : decodeCursor(cursor, isWalkPosition);
+      const page = await listIssues(database, filter, limit, from);
+      const link = linkHeader(request.originalUrl, limit, {
+        ...(page.next ? { nextCursor: encodeCursor(page.next) } : {}),
+        ...(page.previous ? { previousCursor: encodeCursor(page.previous) } : {}),
+      });
+      if (link !== undefined) reply.header("link", link);
+      return withFrequencies(project, page.issues, shown);
+    },
+  });
+
+  app.get<{ Params: IssueParams; Querystring: { stats_period: StatsPeriod } }>("/projects/:id/errors/:fingerprint", {
+    config: { access: { scope: "errors:read" }, errors: [...notFound, "unavailable"] },
+    schema: {
+      summary: "Show one error",
+      tags: ["errors"],
+      params: { type: "object", properties: params },
+      querystring: { type: "object", properties: { stats_period: listParameters.stats_period } },
+      response: { 200: jsonAnswer("The error.", errorSchema, errorExample) },
+    },
+    async handler(request) {
+      const project = await visibleProject(request, projects, request.params.id);
+      const issue = await findIssue(database, project.id, request.params.fingerprint);
+      return withFrequency(project, issue, request.query.stats_period);
+    },
+  });
+
+  app.put<{ Params: IssueParams; Body: { status: IssueStatus; updated_by_id?: number } }>(
+    "/projects/:id/errors/:fingerprint",
+    {
+      config: { access: { scope: "errors:write" }, errors: [...notFound, "unavailable"] },
+      schema: {
+        summary: "Change the status of an error",
+        tags: ["errors"],
+        params: { type: "object", properties: params },
+        body: {
+          type: "object",
+          required: ["status"],
+          properties: {
+            status: { enum: issueStatuses },
+            updated_by_id: { type: "integer", description: "Number of the user in the forge who did it." },
+          },
+          examples: [{ status: "resolved", updated_by_id: 7 }],
+        },
+        response: { 200: jsonAnswer("The error as it is now.", errorSchema, errorExample) },
+      },
+      async handler(request) {
+        const project = await visibleProject(request, projects, request.params.id);
+        const issue = await setIssueStatus(dependencies, {
+          projectId: project.id,
+          issueId: request.params.fingerprint,
+          status: request.body.status,
+          actor: principalOf(request).subject,
+          onBehalfOf: request.body.updated_by_id,
+        });
+        if (issue === undefined) throw new ReadError("ET_ISSUE_NOT_FOUND");
+        return withFrequency(project, issue, "24h");
+      },
+    },
+  );
+
+  const withFrequencies = async (project: Project, issues: readonly Issue[], shown: StatsPeriod) => {
+    const ids = issues.map(({ id }) => id);
+    const frequencies = await issueFrequencies(database, project.id, ids, shown, clock.nowMs());
+    return issues.map((issue) => toError(project, issue, shown, frequencies.get(issue.id) ?? []));
+  };
+
+  const withFrequency = async (project: Project, issue: Issue, shown: StatsPeriod) => {
+    const [error] = await withFrequencies(project, [issue], shown);
+    return error;
+  };
+}
+
+function toError(project: Project, issue: Issue, shown: StatsPeriod, frequency: readonly Bucket[]) {
+  return {
+    fingerprint: issue.id,
+    project_id: issue.project_id,
+    name: issue.name,
+    description: issue.description,
+    actor: issue.culprit,
+    event_count: issue.event_count,
+    approximated_user_count: issue.user_count,
+    last_seen_at: new Date(issue.last_seen_ms).toISOString(),
+    first_seen_at: new Date(issue.first_seen_ms).toISOString(),
+    status: issue.status,
+    stats: { frequency: { [shown]: frequency } },
+    title: issue.title,
+    short_id: `${project.slug.toUpperCase()}-${issue.short_number}`,
+    level: issue.level,
+    platform: issue.platform,
+    first_release: issue.first_release,
+    last_release: issue.last_release,
+  };
+}
