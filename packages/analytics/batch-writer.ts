@@ -9,7 +9,6 @@ import {
   type StopOptions,
   silentLogger,
   systemClock,
-  type Timer,
   ulid,
 } from "@signalbox/kernel";
 import type { Analytics } from "./analytics.js";
@@ -20,7 +19,7 @@ import { Room } from "./room.js";
 
 export interface BatchWriterOptions {
   readonly table: string;
-  /** A batch is cut at so many rows. Default 1,000. A single larger write is a batch of its own. */
+  /** A batch is cut at so many rows. Default 2,000. A single larger write is a batch of its own. */
   readonly maxRows?: number;
   /** A batch is cut at so many encoded bytes. Default 16 MiB. */
   readonly maxBytes?: number;
@@ -110,7 +109,7 @@ class TableBatchWriter implements BatchWriter {
   constructor(analytics: Analytics, options: BatchWriterOptions) {
     this.#analytics = analytics;
     this.#table = options.table;
-    this.#maxRows = options.maxRows ?? 1_000;
+    this.#maxRows = options.maxRows ?? 2_000;
     this.#maxBytes = options.maxBytes ?? 16 * mebibyte;
     this.#maxWaitMs = options.maxWaitMs ?? 500;
     this.#backoff = options.backoff ?? { baseMs: 250, maxMs: 30_000 };
@@ -191,12 +190,9 @@ class TableBatchWriter implements BatchWriter {
 
   async #untilReady(): Promise<void> {
     for (let waitMs = this.#waitMs(); waitMs > 0; waitMs = this.#waitMs()) {
-      let timer: Timer | undefined;
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-        timer = this.#clock.setTimer(waitMs, resolve);
-      });
-      timer?.cancel();
+      const woken = new AbortController();
+      this.#wake = () => woken.abort();
+      await this.#clock.sleep(waitMs, { signal: woken.signal }).catch(() => {});
     }
   }
 
