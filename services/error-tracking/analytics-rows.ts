@@ -10,21 +10,25 @@ const maxFrames = 250;
 const maxExceptionValue = 1024;
 const maxUrl = 2048;
 
-/** The searchable columns of one event. */
-export function eventRow(counted: CountedEvent, retentionDays: number): object {
-  const { digested } = counted;
-  const { event } = digested;
+/** What was computed from an event and is not in it. */
+export interface ComputedColumns {
+  readonly title: string;
+  readonly culprit: string;
+  readonly correlationId: string;
+  readonly userHash: string | undefined;
+  readonly groupingVersion: number;
+  readonly attachments: number;
+}
+
+/** The searchable columns of one event, but for the ones that say which row it is. */
+export function eventColumns(event: ErrorEvent, computed: ComputedColumns): object {
   const exceptions = event.exception?.values ?? [];
   const frames = stackFrames(event);
   const trace = event.contexts?.["trace"];
   const tags = event.tags ?? [];
   return {
-    ...rowKey(counted, retentionDays),
-    primary_hash: counted.primaryHash,
     received_at: event.received,
-    deleted: 0,
-    sample_weight: counted.sampleWeight,
-    grouping_version: digested.grouping.version,
+    grouping_version: computed.groupingVersion,
     platform: platformColumn(event.platform),
     level: event.level,
     environment: event.environment,
@@ -36,9 +40,9 @@ export function eventRow(counted: CountedEvent, retentionDays: number): object {
     sdk_version: event.sdk?.version ?? "",
     type: event.type,
     http_method: event.request?.method ?? "",
-    title: digested.title.title,
+    title: computed.title,
     message: event.logentry?.formatted ?? "",
-    culprit: digested.culprit,
+    culprit: computed.culprit,
     transaction: event.transaction ?? "",
     url: trimText(event.request?.url ?? "", maxUrl),
     user_id: event.user?.id ?? "",
@@ -47,8 +51,8 @@ export function eventRow(counted: CountedEvent, retentionDays: number): object {
     user_ip: event.user?.ip_address ?? "",
     trace_id: textOf(trace?.["trace_id"]),
     span_id: textOf(trace?.["span_id"]),
-    correlation_id: digested.correlationId,
-    user_hash: digested.userHash ?? "0",
+    correlation_id: computed.correlationId,
+    user_hash: computed.userHash ?? "0",
     handled: handledOf(event),
     exception_types: exceptions.map(({ type }) => type ?? ""),
     exception_values: exceptions.map(({ value }) => trimText(value ?? "", maxExceptionValue)),
@@ -58,15 +62,26 @@ export function eventRow(counted: CountedEvent, retentionDays: number): object {
     stack_in_app: frames.map((frame) => (frame.in_app === true ? 1 : 0)),
     tag_keys: tags.map(([key]) => key),
     tag_values: tags.map(([, value]) => value),
-    attachments: Math.min(digested.attachments, 255),
+    attachments: Math.min(computed.attachments, 255),
     processing_errors: event.processing_errors?.length ?? 0,
     symbolicated: 0,
   };
 }
 
-/** The whole event, as the API gives it out. */
+/** The row of `error_events`. */
+export function eventRow(counted: CountedEvent, retentionDays: number): object {
+  return {
+    ...rowKey(counted, retentionDays),
+    primary_hash: counted.primaryHash,
+    deleted: 0,
+    sample_weight: counted.sampleWeight,
+    ...counted.digested.columns,
+  };
+}
+
+/** The row of `error_payloads`. */
 export function payloadRow(counted: CountedEvent, retentionDays: number): object {
-  return { ...rowKey(counted, retentionDays), payload: JSON.stringify(counted.digested.event) };
+  return { ...rowKey(counted, retentionDays), payload: counted.digested.payload };
 }
 
 /** That a user met a hash on a day; undefined for events without a user. */

@@ -1,7 +1,7 @@
 import { type Metrics, noMetrics } from "@signalbox/kernel";
 
 /** Stages of the digest in their order; a crash between any two of them must lose and double nothing. */
-export const digestSteps = ["prepare", "count", "insert_events", "insert_payloads", "insert_users", "settle"] as const;
+export const digestSteps = ["prepare", "count", "insert_payloads", "insert_events", "insert_users", "settle"] as const;
 export type DigestStep = (typeof digestSteps)[number];
 
 export interface DigestMetrics {

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Analytics } from "@signalbox/analytics";
-import type { Database } from "@signalbox/database";
+import type { Database, TransactionHandle } from "@signalbox/database";
 import type { BatchResult, DomainEvent, HandlerContext } from "@signalbox/event-store";
 import { type Clock, isRetryable, type Logger, type Metrics, type SignalboxError } from "@signalbox/kernel";
 import type { Transaction } from "kysely";
@@ -19,7 +19,7 @@ import { writeEvents } from "./write-events.js";
 
 /** The part of the event store that is needed here. */
 export interface TransactionalPublisher {
-  publish(event: DomainEvent<unknown>, options: { readonly transaction: Transaction<unknown> }): Promise<unknown>;
+  publish(event: DomainEvent<unknown>, options: { readonly transaction: TransactionHandle }): Promise<unknown>;
 }
 
 export interface DigestDependencies extends PrepareOptions {
@@ -89,8 +89,8 @@ export function createDigest(dependencies: DigestDependencies): Digest {
       return batch;
     });
 
-  const announce = async (created: CreatedIssue, transaction: Transaction<unknown>): Promise<void> => {
-    const { event, correlationId, eventId, title, culprit } = created.cause;
+  const announce = async (created: CreatedIssue, transaction: TransactionHandle): Promise<void> => {
+    const { correlationId, eventId, title, culprit, level, platform, environment, release } = created.cause;
     await dependencies.publisher().publish(
       issueCreated.create(
         {
@@ -100,10 +100,10 @@ export function createDigest(dependencies: DigestDependencies): Digest {
           event_id: eventId,
           title: title.title,
           culprit,
-          level: event.level,
-          platform: event.platform,
-          environment: event.environment,
-          ...(event.release === undefined ? {} : { release: event.release }),
+          level,
+          platform,
+          environment,
+          ...(release === undefined ? {} : { release }),
         },
         { correlationId },
       ),
@@ -126,7 +126,12 @@ export function createDigest(dependencies: DigestDependencies): Digest {
     return toWrite;
   };
 
-  const write = async (counted: readonly CountedEvent[], works: readonly Work[], signal: AbortSignal, failures: Failures) => {
+  const write = async (
+    counted: readonly CountedEvent[],
+    works: readonly Work[],
+    signal: AbortSignal,
+    failures: Failures,
+  ) => {
     const indexOf = new Map(works.map(({ digested, index }) => [digested, index]));
     const items = counted.map((event) => ({ index: indexOf.get(event.digested) ?? -1, event }));
     const written: CountedEvent[] = [];
@@ -153,7 +158,11 @@ export function createDigest(dependencies: DigestDependencies): Digest {
     if (written.length === 0) return;
     const users = await usersOf(written);
     await database.transaction(async (transaction: Transaction<unknown>) => {
-      await markWritten(database, written.map(({ digested }) => digested), transaction);
+      await markWritten(
+        database,
+        written.map(({ digested }) => digested),
+        transaction,
+      );
       await setUserCounts(database, users, transaction);
     });
     const nowMs = clock.nowMs();
@@ -244,5 +253,5 @@ function refused(cause: unknown): SignalboxError {
 function report(batch: RecordedBatch, metrics: DigestMetrics, onOutcome: (outcome: string) => void): void {
   metrics.issues("created", batch.created.length);
   for (const { outcome } of batch.outcomes) onOutcome(outcome);
-  for (const { digested } of batch.toWrite) metrics.grouped(digested.grouping.strategy, digested.grouping.version);
+  for (const { digested } of batch.toWrite) metrics.grouped(digested.strategy, digested.groupingVersion);
 }

@@ -1,8 +1,11 @@
-import type { ErrorEvent } from "./error-event.js";
-import type { Grouping } from "./grouping/grouping.js";
+import type { Level } from "./error-event.js";
+import type { Strategy, VariantName } from "./grouping/grouping.js";
 import type { Title } from "./title.js";
 
-/** An event that went through the pure steps: what is left is to count it and to write it. */
+/**
+ * An event that went through the pure steps: what is left is to count it and to write it. Holds texts and numbers rather
+ * than the event itself: a batch of whole events would keep the garbage collector busier than all of the steps.
+ */
 export interface DigestedEvent {
   readonly projectId: number;
   readonly keyId: number;
@@ -14,18 +17,35 @@ export interface DigestedEvent {
   readonly correlationId: string;
   /** Tells two payloads of one event id apart; 32 hex digits. */
   readonly bodyDigest: string;
-  readonly attachments: number;
-  readonly event: ErrorEvent;
-  readonly grouping: Grouping;
   readonly title: Title;
   readonly culprit: string;
+  readonly level: Level;
+  readonly platform: string;
+  readonly environment: string;
+  readonly release: string | undefined;
+  readonly groupingVersion: number;
+  readonly strategy: Strategy;
+  /** 1 to 8 of them, the primary one first. */
+  readonly hashes: readonly DigestedHash[];
   /** Of the affected user, as decimal text of 64 bits; absent without a user. */
   readonly userHash: string | undefined;
+  /** The searchable columns, without the ones that say which row it is. */
+  readonly columns: object;
+  /** The whole event as JSON text. */
+  readonly payload: string;
+}
+
+export interface DigestedHash {
+  /** 32 lower-case hex digits. */
+  readonly hash: string;
+  readonly variant: VariantName;
+  /** The explanation as it is stored with a new hash. Made anew from the message at each call, as few hashes are new. */
+  explain(): string;
 }
 
 /** The hash that every row of the event carries. */
 export function primaryHashOf(digested: DigestedEvent): string {
-  const [first] = digested.grouping.hashes;
+  const [first] = digested.hashes;
   if (first === undefined) throw new TypeError("A grouping has at least one hash.");
   return first.hash;
 }

@@ -46,6 +46,7 @@ function statements(engine: Engine): readonly string[] {
       event_count bigint not null,
       user_count bigint not null,
       change_seq bigint not null,
+      created_seq bigint not null,
       created_at_ms bigint not null,
       unique (project_id, short_number)
     )`,

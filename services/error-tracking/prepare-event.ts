@@ -1,9 +1,11 @@
 import { createHash } from "node:crypto";
 import type { DomainEvent, PayloadOf } from "@signalbox/event-store";
 import { parseJsonObject } from "@signalbox/sentry-protocol";
+import { eventColumns } from "./analytics-rows.js";
 import type { DigestedEvent } from "./digested-event.js";
 import type { eventReceived } from "./events.js";
 import { groupEvent } from "./grouping/group-event.js";
+import { explanationText } from "./grouping/grouping.js";
 import { markInApp } from "./grouping/mark-in-app.js";
 import { normaliseEvent } from "./normalise/normalise-event.js";
 import { parseTime } from "./normalise/times.js";
@@ -20,23 +22,17 @@ export interface PrepareOptions {
 }
 
 /**
- * The steps that need nothing but the message: parse, normalise, correct the clock, group, name. Pure; what it throws
- * concerns this event alone.
+ * The steps that need nothing but the message: parse, normalise, correct the clock, group, name, and make the row. Pure;
+ * what it throws concerns this event alone.
  * @throws {ProtocolError} when the payload is no JSON object, which the edge does not let through
  */
-export function prepareEvent(received: ReceivedEvent, { groupingVersion }: PrepareOptions): DigestedEvent {
+export function prepareEvent(received: ReceivedEvent, options: PrepareOptions): DigestedEvent {
   const { data } = received;
-  const payload = unpackPayload(data.payload);
-  const receivedAtMs = requiredTime(data.received_at);
-  const { event, timestampMs, correlationId } = normaliseEvent(parseJsonObject(payload), {
-    eventId: data.event_id,
-    receivedAtMs,
-    sentAtMs: parseTime(data.sent_at),
-    clientAddress: data.client_address,
-    correlationId: data.request_correlation_id ?? received.correlationId,
-  });
-  event.sdk ??= data.sdk === undefined ? undefined : { ...data.sdk };
-  markInApp(event);
+  const { bytes, receivedAtMs, normalised, grouping } = understand(received, options);
+  const { event, timestampMs, correlationId } = normalised;
+  const title = titleOf(event);
+  const culprit = culpritOf(event);
+  const hash = userHash(userIdentity(event.user));
   return {
     projectId: data.project_id,
     keyId: data.key_id,
@@ -44,14 +40,55 @@ export function prepareEvent(received: ReceivedEvent, { groupingVersion }: Prepa
     receivedAtMs,
     timestampMs,
     correlationId,
-    bodyDigest: createHash("sha256").update(payload).digest("hex").slice(0, 32),
-    attachments: data.attachments.length,
-    grouping: groupEvent(event, {}, groupingVersion),
-    title: titleOf(event),
-    culprit: culpritOf(event),
-    userHash: userHash(userIdentity(event.user)),
-    event,
+    bodyDigest: createHash("sha256").update(bytes).digest("hex").slice(0, 32),
+    title,
+    culprit,
+    level: event.level,
+    platform: event.platform,
+    environment: event.environment,
+    release: event.release,
+    groupingVersion: grouping.version,
+    strategy: grouping.strategy,
+    hashes: grouping.hashes.map(({ hash: hex, variant }) => ({
+      hash: hex,
+      variant,
+      explain: () => explain(received, options, hex),
+    })),
+    userHash: hash,
+    columns: eventColumns(event, {
+      title: title.title,
+      culprit,
+      correlationId,
+      userHash: hash,
+      groupingVersion: grouping.version,
+      attachments: data.attachments.length,
+    }),
+    payload: JSON.stringify(event),
   };
+}
+
+function understand(received: ReceivedEvent, { groupingVersion }: PrepareOptions) {
+  const { data } = received;
+  const bytes = unpackPayload(data.payload);
+  const receivedAtMs = requiredTime(data.received_at);
+  const normalised = normaliseEvent(parseJsonObject(bytes), {
+    eventId: data.event_id,
+    receivedAtMs,
+    sentAtMs: parseTime(data.sent_at),
+    clientAddress: data.client_address,
+    correlationId: data.request_correlation_id ?? received.correlationId,
+  });
+  const { event } = normalised;
+  event.sdk ??= data.sdk === undefined ? undefined : { ...data.sdk };
+  markInApp(event);
+  return { bytes, receivedAtMs, normalised, grouping: groupEvent(event, {}, groupingVersion) };
+}
+
+function explain(received: ReceivedEvent, options: PrepareOptions, hash: string): string {
+  const { grouping } = understand(received, options);
+  const found = grouping.hashes.find((candidate) => candidate.hash === hash);
+  if (found === undefined) throw new Error("Grouping the same event twice gave different hashes.");
+  return explanationText(grouping, found);
 }
 
 function requiredTime(text: string): number {

@@ -28,11 +28,21 @@ export async function writeEvents(
   const token = batchToken(events);
   const insert = (table: string, rows: readonly object[]): Promise<void> =>
     insertRows(dependencies, table, rows, `${table}:${token}`, signal);
-  await insert("error_events", events.map((event) => eventRow(event, retentionDays)));
-  onStep("insert_events");
-  await insert("error_payloads", events.map((event) => payloadRow(event, retentionDays)));
+  // An event that can be found has its payload.
+  await insert(
+    "error_payloads",
+    events.map((event) => payloadRow(event, retentionDays)),
+  );
   onStep("insert_payloads");
-  await insert("error_user_sightings", events.map(userRow).filter((row) => row !== undefined));
+  await insert(
+    "error_events",
+    events.map((event) => eventRow(event, retentionDays)),
+  );
+  onStep("insert_events");
+  await insert(
+    "error_user_sightings",
+    events.map(userRow).filter((row) => row !== undefined),
+  );
   onStep("insert_users");
 }
 

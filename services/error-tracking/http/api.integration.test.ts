@@ -1,5 +1,5 @@
 import { createHttpServer, findUndocumented, HttpProblem, type Principal, type Scope } from "@signalbox/http";
-import { silentLogger, noMetrics, systemClock } from "@signalbox/kernel";
+import { noMetrics, silentLogger, systemClock } from "@signalbox/kernel";
 import type { JsonObject } from "@signalbox/sentry-protocol";
 import { type ClickHouseHttpServer, startClickHouseHttp } from "@signalbox/testing/servers";
 import type { FastifyInstance } from "fastify";
@@ -140,8 +140,7 @@ describe("list of errors", () => {
       [{ ...errorPayload("c"), ...at(nowMs - 500) }],
       [{ ...errorPayload("c"), ...at(nowMs - 700) }],
     );
-    const names = async (sort: string) =>
-      (await errors(project, sort)).map((error) => `${error.event_count}`);
+    const names = async (sort: string) => (await errors(project, sort)).map((error) => `${error.event_count}`);
     expect(await names("")).toEqual(["3", "1", "2"]);
     expect(await names("?sort=last_seen_desc")).toEqual(["3", "1", "2"]);
     expect(await names("?sort=first_seen_desc")).toEqual(["1", "2", "3"]);
@@ -157,7 +156,8 @@ describe("list of errors", () => {
       [{ ...errorPayload("old"), ...at(nowMs - 20 * 86_400_000) }],
       [{ ...errorPayload("100%_sure"), ...at(nowMs - 5 * 3_600_000) }],
     );
-    const titles = async (query: string) => (await errors(project, query)).map((error) => String(Object(error).description));
+    const titles = async (query: string) =>
+      (await errors(project, query)).map((error) => String(Object(error).description));
     expect(await titles("")).toEqual(["new failed", "100%_sure failed", "old failed"]);
     expect(await titles("?query_period=14d")).toEqual(["new failed", "100%_sure failed"]);
     expect(await titles("?query_period=1h")).toEqual(["new failed"]);
@@ -179,27 +179,31 @@ describe("list of errors", () => {
     ["7d", 168, 3600],
     ["14d", 14, 86_400],
     ["30d", 30, 86_400],
-  ])("ET-326 stats_period %s has %i buckets of %i s, zeros included, oldest first", async (period, buckets, bucketS) => {
-    const project = await newProject();
-    const nowMs = Date.now();
-    const beforeMs = 3 * bucketS * 1000;
-    await store(
-      project,
-      [{ ...errorPayload("a"), ...at(nowMs) }],
-      [{ ...errorPayload("a"), ...at(nowMs - beforeMs) }],
-      [{ ...errorPayload("a"), ...at(nowMs - beforeMs) }],
-    );
-    const [error] = await errors(project, `?stats_period=${period}`);
-    const frequency = error?.stats.frequency[period] ?? [];
-    expect(Object.keys(error?.stats.frequency ?? {})).toEqual([period]);
-    expect(frequency).toHaveLength(buckets);
-    const starts = frequency.map(([startS]) => startS);
-    expect(starts).toEqual(Array.from({ length: buckets }, (_, index) => (starts[0] ?? 0) + index * bucketS));
-    const eventsAt = (timeMs: number) => frequency.find(([startS]) => startS === Math.floor(timeMs / 1000 / bucketS) * bucketS)?.[1];
-    expect(eventsAt(nowMs)).toBe(1);
-    expect(eventsAt(nowMs - beforeMs)).toBe(2);
-    expect(frequency.reduce((sum, [, events]) => sum + events, 0)).toBe(3);
-  });
+  ])(
+    "ET-326 stats_period %s has %i buckets of %i s, zeros included, oldest first",
+    async (period, buckets, bucketS) => {
+      const project = await newProject();
+      const nowMs = Date.now();
+      const beforeMs = 3 * bucketS * 1000;
+      await store(
+        project,
+        [{ ...errorPayload("a"), ...at(nowMs) }],
+        [{ ...errorPayload("a"), ...at(nowMs - beforeMs) }],
+        [{ ...errorPayload("a"), ...at(nowMs - beforeMs) }],
+      );
+      const [error] = await errors(project, `?stats_period=${period}`);
+      const frequency = error?.stats.frequency[period] ?? [];
+      expect(Object.keys(error?.stats.frequency ?? {})).toEqual([period]);
+      expect(frequency).toHaveLength(buckets);
+      const starts = frequency.map(([startS]) => startS);
+      expect(starts).toEqual(Array.from({ length: buckets }, (_, index) => (starts[0] ?? 0) + index * bucketS));
+      const eventsAt = (timeMs: number) =>
+        frequency.find(([startS]) => startS === Math.floor(timeMs / 1000 / bucketS) * bucketS)?.[1];
+      expect(eventsAt(nowMs)).toBe(1);
+      expect(eventsAt(nowMs - beforeMs)).toBe(2);
+      expect(frequency.reduce((sum, [, events]) => sum + events, 0)).toBe(3);
+    },
+  );
 
   test("ET-320 a page has 20 errors unless limit says otherwise", async () => {
     const project = await newProject();
@@ -251,11 +255,13 @@ describe("paging", () => {
       const project = await newProject();
       const startMs = Date.now() - 3_600_000;
       const names = Array.from({ length: 30 }, (_, index) => `e${index}`);
-      await store(project, ...names.map((name, index): [JsonObject] => [{ ...errorPayload(name), ...at(startMs + index * 1000) }]));
+      await store(
+        project,
+        ...names.map((name, index): [JsonObject] => [{ ...errorPayload(name), ...at(startMs + index * 1000) }]),
+      );
       const known = new Set((await errors(project, "?limit=100")).map((error) => error.fingerprint));
-      let random = 7;
       const pages = await walk(`/api/v1/projects/${project}/errors?limit=4&sort=${sort}`, async (page) => {
-        const again = names.filter(() => (random = (random * 48_271) % 2_147_483_647) % 3 === 0);
+        const again = names.filter((_, index) => (index * 7 + page * 11) % 3 === 0);
         await store(
           project,
           [{ ...errorPayload(`new ${page}`), ...at(startMs + page * 3333) }],
@@ -277,7 +283,8 @@ describe("paging", () => {
     const url = `/api/v1/projects/${project}/errors?limit=2`;
     const forwards = await walk(url);
     let at = url;
-    for (let next: string | undefined = url; next !== undefined; next = nextOf((await get(next)).headers["link"])) at = next;
+    for (let next: string | undefined = url; next !== undefined; next = nextOf((await get(next)).headers["link"]))
+      at = next;
     const backwards: number[][] = [];
     for (let previous: string | undefined = at; previous !== undefined; ) {
       const answer = await get(previous);
@@ -304,7 +311,11 @@ describe("paging", () => {
     for (const sort of ["occurred_at_asc", "occurred_at_desc"]) {
       const met: { event_id: string; occurred_at: string }[] = [];
       const last: string[] = [];
-      for (let next: string | undefined = `/api/v1/projects/${project}/errors/${error?.fingerprint}/events?limit=3&sort=${sort}`; next; ) {
+      for (
+        let next: string | undefined =
+          `/api/v1/projects/${project}/errors/${error?.fingerprint}/events?limit=3&sort=${sort}`;
+        next;
+      ) {
         const answer = await get(next);
         met.push(...answer.json());
         last.push(String(answer.headers["link"]));
@@ -343,7 +354,9 @@ describe("one error", () => {
     expect(answer.json()).toEqual({ ...error, status: "resolved" });
     await put(url, { status: "resolved", updated_by_id: 7 });
     expect(published.slice(before)).toEqual(["error_tracking.issue_resolved"]);
-    const activity = await stores.database.run("select actor, kind, detail from error_activity where project_id = ?", [project]);
+    const activity = await stores.database.run("select actor, kind, detail from error_activity where project_id = ?", [
+      project,
+    ]);
     expect(activity.rows).toEqual([
       { actor: "tester", kind: "status", detail: '{"before":"unresolved","after":"resolved","updated_by_id":7}' },
     ]);
@@ -357,7 +370,10 @@ describe("one error", () => {
     const project = await newProject();
     const eventId = newEventId();
     const timeMs = Date.now() - 5000;
-    await store(project, [{ ...errorPayload("a", { environment: "staging", odd_key: { kept: true } }), ...at(timeMs) }, { eventId }]);
+    await store(project, [
+      { ...errorPayload("a", { environment: "staging", odd_key: { kept: true } }), ...at(timeMs) },
+      { eventId },
+    ]);
     const [error] = await errors(project);
     const list = await get(`/errortracking/api/v1/projects/${project}/errors/${error?.fingerprint}/events`);
     expect(list.statusCode, list.body).toBe(200);
@@ -387,7 +403,13 @@ describe("one error", () => {
     const project = await newProject();
     const nowMs = Date.now();
     const ids = Array.from({ length: 3 }, () => newEventId());
-    await store(project, ...ids.map((eventId, index): [JsonObject, SampleOptions] => [{ ...errorPayload("a"), ...at(nowMs - index * 1000) }, { eventId }]));
+    await store(
+      project,
+      ...ids.map((eventId, index): [JsonObject, SampleOptions] => [
+        { ...errorPayload("a"), ...at(nowMs - index * 1000) },
+        { eventId },
+      ]),
+    );
     const [error] = await errors(project);
     const event = (which: string) => get(`/api/v1/projects/${project}/errors/${error?.fingerprint}/events/${which}`);
     expect((await event("latest")).json()).toMatchObject({ event_id: ids[0] });
@@ -421,7 +443,8 @@ describe("refusals", () => {
     await store(project, [errorPayload("a")]);
     const [error] = await errors(project);
     const url = `/api/v1/projects/${project}/errors/${error?.fingerprint}/events`;
-    for (const query of ["cursor=WzFd", "limit=0", "sort=last_seen_desc"]) expect((await get(`${url}?${query}`)).statusCode).toBe(400);
+    for (const query of ["cursor=WzFd", "limit=0", "sort=last_seen_desc"])
+      expect((await get(`${url}?${query}`)).statusCode).toBe(400);
   });
 
   test("ET-327 unknown projects and errors, errors of another project, and projects beyond the token are alike 404", async () => {
@@ -436,7 +459,11 @@ describe("refusals", () => {
       `/projects/${projectId}/errors/${fingerprint}/events/latest`,
       `/projects/${projectId}/errors/${fingerprint}/events/${latest.event_id}`,
     ];
-    for (const path of [...paths(project, 999_999), ...paths(other, error?.fingerprint), ...paths(999_999, error?.fingerprint)])
+    for (const path of [
+      ...paths(project, 999_999),
+      ...paths(other, error?.fingerprint),
+      ...paths(999_999, error?.fingerprint),
+    ])
       expect((await get(`/api/v1${path}`)).statusCode, path).toBe(404);
     for (const path of [`/projects/${project}`, `/projects/${project}/errors`, ...paths(project, error?.fingerprint)]) {
       const narrowed = await get(`/api/v1${path}`, `only ${other}`);
@@ -446,7 +473,9 @@ describe("refusals", () => {
       expect(unknown.json()).toMatchObject(problem);
     }
     const change = { status: "resolved" };
-    expect((await put(`/api/v1/projects/${project}/errors/${error?.fingerprint}`, change, `only ${other}`)).statusCode).toBe(404);
+    expect(
+      (await put(`/api/v1/projects/${project}/errors/${error?.fingerprint}`, change, `only ${other}`)).statusCode,
+    ).toBe(404);
     expect((await put(`/api/v1/projects/${other}/errors/${error?.fingerprint}`, change)).statusCode).toBe(404);
     expect((await errors(project))[0]?.status).toBe("unresolved");
     expect((await get(`/api/v1/projects/${project}/errors`, `only ${project}`)).statusCode).toBe(200);

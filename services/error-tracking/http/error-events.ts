@@ -1,6 +1,13 @@
 import { decodeCursor, encodeCursor, linkHeader, pageParameters } from "@signalbox/http";
 import type { FastifyInstance } from "fastify";
-import { type EventSort, eventSorts, findEvent, isEventPosition, listEvents, type StoredEvent } from "../find-events.js";
+import {
+  type EventSort,
+  eventSorts,
+  findEvent,
+  isEventPosition,
+  listEvents,
+  type StoredEvent,
+} from "../find-events.js";
 import { findIssue } from "../find-issue.js";
 import type { Issue } from "../list-issues.js";
 import { ReadError } from "../read-errors.js";

@@ -33,7 +33,9 @@ export function registerProjectRoutes(app: FastifyInstance, { projects }: ApiDep
     schema: {
       summary: "List the projects",
       tags: ["projects"],
-      response: { 200: jsonAnswer("All projects that the token may see.", { type: "array", items: projectSchema }, [example]) },
+      response: {
+        200: jsonAnswer("All projects that the token may see.", { type: "array", items: projectSchema }, [example]),
+      },
     },
     async handler(request) {
       const principal = principalOf(request);

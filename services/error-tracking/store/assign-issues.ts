@@ -1,6 +1,5 @@
 import type { Database, TransactionHandle } from "@signalbox/database";
 import type { DigestedEvent } from "../digested-event.js";
-import { explanationText } from "../grouping/grouping.js";
 import { type ProjectCounter, takeShortNumbers } from "./counters.js";
 import { issueGrowth } from "./growth.js";
 import { hashKey, insertHashes, type NewHash, readOwners } from "./hashes.js";
@@ -42,14 +41,12 @@ export async function assignIssues(
   const created = await makeIssues(database, targets, locked, nowMs, transaction);
   const newHashes = [...attached].map(([, { event, index, target }]) => newHash(event, index, target));
   await insertHashes(database, newHashes, nowMs, transaction);
-  const issues = targets.flatMap((target) =>
-    target.events.map((digested) => ({ digested, issueId: idOf(target) })),
-  );
+  const issues = targets.flatMap((target) => target.events.map((digested) => ({ digested, issueId: idOf(target) })));
   return { issues, created };
 }
 
-function hashesOf({ projectId, grouping }: DigestedEvent) {
-  return grouping.hashes.map(({ hash }) => ({ projectId, hash }));
+function hashesOf({ projectId, hashes }: DigestedEvent) {
+  return hashes.map(({ hash }) => ({ projectId, hash }));
 }
 
 interface Attached {
@@ -131,24 +128,24 @@ function newIssue(
     name: cause.title.name,
     description: cause.title.description,
     culprit: cause.culprit,
-    level: cause.event.level,
-    platform: cause.event.platform,
+    level: cause.level,
+    platform: cause.platform,
     changeSeq,
     growth: issueGrowth(events),
   };
 }
 
 function newHash(event: DigestedEvent, index: number, target: Target): NewHash {
-  const hash = event.grouping.hashes[index];
+  const hash = event.hashes[index];
   if (hash === undefined) throw new RangeError("The event has no such hash.");
   return {
     projectId: event.projectId,
     hash: hash.hash,
     issueId: idOf(target),
-    version: event.grouping.version,
-    strategy: event.grouping.strategy,
+    version: event.groupingVersion,
+    strategy: event.strategy,
     variant: hash.variant,
-    explanation: explanationText(event.grouping, hash),
+    explanation: hash.explain(),
   };
 }
 

@@ -41,7 +41,12 @@ export async function lockProjects(
   let locked = await advanceAll(database, sorted, transaction);
   if (locked.size < sorted.length) {
     const missing = sorted.filter((id) => !locked.has(id));
-    await runOverRows(database, create, missing.map((id) => [id]), transaction);
+    await runOverRows(
+      database,
+      create,
+      missing.map((id) => [id]),
+      transaction,
+    );
     locked = new Map([...locked, ...(await advanceAll(database, missing, transaction))]);
   }
   return locked;

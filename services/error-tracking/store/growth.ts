@@ -51,11 +51,11 @@ export function issueGrowth(events: readonly DigestedEvent[]): IssueGrowth {
   let lastSeenMs = Number.NEGATIVE_INFINITY;
   let firstRelease: ReleaseSighting | undefined;
   let lastRelease: ReleaseSighting | undefined;
-  for (const { timestampMs, receivedAtMs, event } of events) {
+  for (const { timestampMs, receivedAtMs, release } of events) {
     firstSeenMs = Math.min(firstSeenMs, timestampMs);
     lastSeenMs = Math.max(lastSeenMs, timestampMs);
-    if (event.release === undefined) continue;
-    const sighting = { release: event.release, receivedAtMs };
+    if (release === undefined) continue;
+    const sighting = { release, receivedAtMs };
     if (firstRelease === undefined || receivedAtMs < firstRelease.receivedAtMs) firstRelease = sighting;
     if (lastRelease === undefined || receivedAtMs >= lastRelease.receivedAtMs) lastRelease = sighting;
   }

@@ -34,12 +34,12 @@ const insert = overRows(`
     project_id, short_number, title, name, description, culprit, level, platform,
     status, substatus, status_changed_at_ms, first_seen_ms, last_seen_ms,
     first_release, first_release_at_ms, last_release, last_release_at_ms,
-    event_count, user_count, change_seq, created_at_ms)
+    event_count, user_count, change_seq, created_seq, created_at_ms)
   select
     $int(0), $int(1), $2, $3, $4, $5, $6, $7,
     'unresolved', 'new', $int(8), $int(9), $int(10),
     $11, $int(12), $13, $int(14),
-    $int(15), 0, $int(16), $int(8)
+    $int(15), 0, $int(16), $int(16), $int(8)
   from $rows
   returning id, project_id, short_number`);
 

@@ -6,8 +6,8 @@ import { claimEvents, eventKey, type KnownEvent, markRepeated, readEvents } from
 import { growthOf } from "./growth.js";
 import { countHashes, hashKey, readOwners } from "./hashes.js";
 import { growIssues } from "./issues.js";
-import { addToLedger, type LedgerEntry } from "./ledger.js";
 import { overRows, runOverRows } from "./json-rows.js";
+import { addToLedger, type LedgerEntry } from "./ledger.js";
 
 export interface RecordedBatch {
   /** Events whose rows must be in the analytics store: new ones, and ones counted before whose writing was cut off. */
@@ -102,8 +102,7 @@ async function sortByHistory(
     fresh: [...first.values()].filter((event) => claimed.has(eventKey(event))),
     resumed,
     copies,
-    reasonOf: (copy) =>
-      known.get(eventKey(copy))?.bodyDigest === copy.bodyDigest ? "same_content" : "id_conflict",
+    reasonOf: (copy) => (known.get(eventKey(copy))?.bodyDigest === copy.bodyDigest ? "same_content" : "id_conflict"),
   };
 }
 

@@ -45,6 +45,8 @@ interface IssuesTable {
   user_count: number;
   /** Number of the project's last change that moved the issue in a list. */
   change_seq: number;
+  /** Number of the change that made it. */
+  created_seq: number;
   created_at_ms: number;
 }
 

@@ -1,0 +1,181 @@
+import type { Database } from "@signalbox/database";
+import { type Kysely, type Selectable, type SqlBool, sql } from "kysely";
+import type { IssueStatus, IssueTables } from "./store/tables.js";
+
+export type Issue = Selectable<IssueTables["error_issues"]>;
+
+export const issueSorts = ["last_seen_desc", "first_seen_desc", "frequency_desc"] as const;
+export type IssueSort = (typeof issueSorts)[number];
+
+export interface IssueFilter {
+  readonly projectId: number;
+  readonly status: IssueStatus;
+  readonly sort: IssueSort;
+  /** Only issues that were seen since. */
+  readonly seenSinceMs: number;
+  /** All of them must be contained in title or culprit, in any case. */
+  readonly words: readonly string[];
+}
+
+/**
+ * A place in a list that is being walked: the sort value and id of an issue, and the project's change at which the walk
+ * began. Issues that changed since then stand where they stood at that change; ones made since are not part of it.
+ */
+export type WalkPosition = [value: number, id: number, walkSeq: number, direction: "next" | "prev"];
+
+export function isWalkPosition(position: unknown): position is WalkPosition {
+  if (!Array.isArray(position) || position.length !== 4) return false;
+  const [value, id, walkSeq, direction]: unknown[] = position;
+  return [value, id, walkSeq].every(Number.isSafeInteger) && (direction === "next" || direction === "prev");
+}
+
+export interface IssuePage {
+  readonly issues: readonly Issue[];
+  readonly next: WalkPosition | undefined;
+  readonly previous: WalkPosition | undefined;
+}
+
+interface Placed {
+  readonly issue: Issue;
+  /** Its sort value when the walk began. */
+  readonly value: number;
+}
+
+const sortColumns = {
+  last_seen_desc: "last_seen_ms",
+  first_seen_desc: "first_seen_ms",
+  frequency_desc: "event_count",
+} as const;
+
+/**
+ * One page of a project's issues, highest first. Walking all pages meets every issue that was in the list when the walk
+ * began exactly once, while new ones arrive and old ones are seen again; positions are remembered for an hour.
+ */
+export async function listIssues(
+  database: Database,
+  filter: IssueFilter,
+  limit: number,
+  from: WalkPosition | undefined,
+): Promise<IssuePage> {
+  const db = database.reader<IssueTables>();
+  if (from === undefined) {
+    const { placed, walkSeq } = await firstRows(db, filter, limit + 1);
+    return page(placed, limit, walkSeq, { hasPrevious: false, backwards: false });
+  }
+  const [, , walkSeq, direction] = from;
+  const rows = [
+    ...(await unchangedRows(db, filter, limit + 1, from)),
+    ...(await changedRows(db, filter, limit + 1, from)),
+  ];
+  const backwards = direction === "prev";
+  const sorted = rows.sort((a, b) => (backwards ? -1 : 1) * (b.value - a.value || b.issue.id - a.issue.id));
+  return page(sorted.slice(0, limit + 1), limit, walkSeq, { hasPrevious: !backwards, backwards });
+}
+
+function page(
+  rows: readonly Placed[],
+  limit: number,
+  walkSeq: number,
+  { hasPrevious, backwards }: { readonly hasPrevious: boolean; readonly backwards: boolean },
+): IssuePage {
+  const more = rows.length > limit;
+  const kept = backwards ? rows.slice(0, limit).toReversed() : rows.slice(0, limit);
+  const first = kept[0];
+  const last = kept.at(-1);
+  const at = (row: Placed, direction: "next" | "prev"): WalkPosition => [row.value, row.issue.id, walkSeq, direction];
+  return {
+    issues: kept.map(({ issue }) => issue),
+    next: last && (backwards || more) ? at(last, "next") : undefined,
+    previous: first && (backwards ? more : hasPrevious) ? at(first, "prev") : undefined,
+  };
+}
+
+/** The list as it is, and the change up to which it is so: one statement, so that nothing can come in between. */
+async function firstRows(db: Kysely<IssueTables>, filter: IssueFilter, maxRows: number) {
+  const column = sortColumns[filter.sort];
+  const rows = await filtered(db, filter)
+    .selectAll("issue")
+    .select((query) =>
+      query.selectFrom("error_counters").select("change_seq").where("project_id", "=", filter.projectId).as("walk_seq"),
+    )
+    .orderBy(`issue.${column}`, "desc")
+    .orderBy("issue.id", "desc")
+    .limit(maxRows)
+    .execute();
+  const placed = rows.map(({ walk_seq: _, ...issue }): Placed => ({ issue, value: issue[column] }));
+  return { placed, walkSeq: rows[0]?.walk_seq ?? 0 };
+}
+
+/** Issues that stand where they stood when the walk began. */
+async function unchangedRows(
+  db: Kysely<IssueTables>,
+  filter: IssueFilter,
+  maxRows: number,
+  [value, id, walkSeq, direction]: WalkPosition,
+): Promise<Placed[]> {
+  const column = sortColumns[filter.sort];
+  const order = direction === "next" ? "desc" : "asc";
+  const rows = await filtered(db, filter)
+    .selectAll("issue")
+    .where("issue.change_seq", "<=", walkSeq)
+    .where(beyond(sql.ref(`issue.${column}`), value, id, direction))
+    .orderBy(`issue.${column}`, order)
+    .orderBy("issue.id", order)
+    .limit(maxRows)
+    .execute();
+  return rows.map((issue) => ({ issue, value: issue[column] }));
+}
+
+/** Issues that moved since, at the place that their first change since then ended. */
+async function changedRows(
+  db: Kysely<IssueTables>,
+  filter: IssueFilter,
+  maxRows: number,
+  [value, id, walkSeq, direction]: WalkPosition,
+): Promise<Placed[]> {
+  const column = sortColumns[filter.sort];
+  const order = direction === "next" ? "desc" : "asc";
+  const rows = await filtered(db, filter)
+    .innerJoin("error_issue_positions as position", (join) =>
+      join
+        .onRef("position.project_id", "=", "issue.project_id")
+        .onRef("position.issue_id", "=", "issue.id")
+        .on(
+          "position.change_seq",
+          "=",
+          sql<number>`(select min(change_seq) from error_issue_positions
+            where project_id = issue.project_id and issue_id = issue.id and change_seq > ${walkSeq})`,
+        ),
+    )
+    .selectAll("issue")
+    .select(`position.${column} as value_before`)
+    .where("issue.change_seq", ">", walkSeq)
+    .where("issue.created_seq", "<=", walkSeq)
+    .where(beyond(sql.ref(`position.${column}`), value, id, direction))
+    .orderBy(`position.${column}`, order)
+    .orderBy("issue.id", order)
+    .limit(maxRows)
+    .execute();
+  return rows.map(({ value_before: before, ...issue }) => ({ issue, value: before }));
+}
+
+function beyond(column: ReturnType<typeof sql.ref>, value: number, id: number, direction: "next" | "prev") {
+  return direction === "next"
+    ? sql<SqlBool>`(${column}, issue.id) < (${value}, ${id})`
+    : sql<SqlBool>`(${column}, issue.id) > (${value}, ${id})`;
+}
+
+function filtered(db: Kysely<IssueTables>, { projectId, status, seenSinceMs, words }: IssueFilter) {
+  let query = db
+    .selectFrom("error_issues as issue")
+    .where("issue.project_id", "=", projectId)
+    .where("issue.status", "=", status)
+    .where("issue.last_seen_ms", ">=", seenSinceMs);
+  for (const word of words) {
+    const pattern = `%${word.toLowerCase().replaceAll(/[\\%_]/g, "\\$&")}%`;
+    query = query.where(
+      sql<SqlBool>`(lower(issue.title) like ${pattern} escape '\\' or lower(issue.culprit) like ${pattern} escape '\\')`,
+    );
+  }
+  return query;
+}
