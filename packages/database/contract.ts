@@ -289,6 +289,15 @@ function describePort({ name, create, cannot = [] }: DatabaseContractOptions): v
         expect(await labels()).toEqual([]);
       });
 
+      test("a failed statement that nobody awaited fails it, too", async () => {
+        const careless = database.transaction<Tables, void>(async (transaction) => {
+          await insert("a", transaction);
+          database.run("select nothing from nowhere", [], transaction).catch(() => {});
+        });
+        await expect(careless).rejects.toMatchObject({ code: "DATABASE_TRANSACTION_FAILED" });
+        expect(await labels()).toEqual([]);
+      });
+
       test("another transaction inside it is refused at once", async () => {
         await database.transaction<Tables, void>(async (transaction) => {
           const code = "DATABASE_NESTED_TRANSACTION";

@@ -51,7 +51,7 @@ export interface SessionResult {
   readonly insertId?: bigint | undefined;
 }
 
-export interface BeginOptions {
+interface BeginOptions {
   /** How long to wait for another process that writes. */
   readonly waitMs?: number | undefined;
   /** How long a statement may take instead of the engine's default; 0: no limit. */

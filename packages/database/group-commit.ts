@@ -4,10 +4,10 @@ import type { Session } from "./engine.js";
 import { DatabaseError } from "./errors.js";
 
 /** One caller's share of a group. */
-export type GroupMember = WorkMember | BatchMember;
+type GroupMember = WorkMember | BatchMember;
 
 /** Writes by calling back. */
-export interface WorkMember {
+interface WorkMember {
   readonly kind: "work";
   /** Called once, inside the group's transaction. */
   perform(session: Session): Promise<void>;
@@ -17,7 +17,7 @@ export interface WorkMember {
 }
 
 /** Writes prepared statements. */
-export interface BatchMember {
+interface BatchMember {
   readonly kind: "batch";
   readonly statements: readonly BatchStatement[];
   committed(results: RunResult[]): void;
@@ -64,7 +64,7 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
       waiting.push(member);
       if (running) return;
       running = true;
-      setImmediate(run);
+      setImmediate(() => void run());
     },
   };
 }

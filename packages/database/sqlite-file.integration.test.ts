@@ -2,6 +2,7 @@ import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { findServer } from "@signalbox/testing/servers";
 import { Kysely, SqliteDialect } from "kysely";
 import Libsql from "libsql";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -248,15 +249,20 @@ test("more statements than are kept prepared still work", async () => {
 });
 
 function canMount(): boolean {
-  if (process.getuid?.() !== 0) return false;
+  if (process.getuid?.() !== 0 || !findServer("mount")) return false;
   const probe = mkdtempSync(join(tmpdir(), "signalbox-mount-"));
-  const { status } = spawnSync("mount", ["-t", "tmpfs", "-o", "size=1m", "tmpfs", probe]);
-  if (status === 0) run("umount", probe);
-  rmSync(probe, { recursive: true });
-  return status === 0;
+  try {
+    run("mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", probe);
+    run("umount", probe);
+    return true;
+  } catch {
+    return false;
+  } finally {
+    rmSync(probe, { recursive: true });
+  }
 }
 
 function run(command: string, ...args: string[]): void {
-  const { status, stderr } = spawnSync(command, args, { encoding: "utf8" });
+  const { status, stderr } = spawnSync(findServer(command) ?? command, args, { encoding: "utf8" });
   if (status !== 0) throw new Error(`${command} failed: ${stderr}`);
 }
