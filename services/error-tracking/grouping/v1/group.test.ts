@@ -27,7 +27,8 @@ describe("hashes", () => {
   });
 
   test("ET-190 there are 1 to 8 hashes, each with its explanation", () => {
-    for (const raw of [{}, { message: "m" }, { exception: chained(20) }]) {
+    const samples: JsonObject[] = [{}, { message: "m" }, { exception: chained(20) }];
+    for (const raw of samples) {
       const grouping = group(raw);
       expect(grouping.hashes.length).toBeGreaterThanOrEqual(1);
       expect(grouping.hashes.length).toBeLessThanOrEqual(8);
@@ -186,7 +187,7 @@ describe("variants", () => {
   });
 
   test("ET-193 without a frame of the application that contributes there is no such variant", () => {
-    const frames = [
+    const frames: JsonObject[] = [
       { function: "lib", in_app: false },
       { lineno: 7, in_app: true },
     ];
@@ -292,7 +293,8 @@ describe("tokens of a frame", () => {
     const frame = { module: "m", function: "f", lineno: 3 };
     const stackOf = (...frames: JsonObject[]) => tokens({ platform: "java", exception: exception({ frames }) })[0];
     expect(stackOf(frame, frame, frame)).toEqual(["E", "m", "f"]);
-    for (const other of [{ lineno: 4 }, { colno: 1 }, { abs_path: "/x" }, { package: "p" }, { filename: "x" }])
+    const others: JsonObject[] = [{ lineno: 4 }, { colno: 1 }, { abs_path: "/x" }, { package: "p" }, { filename: "x" }];
+    for (const other of others)
       expect(stackOf(frame, { ...frame, ...other })).toEqual(["E", "m", "f", "m", "f"]);
     expect(stackOf(frame, { function: "g" }, frame)).toEqual(["E", "m", "f", "g", "m", "f"]);
   });

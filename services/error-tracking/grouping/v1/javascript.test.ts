@@ -26,7 +26,7 @@ describe("JavaScript", () => {
     ).toEqual(["E", "known", ...expected]);
   });
 
-  test.each([
+  test.each<JsonObject>([
     { function: "eval", abs_path: page },
     { function: "map", abs_path: "[native code]" },
     { function: "map", filename: "native code" },

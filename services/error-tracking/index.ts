@@ -1,0 +1,26 @@
+export { errorTrackingAnalytics } from "./analytics-migrations.js";
+export { type ErrorTrackingSettings, errorTrackingSection } from "./config.js";
+export { DigestError, type DigestErrorCode, digestErrors } from "./digest-errors.js";
+export { eventReceived } from "./events.js";
+export { rewriteIngestUrl } from "./http/ingest.js";
+export { IngestError, type IngestErrorCode, ingestErrors } from "./http/ingest-errors.js";
+export { issueCreated, issueIgnored, issueResolved } from "./issue-events.js";
+export { ProjectError, type ProjectErrorCode, projectErrors } from "./project-errors.js";
+export {
+  createProjects,
+  type KeyChanges,
+  type NewKey,
+  type Project,
+  type ProjectChanges,
+  type ProjectKey,
+  type Projects,
+  type ProjectsOptions,
+  type Quota,
+} from "./projects.js";
+export { ReadError, type ReadErrorCode, readErrors } from "./read-errors.js";
+export {
+  createErrorTracking,
+  type ErrorTracking,
+  type ErrorTrackingDependencies,
+  errorTrackingMigrations,
+} from "./service.js";

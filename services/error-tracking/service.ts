@@ -1,0 +1,123 @@
+import type { Analytics, AnalyticsMigrationSet } from "@signalbox/analytics";
+import type { Blobs } from "@signalbox/blobs";
+import type { Database, MigrationSet } from "@signalbox/database";
+import type { Configure, EventStore } from "@signalbox/event-store";
+import { type Clock, createServiceGroup, type Logger, type Metrics, type Service } from "@signalbox/kernel";
+import type { FastifyPluginAsync } from "fastify";
+import { errorTrackingAnalytics } from "./analytics-migrations.js";
+import type { ErrorTrackingSettings } from "./config.js";
+import { createDigest } from "./digest.js";
+import { configureDigest } from "./digest-subscriber.js";
+import { createEdgeLedger } from "./edge-ledger.js";
+import { createHousekeeping } from "./housekeeping.js";
+import { createApi } from "./http/api.js";
+import { createIngest } from "./http/ingest.js";
+import { issuesMigration } from "./issues-migration.js";
+import { createKeyCache } from "./key-cache.js";
+import { createProjects, type Projects } from "./projects.js";
+import { projectMigrations } from "./projects-migration.js";
+
+export const errorTrackingMigrations: MigrationSet = {
+  name: "error-tracking",
+  migrations: [...projectMigrations, issuesMigration],
+};
+
+export interface ErrorTrackingDependencies {
+  readonly database: Database;
+  readonly analytics: Analytics;
+  /** Without it attachments are not kept. */
+  readonly blobs?: Blobs;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly settings: ErrorTrackingSettings;
+  /** Address under which clients reach the server; asked for each time. */
+  serverUrl(): string;
+  /** True while the disk is too full to take anything. */
+  readonly isDiskGuardActive?: () => boolean;
+}
+
+/**
+ * Error tracking, put together. In this order: migrate; make the event store with `configure`; `attach` it; register
+ * `ingest` and `api` on a server; start `service`; start the event store's subscriber to store what was accepted.
+ * Stop in the reverse order: the event store before `service`, both before database and analytics are closed.
+ */
+export interface ErrorTracking {
+  /** Registers events and the digest, the subscriber `error_tracking.digest`. */
+  readonly configure: Configure;
+  /** Gives the event store that was made with `configure`; nothing can be published before. */
+  attach(eventStore: EventStore): void;
+  /** Routes for SDKs; needs `rewriteIngestUrl` as the server's `rewriteUrl`. */
+  readonly ingest: FastifyPluginAsync;
+  readonly api: FastifyPluginAsync;
+  readonly migrations: MigrationSet;
+  readonly analyticsMigrations: AnalyticsMigrationSet;
+  readonly projects: Projects;
+  /** Key cache, ledger of the edge, housekeeping. */
+  readonly service: Service;
+}
+
+export function createErrorTracking(dependencies: ErrorTrackingDependencies): ErrorTracking {
+  const { database, analytics, blobs, clock, metrics, settings, isDiskGuardActive } = dependencies;
+  const logger = dependencies.logger.child("error-tracking");
+  let attached: EventStore | undefined;
+  const eventStore = (): EventStore => {
+    if (attached === undefined) throw new Error("The event store is not attached yet.");
+    return attached;
+  };
+
+  const projects = createProjects({ database, clock, serverUrl: () => dependencies.serverUrl() });
+  const keys = createKeyCache({ database, clock, logger });
+  const ledger = createEdgeLedger({ database, clock, logger });
+  const items = metrics.counter({
+    name: "signalbox_error_tracking_items_total",
+    help: "Items by how they ended.",
+    labels: ["item_type", "outcome"],
+    known: ["stored", "duplicate", "invalid"].map((outcome) => ({ item_type: "event", outcome })),
+  });
+  const digest = createDigest({
+    database,
+    analytics,
+    publisher: eventStore,
+    clock,
+    logger: logger.child("digest"),
+    metrics,
+    retentionDays: Number(settings.retentionDays),
+    groupingVersion: settings.grouping.version,
+    onOutcome: (outcome) => items.add(1, { item_type: "event", outcome }),
+  });
+
+  return {
+    configure: configureDigest(digest, {
+      batchEvents: settings.digest.batchEvents,
+      batchBytes: settings.digest.batchBytes,
+      lingerMs: settings.digest.lingerMs,
+      concurrency: settings.digest.concurrency,
+      maxMessages: settings.queue.maxMessages,
+      maxBytes: settings.queue.maxBytes,
+    }),
+    attach(store) {
+      attached = store;
+    },
+    ingest: createIngest({
+      keys,
+      events: { publish: (event) => eventStore().publish(event) },
+      limits: settings.limits,
+      clock,
+      logger,
+      metrics,
+      recordOutcome: ledger.record,
+      ...(blobs === undefined ? {} : { blobs }),
+      ...(isDiskGuardActive === undefined ? {} : { isDiskGuardActive }),
+    }),
+    api: createApi({ database, analytics, projects, clock, publisher: eventStore }),
+    migrations: errorTrackingMigrations,
+    analyticsMigrations: errorTrackingAnalytics,
+    projects,
+    service: createServiceGroup("error tracking", [
+      keys.service,
+      ledger.service,
+      createHousekeeping({ database, clock, logger, dedupDays: settings.dedupDays }),
+    ]),
+  };
+}
