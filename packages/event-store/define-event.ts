@@ -206,7 +206,11 @@ export class Definition<D> implements EventDefinition<D> {
     definition.#home = home;
   }
 
-  /** @throws whatever the function throws. `undefined` when the definition has none. */
+  static hasKey(definition: Definition<unknown>): boolean {
+    return definition.#options.key !== undefined;
+  }
+
+  /** @throws whatever the function throws. */
   static keyOf(definition: Definition<unknown>, data: unknown): unknown {
     return definition.#options.key?.(data);
   }

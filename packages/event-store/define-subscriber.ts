@@ -89,6 +89,7 @@ export interface SubscriberOptions<D> extends WorkOptions {
   /** Called for each event. At least once: also again after a crash or a failure. */
   readonly handle?: (event: DomainEvent<D>, context: HandlerContext) => Promise<void>;
   /** Called with many events at once. Throwing fails all; returning `failed` fails those. */
+  // biome-ignore lint/suspicious/noConfusingVoidType: a handler without a return statement resolves with void
   readonly handleBatch?: (events: readonly DomainEvent<D>[], context: HandlerContext) => Promise<void | BatchResult>;
   readonly batch?: {
     /** Default 256. */

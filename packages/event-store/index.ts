@@ -1,5 +1,6 @@
 export type { CreateOptions } from "./create-options.js";
 export type { DataOf, DeepReadonly, JsonObject, JsonSchema, JsonValue, SchemaInput, TypedSchema } from "./data-type.js";
+export type { DeadLetterPage, DeadLetters } from "./dead-letters.js";
 export {
   type CompatibilityMode,
   type Deprecation,
@@ -21,6 +22,10 @@ export {
   type Urgency,
   type WorkOptions,
 } from "./define-subscriber.js";
+export type { StoreDescription } from "./describe.js";
+export type { Decision } from "./dispatch.js";
+export type { DispatchLog, DispatchRecord, HandlingRecord, SettlementKind } from "./dispatch-log.js";
+export { type DefinitionLookup, decodeEvent, type EnvelopeFormat, encodeEvent } from "./envelope.js";
 export {
   EventStoreError,
   type EventStoreErrorCode,
@@ -32,6 +37,18 @@ export {
   NotImplemented,
 } from "./errors.js";
 export type { DomainEvent, ExtensionValue, Resolver } from "./event.js";
+export { createEventStore, type EventStore, type EventStoreOptions, type PublishOptions } from "./event-store.js";
+export { defaultLimits, type Limits } from "./limits.js";
+export type { PublishReceipt, ReceiptDecision } from "./publisher.js";
+export type {
+  AttemptRecord,
+  DeadLetter,
+  DeadLetterCursor,
+  DeadLetterFilter,
+  DeadLetterState,
+  DeadReason,
+  ErrorRecord,
+} from "./records/records.js";
 export type {
   Configure,
   DedupOptions,
@@ -42,4 +59,6 @@ export type {
   Subscription,
 } from "./registry.js";
 export { createMemoryTransport, type MemoryTransport, type MemoryTransportOptions } from "./transports/memory.js";
+export { eventStoreMigrations } from "./transports/sql/migrations.js";
+export { createSqlTransport, type SqlTransportOptions } from "./transports/sql/transport.js";
 export type * from "./transports/transport.js";

@@ -21,6 +21,8 @@ export interface Delivery {
   readonly body: string;
   /** Deliveries of one (subscriber, key) never overlap and keep the order in which they were accepted. */
   readonly key: string | null;
+  /** How many deliveries of its key may run at once. */
+  readonly perKey: number;
   /** Not handed out before this wall clock time, milliseconds; 0 means at once. */
   readonly dueAtMs: number;
   /** Limits on what may wait for this subscription. */

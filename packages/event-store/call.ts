@@ -1,0 +1,159 @@
+import { type Context, currentContext, inContext, type Logger } from "@signalbox/kernel";
+import type { Transaction } from "kysely";
+import type { HandlerContext } from "./define-subscriber.js";
+import { EventStoreError } from "./errors.js";
+import { type DomainEvent, EventInstance } from "./event.js";
+import { isThenable } from "./registry.js";
+import type { Lease } from "./transports/transport.js";
+
+/** What a call needs from the worker that makes it. */
+export interface CallHost {
+  readonly log: Logger;
+  readonly subscriberName: string;
+  /** `meta.*` that says who is working. */
+  readonly meta: Readonly<Record<string, string>>;
+  ignored(subscriptionId: string): void;
+  once<T, Tables>(
+    subscriptionId: string,
+    eventId: string,
+    work: (transaction: Transaction<Tables>) => Promise<T>,
+  ): Promise<T | undefined>;
+}
+
+/** Why the result of a call does not count for a lease any more. */
+export type LeaseEnd = "lease_lost" | "handed_back";
+
+/** One call of a handler, with everything that may end it early. */
+export class Call {
+  readonly leases: readonly Lease[];
+  readonly startedAtMs: number;
+  readonly startedMonotonicMs: number;
+  /** Leases that ended meanwhile. */
+  readonly ended = new Map<Lease, LeaseEnd>();
+  timedOut = false;
+  #abort: AbortController | undefined;
+  #abortReason: unknown;
+  #giveUp: ((error: unknown) => void) | undefined;
+  #givenUp: { readonly error: unknown } | undefined;
+
+  constructor(leases: readonly Lease[], startedAtMs: number, startedMonotonicMs: number) {
+    this.leases = leases;
+    this.startedAtMs = startedAtMs;
+    this.startedMonotonicMs = startedMonotonicMs;
+  }
+
+  /** Made when it is first asked for: most handlers never do. */
+  get signal(): AbortSignal {
+    if (!this.#abort) {
+      this.#abort = new AbortController();
+      if (this.#abortReason !== undefined) this.#abort.abort(this.#abortReason);
+    }
+    return this.#abort.signal;
+  }
+
+  timeOut(timeoutMs: number): void {
+    if (this.timedOut) return;
+    this.timedOut = true;
+    this.abort(
+      new EventStoreError("EVT_HANDLER_TIMEOUT", {
+        message: `The handler did not finish within ${timeoutMs} ms`,
+        details: { timeoutMs },
+      }),
+    );
+  }
+
+  abort(reason: unknown): void {
+    this.#abortReason ??= reason;
+    this.#abort?.abort(this.#abortReason);
+  }
+
+  /** No longer waits for the handler. */
+  giveUp(error: unknown): void {
+    this.#givenUp ??= { error };
+    this.#giveUp?.(error);
+  }
+
+  /** Settles like the work, unless the call is given up before. */
+  race<T>(work: () => Promise<T>): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      if (this.#givenUp) {
+        reject(this.#givenUp.error);
+        return;
+      }
+      this.#giveUp = reject;
+      const result: unknown = work();
+      // A handler in plain JavaScript may forget to be async.
+      if (isThenable(result)) (result as Promise<T>).then(resolve, reject);
+      else resolve(result as T);
+    });
+  }
+}
+
+export class CallContext implements HandlerContext {
+  readonly attempt: number;
+  readonly deliveryId: string;
+  readonly #call: Call;
+  readonly #host: CallHost;
+  readonly #events: readonly EventInstance<unknown>[];
+  #ignored = false;
+
+  constructor(
+    call: Call,
+    host: CallHost,
+    events: readonly EventInstance<unknown>[],
+    deliveryId: string,
+    attempt: number,
+  ) {
+    this.attempt = attempt;
+    this.deliveryId = deliveryId;
+    this.#call = call;
+    this.#host = host;
+    this.#events = events;
+  }
+
+  get signal(): AbortSignal {
+    return this.#call.signal;
+  }
+
+  get log(): Logger {
+    return this.#host.log;
+  }
+
+  ignored(reason: string): void {
+    if (this.#ignored) return;
+    this.#ignored = true;
+    this.#host.log.debug("event ignored", { delivery_id: this.deliveryId, reason });
+    for (const event of this.#events) this.#host.ignored(`${this.#host.subscriberName}/${event.type}`);
+  }
+
+  async once<T, Tables = unknown>(work: (transaction: Transaction<Tables>) => Promise<T>): Promise<T | undefined> {
+    const { causationId } = currentContext();
+    const event = this.#events.find(({ id }) => id === causationId);
+    if (!event)
+      throw new EventStoreError("EVT_CONFIG_INVALID", {
+        message: "`context.once` must be called while an event of this call is being handled",
+      });
+    return this.#host.once(`${this.#host.subscriberName}/${event.type}`, event.id, work);
+  }
+
+  forEvent<T>(event: DomainEvent<unknown>, work: () => Promise<T>): Promise<T> {
+    return inContext(contextOf(event, this.#host.meta), work);
+  }
+}
+
+/** The context in which an event is handled: what it publishes and logs belongs to the same story. */
+export function contextOf(event: DomainEvent<unknown>, worker: Readonly<Record<string, string>>): Context {
+  const hidden = EventInstance.is(event) ? EventInstance.hidden(event) : undefined;
+  return {
+    correlationId: event.correlationId,
+    causationId: event.id,
+    rootCaller: event.rootCaller ?? undefined,
+    traceparent: event.traceparent ?? undefined,
+    tracestate: hidden?.tracestate ?? undefined,
+    userId: hidden?.userId,
+    userName: hidden?.userName,
+    actorId: hidden?.actorId,
+    organizationId: hidden?.organizationId,
+    meta: hidden?.meta ? { ...hidden.meta, ...worker } : worker,
+  };
+}

@@ -1,0 +1,161 @@
+import { createHash } from "node:crypto";
+import { canonicalJson } from "./canonical-json.js";
+import { isKey } from "./create-options.js";
+import { Definition } from "./define-event.js";
+import { InvalidSubscriber } from "./errors.js";
+import type { EventInstance } from "./event.js";
+import { isThenable, type Subscription } from "./registry.js";
+import type { DedupLock } from "./transports/transport.js";
+
+/** What a publish concluded for one event and one subscription. */
+export type Decision =
+  | "dispatched"
+  | "scheduled"
+  | "condition_false"
+  | "condition_error"
+  | "deduplicated"
+  | "duplicate"
+  | "flag_off"
+  | "transport_error"
+  | "no_subscribers";
+
+/** What a subscription wants of one event, before any transport has seen it. */
+export type Verdict =
+  | { readonly kind: "accept"; readonly key: string | null; readonly dedup: DedupLock | null }
+  | { readonly kind: "refuse" }
+  | { readonly kind: "fail"; readonly error: unknown };
+
+/** A delivery that was decided on. Its events share one key. */
+export interface PlannedDelivery {
+  readonly id: string;
+  readonly subscription: Subscription;
+  readonly events: readonly EventInstance<unknown>[];
+  readonly group: boolean;
+  readonly key: string | null;
+  readonly dedup: DedupLock | null;
+  /** 0: at once. */
+  readonly dueAtMs: number;
+}
+
+const refused: Verdict = Object.freeze({ kind: "refuse" });
+const acceptedPlainly: Verdict = Object.freeze({ kind: "accept", key: null, dedup: null });
+
+/** Runs condition, key and deduplication function of one subscription, each at most once. Never throws. */
+export function judge(subscription: Subscription, event: EventInstance<unknown>): Verdict {
+  const { condition } = subscription;
+  try {
+    if (condition) {
+      // The registry has seen to it that the definition's data is what the condition was typed for.
+      const answer: unknown = condition(event as EventInstance<never>);
+      if (isThenable(answer)) return { kind: "fail", error: refusePromise(answer) };
+      if (!answer) return refused;
+    }
+    const key = keyOf(subscription, event);
+    const dedup = dedupLock(subscription, event);
+    return key === null && dedup === null ? acceptedPlainly : { kind: "accept", key, dedup };
+  } catch (error) {
+    return { kind: "fail", error };
+  }
+}
+
+function refusePromise(promise: PromiseLike<unknown>): InvalidSubscriber {
+  promise.then(undefined, () => {});
+  return new InvalidSubscriber("EVT_CONDITION_ASYNC", { message: "A condition returned a promise" });
+}
+
+function keyOf(subscription: Subscription, event: EventInstance<unknown>): string | null {
+  let key: unknown;
+  if (subscription.key) key = subscription.key(event as EventInstance<never>);
+  else if (event.key !== null) return event.key;
+  else if (Definition.is(subscription.event) && Definition.hasKey(subscription.event))
+    key = Definition.keyOf(subscription.event, event.data);
+  else return null;
+  if (isKey(key)) return key;
+  throw new TypeError(`The key of ${subscription.id} must be a text of 1 to 256 characters`);
+}
+
+function dedupLock(subscription: Subscription, event: EventInstance<unknown>): DedupLock | null {
+  const { dedup, delayMs } = subscription.options;
+  if (!dedup || (delayMs > 0 && !dedup.includeDelayed)) return null;
+  let identity: string;
+  if (subscription.dedupKey) {
+    const key: unknown = subscription.dedupKey(event);
+    if (typeof key !== "string" || key === "")
+      throw new TypeError(`The dedup key of ${subscription.id} must be a text`);
+    identity = `k${key}`;
+  } else identity = `d${event.type}\n${canonicalJson(event.data)}`;
+  const lock = createHash("sha256").update(`${subscription.id}\n${identity}`).digest("hex");
+  return { lock, until: dedup.until, ttlMs: dedup.ttlMs, ifDuplicate: dedup.ifDuplicate };
+}
+
+export interface GroupLimits {
+  /** Groups that are due at the same time. */
+  readonly groupBatchSize: number;
+  readonly groupBatchGapMs: number;
+  readonly groupBaseDelayMs: number;
+}
+
+/** Events that one subscription accepted, in order. */
+export interface Accepted {
+  readonly event: EventInstance<unknown>;
+  readonly key: string | null;
+  readonly dedup: DedupLock | null;
+}
+
+export function planSingle(subscription: Subscription, accepted: Accepted, nowMs: number): PlannedDelivery {
+  const { delayMs } = subscription.options;
+  return {
+    id: `${accepted.event.id}.${subscription.id}`,
+    subscription,
+    events: [accepted.event],
+    group: false,
+    key: accepted.key,
+    dedup: accepted.dedup,
+    dueAtMs: delayMs > 0 ? nowMs + delayMs : 0,
+  };
+}
+
+/**
+ * Slices of `groupSize` in order, each one delivery. Many groups are spread over time, so that a mass publish does not
+ * occupy every worker at once. Events with different keys never share a slice: a key is a promise about order that one
+ * delivery can only keep for one key.
+ */
+export function planGroups(
+  subscription: Subscription,
+  accepted: readonly Accepted[],
+  nowMs: number,
+  limits: GroupLimits,
+): PlannedDelivery[] {
+  const { delayMs, groupSize } = subscription.options;
+  const slices = sliceByKey(accepted, groupSize);
+  const spread = slices.length > limits.groupBatchSize;
+  return slices.map((slice, index) => {
+    const baseMs = spread ? Math.max(delayMs, limits.groupBaseDelayMs) : delayMs;
+    const gapMs = spread ? Math.floor(index / limits.groupBatchSize) * limits.groupBatchGapMs : 0;
+    const [first] = slice;
+    return {
+      id: `${first?.event.id}.${subscription.id}.g${index}`,
+      subscription,
+      events: slice.map(({ event }) => event),
+      group: true,
+      key: first?.key ?? null,
+      dedup: slice.length === 1 ? (first?.dedup ?? null) : null,
+      dueAtMs: baseMs + gapMs > 0 ? nowMs + baseMs + gapMs : 0,
+    };
+  });
+}
+
+function sliceByKey(accepted: readonly Accepted[], groupSize: number): Accepted[][] {
+  const slices: Accepted[][] = [];
+  const open = new Map<string | null, Accepted[]>();
+  for (const item of accepted) {
+    let slice = open.get(item.key);
+    if (!slice || slice.length >= groupSize) {
+      slice = [];
+      open.set(item.key, slice);
+      slices.push(slice);
+    }
+    slice.push(item);
+  }
+  return slices;
+}

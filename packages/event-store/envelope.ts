@@ -1,0 +1,329 @@
+import { canonicalCorrelationId } from "@signalbox/kernel";
+import { envelopeAttributes, isExtensionValue, isRfc3339 } from "./create-options.js";
+import type { JsonObject } from "./data-type.js";
+import { Definition, type EventDefinition } from "./define-event.js";
+import { InvalidEvent } from "./errors.js";
+import { type DomainEvent, type EventHome, EventInstance, type ExtensionValue } from "./event.js";
+import { copyData, freezeParsed } from "./json-copy.js";
+
+/** How the attributes that differ between installations are written. */
+export interface EnvelopeFormat {
+  /** Reverse domain name in front of every type. */
+  readonly typePrefix: string;
+  schemaUri(type: string, version: number): string;
+}
+
+export const defaultFormat: EnvelopeFormat = Object.freeze({
+  typePrefix: "dev.signalbox",
+  schemaUri: (type: string, version: number) => `urn:signalbox:schema:${type}:v${version}`,
+});
+
+/** What decoding needs to know: which definition a type stands for. */
+export interface DefinitionLookup {
+  lookup(type: string): EventDefinition<unknown> | null;
+}
+
+/** An envelope whose attributes are checked; its data may still be elsewhere. */
+export interface Envelope {
+  readonly attributes: Readonly<Record<string, unknown>>;
+  readonly definition: Definition<unknown>;
+  readonly version: number;
+  /** Absent when `dataRef` is given. */
+  readonly data: JsonObject | undefined;
+  readonly dataRef: string | undefined;
+}
+
+export interface EncodeOptions {
+  /** Stands in for the event's own key. */
+  readonly key?: string | null;
+  /** Written instead of the data. */
+  readonly dataRef?: string;
+}
+
+export interface Codec {
+  /** The event as one CloudEvents 1.0 JSON object. The data is written once for each event, however often it is encoded. */
+  encode(event: DomainEvent<unknown>, options?: EncodeOptions): string;
+  /**
+   * Checks a parsed envelope that nobody else holds; its data is frozen in place.
+   * @throws {InvalidEvent} `EVT_ENVELOPE_INVALID`, `EVT_UNSUPPORTED_PAYLOAD`, `EVT_UNKNOWN_TYPE`.
+   */
+  readEnvelope(parsed: unknown): Envelope;
+  /** Brings the data up to the current version and checks it. @throws {InvalidEvent} `EVT_DATA_INVALID`, … */
+  toEvent(envelope: Envelope, data: JsonObject): EventInstance<unknown>;
+  /** Both for text, bytes or an object of the caller, with the data inside. */
+  decode(wire: unknown): EventInstance<unknown>;
+}
+
+/** The parts of an envelope that are the same for every event of a definition. */
+interface FixedParts {
+  readonly version: number;
+  readonly schemaUri: string;
+  readonly json: string;
+}
+
+export function createCodec(registry: DefinitionLookup, format: EnvelopeFormat, home: EventHome | undefined): Codec {
+  const fixedParts = new Map<string, FixedParts>();
+  const prefix = `${format.typePrefix}.`;
+
+  const partsOf = (type: string, version: number): FixedParts => {
+    const cached = fixedParts.get(type);
+    if (cached?.version === version) return cached;
+    const schemaUri = format.schemaUri(type, version);
+    const json = `,"type":${JSON.stringify(prefix + type)},"datacontenttype":"application/json","dataschema":${JSON.stringify(schemaUri)}`;
+    const parts = { version, schemaUri, json };
+    fixedParts.set(type, parts);
+    return parts;
+  };
+
+  const encode = (event: DomainEvent<unknown>, options: EncodeOptions = {}): string => {
+    const instance = asInstance(event);
+    const hidden = EventInstance.hidden(instance);
+    const deprecated = registry.lookup(event.type)?.deprecated !== undefined;
+    const id = JSON.stringify(event.id);
+    const key = options.key === undefined ? event.key : options.key;
+    let json = `{"specversion":"1.0","id":${id},"source":${JSON.stringify(hidden.source ?? home?.source ?? "")}`;
+    json += partsOf(event.type, event.version).json;
+    json += `,"subject":${event.subject === event.id ? id : JSON.stringify(event.subject)},"time":"${event.time}"`;
+    json += `,"correlationid":${event.correlationId === event.id ? id : JSON.stringify(event.correlationId)}`;
+    json += member("causationid", event.causationId);
+    json += member("traceparent", event.traceparent);
+    json += member("tracestate", hidden.tracestate);
+    json += member("partitionkey", key);
+    json += member("sequence", event.sequence);
+    json += member("rootcaller", event.rootCaller);
+    if (hidden.meta) json += member("logmeta", JSON.stringify(hidden.meta));
+    json += member("userid", hidden.userId);
+    json += member("username", hidden.userName);
+    json += member("actorid", hidden.actorId);
+    json += member("organizationid", hidden.organizationId);
+    if (deprecated) json += ',"deprecated":true';
+    for (const name in event.extensions) json += `,"${name}":${JSON.stringify(event.extensions[name])}`;
+    if (options.dataRef !== undefined) return `${json},"dataref":${JSON.stringify(options.dataRef)}}`;
+    return `${json},"data":${EventInstance.dataJson(instance)}}`;
+  };
+
+  const readEnvelope = (parsed: unknown): Envelope => {
+    if (!isRecord(parsed)) throw envelopeInvalid("envelope", "must be a JSON object");
+    const attributes = parsed;
+    checkAttributes(attributes);
+    const wireType = text(attributes, "type");
+    const type = wireType.startsWith(prefix) ? wireType.slice(prefix.length) : undefined;
+    const definition = type === undefined ? null : registry.lookup(type);
+    if (!definition || !Definition.is(definition))
+      throw new InvalidEvent("EVT_UNKNOWN_TYPE", {
+        message: `No definition is registered for event type ${wireType.slice(0, 200)}`,
+        details: { type: wireType.slice(0, 200) },
+      });
+    const dataRef = attributes["dataref"];
+    return {
+      attributes,
+      definition,
+      version: versionOf(text(attributes, "dataschema"), definition),
+      data: dataOf(attributes),
+      dataRef: typeof dataRef === "string" ? dataRef : undefined,
+    };
+  };
+
+  const versionOf = (schemaUri: string, definition: Definition<unknown>): number => {
+    if (schemaUri === partsOf(definition.type, definition.version).schemaUri) return definition.version;
+    for (let version = definition.version - 1; version >= 1; version--) {
+      if (schemaUri === format.schemaUri(definition.type, version)) return version;
+    }
+    // Written by another installation or a newer program: by convention the version stands at the end.
+    const suffix = /v(\d{1,9})$/.exec(schemaUri)?.[1];
+    if (suffix === undefined) throw envelopeInvalid("dataschema", "does not name a version");
+    return Number(suffix);
+  };
+
+  const toEvent = (envelope: Envelope, data: JsonObject): EventInstance<unknown> => {
+    const { attributes, definition } = envelope;
+    const id = text(attributes, "id");
+    return new EventInstance<unknown>(
+      {
+        id,
+        source: text(attributes, "source"),
+        type: definition.type,
+        version: definition.version,
+        subject: text(attributes, "subject"),
+        time: normalTime(text(attributes, "time")),
+        data: Definition.accept(definition, envelope.version, data),
+        correlationId: canonicalCorrelationId(optionalText(attributes, "correlationid") ?? id),
+        causationId: optionalText(attributes, "causationid") ?? null,
+        rootCaller: optionalText(attributes, "rootcaller") ?? null,
+        traceparent: optionalText(attributes, "traceparent") ?? null,
+        tracestate: optionalText(attributes, "tracestate") ?? null,
+        key: optionalText(attributes, "partitionkey") ?? null,
+        sequence: optionalText(attributes, "sequence") ?? null,
+        extensions: extensionsOf(attributes),
+        meta: metaOf(attributes),
+        userId: optionalText(attributes, "userid"),
+        userName: optionalText(attributes, "username"),
+        actorId: optionalText(attributes, "actorid"),
+        organizationId: optionalText(attributes, "organizationid"),
+      },
+      home,
+    );
+  };
+
+  return {
+    encode,
+    readEnvelope,
+    toEvent,
+    decode(wire) {
+      const envelope = readEnvelope(parseWire(wire));
+      if (envelope.data === undefined)
+        throw envelopeInvalid("data", "is kept in a blob; only the event store's runner can fetch it");
+      return toEvent(envelope, envelope.data);
+    },
+  };
+}
+
+/**
+ * The wire form of an event: one CloudEvents 1.0 JSON object with the extension attributes of this store.
+ * @throws {InvalidEvent} `EVT_NOT_AN_EVENT`.
+ */
+export function encodeEvent(event: DomainEvent<unknown>, format: Partial<EnvelopeFormat> = {}): string {
+  return createCodec({ lookup: () => null }, { ...defaultFormat, ...format }, undefined).encode(event);
+}
+
+/**
+ * The event of a wire form, given as text, bytes or parsed JSON. First the envelope is checked, then older data is
+ * brought up to the current version, then the data is checked.
+ * @throws {InvalidEvent} `EVT_ENVELOPE_INVALID`, `EVT_UNKNOWN_TYPE`, `EVT_UNSUPPORTED_PAYLOAD`, `EVT_DATA_INVALID`.
+ */
+export function decodeEvent(
+  wire: string | Uint8Array | object,
+  registry: DefinitionLookup,
+  format: Partial<EnvelopeFormat> = {},
+): DomainEvent<unknown> {
+  return createCodec(registry, { ...defaultFormat, ...format }, undefined).decode(wire);
+}
+
+export function asInstance(event: unknown): EventInstance<unknown> {
+  if (EventInstance.is(event)) return event;
+  throw new InvalidEvent("EVT_NOT_AN_EVENT");
+}
+
+function member(name: string, value: string | null | undefined): string {
+  return value === null || value === undefined ? "" : `,"${name}":${JSON.stringify(value)}`;
+}
+
+type Attributes = Readonly<Record<string, unknown>>;
+
+function parseWire(wire: unknown): unknown {
+  if (isRecord(wire) && !(wire instanceof Uint8Array)) return copyData(wire);
+  if (typeof wire !== "string" && !(wire instanceof Uint8Array)) return wire;
+  try {
+    return JSON.parse(typeof wire === "string" ? wire : new TextDecoder("utf-8", { fatal: true }).decode(wire));
+  } catch (error) {
+    throw envelopeInvalid("envelope", "is not JSON", error);
+  }
+}
+
+function isRecord(value: unknown): value is Attributes {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+const requiredAttributes = ["specversion", "id", "source", "type", "subject", "time", "datacontenttype", "dataschema"];
+const textAttributes = [
+  "correlationid",
+  "causationid",
+  "traceparent",
+  "tracestate",
+  "partitionkey",
+  "sequence",
+  "rootcaller",
+  "logmeta",
+  "userid",
+  "username",
+  "actorid",
+  "organizationid",
+  "dataref",
+];
+const uriPattern = /^[a-z][a-z0-9+.-]*:\S+$/i;
+const jsonContentType = /^application\/json\s*(;.*)?$/i;
+
+function checkAttributes(attributes: Attributes): void {
+  for (const name of requiredAttributes) {
+    const value = attributes[name];
+    if (typeof value !== "string" || value === "") throw envelopeInvalid(name, "must be a text that is not empty");
+  }
+  if (attributes["specversion"] !== "1.0") throw envelopeInvalid("specversion", "must be 1.0");
+  const contentType = text(attributes, "datacontenttype");
+  if (contentType !== "application/json" && !jsonContentType.test(contentType))
+    throw new InvalidEvent("EVT_UNSUPPORTED_PAYLOAD", { details: { datacontenttype: contentType.slice(0, 200) } });
+  if (Object.hasOwn(attributes, "data_base64")) throw new InvalidEvent("EVT_UNSUPPORTED_PAYLOAD");
+  for (const name of textAttributes) {
+    const value = attributes[name];
+    if (value !== undefined && (typeof value !== "string" || value === ""))
+      throw envelopeInvalid(name, "must be a text that is not empty");
+  }
+  const time = text(attributes, "time");
+  if (!isRfc3339(time)) throw envelopeInvalid("time", "must be an RFC 3339 time");
+  if (!uriPattern.test(text(attributes, "dataschema"))) throw envelopeInvalid("dataschema", "must be a URI");
+}
+
+function dataOf(attributes: Attributes): JsonObject | undefined {
+  if (!Object.hasOwn(attributes, "data")) {
+    if (attributes["dataref"] !== undefined) return undefined;
+    throw envelopeInvalid("data", "is missing");
+  }
+  return checkedData(attributes["data"]);
+}
+
+/** Freezes parsed data. @throws {InvalidEvent} `EVT_ENVELOPE_INVALID` when it is no object or too deep. */
+export function checkedData(data: unknown): JsonObject {
+  if (typeof data !== "object" || data === null || Array.isArray(data))
+    throw envelopeInvalid("data", "must be an object");
+  if (!Object.isFrozen(data) && !freezeParsed(data)) throw envelopeInvalid("data", "is nested too deeply");
+  return data as JsonObject;
+}
+
+function extensionsOf(attributes: Attributes): Readonly<Record<string, ExtensionValue>> {
+  let extensions: Record<string, ExtensionValue> | undefined;
+  for (const name in attributes) {
+    if (envelopeAttributes.has(name)) continue;
+    const value = attributes[name];
+    if (!/^[a-z0-9]{1,20}$/.test(name)) throw envelopeInvalid(name.slice(0, 40), "is not an attribute name");
+    if (!isExtensionValue(value)) throw envelopeInvalid(name, "must be text, true or false, or a 32-bit integer");
+    extensions ??= {};
+    extensions[name] = value;
+  }
+  return Object.freeze(extensions ?? {});
+}
+
+function metaOf(attributes: Attributes): Readonly<Record<string, string>> | undefined {
+  const json = optionalText(attributes, "logmeta");
+  if (json === undefined) return undefined;
+  try {
+    const meta: unknown = JSON.parse(json);
+    if (typeof meta === "object" && meta !== null && Object.values(meta).every((value) => typeof value === "string"))
+      return meta as Record<string, string>;
+  } catch {
+    // Told below together with JSON of another shape.
+  }
+  throw envelopeInvalid("logmeta", "must be a JSON object of texts");
+}
+
+/** Ours are written in this form already; only foreign ones need to be parsed. */
+function normalTime(time: string): string {
+  return time.length === 24 && time.endsWith("Z") ? time : new Date(time).toISOString();
+}
+
+function text(attributes: Attributes, name: string): string {
+  const value = attributes[name];
+  return typeof value === "string" ? value : "";
+}
+
+function optionalText(attributes: Attributes, name: string): string | undefined {
+  const value = attributes[name];
+  return typeof value === "string" ? value : undefined;
+}
+
+function envelopeInvalid(attribute: string, problem: string, cause?: unknown): InvalidEvent {
+  return new InvalidEvent("EVT_ENVELOPE_INVALID", {
+    message: `Envelope attribute \`${attribute}\` ${problem}`,
+    cause,
+    details: { attribute },
+  });
+}

@@ -1,0 +1,329 @@
+import type { Blobs } from "@signalbox/blobs";
+import { type Database, inTransaction, type TransactionHandle } from "@signalbox/database";
+import { type Clock, type Logger, type Metrics, noMetrics, silentLogger, systemClock } from "@signalbox/kernel";
+import { checkBoolean, checkChoice, checkFunction, checkKeys, checkObject, checkText } from "./check-options.js";
+import { createDeadLetters, type DeadLetters } from "./dead-letters.js";
+import type { EventDefinition, LogMode } from "./define-event.js";
+import { describeStore, type StoreDescription } from "./describe.js";
+import type { DispatchLog } from "./dispatch-log.js";
+import { asInstance, createCodec, defaultFormat } from "./envelope.js";
+import { EventStoreError, InvalidEvent } from "./errors.js";
+import { type DomainEvent, EventInstance, type Resolver } from "./event.js";
+import { createEventLines } from "./event-lines.js";
+import { type Limits, readLimits } from "./limits.js";
+import { createStoreMetrics } from "./metrics.js";
+import { Publisher, type PublishReceipt } from "./publisher.js";
+import { createMemoryRecords } from "./records/memory.js";
+import { createSqlRecords } from "./records/sql.js";
+import { buildRegistry, type Configure, type Subscription } from "./registry.js";
+import { createRunner, type Runner } from "./runner.js";
+import { storeGauges } from "./store-gauges.js";
+import { readTransaction } from "./transaction.js";
+import { openTransport, releaseTransport } from "./transport-use.js";
+import type { Transport } from "./transports/transport.js";
+
+export interface EventStoreOptions {
+  readonly transport: Transport;
+  /** Who publishes: `source` of every event that does not name another. */
+  readonly source: string;
+  /** Run once, in order, while the store is created. */
+  readonly configure: Configure | readonly Configure[];
+  /** Keeps dead letters and pauses. Default: the transport's database, else memory. */
+  readonly database?: Database;
+  /** Takes data that is too large for the transport. */
+  readonly blobs?: Blobs;
+  readonly dispatchLog?: DispatchLog;
+  readonly clock?: Clock;
+  readonly logger?: Logger;
+  readonly metrics?: Metrics;
+  /** Reverse domain name in front of every type on the wire. Default `dev.signalbox`. */
+  readonly typePrefix?: string;
+  readonly schemaUri?: (type: string, version: number) => string;
+  /** Answers for the feature flags of definitions. Default: all on. */
+  readonly isEnabled?: (flag: string) => boolean;
+  readonly resolvers?: { readonly user?: Resolver; readonly organization?: Resolver };
+  /** Default: conditions `throw` unless `NODE_ENV` is `production`, the transport always `throw`. */
+  readonly errors?: { readonly condition?: "throw" | "report"; readonly transport?: "throw" | "report" };
+  readonly limits?: Partial<Limits>;
+  /** Upper bound of what is logged about events. Default `all`. */
+  readonly log?: LogMode;
+  /** Whether log lines carry the data of events. Default true. */
+  readonly logData?: boolean;
+}
+
+export interface PublishOptions {
+  /** Publishes as part of this open transaction: delivered if it commits, never if it rolls back. */
+  readonly transaction?: TransactionHandle;
+}
+
+export interface EventStore {
+  /**
+   * Decides for every subscription and hands the deliveries to the transport. Resolves when the transport has all of
+   * them durably. Conditions run before this returns. Repeating a rejected publish with the same event is safe.
+   * @throws {InvalidEvent} `EVT_NOT_AN_EVENT`, `EVT_UNKNOWN_TYPE`, `EVT_TOO_LARGE`.
+   * @throws {EventStoreError} `EVT_IN_TRANSACTION`, `EVT_TRANSACTION_CLOSED`, `EVT_TRANSACTION_FOREIGN`, `EVT_CLOSED`,
+   * `EVT_DISPATCH_FAILED`; worth retrying: `EVT_TRANSPORT_UNAVAILABLE`, `EVT_TRANSPORT_FULL`, `EVT_OVERLOADED`.
+   */
+  publish(event: DomainEvent<unknown>, options?: PublishOptions): Promise<PublishReceipt>;
+  /** The same for many events of one definition: each subscription gets them in groups. @throws also `EVT_GROUP_MIXED`. */
+  publishGroup(events: readonly DomainEvent<unknown>[], options?: PublishOptions): Promise<PublishReceipt>;
+  /** Begins to handle deliveries, of all subscribers or of those named. Twice is one start. @throws `EVT_CLOSED`. */
+  start(options?: { readonly only?: readonly string[] }): Promise<void>;
+  /**
+   * Takes nothing new, lets handlers end, aborts their signals 2 s before the deadline and hands back what still runs
+   * at it. Default deadline 20,000. A second call joins the first.
+   */
+  stop(options?: { readonly deadlineMs?: number }): Promise<void>;
+  /** Lets deliveries of a subscriber wait, in every process within 5 s and until `resume`. */
+  pause(subscriber: string): Promise<void>;
+  resume(subscriber: string): Promise<void>;
+  /** In dispatch order; empty for an unknown type. Frozen. */
+  subscribersFor(target: EventDefinition<unknown> | string): readonly Subscription[];
+  describe(): StoreDescription;
+  /** The wire form that subscribers of this store get. */
+  encodeEvent(event: DomainEvent<unknown>): string;
+  /** An event of its wire form. @throws {InvalidEvent} saying what is wrong with it. */
+  decodeEvent(wire: string | Uint8Array | object): DomainEvent<unknown>;
+  readonly dead: DeadLetters;
+}
+
+/**
+ * Creates a store: runs the configure functions and freezes what they registered. Opens nothing; publishing works at
+ * once, deliveries are handled after `start()`.
+ * @throws {EventStoreError} `EVT_CONFIG_INVALID`, and whatever registration throws.
+ */
+export function createEventStore(options: EventStoreOptions): EventStore {
+  checkStoreOptions(options);
+  const { transport, blobs, dispatchLog, clock = systemClock, logger = silentLogger } = options;
+  const database = options.database ?? transport.database;
+  if (transport.needsDatabase && !database)
+    refuseConfig("database", `The ${transport.name} transport needs \`database\``);
+  const limits = readLimits(options.limits);
+  const home = {
+    source: options.source,
+    nowMs: () => clock.nowMs(),
+    user: options.resolvers?.user,
+    organization: options.resolvers?.organization,
+  };
+  const registry = buildRegistry([options.configure].flat(), home);
+  const format = {
+    typePrefix: options.typePrefix ?? defaultFormat.typePrefix,
+    schemaUri: options.schemaUri ?? defaultFormat.schemaUri,
+  };
+  const codec = createCodec(registry, format, home);
+  const records = database ? createSqlRecords(database, clock) : createMemoryRecords();
+  const isOpen = (): boolean => phase.opened && !phase.stopping;
+  const metrics = createStoreMetrics(
+    options.metrics ?? noMetrics,
+    registry,
+    storeGauges({ registry, transport, records, clock, isOpen }),
+  );
+  const lines = createEventLines({ mode: options.log ?? "all", data: options.logData ?? true });
+  const parts = { registry, transport, codec, records, blobs, clock, logger, metrics, lines, dispatchLog, limits };
+  const publisher = new Publisher({
+    ...parts,
+    isEnabled: options.isEnabled ?? (() => true),
+    errors: {
+      condition: options.errors?.condition ?? (process.env["NODE_ENV"] === "production" ? "report" : "throw"),
+      transport: options.errors?.transport ?? "throw",
+    },
+    timeConditions: options.metrics !== undefined || dispatchLog !== undefined,
+  });
+
+  const phase: Phase = {
+    opened: false,
+    opening: undefined,
+    starting: undefined,
+    stopping: undefined,
+    runner: undefined,
+  };
+  let pendingPublishes = 0;
+
+  const open = (): Promise<void> => {
+    phase.opening ??= openTransport(transport).then(
+      () => {
+        phase.opened = true;
+      },
+      (error: unknown) => {
+        // The next publish or start tries again.
+        phase.opening = undefined;
+        throw error;
+      },
+    );
+    return phase.opening;
+  };
+
+  const admit = (events: readonly unknown[], group: boolean): readonly EventInstance<unknown>[] =>
+    events.map((event) => {
+      if (!EventInstance.is(event)) throw new InvalidEvent(group ? "EVT_GROUP_MIXED" : "EVT_NOT_AN_EVENT");
+      EventInstance.settle(event, home);
+      return event;
+    });
+
+  const definitionOf = (events: readonly EventInstance<unknown>[]): EventDefinition<unknown> | undefined => {
+    const [first] = events;
+    if (!first) return undefined;
+    const stranger = events.find((event) => event.type !== first.type);
+    if (stranger)
+      throw new InvalidEvent("EVT_GROUP_MIXED", {
+        message: `A group holds events of one definition only: ${first.type} and ${stranger.type}`,
+        details: { types: [first.type, stranger.type] },
+      });
+    const definition = registry.lookup(first.type);
+    if (!definition)
+      throw new InvalidEvent("EVT_UNKNOWN_TYPE", {
+        message: `Event ${first.type} is not registered with this store`,
+        details: { type: first.type },
+      });
+    return definition;
+  };
+
+  const transactionOf = (publishOptions: PublishOptions, events: readonly EventInstance<unknown>[]) => {
+    if (publishOptions.transaction !== undefined) {
+      if (!database || transport.database !== database)
+        throw new EventStoreError("EVT_TRANSACTION_FOREIGN", {
+          message: `The ${transport.name} transport cannot join a transaction of this database`,
+        });
+      return readTransaction(publishOptions.transaction);
+    }
+    if (!inTransaction()) return undefined;
+    const error = new EventStoreError("EVT_IN_TRANSACTION", { details: { eventIds: events.map(({ id }) => id) } });
+    logger.error("an event was published inside a transaction", { error, event_ids: events.map(({ id }) => id) });
+    throw error;
+  };
+
+  const publishAll = async (
+    events: readonly unknown[],
+    group: boolean,
+    publishOptions: PublishOptions = {},
+  ): Promise<PublishReceipt> => {
+    if (phase.stopping) throw new EventStoreError("EVT_CLOSED");
+    checkPublishOptions(publishOptions);
+    const admitted = admit(events, group);
+    const definition = definitionOf(admitted);
+    if (!definition) return { eventIds: [], decisions: [] };
+    const transaction = transactionOf(publishOptions, admitted);
+    if (pendingPublishes >= limits.maxPendingPublishes)
+      throw new EventStoreError("EVT_OVERLOADED", { details: { limit: limits.maxPendingPublishes } });
+    pendingPublishes++;
+    try {
+      if (!phase.opened) await open();
+      return await publisher.publish(definition, admitted, group, transaction);
+    } finally {
+      pendingPublishes--;
+    }
+  };
+
+  const startOnce = async (only: readonly string[] | undefined): Promise<void> => {
+    for (const name of only ?? []) {
+      if (!registry.subscribers.some(({ subscriber }) => subscriber.name === name))
+        refuseConfig("only", `No subscriber is named ${name}`);
+    }
+    await open();
+    if (phase.stopping) throw new EventStoreError("EVT_CLOSED");
+    phase.runner = createRunner({ ...parts, only, random: Math.random, once: records.once });
+    await phase.runner.start();
+  };
+
+  const setPaused = async (subscriber: string, paused: boolean): Promise<void> => {
+    if (phase.stopping) throw new EventStoreError("EVT_CLOSED");
+    await records.pauses.set(subscriber, paused, clock.nowMs());
+    phase.runner?.setPaused(subscriber, paused);
+  };
+
+  return Object.freeze({
+    publish: (event, publishOptions) => publishAll([event], false, publishOptions),
+    publishGroup: (events, publishOptions) => publishAll(events, true, publishOptions),
+
+    async start({ only } = {}) {
+      if (phase.stopping) throw new EventStoreError("EVT_CLOSED");
+      phase.starting ??= startOnce(only).catch((error: unknown) => {
+        phase.starting = undefined;
+        throw error;
+      });
+      await phase.starting;
+    },
+
+    stop({ deadlineMs = 20_000 } = {}) {
+      phase.stopping ??= (async () => {
+        await phase.starting?.catch(() => {});
+        await phase.runner?.stop(deadlineMs);
+        await dispatchLog?.flush();
+        if (phase.opening) await releaseTransport(transport);
+      })();
+      return phase.stopping;
+    },
+
+    pause: (subscriber) => setPaused(subscriber, true),
+    resume: (subscriber) => setPaused(subscriber, false),
+    subscribersFor: (target) => registry.subscribersFor(typeof target === "string" ? target : target.type),
+    describe: () => describeStore(registry, transport, limits),
+    encodeEvent: (event) => codec.encode(asInstance(event)),
+    decodeEvent: (wire) => codec.decode(wire),
+    dead: createDeadLetters({ ...parts, open }),
+  } satisfies EventStore);
+}
+
+interface Phase {
+  opened: boolean;
+  opening: Promise<void> | undefined;
+  starting: Promise<void> | undefined;
+  stopping: Promise<void> | undefined;
+  runner: Runner | undefined;
+}
+
+const storeKeys: readonly (keyof EventStoreOptions)[] = [
+  "transport",
+  "source",
+  "configure",
+  "database",
+  "blobs",
+  "dispatchLog",
+  "clock",
+  "logger",
+  "metrics",
+  "typePrefix",
+  "schemaUri",
+  "isEnabled",
+  "resolvers",
+  "errors",
+  "limits",
+  "log",
+  "logData",
+];
+
+function checkStoreOptions(options: EventStoreOptions): void {
+  checkObject(options, "options", refuseConfig);
+  checkKeys(options, storeKeys, "", refuseConfig);
+  checkObject(options.transport, "transport", refuseConfig);
+  if (options.source === undefined) refuseConfig("source", "`source` is missing");
+  checkText(options.source, "source", refuseConfig);
+  for (const configure of [options.configure].flat()) {
+    if (typeof configure !== "function") refuseConfig("configure", "`configure` must be a function or a list of them");
+  }
+  if (options.typePrefix !== undefined && !/^[a-z][a-z0-9-]*(\.[a-z][a-z0-9-]*)*$/.test(options.typePrefix))
+    refuseConfig("typePrefix", "`typePrefix` must be a reverse domain name");
+  checkFunction(options.schemaUri, "schemaUri", refuseConfig);
+  checkFunction(options.isEnabled, "isEnabled", refuseConfig);
+  if (options.resolvers !== undefined) {
+    checkKeys(options.resolvers, ["user", "organization"], "resolvers.", refuseConfig);
+    checkFunction(options.resolvers.user, "resolvers.user", refuseConfig);
+    checkFunction(options.resolvers.organization, "resolvers.organization", refuseConfig);
+  }
+  if (options.errors !== undefined) {
+    checkKeys(options.errors, ["condition", "transport"], "errors.", refuseConfig);
+    checkChoice(options.errors.condition, ["throw", "report"], "errors.condition", refuseConfig);
+    checkChoice(options.errors.transport, ["throw", "report"], "errors.transport", refuseConfig);
+  }
+  checkChoice(options.log, ["all", "failures", "off"], "log", refuseConfig);
+  checkBoolean(options.logData, "logData", refuseConfig);
+}
+
+function checkPublishOptions(options: PublishOptions): void {
+  checkObject(options, "options", refuseConfig);
+  checkKeys(options, ["transaction"], "", refuseConfig);
+}
+
+function refuseConfig(option: string, message: string): never {
+  throw new EventStoreError("EVT_CONFIG_INVALID", { message, details: { option } });
+}

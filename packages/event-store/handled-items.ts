@@ -1,0 +1,154 @@
+import type { Blobs } from "@signalbox/blobs";
+import { type Codec, checkedData } from "./envelope.js";
+import { EventStoreError, InvalidEvent } from "./errors.js";
+import type { EventInstance } from "./event.js";
+import type { AttemptRecord } from "./records/records.js";
+import type { FrozenRegistry, Subscription } from "./registry.js";
+import type { Lease } from "./transports/transport.js";
+
+/** One event of a delivery on its way through a handler. */
+export interface Item {
+  readonly lease: Lease;
+  /** `null` when this process does not declare the subscription any more. */
+  readonly subscription: Subscription | null;
+  /** The parsed envelope, whatever it may be. */
+  readonly wire: unknown;
+  readonly eventId: string;
+  /** Failures of this item so far. */
+  readonly progress: ItemProgress;
+  /** The event, or why it cannot be read. */
+  readonly read: { readonly event: EventInstance<unknown> } | { readonly error: unknown };
+}
+
+/** What is kept of an item's failures between attempts. */
+export interface ItemProgress {
+  readonly failures: number;
+  readonly firstFailedAtMs: number | null;
+  /** The last ten. */
+  readonly attempts: readonly AttemptRecord[];
+}
+
+const noProgress: ItemProgress = Object.freeze({ failures: 0, firstFailedAtMs: null, attempts: Object.freeze([]) });
+const maxKeptAttempts = 10;
+/** Stacks of earlier attempts would make the record of a large group outgrow the group itself. */
+const maxItemsWithAllStacks = 10;
+
+export interface ItemReader {
+  readonly registry: FrozenRegistry;
+  readonly codec: Codec;
+  readonly blobs: Blobs | undefined;
+}
+
+/** The items of a delivery. Never throws: what cannot be read is an item with an error. Synchronous unless data is in a blob. */
+export function readItems(lease: Lease, reader: ItemReader): Item[] | Promise<Item[]> {
+  const subscription = reader.registry.subscription(lease.subscription);
+  const progress = parseProgress(lease.progress);
+  let blobs = false;
+  const items = parseBody(lease.body).map((wire) => {
+    const eventId = idOf(wire) ?? lease.deliveryId;
+    const known = { lease, subscription, wire, eventId, progress: progress?.[eventId] ?? noProgress };
+    blobs ||= hasDataRef(wire);
+    if (!subscription) return { ...known, read: { error: unknownSubscription(lease.subscription) } };
+    return { ...known, read: hasDataRef(wire) ? pending : readEvent(wire, reader) };
+  });
+  return blobs ? fetchData(items, reader) : items;
+}
+
+/** Another release of the program may have it. */
+function unknownSubscription(subscription: string): InvalidEvent {
+  return new InvalidEvent("EVT_UNKNOWN_TYPE", {
+    message: `This process has no subscription ${subscription}`,
+    details: { subscription },
+  });
+}
+
+const pending = Object.freeze({ error: undefined });
+
+function readEvent(wire: unknown, { codec }: ItemReader): Item["read"] {
+  try {
+    const envelope = codec.readEnvelope(wire);
+    return { event: codec.toEvent(envelope, envelope.data ?? {}) };
+  } catch (error) {
+    return { error };
+  }
+}
+
+async function fetchData(items: readonly Item[], reader: ItemReader): Promise<Item[]> {
+  const fetched: Item[] = [];
+  for (const item of items) fetched.push(item.read === pending ? await fetchItem(item, reader) : item);
+  return fetched;
+}
+
+async function fetchItem(item: Item, { codec, blobs }: ItemReader): Promise<Item> {
+  try {
+    const envelope = codec.readEnvelope(item.wire);
+    if (!blobs || envelope.dataRef === undefined)
+      throw new EventStoreError("EVT_CONFIG_INVALID", {
+        message: "The event's data is in a blob, but the store has no blob store",
+        retryable: true,
+        details: { option: "blobs" },
+      });
+    const bytes = await blobs.get(envelope.dataRef);
+    const data = checkedData(JSON.parse(new TextDecoder().decode(bytes)));
+    return { ...item, read: { event: codec.toEvent(envelope, data) } };
+  } catch (error) {
+    return { ...item, read: { error } };
+  }
+}
+
+function parseBody(body: string): readonly unknown[] {
+  try {
+    const parsed: unknown = JSON.parse(body);
+    return Array.isArray(parsed) ? parsed : [parsed];
+  } catch {
+    return [body];
+  }
+}
+
+export function isGroupBody(body: string): boolean {
+  return body.startsWith("[");
+}
+
+export function encodeBody(items: readonly Item[], group: boolean): string {
+  return group ? JSON.stringify(items.map((item) => item.wire)) : JSON.stringify(items[0]?.wire);
+}
+
+function idOf(wire: unknown): string | undefined {
+  if (typeof wire !== "object" || wire === null || !("id" in wire)) return undefined;
+  return typeof wire.id === "string" ? wire.id : undefined;
+}
+
+export function dataRefOf(wire: unknown): string | undefined {
+  if (typeof wire !== "object" || wire === null || !("dataref" in wire)) return undefined;
+  return typeof wire.dataref === "string" ? wire.dataref : undefined;
+}
+
+function hasDataRef(wire: unknown): boolean {
+  return dataRefOf(wire) !== undefined;
+}
+
+function parseProgress(json: string | null): Readonly<Record<string, ItemProgress>> | null {
+  // Written by `encodeProgress` alone.
+  return json === null ? null : (JSON.parse(json) as Record<string, ItemProgress>);
+}
+
+export function addFailure(progress: ItemProgress, attempt: AttemptRecord, nowMs: number): ItemProgress {
+  return {
+    failures: progress.failures + 1,
+    firstFailedAtMs: progress.firstFailedAtMs ?? nowMs,
+    attempts: [...progress.attempts, attempt].slice(-maxKeptAttempts),
+  };
+}
+
+export function encodeProgress(progress: ReadonlyMap<string, ItemProgress>): string | null {
+  if (progress.size === 0) return null;
+  const kept = progress.size <= maxItemsWithAllStacks ? progress : new Map([...progress].map(withLastStackOnly));
+  return JSON.stringify(Object.fromEntries(kept));
+}
+
+function withLastStackOnly([id, progress]: readonly [string, ItemProgress]): readonly [string, ItemProgress] {
+  const attempts = progress.attempts.map((attempt, index) =>
+    index === progress.attempts.length - 1 ? attempt : { ...attempt, error: { ...attempt.error, stack: null } },
+  );
+  return [id, { ...progress, attempts }];
+}

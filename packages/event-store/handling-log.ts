@@ -1,0 +1,136 @@
+import type { Clock, LogFields, Logger } from "@signalbox/kernel";
+import type { DispatchLog, SettlementKind } from "./dispatch-log.js";
+import type { HandledItem } from "./end-delivery.js";
+import { recordError } from "./error-record.js";
+import type { EventInstance } from "./event.js";
+import type { EventLines } from "./event-lines.js";
+import type { Item } from "./handled-items.js";
+import type { StoreMetrics } from "./metrics.js";
+import type { Subscription } from "./registry.js";
+import type { FailureVerdict } from "./retry-policy.js";
+import type { Lease } from "./transports/transport.js";
+
+export interface HandlingLogOptions {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: StoreMetrics;
+  readonly lines: EventLines;
+  readonly dispatchLog: DispatchLog | undefined;
+}
+
+/** When a start counts as late, milliseconds. */
+const startTargetMs = { high: 10_000, low: 60_000, throttled: Number.POSITIVE_INFINITY };
+
+/** One handler call, as it is told of. */
+export interface Handling {
+  readonly startedAtMs: number;
+  readonly durationMs: number;
+  readonly settlement: SettlementKind;
+}
+
+/** Says what happened to deliveries: log lines, metrics, dispatch log. Nothing in here decides anything. */
+export class HandlingLog {
+  readonly #options: HandlingLogOptions;
+  /** Label sets are made once: deliveries are many, subscriptions few. */
+  readonly #labels = new Map<string, { readonly subscription: string; readonly urgency: string }>();
+
+  constructor(options: HandlingLogOptions) {
+    this.#options = options;
+  }
+
+  started(lease: Lease, subscription: Subscription | null, startedAtMs: number): void {
+    const { metrics } = this.#options;
+    const urgency = subscription?.options.urgency ?? "low";
+    let labels = this.#labels.get(lease.subscription);
+    if (!labels) {
+      labels = { subscription: lease.subscription, urgency };
+      this.#labels.set(lease.subscription, labels);
+    }
+    const delayMs = Math.max(0, startedAtMs - lease.dueAtMs);
+    metrics.queueDelaySeconds.observe(delayMs / 1_000, labels);
+    if (delayMs > startTargetMs[urgency]) metrics.lateStarts.add(1, labels);
+  }
+
+  itemStarted(item: Item, startedAtMs: number): void {
+    const { logger, lines } = this.#options;
+    if (!logger.isEnabled("debug") || !("event" in item.read) || !lines.wantsAll(item.subscription?.event ?? null))
+      return;
+    logger.debug("delivery started", { ...this.#fields(item, item.read.event, startedAtMs), job_status: "start" });
+  }
+
+  handlerEnded(subscription: string, result: "ok" | "error" | "timeout", durationMs: number): void {
+    this.#options.metrics.handlerSeconds.observe(durationMs / 1_000, { subscription, result });
+  }
+
+  ended(lease: Lease, settlement: SettlementKind): void {
+    this.#options.metrics.deliveries.add(1, { subscription: lease.subscription, settlement });
+  }
+
+  itemEnded({ item, result }: HandledItem, verdict: FailureVerdict | undefined, handling: Handling): void {
+    if (result.kind === "waiting") return;
+    const definition = item.subscription?.event ?? null;
+    const failed = result.kind === "failed";
+    const { logger, lines, dispatchLog } = this.#options;
+    const wanted = failed ? lines.wantsFailures(definition) : lines.wantsAll(definition);
+    if (!wanted) return;
+    if (failed) this.#logFailure(item, result.error, verdict, handling);
+    else if (logger.isEnabled("info") && "event" in item.read)
+      logger.info("delivery done", {
+        ...this.#fields(item, item.read.event, handling.startedAtMs),
+        job_status: "done",
+        duration_s: handling.durationMs / 1_000,
+      });
+    dispatchLog?.handled(this.#record(item, failed ? result.error : undefined, handling));
+  }
+
+  #logFailure(item: Item, error: unknown, verdict: FailureVerdict | undefined, handling: Handling): void {
+    const { logger } = this.#options;
+    const record = recordError(error);
+    const fields: LogFields = {
+      ...("event" in item.read
+        ? this.#fields(item, item.read.event, handling.startedAtMs)
+        : { event_id: item.eventId, subscription: item.lease.subscription, delivery_id: item.lease.deliveryId }),
+      job_status: "fail",
+      duration_s: handling.durationMs / 1_000,
+      settlement: handling.settlement,
+      error_class: record.class,
+      ...(record.code !== null && { error_code: record.code }),
+      error_message: record.message,
+      error,
+    };
+    if (verdict?.kind === "dead") logger.error("delivery failed", { ...fields, reason: verdict.reason });
+    else logger.warn("delivery failed", fields);
+  }
+
+  #fields(item: Item, event: EventInstance<unknown>, startedAtMs: number): LogFields {
+    const { lease, subscription } = item;
+    return {
+      ...(subscription ? this.#options.lines.fields(event, subscription.event) : { event_id: event.id }),
+      subscription: lease.subscription,
+      delivery_id: lease.deliveryId,
+      attempt: item.progress.failures + 1,
+      urgency: subscription?.options.urgency ?? "low",
+      scheduling_latency_s: Math.max(0, startedAtMs - lease.dueAtMs) / 1_000,
+    };
+  }
+
+  #record(item: Item, error: unknown, handling: Handling): Parameters<DispatchLog["handled"]>[0] {
+    const record = error === undefined ? undefined : recordError(error);
+    return {
+      eventId: item.eventId,
+      eventType: item.lease.subscription.slice(item.lease.subscription.indexOf("/") + 1),
+      subscription: item.lease.subscription,
+      deliveryId: item.lease.deliveryId,
+      correlationId: "event" in item.read ? item.read.event.correlationId : item.eventId,
+      attempt: item.progress.failures + 1,
+      settlement: handling.settlement,
+      startedAtMs: handling.startedAtMs,
+      finishedAtMs: handling.startedAtMs + handling.durationMs,
+      schedulingLatencyMs: Math.max(0, handling.startedAtMs - item.lease.dueAtMs),
+      durationMs: handling.durationMs,
+      errorClass: record?.class ?? null,
+      errorCode: record?.code ?? null,
+      errorMessage: record?.message ?? null,
+    };
+  }
+}

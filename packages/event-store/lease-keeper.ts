@@ -1,0 +1,86 @@
+import type { Clock, Timer } from "@signalbox/kernel";
+import type { Lease, Transport } from "./transports/transport.js";
+
+export interface LeaseKeeperOptions {
+  readonly transport: Transport;
+  readonly clock: Clock;
+  readonly leaseMs: number;
+  /** The lease ran out and the delivery may be with somebody else by now. */
+  readonly onLost: (lease: Lease) => void;
+  /** An extension failed; the next one may still be in time. */
+  readonly onError: (error: unknown) => void;
+}
+
+/** Keeps the leases of one worker alive with one timer, whatever their number: each is extended after a third of its time. */
+export class LeaseKeeper {
+  readonly #options: LeaseKeeperOptions;
+  /** With the time of the last sign of life. */
+  readonly #held = new Map<Lease, number>();
+  #timer: Timer | undefined;
+
+  constructor(options: LeaseKeeperOptions) {
+    this.#options = options;
+  }
+
+  get size(): number {
+    return this.#held.size;
+  }
+
+  has(lease: Lease): boolean {
+    return this.#held.has(lease);
+  }
+
+  hold(leases: readonly Lease[]): void {
+    const nowMs = this.#options.clock.monotonicMs();
+    for (const lease of leases) this.#held.set(lease, nowMs);
+    this.#arm();
+  }
+
+  drop(lease: Lease): void {
+    this.#held.delete(lease);
+    if (this.#held.size > 0) return;
+    this.#timer?.cancel();
+    this.#timer = undefined;
+  }
+
+  /** Remembers durably that the delivery runs with nothing beside it. False when the lease is lost. */
+  async markAlone(lease: Lease): Promise<boolean> {
+    const [result] = await this.#options.transport.extend([lease], { alone: true });
+    if (result === "extended") return true;
+    this.#lose(lease);
+    return false;
+  }
+
+  #arm(): void {
+    if (this.#timer || this.#held.size === 0) return;
+    this.#timer = this.#options.clock.setTimer(this.#options.leaseMs / 3, () => {
+      void this.#extend().finally(() => {
+        this.#timer = undefined;
+        this.#arm();
+      });
+    });
+  }
+
+  async #extend(): Promise<void> {
+    const { clock, leaseMs, transport } = this.#options;
+    const nowMs = clock.monotonicMs();
+    const aged = [...this.#held].filter(([, sinceMs]) => nowMs - sinceMs >= leaseMs / 3).map(([lease]) => lease);
+    if (aged.length === 0) return;
+    try {
+      const results = await transport.extend(aged);
+      results.forEach((result, index) => {
+        const lease = aged[index];
+        if (!lease || !this.#held.has(lease)) return;
+        if (result === "extended") this.#held.set(lease, nowMs);
+        else this.#lose(lease);
+      });
+    } catch (error) {
+      this.#options.onError(error);
+    }
+  }
+
+  #lose(lease: Lease): void {
+    this.drop(lease);
+    this.#options.onLost(lease);
+  }
+}

@@ -1,0 +1,113 @@
+import type { TransactionHandle } from "@signalbox/database";
+import type { Transaction } from "kysely";
+
+/** Why a delivery was given up. */
+export type DeadReason = "exhausted" | "refused" | "crashed" | "invalid_event" | "unknown_event" | "condition_error";
+
+export type DeadLetterState = "dead" | "replaying" | "resolved" | "discarded" | "expired";
+
+/** An error as it is kept: never the object itself. */
+export interface ErrorRecord {
+  readonly class: string;
+  readonly code: string | null;
+  readonly message: string;
+  /** At most 8 KiB. */
+  readonly stack: string | null;
+}
+
+export interface AttemptRecord {
+  /** RFC 3339. */
+  readonly at: string;
+  readonly durationMs: number;
+  readonly error: ErrorRecord;
+}
+
+/** One event that one subscription will not get again without an operator. */
+export interface DeadLetter {
+  /** `<event id>.<subscription id>` */
+  readonly id: string;
+  readonly subscription: string;
+  readonly eventType: string;
+  /** The full envelope, JSON. */
+  readonly event: string;
+  readonly reason: DeadReason;
+  readonly error: ErrorRecord;
+  /** The last 10. */
+  readonly attempts: readonly AttemptRecord[];
+  readonly fingerprint: string;
+  readonly correlationId: string;
+  readonly firstFailedAtMs: number;
+  readonly deadAtMs: number;
+  readonly replayCount: number;
+  readonly lastReplayedAtMs: number | null;
+  readonly state: DeadLetterState;
+}
+
+/** A letter as it is first written; the rest belongs to the records. */
+export type NewDeadLetter = Omit<DeadLetter, "replayCount" | "lastReplayedAtMs" | "state">;
+
+export interface DeadLetterFilter {
+  readonly ids?: readonly string[];
+  readonly subscription?: string;
+  readonly eventType?: string;
+  readonly reason?: DeadReason;
+  readonly state?: DeadLetterState;
+  readonly fingerprint?: string;
+  readonly correlationId?: string;
+  /** Dead at or after this time. */
+  readonly sinceMs?: number;
+  /** Dead before this time. */
+  readonly untilMs?: number;
+  /** Part of the error message. */
+  readonly text?: string;
+}
+
+/** Where a list goes on: the last letter of the page before. */
+export interface DeadLetterCursor {
+  readonly deadAtMs: number;
+  readonly id: string;
+}
+
+/**
+ * What the store remembers about deliveries beside the transport. All calls may run concurrently.
+ * What a call has resolved is as durable as the database behind it.
+ * @throws {EventStoreError} `EVT_TRANSPORT_UNAVAILABLE` (worth retrying) when the database is away.
+ */
+export interface Records {
+  readonly deadLetters: DeadLetterRecords;
+  readonly pauses: PauseRecords;
+  /**
+   * Runs `work` in a transaction that also remembers subscription and event; `undefined`, without running, when they
+   * were remembered before.
+   * @throws {EventStoreError} `EVT_CONFIG_INVALID` without a database.
+   */
+  once<T, Tables>(
+    subscription: string,
+    eventId: string,
+    work: (transaction: Transaction<Tables>) => Promise<T>,
+  ): Promise<T | undefined>;
+}
+
+export interface DeadLetterRecords {
+  /**
+   * Writes letters; repeating one that is `dead` changes nothing, one that is `replaying` becomes `dead` again with the
+   * new error. With `transaction` they are written when it commits.
+   */
+  write(letters: readonly NewDeadLetter[], transaction?: TransactionHandle): Promise<void>;
+  /** Newest first. */
+  list(filter: DeadLetterFilter, limit: number, after?: DeadLetterCursor): Promise<readonly DeadLetter[]>;
+  get(id: string): Promise<DeadLetter | null>;
+  /** `dead` → `replaying` with a raised count. False when the letter is in another state. Of concurrent calls one wins. */
+  beginReplay(id: string, nowMs: number): Promise<boolean>;
+  /** `replaying` → `resolved`. */
+  resolve(ids: readonly string[]): Promise<void>;
+  /** `replaying` → `dead`, the error as it was. */
+  returnToDead(ids: readonly string[]): Promise<void>;
+  /** Letters in state `dead` by subscription. */
+  counts(): Promise<ReadonlyMap<string, number>>;
+}
+
+export interface PauseRecords {
+  set(subscriber: string, paused: boolean, nowMs: number): Promise<void>;
+  list(): Promise<ReadonlySet<string>>;
+}

@@ -1,0 +1,125 @@
+import type { Urgency } from "./define-subscriber.js";
+
+/** Something that can start handler calls when it is given a slot. */
+export interface SlotUser {
+  readonly urgency: Urgency;
+  /** True when a call could start now. */
+  canStart(): boolean;
+  /** Starts one call; the slot is free again when it calls `release`. */
+  start(release: () => void): void;
+}
+
+/** A call that needs the process for itself. */
+export type LoneCall = (release: () => void) => void;
+
+/** How the slots of a process are shared between the urgencies when all of them have work. */
+const weights: Readonly<Record<Urgency, number>> = { high: 6, low: 3, throttled: 1 };
+const urgencies: readonly Urgency[] = ["high", "low", "throttled"];
+
+/**
+ * Shares a number of slots. A free one goes to the urgency that has the least of its share, so none starves and what
+ * one leaves unused goes to the others; within an urgency, users take turns.
+ * A lone call waits until nothing else runs and keeps everything else waiting; between two lone calls the others get
+ * a turn.
+ */
+export class SlotPool {
+  readonly #slots: number;
+  readonly #running: Record<Urgency, number> = { high: 0, low: 0, throttled: 0 };
+  /** Users that may have something to start, in turn. */
+  readonly #ready: Record<Urgency, SlotUser[]> = { high: [], low: [], throttled: [] };
+  readonly #queued = new Set<SlotUser>();
+  readonly #lone: LoneCall[] = [];
+  #total = 0;
+  #aloneRunning = false;
+  #othersFirst = false;
+
+  constructor(slots: number) {
+    this.#slots = slots;
+  }
+
+  get running(): number {
+    return this.#total;
+  }
+
+  /** Says that the user may have something to start. */
+  offer(user: SlotUser): void {
+    if (!this.#queued.has(user)) {
+      this.#queued.add(user);
+      this.#ready[user.urgency].push(user);
+    }
+    this.#fill();
+  }
+
+  offerAlone(call: LoneCall): void {
+    this.#lone.push(call);
+    this.#fill();
+  }
+
+  #fill(): void {
+    if (this.#aloneRunning) return;
+    if (this.#lone.length > 0 && !this.#othersFirst) {
+      if (this.#total === 0) this.#startAlone();
+      return;
+    }
+    while (this.#total < this.#slots) {
+      const urgency = this.#neediest();
+      if (!urgency) break;
+      const user = this.#ready[urgency].shift();
+      if (!user) continue;
+      this.#queued.delete(user);
+      if (!user.canStart()) continue;
+      this.#start(user, urgency);
+      if (user.canStart() && !this.#queued.has(user)) {
+        this.#queued.add(user);
+        this.#ready[urgency].push(user);
+      }
+    }
+    if (this.#othersFirst) {
+      this.#othersFirst = false;
+      if (this.#total === 0) this.#fill();
+    }
+  }
+
+  #start(user: SlotUser, urgency: Urgency): void {
+    this.#total++;
+    this.#running[urgency]++;
+    let released = false;
+    user.start(() => {
+      if (released) return;
+      released = true;
+      this.#total--;
+      this.#running[urgency]--;
+      this.offer(user);
+    });
+  }
+
+  #startAlone(): void {
+    const call = this.#lone.shift();
+    if (!call) return;
+    this.#total++;
+    this.#aloneRunning = true;
+    let released = false;
+    call(() => {
+      if (released) return;
+      released = true;
+      this.#total--;
+      this.#aloneRunning = false;
+      this.#othersFirst = true;
+      this.#fill();
+    });
+  }
+
+  #neediest(): Urgency | undefined {
+    let neediest: Urgency | undefined;
+    let smallestShare = Number.POSITIVE_INFINITY;
+    for (const urgency of urgencies) {
+      if (this.#ready[urgency].length === 0) continue;
+      const share = this.#running[urgency] / weights[urgency];
+      if (share < smallestShare) {
+        neediest = urgency;
+        smallestShare = share;
+      }
+    }
+    return neediest;
+  }
+}

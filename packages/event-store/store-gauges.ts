@@ -1,0 +1,40 @@
+import type { Clock } from "@signalbox/kernel";
+import type { GaugeSources } from "./metrics.js";
+import type { Records } from "./records/records.js";
+import type { FrozenRegistry } from "./registry.js";
+import type { Transport } from "./transports/transport.js";
+
+export interface GaugeDependencies {
+  readonly registry: FrozenRegistry;
+  readonly transport: Transport;
+  readonly records: Records;
+  readonly clock: Clock;
+  readonly isOpen: () => boolean;
+}
+
+/** Reads the gauges when they are asked for. A store that is not open, or not any more, leaves them as they are. */
+export function storeGauges({ registry, transport, records, clock, isOpen }: GaugeDependencies): GaugeSources {
+  return {
+    async deliveries(gauge) {
+      if (!isOpen()) return;
+      for (const { subscriber } of registry.subscribers) {
+        const depth = await transport.depth(subscriber.name);
+        for (const state of ["ready", "scheduled", "running", "blocked"] as const)
+          gauge.set(depth[state], { subscriber: subscriber.name, state });
+      }
+    },
+    async oldestReady(gauge) {
+      if (!isOpen()) return;
+      for (const { subscriber } of registry.subscribers) {
+        const { oldestReadyMs } = await transport.depth(subscriber.name);
+        const ageMs = oldestReadyMs === null ? 0 : Math.max(0, clock.nowMs() - oldestReadyMs);
+        gauge.set(ageMs / 1_000, { subscriber: subscriber.name });
+      }
+    },
+    async deadLetters(gauge) {
+      if (!isOpen()) return;
+      const counts = await records.deadLetters.counts();
+      for (const { id } of registry.subscriptions) gauge.set(counts.get(id) ?? 0, { subscription: id });
+    },
+  };
+}
