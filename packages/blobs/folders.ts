@@ -1,5 +1,6 @@
 import { mkdir, open, readdir, rename, rmdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { errorCode } from "@signalbox/kernel";
 import { isMissing } from "./system-errors.js";
 
 /** Sorted names in a folder; none when it does not exist, which a concurrent removal makes normal. */
@@ -19,16 +20,20 @@ export async function namesIn(folder: string): Promise<string[]> {
 export async function moveDurably(from: string, root: string, folders: readonly string[], name: string): Promise<void> {
   const chain = folders.map((_, index) => join(root, ...folders.slice(0, index + 1)));
   const folder = join(root, ...folders);
-  for (;;) {
+  await retryWhileFoldersVanish(async () => {
     await mkdir(folder, { recursive: true, mode: 0o700 });
+    await rename(from, join(folder, name));
+  });
+  await Promise.all([root, ...chain].map(syncFolder));
+}
+
+/** Concurrent deletes take folders away that have become empty, also between making one and moving a file into it. */
+async function retryWhileFoldersVanish(work: () => Promise<void>): Promise<void> {
+  for (let attemptsLeft = 100; ; attemptsLeft--) {
     try {
-      await rename(from, join(folder, name));
-      await Promise.all([root, ...chain].map(syncFolder));
-      return;
+      return await work();
     } catch (error) {
-      // A concurrent delete took the folder away because it was empty.
-      if (isMissing(error) && !(await exists(folder))) continue;
-      throw error;
+      if (errorCode(error) !== "ENOENT" || attemptsLeft === 0) throw error;
     }
   }
 }
@@ -39,16 +44,6 @@ async function syncFolder(folder: string): Promise<void> {
     await handle.sync();
   } finally {
     await handle.close();
-  }
-}
-
-async function exists(folder: string): Promise<boolean> {
-  try {
-    await (await open(folder, "r")).close();
-    return true;
-  } catch (error) {
-    if (isMissing(error)) return false;
-    throw error;
   }
 }
 

@@ -6,3 +6,4 @@ export { type PostgresServer, startPostgres } from "./postgres.js";
 export { startRedis } from "./redis.js";
 export { type RequiredServers, type RequireServersOptions, requireServers } from "./require-servers.js";
 export type { StartOptions, TestServer } from "./server-process.js";
+export { canMountSmallDisk, mountSmallDisk, type SmallDisk } from "./small-disk.js";

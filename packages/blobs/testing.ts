@@ -1,0 +1,1 @@
+export { type BlobsContractOptions, type BlobsUnderTest, describeBlobs } from "./contract.js";
