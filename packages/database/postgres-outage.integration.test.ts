@@ -223,8 +223,8 @@ describe.skipIf(needed.skip)(needed.title("PostgreSQL in trouble"), () => {
     const database = await open({ poolSize: 1 });
     await sql`begin`.execute(database.as());
     await insert(database, "kept");
-    await sql`begin`.execute(database.as());
-    expect(await entries(database)).toEqual(["kept"]);
+    const seen = await database.reader<Tables>().selectFrom("log").select("entry").execute();
+    expect(seen).toEqual([{ entry: "kept" }]);
   });
 
   test("statements run inside a transaction of the application's own Kysely", async () => {
