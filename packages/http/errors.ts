@@ -104,6 +104,10 @@ export const httpSetupErrors = defineErrors("HTTP set-up", {
     message: "A route was registered without stating who may call it.",
     remedy: "Give the route `config: { access }`.",
   },
+  HTTP_AUTHENTICATOR_MISSING: {
+    message: "A route needs a token, but the server has nothing to check tokens with.",
+    remedy: "Give `createHttpServer` an authenticator.",
+  },
   HTTP_ROUTE_UNDOCUMENTED: {
     message: "A route lacks documentation.",
     remedy: "Add what the message lists to the route's schema.",

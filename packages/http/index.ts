@@ -1,19 +1,28 @@
-// Route schemas may carry a summary, tags and what else the OpenAPI document shows.
-/// <reference types="@fastify/swagger" preserve="true" />
-
 export * from "./access.js";
+export { type AuthenticatorOptions, createAuthenticator } from "./authenticator.js";
 export { acceptedEncodings, type BodyLimits, readBody } from "./body.js";
-export { type ClientAddresses, createClientAddresses } from "./client-address.js";
+export { addressGroup, type ClientAddresses, createClientAddresses, type Peer } from "./client-address.js";
 export { type Correlation, readCorrelation } from "./correlation.js";
 export * from "./errors.js";
+export type { Exposition } from "./exposition.js";
+export { addHealthRoutes, type DependencyCheck, type HealthOptions } from "./health.js";
+export { createHttpService, type HttpService, type HttpServiceOptions } from "./http-service.js";
+export type { IssuerOptions } from "./issuers.js";
 export { defaultMaxJsonDepth, parseJson } from "./json-body.js";
+export { createMetricsServer, type MetricsServerOptions } from "./metrics-server.js";
 export { findUndocumented, type OpenApiOptions } from "./openapi.js";
 export * from "./pagination.js";
 export * from "./problems.js";
+export { observeProcess, type ProcessMetrics } from "./process-metrics.js";
+export { createPrometheusMetrics, type PrometheusMetrics, type PrometheusOptions } from "./prometheus.js";
+export { observeQueues, type QueueProbe } from "./queue-metrics.js";
 export { createRateLimiter, type Rate, type RateLimiter } from "./rate-limit.js";
 export { defaultRateLimits, type RateLimits } from "./request-limits.js";
+export { createRevocations, type Revocations, type RevocationsOptions } from "./revocations.js";
 export type { RouteConfig } from "./route.js";
 export * from "./scopes.js";
 export { escapeHtml } from "./security-headers.js";
 export * from "./server.js";
 export type { Shutdown } from "./shutdown.js";
+export type { ScopeClaim } from "./token-claims.js";
+export * from "./tokens.js";

@@ -13,6 +13,7 @@ import { type Authenticator, requireScope } from "./access.js";
 import { type ClientAddresses, createClientAddresses } from "./client-address.js";
 import { answerClientError, clientErrorReasons } from "./client-error.js";
 import { readCorrelation } from "./correlation.js";
+import { HttpSetupError } from "./errors.js";
 import { createHttpMetrics } from "./http-metrics.js";
 import { addJsonParser } from "./json-body.js";
 import { addOpenApi, type OpenApiOptions } from "./openapi.js";
@@ -23,6 +24,7 @@ import type { Principal } from "./scopes.js";
 import { setSecurityHeaders } from "./security-headers.js";
 import { createShutdown, type Shutdown } from "./shutdown.js";
 import { toProblem } from "./to-problem.js";
+import { authFailuresCounter } from "./token-refusal.js";
 import { answerUnmatched } from "./unmatched.js";
 import { createSchemaController } from "./validation.js";
 
@@ -74,7 +76,7 @@ export interface HttpServerOptions {
   readonly logger?: Logger;
   readonly metrics?: Metrics;
   readonly clock?: Clock;
-  /** Needed as soon as a route has a scope. */
+  /** Without it no route with a scope can be registered. */
   readonly authenticator?: Authenticator;
   /** Addresses and networks of proxies whose `X-Forwarded-For` is believed. */
   readonly trustedProxies?: readonly string[];
@@ -105,6 +107,7 @@ export async function createHttpServer(options: HttpServerOptions = {}): Promise
   const logger = (options.logger ?? silentLogger).child("http");
   const clock = options.clock ?? systemClock;
   const metrics = createHttpMetrics(options.metrics ?? noMetrics, clientErrorReasons);
+  const authFailures = authFailuresCounter(options.metrics ?? noMetrics);
   const rates: RateLimits = { ...defaultRateLimits, ...(options.rateLimits || {}) };
   const requestLimits =
     options.rateLimits === false ? undefined : createRequestLimits(rates, clock, metrics.rateLimited);
@@ -148,6 +151,10 @@ export async function createHttpServer(options: HttpServerOptions = {}): Promise
   addJsonParser(app);
   app.addHook("onRoute", (routeOptions) => {
     const route = rememberRoute(routeOptions, limits);
+    if (route.scopes.length > 0 && authenticator === undefined)
+      throw new HttpSetupError("HTTP_AUTHENTICATOR_MISSING", {
+        message: `The route ${routeOptions.method} ${routeOptions.url} needs a token, but the server has no authenticator.`,
+      });
     for (const method of [routeOptions.method].flat()) {
       methods.add(method);
       metrics.routeKnown(route, method);
@@ -174,8 +181,8 @@ export async function createHttpServer(options: HttpServerOptions = {}): Promise
     return route;
   };
 
-  const authenticate = async (request: FastifyRequest, route: Route): Promise<void> => {
-    if (authenticator === undefined) throw new HttpProblem("missing_token");
+  const authorize = async (request: FastifyRequest, route: Route): Promise<void> => {
+    if (authenticator === undefined) return;
     const token = route.readToken ? route.readToken(request) : bearerToken(request);
     if (!authenticator.isVerified(token)) requestLimits?.checkFailedLogins(request.clientAddress);
     try {
@@ -186,7 +193,12 @@ export async function createHttpServer(options: HttpServerOptions = {}): Promise
       throw error;
     }
     if (route.sharedRateLimit) requestLimits?.countToken(request.principal.tokenId);
-    requireScope(request.principal, route.scopes);
+    try {
+      requireScope(request.principal, route.scopes);
+    } catch (error) {
+      authFailures.add(1, { reason: "insufficient_scope" });
+      throw error;
+    }
   };
 
   app.addHook("onRequest", (request, reply, done) => {
@@ -200,7 +212,7 @@ export async function createHttpServer(options: HttpServerOptions = {}): Promise
       return done(toError(error));
     }
     if (route.scopes.length === 0) return done();
-    authenticate(request, route).then(
+    authorize(request, route).then(
       () => done(),
       (error) => done(toError(error)),
     );
