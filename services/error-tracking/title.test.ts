@@ -41,7 +41,11 @@ describe("title", () => {
         fc.string({ unit: "binary", maxLength: 600 }),
         fc.string({ unit: "binary", maxLength: 600 }),
         (type, value) => {
-          const samples: JsonObject[] = [{ exception: [{ type, value }] }, { message: value }, { exception: [{ value }] }];
+          const samples: JsonObject[] = [
+            { exception: [{ type, value }] },
+            { message: value },
+            { exception: [{ value }] },
+          ];
           for (const raw of samples) {
             const text = title(raw);
             expect(text.length).toBeGreaterThan(0);

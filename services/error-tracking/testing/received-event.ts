@@ -9,12 +9,14 @@ export interface SampleOptions {
   readonly eventId?: string;
   readonly receivedAtMs?: number;
   readonly correlationId?: string;
+  /** Instead of the payload as JSON. */
+  readonly content?: string;
 }
 
 /** A message as the edge publishes it, around an event payload. */
 export function receivedEvent(payload: JsonObject, options: SampleOptions = {}): ReceivedEvent {
   const { projectId = 1, keyId = 1, eventId = newEventId(), receivedAtMs = Date.now() } = options;
-  const content = JSON.stringify({ event_id: eventId, ...payload });
+  const { content = JSON.stringify({ event_id: eventId, ...payload }) } = options;
   const data = {
     project_id: projectId,
     key_id: keyId,

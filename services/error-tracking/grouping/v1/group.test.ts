@@ -294,8 +294,7 @@ describe("tokens of a frame", () => {
     const stackOf = (...frames: JsonObject[]) => tokens({ platform: "java", exception: exception({ frames }) })[0];
     expect(stackOf(frame, frame, frame)).toEqual(["E", "m", "f"]);
     const others: JsonObject[] = [{ lineno: 4 }, { colno: 1 }, { abs_path: "/x" }, { package: "p" }, { filename: "x" }];
-    for (const other of others)
-      expect(stackOf(frame, { ...frame, ...other })).toEqual(["E", "m", "f", "m", "f"]);
+    for (const other of others) expect(stackOf(frame, { ...frame, ...other })).toEqual(["E", "m", "f", "m", "f"]);
     expect(stackOf(frame, { function: "g" }, frame)).toEqual(["E", "m", "f", "g", "m", "f"]);
   });
 });

@@ -1,0 +1,41 @@
+import { noMetrics, silentLogger, systemClock } from "@signalbox/kernel";
+import { createDigest, type Digest, type DigestDependencies } from "../digest.js";
+import type { TestAnalytics, TestDatabase } from "./stores.js";
+
+export interface TestDigest {
+  readonly digest: Digest;
+  /** Types of the events that were published, and in which transaction they would have been. */
+  readonly published: { readonly type: string; readonly correlationId: string; readonly data: unknown }[];
+  readonly outcomes: string[];
+}
+
+/** A digest on real stores. What it publishes is only noted. */
+export function createTestDigest(
+  { database }: Pick<TestDatabase, "database">,
+  { analytics }: Pick<TestAnalytics, "analytics">,
+  changes: Partial<DigestDependencies> = {},
+): TestDigest {
+  const published: { type: string; correlationId: string; data: unknown }[] = [];
+  const outcomes: string[] = [];
+  const digest = createDigest({
+    database,
+    analytics,
+    publisher: () => ({
+      publish: async ({ type, correlationId, data }) => void published.push({ type, correlationId, data }),
+    }),
+    clock: systemClock,
+    logger: silentLogger,
+    metrics: noMetrics,
+    retentionDays: 90,
+    groupingVersion: 1,
+    onOutcome: (outcome) => outcomes.push(outcome),
+    ...changes,
+  });
+  return { digest, published, outcomes };
+}
+
+/** The context of a call that is never cut off. */
+export const uninterrupted = {
+  signal: new AbortController().signal,
+  forEvent: <T>(_event: unknown, work: () => Promise<T>): Promise<T> => work(),
+};
