@@ -3,6 +3,7 @@ export * from "./clock.js";
 export * from "./config/index.js";
 export * from "./context.js";
 export * from "./correlation-id.js";
+export * from "./disk-guard.js";
 export * from "./egress/index.js";
 export * from "./errors.js";
 export { KernelError, type KernelErrorCode, kernelErrors } from "./kernel-errors.js";
