@@ -1,6 +1,5 @@
-import type { Migration } from "@signalbox/database";
-import type { ColumnDataType, ColumnDefinitionBuilder, Kysely } from "kysely";
-import { type Generated, sql } from "kysely";
+import { identity, identityType, type Migration } from "@signalbox/database";
+import { type Generated, type Kysely, sql } from "kysely";
 
 export interface ProjectTables {
   projects: ProjectsTable;
@@ -44,13 +43,9 @@ export const projectMigrations: readonly Migration[] = [
   {
     name: "0001_projects_and_keys",
     async up(db: Kysely<unknown>, engine) {
-      // SQLite gives numbers of deleted rows out again unless told not to.
-      const idType: ColumnDataType = engine === "sqlite" ? "integer" : "bigint";
-      const id = (column: ColumnDefinitionBuilder): ColumnDefinitionBuilder =>
-        engine === "sqlite" ? column.primaryKey().autoIncrement() : column.primaryKey().generatedByDefaultAsIdentity();
       await db.schema
         .createTable("projects")
-        .addColumn("id", idType, id)
+        .addColumn("id", identityType(engine), identity(engine))
         .addColumn("slug", "text", (column) => column.notNull().unique())
         .addColumn("name", "text", (column) => column.notNull())
         .addColumn("active", "integer", (column) => column.notNull().defaultTo(1))
@@ -58,8 +53,8 @@ export const projectMigrations: readonly Migration[] = [
         .execute();
       await db.schema
         .createTable("project_keys")
-        .addColumn("id", idType, id)
-        .addColumn("project_id", idType, (column) => column.notNull().references("projects.id").onDelete("cascade"))
+        .addColumn("id", identityType(engine), identity(engine))
+        .addColumn("project_id", "bigint", (column) => column.notNull().references("projects.id").onDelete("cascade"))
         .addColumn("public_key", "text", (column) => column.notNull().unique())
         .addColumn("label", "text", (column) => column.notNull())
         .addColumn("active", "integer", (column) => column.notNull().defaultTo(1))

@@ -171,7 +171,7 @@ export function createProjects({ database, clock, serverUrl }: ProjectsOptions):
     key.active && (key.expiresAtMs === undefined || key.expiresAtMs > clock.nowMs());
 
   const projects: Projects = {
-    create: (name) => {
+    async create(name) {
       const valid = checkName(name);
       return change((transaction) => insertProject(transaction, valid));
     },
