@@ -619,6 +619,17 @@ function describePort({ name, create, cannot = [] }: DatabaseContractOptions): v
         for (const end of ends) end();
       });
 
+      test("a listener runs in the context in which it listens", async () => {
+        const heard: (string | undefined)[] = [];
+        const end = withContext({ correlationId: "listener" }, () =>
+          database.listen("jobs", () => heard.push(currentContext().correlationId)),
+        );
+        await settle(heard);
+        withContext({ correlationId: "notifier" }, () => database.notify("jobs"));
+        await vi.waitFor(() => expect(heard).toEqual(["listener"]));
+        end();
+      });
+
       test("inside a transaction it waits for the commit", async () => {
         const heard: number[] = [];
         const end = database.listen("jobs", () => heard.push(1));

@@ -151,7 +151,7 @@ export function createDatabase(adapter: EngineAdapter, options: CreateDatabaseOp
     commitTogether: (work) =>
       admit("DATABASE_NESTED_TRANSACTION", () => {
         let mark: TransactionScope | undefined;
-        // The group runs in nobody's context; each member runs in its caller's.
+        // A group runs in nobody's context, each member in its caller's.
         const performMember = AsyncResource.bind(async (session: Session) => {
           const { value, scope } = await perform(session, work, options.transactionTimeoutMs);
           mark = scope;
@@ -180,7 +180,7 @@ export function createDatabase(adapter: EngineAdapter, options: CreateDatabaseOp
       else adapter.notify(channel);
     },
     listen: (channel, onNotify) => adapter.listen(channel, onNotify),
-    ping: (signal) => gate.pass(() => adapter.ping(signal)),
+    ping: (signal) => orAborted(() => gate.pass(() => adapter.ping()), signal),
     close: async () => {
       if (openScopeOf(owner))
         throw new DatabaseError("DATABASE_NESTED_TRANSACTION", { message: "A transaction cannot close its database." });
@@ -257,6 +257,21 @@ function createGate() {
       return closing;
     },
   };
+}
+
+/** Stops waiting when the signal says so; the work itself ends by its own limits. */
+async function orAborted<T>(work: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  signal?.throwIfAborted();
+  let stopWaiting = (): void => {};
+  const aborted = new Promise<never>((_, reject) => {
+    stopWaiting = () => reject(signal?.reason);
+    signal?.addEventListener("abort", stopWaiting, { once: true });
+  });
+  try {
+    return await Promise.race([work(), aborted]);
+  } finally {
+    signal?.removeEventListener("abort", stopWaiting);
+  }
 }
 
 function withDeadline<T>(work: Promise<T>, timeoutMs: number, clock: Clock): Promise<T> {

@@ -16,7 +16,7 @@ export interface EngineAdapter {
   nativeSql(sql: string): string;
   notify(channel: string): void;
   listen(channel: string, onNotify: () => void): () => void;
-  ping(signal?: AbortSignal): Promise<void>;
+  ping(): Promise<void>;
   /** Called once, after the last session was left. */
   close(): Promise<void>;
 }

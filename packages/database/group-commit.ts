@@ -1,3 +1,4 @@
+import { AsyncResource } from "node:async_hooks";
 import type { Clock } from "@signalbox/kernel";
 import type { BatchStatement, RunResult } from "./database.js";
 import type { Session } from "./engine.js";
@@ -57,6 +58,9 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
     running = false;
   };
 
+  // In nobody's context: a group belongs to no single caller.
+  const start = AsyncResource.bind(() => void run());
+
   return {
     join(member) {
       if (waiting.length >= options.maxWaiting)
@@ -64,7 +68,7 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
       waiting.push(member);
       if (running) return;
       running = true;
-      setImmediate(() => void run());
+      setImmediate(start);
     },
   };
 }

@@ -1,3 +1,4 @@
+import { AsyncResource } from "node:async_hooks";
 import type { Logger } from "@signalbox/kernel";
 
 /** Wake-ups inside this process. */
@@ -35,8 +36,8 @@ export function createLocalChannels(logger: Logger): LocalChannels {
       pending.add(channel);
     },
     listen(channel, onNotify) {
-      // A function of its own, so that listening twice with the same one is two subscriptions.
-      const entry = (): void => onNotify();
+      // Runs in the context of whoever listens, not of whoever notifies; and listening twice is two subscriptions.
+      const entry = AsyncResource.bind(() => onNotify());
       const entries = listeners.get(channel) ?? new Set();
       listeners.set(channel, entries.add(entry));
       return () => {

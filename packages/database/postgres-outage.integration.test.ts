@@ -140,6 +140,10 @@ describe.skipIf(needed.skip)(needed.title("PostgreSQL in trouble"), () => {
     await server.kill("SIGSTOP");
     try {
       await expect(database.ping()).rejects.toMatchObject({ code: "DATABASE_UNAVAILABLE", retryable: true });
+      const impatient = new AbortController();
+      const ping = database.ping(impatient.signal);
+      impatient.abort(new Error("gave up"));
+      await expect(ping).rejects.toThrow("gave up");
     } finally {
       await server.kill("SIGCONT");
     }

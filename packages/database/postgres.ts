@@ -68,7 +68,8 @@ export async function openPostgres(options: PostgresOptions): Promise<Database> 
 
   const close = async (): Promise<void> => {
     await channels.close();
-    await Promise.all([writers.end(), readers.end()]);
+    // A silent server does not keep the process from stopping.
+    await Promise.race([Promise.all([writers.end(), readers.end()]), clock.sleep(silenceMs)]);
   };
 
   try {
@@ -97,8 +98,7 @@ export async function openPostgres(options: PostgresOptions): Promise<Database> 
       nativeSql: (sql) => readStatement(sql).numbered,
       notify: channels.notify,
       listen: channels.listen,
-      async ping(signal) {
-        signal?.throwIfAborted();
+      async ping() {
         const session = await acquireFrom(readers);
         await session.query("select 1", []).finally(() => session.leave());
       },

@@ -78,15 +78,13 @@ export async function openSqlite(options: SqliteOptions): Promise<Database> {
         channels.notify(channel);
         return end;
       },
-      async ping(signal) {
-        signal?.throwIfAborted();
+      async ping() {
         await readSession.query("select 1", []);
       },
       async close() {
         channels.close();
         reader.close();
-        // Leaves everything in the one file. What another process keeps from it stays in the log, as after a crash.
-        writer.control("pragma wal_checkpoint(truncate)");
+        moveLogIntoFile(writer, logger);
         writer.close();
       },
     },
@@ -103,6 +101,15 @@ const sqliteDialect: Dialect = {
     throw new DatabaseError("DATABASE_UNSUPPORTED");
   },
 };
+
+/** So that a stopped server leaves everything in the one file. Whoever opens it next would do it as well. */
+function moveLogIntoFile(connection: SqliteConnection, logger: Logger): void {
+  try {
+    connection.control("pragma wal_checkpoint(truncate)");
+  } catch (error) {
+    logger.debug("The database's log was not moved into its file", { error });
+  }
+}
 
 function makeDirectory(path: string): void {
   try {
