@@ -6,4 +6,10 @@ export { type PostgresServer, startPostgres } from "./postgres.js";
 export { startRedis } from "./redis.js";
 export { type RequiredServers, type RequireServersOptions, requireServers } from "./require-servers.js";
 export type { StartOptions, TestServer } from "./server-process.js";
+export {
+  installSignalbox,
+  type SignalboxInstallation,
+  type SignalboxOptions,
+  type SignalboxServer,
+} from "./signalbox.js";
 export { canMountSmallDisk, mountSmallDisk, type SmallDisk } from "./small-disk.js";
