@@ -118,6 +118,8 @@ function terminal(env: Readonly<Record<string, string>> = {}) {
     isTerminal: false,
     out: (line: string) => void written.out.push(line),
     err: (line: string) => void written.err.push(line),
+    ready: () => {},
+    exit: () => {},
   };
 }
 

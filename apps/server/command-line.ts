@@ -2,6 +2,12 @@ import { ConfigError, errorMessage, SignalboxError } from "@signalbox/kernel";
 import { Command, CommanderError } from "commander";
 import { CommandFailed, type Terminal } from "./commands/command.js";
 import { addConfigCommand } from "./commands/config.js";
+import { addDoctorCommand } from "./commands/doctor.js";
+import { addMigrateCommand } from "./commands/migrate.js";
+import { addProjectCommand } from "./commands/project.js";
+import { addServeCommand } from "./commands/serve.js";
+import { addTokenCommand } from "./commands/token.js";
+import { remedyFor } from "./remedies.js";
 import { version } from "./version.js";
 
 /** Everything went well; it did not; the command line was not understood. */
@@ -32,6 +38,11 @@ export function createProgram(terminal: Terminal): Command {
       writeErr: (text) => terminal.err(text.trimEnd()),
     })
     .addHelpText("after", "\nExample:\n  $ signalbox serve");
+  addServeCommand(program, terminal);
+  addMigrateCommand(program, terminal);
+  addDoctorCommand(program, terminal);
+  addProjectCommand(program, terminal);
+  addTokenCommand(program, terminal);
   addConfigCommand(program, terminal);
   return program;
 }
@@ -43,5 +54,7 @@ function describeFailure(error: unknown): string {
   const lines = [`${error.message} (${error.code})`];
   for (let cause = error.cause; cause !== undefined; cause = cause instanceof Error ? cause.cause : undefined)
     lines.push(`  because: ${errorMessage(cause)}`);
+  const remedy = remedyFor(error);
+  if (remedy !== undefined) lines.push(`  ${remedy}`);
   return lines.join("\n");
 }

@@ -1,3 +1,5 @@
+import { errorTrackingSection } from "@signalbox/error-tracking";
+import { scopes } from "@signalbox/http";
 import {
   type Config,
   type ConfigOf,
@@ -87,6 +89,81 @@ export const configSchema = defineSchema({
       default: "signalbox",
       minLength: 1,
     }),
+    issuers: setting.objects({
+      description: "OpenID Connect issuers whose tokens are accepted too.",
+      default: [],
+      of: {
+        issuer: setting.url({ description: "Exactly as in `iss` and in the discovery document.", required: true }),
+        audience: setting.list(setting.string({ description: "An accepted `aud`." }), {
+          description: "What `aud` must contain, instead of `auth.audience`.",
+          minItems: 1,
+        }),
+        scope_claim: setting.string({
+          description: "Name of the claim that says what a token allows, or its path with dots.",
+          default: "scope",
+        }),
+        scope_mapping: setting.map(
+          setting.list(setting.choice({ description: "A scope.", choices: scopes }), { description: "Scopes." }),
+          { description: "Which scopes each value of the claim stands for. Absent: values are scopes." },
+        ),
+      },
+    }),
+  }),
+  events: section("The event store.", {
+    slots: setting.integer({ description: "Handler calls at once in one process.", default: 64, min: 1, max: 10_000 }),
+    lease_ms: setting.integer({
+      description: "How long a delivery belongs to a process that gives no sign of life.",
+      unit: "ms",
+      default: 10_000,
+      min: 100,
+      max: 3_600_000,
+    }),
+    max_crashes: setting.integer({
+      description:
+        "Crashes of the process, while it handled one delivery alone, after which that delivery is given up.",
+      default: 3,
+      min: 1,
+      max: 100,
+    }),
+    max_inline_bytes: setting.integer({
+      description: "Larger encoded events go to the blob store.",
+      unit: "bytes",
+      default: 262_144,
+      min: 1024,
+      max: 1_073_741_824,
+    }),
+    max_event_bytes: setting.integer({
+      description: "Larger encoded events are refused.",
+      unit: "bytes",
+      default: 16_777_216,
+      min: 1024,
+      max: 1_073_741_824,
+    }),
+    max_pending_publishes: setting.integer({
+      description: "Publishes of one process that may wait at once.",
+      default: 10_000,
+      min: 1,
+      max: 10_000_000,
+    }),
+    inbox_retention_ms: setting.integer({
+      description: "How long it is remembered that a handler has done its work once.",
+      unit: "ms",
+      default: 604_800_000,
+      min: 1000,
+      max: 31_536_000_000,
+    }),
+    log: setting.choice({
+      description: "What is logged about events: everything, failures only, or nothing.",
+      choices: ["all", "failures", "off"],
+      default: "all",
+    }),
+    log_data: setting.boolean({ description: "Whether log lines carry the data of events.", default: true }),
+    type_prefix: setting.string({
+      description: "Reverse domain name in front of every event type on the wire.",
+      default: "dev.signalbox",
+      pattern: /^[a-z0-9]+([.-][a-z0-9]+)*$/,
+      expected: "a reverse domain name such as org.example",
+    }),
   }),
   storage: section("The disk of the data directory.", {
     min_free: setting.size({
@@ -94,6 +171,7 @@ export const configSchema = defineSchema({
       min: "1MiB",
     }),
   }),
+  error_tracking: errorTrackingSection,
   shutdown: section("How the server stops.", {
     deadline: setting.duration({
       description: "How long work under way may take after SIGTERM before it is handed back.",

@@ -1,9 +1,20 @@
 #!/usr/bin/env node
 import { runCommandLine } from "./command-line.js";
 
-process.exitCode = await runCommandLine(process.argv.slice(2), {
+/** A server that has stopped but still holds something open ends all the same. */
+const lingerMs = 2_000;
+
+// A reader that went away, as `head` does, is no reason to fail.
+for (const stream of [process.stdout, process.stderr]) stream.on("error", () => {});
+
+const exitCode = await runCommandLine(process.argv.slice(2), {
   env: process.env,
   isTerminal: process.stdout.isTTY === true,
   out: (line) => void process.stdout.write(`${line}\n`),
   err: (line) => void process.stderr.write(`${line}\n`),
+  ready: () => void process.send?.({ ready: true }),
+  exit: (code) => process.exit(code),
 });
+process.exitCode = exitCode;
+if (process.connected) process.disconnect();
+setTimeout(() => process.exit(exitCode), lingerMs).unref();

@@ -2,14 +2,7 @@ import { join, resolve } from "node:path";
 import { type Database, type MigrationSet, migrate, openDatabase } from "@signalbox/database";
 import { errorTrackingMigrations } from "@signalbox/error-tracking";
 import { eventStoreMigrations } from "@signalbox/event-store";
-import {
-  type Clock,
-  type Logger,
-  type Metrics,
-  noMetrics,
-  silentLogger,
-  systemClock,
-} from "@signalbox/kernel";
+import { type Clock, type Logger, type Metrics, noMetrics, silentLogger, systemClock } from "@signalbox/kernel";
 import type { ServerConfig } from "./config.js";
 import { makeDataDirectory } from "./data-directory.js";
 import { serverMigrations } from "./migrations.js";

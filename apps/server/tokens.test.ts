@@ -2,10 +2,10 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Database, migrate, openDatabase } from "@signalbox/database";
-import { createVirtualClock, silentLogger } from "@signalbox/kernel";
+import { createVirtualClock } from "@signalbox/kernel";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { serverMigrations } from "./migrations.js";
-import { createRevocations, type IssuedToken, listTokens, recordToken, revokeToken } from "./tokens.js";
+import { type IssuedToken, listTokens, recordToken, revokedTokenIds, revokeToken } from "./tokens.js";
 
 let directory: string;
 let database: Database;
@@ -39,41 +39,17 @@ describe("tokens", () => {
     expect((await listTokens(database))[0]?.revokedAtMs).toBe(firstMs);
   });
 
+  test("revoked ids are those of revoked tokens that would still be valid", async () => {
+    await recordToken(database, token("valid"));
+    await recordToken(database, token("revoked"));
+    await recordToken(database, token("expired", { expiresAtMs: clock.nowMs() - 3_600_000 }));
+    await revokeToken(database, "revoked", clock);
+    await revokeToken(database, "expired", clock);
+    expect(await revokedTokenIds(database, clock)).toEqual(["revoked"]);
+  });
+
   test("a token that was never made cannot be revoked", async () => {
     await expect(revokeToken(database, "nope", clock)).rejects.toMatchObject({ code: "TOKEN_UNKNOWN" });
-  });
-});
-
-describe("revocations", () => {
-  test("PF-032 a revocation is known within 5 s", async () => {
-    await recordToken(database, token("a"));
-    await recordToken(database, token("b"));
-    const revocations = createRevocations(database, clock, silentLogger);
-    await revocations.start();
-    expect(await revocations.isRevoked("a")).toBe(false);
-    await revokeToken(database, "a", clock);
-    await clock.advanceBy(4_001);
-    expect(await revocations.isRevoked("a")).toBe(true);
-    expect(await revocations.isRevoked("b")).toBe(false);
-    await revocations.stop();
-  });
-
-  test("PF-032 knowledge older than 5 s is never used: without the database the question fails", async () => {
-    const revocations = createRevocations(database, clock, silentLogger);
-    await revocations.start();
-    await database.close();
-    expect(await revocations.isRevoked("a")).toBe(false);
-    await clock.advanceBy(4_001);
-    await expect(revocations.isRevoked("a")).rejects.toMatchObject({ code: "DATABASE_CLOSED" });
-    await revocations.stop();
-  });
-
-  test("stops reading when it is stopped", async () => {
-    const revocations = createRevocations(database, clock, silentLogger);
-    await revocations.start();
-    await revocations.stop();
-    await clock.advanceBy(10_000);
-    expect(clock.nextTimerMs()).toBeUndefined();
   });
 });
 

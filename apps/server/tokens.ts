@@ -1,5 +1,5 @@
 import type { Database } from "@signalbox/database";
-import { type Clock, createService, type Logger, type Service, type Timer } from "@signalbox/kernel";
+import type { Clock } from "@signalbox/kernel";
 import { ServerError } from "./errors.js";
 
 /** What is kept of a token: enough to list and revoke it, never the token itself. */
@@ -14,6 +14,9 @@ export interface IssuedToken {
   readonly expiresAtMs: number;
   readonly revokedAtMs?: number | undefined;
 }
+
+/** More than clocks may differ when an expiry is checked. */
+const leewayMs = 300_000;
 
 interface TokenTables {
   api_tokens: {
@@ -77,67 +80,14 @@ export async function revokeToken(database: Database, id: string, clock: Clock):
   if (numUpdatedRows === 0n) throw new ServerError("TOKEN_UNKNOWN", { message: `There is no token ${id}` });
 }
 
-/** The revoked tokens, as every running server knows them. */
-export interface Revocations extends Service {
-  /**
-   * Whether the token was revoked, by knowledge at most 5 s old.
-   * @throws what the database throws when it could not be asked for that long.
-   */
-  isRevoked(tokenId: string): Promise<boolean>;
-}
-
-const refreshEveryMs = 2_000;
-const trustedForMs = 4_000;
-
-export function createRevocations(database: Database, clock: Clock, logger: Logger): Revocations {
-  let revoked: ReadonlySet<string> = new Set();
-  let readAtMs = Number.NEGATIVE_INFINITY;
-  let reading: Promise<void> | undefined;
-  let timer: Timer | undefined;
-
-  const read = async (): Promise<void> => {
-    const startedMs = clock.monotonicMs();
-    const rows = await database
-      .reader<TokenTables>()
-      .selectFrom("api_tokens")
-      .select("id")
-      .where("revoked_at_ms", "is not", null)
-      .where("expires_at_ms", ">", clock.nowMs())
-      .execute();
-    revoked = new Set(rows.map(({ id }) => id));
-    readAtMs = startedMs;
-  };
-  const refresh = (): Promise<void> => {
-    reading ??= read().finally(() => {
-      reading = undefined;
-    });
-    return reading;
-  };
-
-  const service = createService({
-    name: "revocations",
-    async start(signal) {
-      await refresh();
-      const again = (): void => {
-        if (signal.aborted) return;
-        timer = clock.setTimer(refreshEveryMs, () => {
-          refresh().then(again, (error: unknown) => {
-            logger.warn("revoked tokens cannot be read", { error });
-            again();
-          });
-        });
-      };
-      again();
-    },
-    async stop() {
-      timer?.cancel();
-    },
-  });
-  return {
-    ...service,
-    async isRevoked(tokenId) {
-      if (clock.monotonicMs() - readAtMs > trustedForMs) await refresh();
-      return revoked.has(tokenId);
-    },
-  };
+/** Ids of the revoked tokens that would still be valid otherwise. */
+export async function revokedTokenIds(database: Database, clock: Clock): Promise<string[]> {
+  const rows = await database
+    .reader<TokenTables>()
+    .selectFrom("api_tokens")
+    .select("id")
+    .where("revoked_at_ms", "is not", null)
+    .where("expires_at_ms", ">", clock.nowMs() - leewayMs)
+    .execute();
+  return rows.map(({ id }) => id);
 }

@@ -9,6 +9,10 @@ export interface Terminal {
   out(line: string): void;
   /** Writes a line to standard error. */
   err(line: string): void;
+  /** Tells a supervisor that the server takes requests. */
+  ready(): void;
+  /** Ends the process at once. */
+  exit(exitCode: number): void;
 }
 
 /** Ends a command that has said itself what is wrong. */

@@ -26,7 +26,12 @@ export function addProjectCommand(program: Command, terminal: Terminal): void {
     );
   };
 
-  const create = defineCommand(project, "create", "make a project with one key", "signalbox project create shop --json");
+  const create = defineCommand(
+    project,
+    "create",
+    "make a project with one key",
+    "signalbox project create shop --json",
+  );
   addJsonOption(addConfigOptions(create.argument("<name>", "what it is called"))).action(
     async (name: string, options: Options) => {
       const { id, dsn, ...made } = await withProjects(options, (projects) => projects.create(name));
@@ -44,7 +49,13 @@ export function addProjectCommand(program: Command, terminal: Terminal): void {
       terminal.out(
         table(
           ["ID", "SLUG", "NAME", "STATE", "DSN"],
-          rows.map((row) => [String(row.id), row.slug, row.name, row.active ? "active" : "disabled", row.dsn ?? "none"]),
+          rows.map((row) => [
+            String(row.id),
+            row.slug,
+            row.name,
+            row.active ? "active" : "disabled",
+            row.dsn ?? "none",
+          ]),
         ),
       );
   });

@@ -4,7 +4,7 @@ import { formatSize } from "@signalbox/kernel";
 import { defaultMinFreeBytes, readDiskSpace } from "../disk-guard.js";
 import { dataPaths } from "../stores.js";
 import { version } from "../version.js";
-import { broken, brokenBy, type Check, type Finding, ok, warning } from "./finding.js";
+import { broken, brokenBy, type Check, ok, warning } from "./finding.js";
 
 const oldestNode = [20, 19] as const;
 

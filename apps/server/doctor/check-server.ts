@@ -8,12 +8,12 @@ export const checkServer: Check = async ({ config, server }) => {
   const subject = `server (process ${server.pid})`;
   try {
     const answer = await fetch(url, { signal: AbortSignal.timeout(10_000) });
-    const { dependencies } = parseReadiness(await answer.json());
+    const states = parseReadiness(await answer.json());
     return [
       answer.ok
         ? ok(subject, `runs since ${server.startedAt} and is ready`)
-        : broken(subject, `runs since ${server.startedAt} and is not ready`, "See the dependencies below and its log."),
-      ...dependencies.map(findingOf),
+        : broken(subject, `runs since ${server.startedAt} and is not ready`, "See what is down below, and its log."),
+      ...states.map(findingOf),
     ];
   } catch (error) {
     const advice = `It holds the data directory but does not answer at ${url}. Look at its log, or restart it.`;
@@ -21,27 +21,23 @@ export const checkServer: Check = async ({ config, server }) => {
   }
 };
 
-function findingOf({ name, ok: answers, failure }: AnsweredDependency): Finding {
-  const subject = `${name} of the server`;
-  return answers
-    ? ok(subject, "answers")
-    : broken(subject, `does not answer (${failure ?? "unknown reason"})`, "Look at the server's log.");
-}
-
-interface AnsweredDependency {
+interface DependencyState {
   readonly name: string;
-  readonly ok: boolean;
-  readonly failure: string | undefined;
+  readonly isUp: boolean;
+  readonly reason: string;
 }
 
-function parseReadiness(body: unknown): { readonly dependencies: readonly AnsweredDependency[] } {
-  if (typeof body !== "object" || body === null || !("dependencies" in body) || !Array.isArray(body.dependencies))
+function findingOf({ name, isUp, reason }: DependencyState): Finding {
+  const subject = `${name} of the server`;
+  return isUp ? ok(subject, "is up") : broken(subject, `is down (${reason})`, "Look at the server's log.");
+}
+
+function parseReadiness(body: unknown): DependencyState[] {
+  if (typeof body !== "object" || body === null || !("checks" in body) || !Array.isArray(body.checks))
     throw new Error("The answer has an unexpected form");
-  return {
-    dependencies: body.dependencies.map((dependency: Readonly<Record<string, unknown>>) => ({
-      name: String(dependency["name"]),
-      ok: dependency["ok"] === true,
-      failure: dependency["failure"] === undefined ? undefined : String(dependency["failure"]),
-    })),
-  };
+  return body.checks.map((check: Readonly<Record<string, unknown>>) => ({
+    name: String(check["name"]),
+    isUp: check["status"] === "up",
+    reason: String(check["reason"] ?? "unknown reason"),
+  }));
 }

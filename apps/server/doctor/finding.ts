@@ -36,7 +36,11 @@ export function broken(subject: string, message: string, advice: string): Findin
 }
 
 /** A finding of what a check threw. */
-export function brokenBy(subject: string, error: unknown, advice = "Look at the message; it names what failed."): Finding {
+export function brokenBy(
+  subject: string,
+  error: unknown,
+  advice = "Look at the message; it names what failed.",
+): Finding {
   return broken(subject, reasons(error), remedyFor(error) ?? advice);
 }
 

@@ -1,0 +1,113 @@
+import { createLogger, type LogFormat, nearestName, systemClock } from "@signalbox/kernel";
+import { type Command, InvalidArgumentError } from "commander";
+import { bannerLines } from "../banner.js";
+import { startServer } from "../compose.js";
+import type { ServerConfig } from "../config.js";
+import { endOnStrayErrors, untilStopped } from "../lifetime.js";
+import { isRole, type Role, roles } from "../roles.js";
+import { dataPaths } from "../stores.js";
+import { version } from "../version.js";
+import {
+  addConfigOptions,
+  CommandFailed,
+  type ConfigOptions,
+  defineCommand,
+  readCommandConfig,
+  type Terminal,
+} from "./command.js";
+
+interface ServeOptions extends ConfigOptions {
+  readonly only: readonly Role[];
+  readonly listen?: string;
+  readonly metricsListen?: string;
+  readonly publicUrl?: string;
+  readonly logLevel?: string;
+  readonly logFormat?: string;
+  readonly quiet?: boolean;
+}
+
+/** Beyond the deadline, in which work is finished or handed back, this long until everything is closed. */
+const closingPatienceMs = 10_000;
+
+export function addServeCommand(program: Command, terminal: Terminal): void {
+  const serve = defineCommand(
+    program,
+    "serve",
+    "run the server until it is told to stop",
+    "signalbox serve --only ingest,worker --listen 0.0.0.0:8787",
+  )
+    .option("--only <role,…>", `run these roles alone: ${roles.join(", ")}`, parseRoles, roles)
+    .option("--listen <address>", "address of ingest and API")
+    .option("--metrics-listen <address>", "address of /metrics and the health checks")
+    .option("--public-url <url>", "address under which clients reach the server")
+    .option("--log-level <level>", "the least important lines that are logged")
+    .option("--log-format <format>", "json, pretty, or auto: pretty on a terminal")
+    .option("--quiet", "do not print where everything is after the start");
+  addConfigOptions(serve).action((options: ServeOptions) => run(terminal, options));
+}
+
+async function run(terminal: Terminal, options: ServeOptions): Promise<void> {
+  const startedMs = systemClock.monotonicMs();
+  const { values: config } = readCommandConfig(terminal, options, {
+    listen: options.listen,
+    metrics_listen: options.metricsListen,
+    public_url: options.publicUrl,
+    "log.level": options.logLevel,
+    "log.format": options.logFormat,
+  });
+  const logger = createLogger({
+    level: config.log.level,
+    format: logFormat(config, terminal),
+    redact: config.log.redact,
+  });
+  const giveUp = new AbortController();
+  endOnStrayErrors(logger, terminal.exit);
+  const starting = startServer({ config, roles: new Set(options.only), logger, signal: giveUp.signal });
+  const stopped = untilStopped({
+    logger,
+    exit: terminal.exit,
+    async stop() {
+      giveUp.abort(new Error("the server was told to stop"));
+      const server = await starting.catch(() => undefined);
+      if (server) await within(server.stop(), config.shutdown.deadlineMs + closingPatienceMs);
+    },
+  });
+
+  try {
+    const server = await starting;
+    const startedInMs = systemClock.monotonicMs() - startedMs;
+    if (!options.quiet) {
+      const { directory } = dataPaths(config);
+      const facts = { ...server, version, startedInMs, dataDirectory: directory, roles: options.only };
+      for (const line of bannerLines(facts)) terminal.out(line);
+    }
+    logger.info("ready", { duration_s: startedInMs / 1000, pid: process.pid, version });
+    terminal.ready();
+  } catch (error) {
+    if (!giveUp.signal.aborted) throw error;
+  }
+  if ((await stopped) !== 0) throw new CommandFailed();
+}
+
+/** @throws {Error} when it takes longer than `limitMs` */
+async function within(work: Promise<void>, limitMs: number): Promise<void> {
+  const inTime = new AbortController();
+  const tooLong = systemClock.sleep(limitMs, { signal: inTime.signal }).then(
+    () => Promise.reject(new Error(`The server did not stop within ${limitMs / 1000} s`)),
+    () => {},
+  );
+  await Promise.race([work.finally(() => inTime.abort()), tooLong]);
+}
+
+function logFormat({ log }: ServerConfig, { isTerminal }: Terminal): LogFormat {
+  if (log.format !== "auto") return log.format;
+  return isTerminal ? "pretty" : "json";
+}
+
+function parseRoles(text: string): readonly Role[] {
+  return text.split(",").map((name) => {
+    if (isRole(name)) return name;
+    const near = nearestName(name, roles);
+    throw new InvalidArgumentError(near ? `${name} is no role. Did you mean ${near}?` : `${name} is no role.`);
+  });
+}

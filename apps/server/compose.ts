@@ -1,0 +1,282 @@
+import { type Analytics, AnalyticsError, migrateAnalytics, openAnalytics } from "@signalbox/analytics";
+import { type Blobs, createFileBlobs } from "@signalbox/blobs";
+import { type Database, migrate } from "@signalbox/database";
+import { createErrorTracking, type ErrorTracking, errorTrackingAnalytics } from "@signalbox/error-tracking";
+import { createEventStore, createSqlTransport, type EventStore, type Transport } from "@signalbox/event-store";
+import { createPrometheusMetrics, observeProcess, observeQueues } from "@signalbox/http";
+import { type Clock, isRetryable, type Logger, type Metrics, retry, systemClock } from "@signalbox/kernel";
+import type { Adapter } from "./banner.js";
+import type { ServerConfig } from "./config.js";
+import { lockDataDirectory } from "./data-directory.js";
+import { createDiskGuard, type DiskGuard } from "./disk-guard.js";
+import { createHealth, type Health } from "./health.js";
+import { createApiListener, createMetricsListener } from "./listeners.js";
+import { needsStore, type Role } from "./roles.js";
+import { createShutdown, type Shutdown } from "./shutdown.js";
+import { databaseMigrations, dataPaths, openServerDatabase, urlOf } from "./stores.js";
+
+export interface ServerOptions {
+  readonly config: ServerConfig;
+  readonly roles: ReadonlySet<Role>;
+  readonly logger: Logger;
+  readonly clock?: Clock;
+  /** Gives up a start that is under way. */
+  readonly signal?: AbortSignal;
+}
+
+export interface RunningServer {
+  /** Where clients reach ingest and API; absent when no running role serves them. */
+  readonly url: string | undefined;
+  readonly metricsUrl: string;
+  readonly defaultDsn: string | undefined;
+  readonly adapters: readonly Adapter[];
+  /** Stops intake, finishes or hands back work, flushes and closes. A second call joins the first. */
+  stop(): Promise<void>;
+}
+
+/** What everything below needs to start. */
+export interface StartContext {
+  readonly config: ServerConfig;
+  readonly roles: ReadonlySet<Role>;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  readonly shutdown: Shutdown;
+  readonly health: Health;
+}
+
+export interface Stores {
+  readonly database: Database;
+  readonly transport: Transport;
+  readonly analytics: Analytics;
+  readonly blobs: Blobs;
+}
+
+/** How long a database server that is itself still starting is waited for. */
+const databasePatienceMs = 30_000;
+const reconnect = { baseMs: 500, maxMs: 5_000 } as const;
+
+/**
+ * Starts the given roles: data directory, metrics, stores, services, listener, subscribers. What was opened when
+ * something fails is closed again before the error is thrown. This is the only place that chooses adapters.
+ */
+export async function startServer(options: ServerOptions): Promise<RunningServer> {
+  const { config, roles, logger, clock = systemClock } = options;
+  const shutdown = createShutdown(clock, config.shutdown.deadlineMs);
+  const metrics = createPrometheusMetrics({ logger, clock });
+  const signal = options.signal ? AbortSignal.any([options.signal, shutdown.signal]) : shutdown.signal;
+  const health = createHealth();
+  const context: StartContext = { config, roles, logger, metrics, clock, signal, shutdown, health };
+  try {
+    await holdDataDirectory(context);
+    const metricsUrl = await createMetricsListener(context, metrics);
+    const disk = await startDiskGuard(context);
+    const stores = await openStores(context);
+    const { url, defaultDsn } = await startServices(context, stores, disk);
+    health.begin();
+    return { url, metricsUrl, defaultDsn, adapters: describeAdapters(context), stop: () => shutdown.run() };
+  } catch (error) {
+    await shutdown.run().catch((failure: unknown) => {
+      logger.warn("not everything closed after the failed start", { error: failure });
+    });
+    throw error;
+  }
+}
+
+/** Embedded stores are for one process; roles that use only real servers may share a data directory. */
+async function holdDataDirectory({ config, roles, logger, clock, shutdown }: StartContext): Promise<void> {
+  const usesSqlite = config.databaseUrl === undefined && needsStore(roles, "database");
+  const usesChdb = config.clickhouseUrl === undefined && needsStore(roles, "analytics");
+  if (!usesSqlite && !usesChdb) return;
+  const lock = await lockDataDirectory(dataPaths(config).directory, clock);
+  shutdown.add(() => lock.release());
+  if (lock.crashed) {
+    const { pid, startedAt } = lock.crashed;
+    logger.warn("the server before this one ended without stopping; what it had acknowledged is on disk", {
+      previous_pid: pid,
+      previous_started_at: startedAt,
+    });
+  }
+}
+
+async function startDiskGuard({ config, clock, logger, metrics, shutdown }: StartContext): Promise<DiskGuard> {
+  const guard = createDiskGuard({
+    directory: dataPaths(config).directory,
+    minFreeBytes: config.storage.minFreeBytes,
+    clock,
+    logger,
+    metrics,
+  });
+  await guard.start();
+  shutdown.add(() => guard.stop());
+  return guard;
+}
+
+async function openStores(context: StartContext): Promise<Stores> {
+  const { config, logger, metrics, clock, signal, shutdown, health } = context;
+  const database = await openDatabaseServer(context);
+  shutdown.add(() => database.close());
+  health.add("database", (checkSignal) => database.ping(checkSignal));
+  await migrate(database, databaseMigrations, { logger });
+  signal.throwIfAborted();
+
+  const blobs = await createFileBlobs({ directory: dataPaths(config).blobs, clock });
+  shutdown.add(() => blobs.close());
+
+  const analytics = await openAnalyticsStore(context);
+  shutdown.add(() => analytics.close());
+  signal.throwIfAborted();
+
+  const transport = createSqlTransport({ database, clock, logger: logger.child("transport") });
+  shutdown.add(() => transport.close());
+  observeProcess(metrics);
+  return { database, transport, analytics, blobs };
+}
+
+/** A database server often starts at the same time, so it is waited for. */
+function openDatabaseServer({ config, logger, metrics, clock, signal }: StartContext): Promise<Database> {
+  const untilMs = clock.monotonicMs() + databasePatienceMs;
+  return retry(() => openServerDatabase(config, { logger, metrics, clock }), {
+    ...reconnect,
+    clock,
+    signal,
+    retryIf: (error) => isRetryable(error) && clock.monotonicMs() < untilMs,
+    onRetry: (error, attempt) => logger.warn("the database does not answer yet", { error, attempt }),
+  });
+}
+
+async function openAnalyticsStore({ config, roles, logger, metrics, clock }: StartContext): Promise<Analytics> {
+  if (!needsStore(roles, "analytics")) return absentAnalytics;
+  const { analytics: path } = dataPaths(config);
+  return openAnalytics({ url: config.clickhouseUrl?.reveal(), path, logger, metrics, clock });
+}
+
+const refuse = (): Promise<never> => Promise.reject(new AnalyticsError("ANALYTICS_CLOSED"));
+
+/** Stands where no running role ever asks the analytics store. */
+const absentAnalytics: Analytics = {
+  engine: "clickhouse",
+  command: refuse,
+  insert: refuse,
+  query: refuse,
+  ping: refuse,
+  close: async () => {},
+};
+
+async function startServices(context: StartContext, stores: Stores, disk: DiskGuard) {
+  const { config, roles, logger, metrics, clock, shutdown } = context;
+  let listeningUrl = urlOf(config.listen);
+  const serverUrl = (): string => config.publicUrl?.replace(/\/+$/, "") ?? listeningUrl;
+
+  const errorTracking = createErrorTracking({
+    ...stores,
+    clock,
+    logger,
+    metrics,
+    settings: config.errorTracking,
+    serverUrl,
+    isDiskGuardActive: () => disk.isFull,
+  });
+  const eventStore = composeEventStore(context, stores, errorTracking, serverUrl);
+  errorTracking.attach(eventStore);
+  await errorTracking.service.start();
+  shutdown.add(() => errorTracking.service.stop({ deadlineMs: shutdown.remainingMs() }));
+
+  const listener = servesClients(roles) ? await createApiListener(context, stores.database, errorTracking) : undefined;
+  // Until everything has stopped, requests on open connections are told to come back later.
+  shutdown.add(() => listener?.stop({ deadlineMs: shutdown.remainingMs() }));
+  shutdown.add(() => eventStore.stop({ deadlineMs: shutdown.remainingMs() }));
+  await startSubscribers(context, stores.analytics, eventStore);
+  shutdown.add(() => listener?.drain(shutdown.remainingMs() / 2));
+  if (listener) listeningUrl = await listener.listen();
+  const project = await errorTracking.projects.ensureDefault();
+  return { url: listener ? serverUrl() : undefined, defaultDsn: roles.has("ingest") ? project?.dsn : undefined };
+}
+
+function servesClients(roles: ReadonlySet<Role>): boolean {
+  return roles.has("ingest") || roles.has("dashboard");
+}
+
+function composeEventStore(
+  { config, logger, metrics, clock }: StartContext,
+  { transport, database, blobs }: Stores,
+  errorTracking: ErrorTracking,
+  serverUrl: () => string,
+): EventStore {
+  const { log, logData, typePrefix, ...limits } = config.events;
+  const eventStore = createEventStore({
+    transport,
+    database,
+    blobs,
+    clock,
+    logger: logger.child("event-store"),
+    metrics,
+    source: "/signalbox",
+    configure: [errorTracking.configure],
+    typePrefix,
+    schemaUri: (type, schemaVersion) => `${serverUrl()}/api/v1/events/schemas/${type}/v${schemaVersion}`,
+    errors: { condition: "report" },
+    log,
+    logData,
+    limits,
+  });
+  observeQueues(
+    metrics,
+    [...new Set(eventStore.describe().subscriptions.map(({ subscriber }) => subscriber))].map((name) => ({
+      queue: name,
+      depth: async () => (await transport.depth(name)).ready,
+      oldestAgeSeconds: async () => {
+        const { oldestReadyMs } = await transport.depth(name);
+        return oldestReadyMs === null ? 0 : Math.max(0, clock.nowMs() - oldestReadyMs) / 1000;
+      },
+    })),
+  );
+  return eventStore;
+}
+
+/**
+ * Brings the analytics schema up to date, then lets the worker handle events. A ClickHouse server that is away does not
+ * keep the others from starting: accepted events wait, and the worker begins once it answers.
+ */
+async function startSubscribers(context: StartContext, analytics: Analytics, eventStore: EventStore): Promise<void> {
+  const { roles, logger, clock, signal, health } = context;
+  if (!needsStore(roles, "analytics")) return;
+  let migrated = false;
+  health.add("analytics", async (checkSignal) => {
+    await analytics.ping(checkSignal);
+    if (!migrated) throw new AnalyticsError("ANALYTICS_UNAVAILABLE");
+  });
+  const begin = async (): Promise<void> => {
+    await migrateAnalytics(analytics, [errorTrackingAnalytics], { logger, signal });
+    migrated = true;
+    if (roles.has("worker")) await eventStore.start();
+  };
+  try {
+    await begin();
+  } catch (error) {
+    if (!isRetryable(error)) throw error;
+    logger.warn("the analytics store does not answer yet; accepted events wait for it", { error });
+    retry(begin, { ...reconnect, clock, signal }).then(
+      () => logger.info("the analytics store answers, waiting events are handled"),
+      (failure: unknown) => {
+        if (!signal.aborted) logger.error("waiting events cannot be handled", { error: failure });
+      },
+    );
+  }
+}
+
+function describeAdapters({ config, roles }: StartContext): Adapter[] {
+  const adapters: Adapter[] = [
+    describeStore("database", config.databaseUrl?.reveal(), "PostgreSQL", "SQLite"),
+    describeStore("transport", config.databaseUrl?.reveal(), "SQL on PostgreSQL", "SQL on SQLite"),
+  ];
+  if (needsStore(roles, "analytics"))
+    adapters.push(describeStore("analytics", config.clickhouseUrl?.reveal(), "ClickHouse", "chDB"));
+  return [...adapters, { port: "blobs", name: "files", embedded: true }];
+}
+
+function describeStore(port: string, url: string | undefined, server: string, embedded: string): Adapter {
+  if (url === undefined) return { port, name: embedded, embedded: true };
+  return { port, name: `${server} at ${new URL(url).host}`, embedded: false };
+}
