@@ -68,7 +68,8 @@ export interface Database {
    * Runs `work` in a transaction shared with other callers and resolves after the commit that holds it. A quiet
    * database starts at once; under load the members that gathered during a commit share the next one (at most 256).
    * Members run one after the other in the order of arrival. A failing member is rolled back alone; when the commit
-   * fails, every member rejects. `work` should await nothing but statements of its transaction.
+   * fails, as with a deferred constraint, every member rejects. `work` should await nothing but statements of its
+   * transaction: the others wait for it.
    */
   commitTogether<Tables, T>(work: (transaction: Transaction<Tables>) => Promise<T>): Promise<T>;
 

@@ -136,7 +136,7 @@ describe.skipIf(needed.skip)(needed.title("PostgreSQL in trouble"), () => {
   });
 
   test("a server that does not answer is unavailable within the time limit", async () => {
-    const database = await open({ connectTimeoutMs: 500, statementTimeoutMs: 500 });
+    const database = await open({ connectTimeoutMs: 2_000, statementTimeoutMs: 2_000 });
     await server.kill("SIGSTOP");
     try {
       await expect(database.ping()).rejects.toMatchObject({ code: "DATABASE_UNAVAILABLE", retryable: true });
@@ -150,18 +150,18 @@ describe.skipIf(needed.skip)(needed.title("PostgreSQL in trouble"), () => {
   });
 
   test("a statement that takes too long is ended", async () => {
-    const database = await open({ statementTimeoutMs: 200 });
+    const database = await open({ statementTimeoutMs: 1_000 });
     const slow = database.run("select pg_sleep(60)");
     await expect(slow).rejects.toMatchObject({ code: "DATABASE_TIMEOUT", retryable: true });
     await insert(database, "goes on");
   });
 
   test("a transaction may be given longer, or no limit", async () => {
-    const database = await open({ statementTimeoutMs: 200 });
+    const database = await open({ statementTimeoutMs: 1_000 });
     for (const timeoutMs of [0, 60_000]) {
       await database.transaction(
         async (transaction) => {
-          await database.run("select pg_sleep(0.5)", [], transaction);
+          await database.run("select pg_sleep(1.5)", [], transaction);
         },
         { timeoutMs },
       );
@@ -199,7 +199,7 @@ describe.skipIf(needed.skip)(needed.title("PostgreSQL in trouble"), () => {
   });
 
   test("when all connections are taken, the next caller is told that it is busy", async () => {
-    const database = await open({ poolSize: 1, connectTimeoutMs: 200 });
+    const database = await open({ poolSize: 1, connectTimeoutMs: 2_000 });
     let release = (): void => {};
     const held = database.transaction(
       () =>

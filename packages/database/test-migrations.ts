@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { DatabaseContractOptions } from "./contract.js";
+import type { DatabaseContractOptions } from "./contract/database-under-test.js";
 import type { Database } from "./database.js";
 import { type MigrationSet, migrate } from "./migrate.js";
 

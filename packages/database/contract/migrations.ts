@@ -1,8 +1,8 @@
 import { sql } from "kysely";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { DatabaseContractOptions, DatabaseUnderTest } from "./contract.js";
-import type { Database } from "./database.js";
-import { type Migration, type MigrationSet, migrate } from "./migrate.js";
+import type { Database } from "../database.js";
+import { type Migration, type MigrationSet, migrate } from "../migrate.js";
+import type { DatabaseContractOptions, DatabaseUnderTest } from "./database-under-test.js";
 
 /** What `migrate` promises, on the adapter under test. */
 export function describeMigrations({ name, create }: Pick<DatabaseContractOptions, "name" | "create">): void {
