@@ -237,7 +237,9 @@ export async function createHttpServer(options: HttpServerOptions = {}): Promise
   };
   app.setErrorHandler(sendProblem);
   // Reached by `reply.callNotFound()` alone; requests without a route end in the hook above.
-  app.setNotFoundHandler((request, reply) => answerUnmatched(app, methods, request, reply));
+  app.setNotFoundHandler(() => {
+    throw new HttpProblem("not_found");
+  });
   app.addHook("preClose", async () => shutdown.begin());
 
   if (options.openApi) await addOpenApi(app, options.openApi);
