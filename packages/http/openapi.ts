@@ -1,3 +1,6 @@
+// Route schemas of other packages may carry a summary, tags and what else the document shows.
+/// <reference types="@fastify/swagger" preserve="true" />
+
 import swagger, { type FastifyDynamicSwaggerOptions } from "@fastify/swagger";
 import type { ErrorCatalogue, ErrorEntry } from "@signalbox/kernel";
 import type { FastifyInstance, FastifySchema, RouteOptions } from "fastify";
