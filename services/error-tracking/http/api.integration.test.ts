@@ -262,9 +262,11 @@ describe("paging", () => {
       const known = new Set((await errors(project, "?limit=100")).map((error) => error.fingerprint));
       const pages = await walk(`/api/v1/projects/${project}/errors?limit=4&sort=${sort}`, async (page) => {
         const again = names.filter((_, index) => (index * 7 + page * 11) % 3 === 0);
+        if (page > 1) await store(project, [{ ...errorPayload(`new ${page - 1}`), ...at(Date.now()) }]);
         await store(
           project,
-          [{ ...errorPayload(`new ${page}`), ...at(startMs + page * 3333) }],
+          // Made in the middle of the list, and seen again while it is walked.
+          [{ ...errorPayload(`new ${page}`), ...at(startMs + page * 1500) }],
           // Some are seen with a time before all others, so that they move down, too.
           ...again.map((name, index): [JsonObject] => [
             { ...errorPayload(name), ...at(index % 2 === 0 ? Date.now() : startMs - page * 60_000) },
