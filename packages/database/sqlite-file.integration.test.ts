@@ -1,8 +1,7 @@
-import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { findServer } from "@signalbox/testing/servers";
+import { canMountSmallDisk, mountSmallDisk } from "@signalbox/testing/servers";
 import { Kysely, SqliteDialect } from "kysely";
 import Libsql from "libsql";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -157,19 +156,15 @@ describe("the disk is full", () => {
     });
   });
 
-  const mountable = canMount();
+  const mountable = canMountSmallDisk();
   test.skipIf(!mountable)("PF-061 the same on a file system without room (needs the right to mount one)", async () => {
-    const mount = join(directory, "small");
-    mkdirSync(mount);
-    run("mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", mount);
+    const disk = mountSmallDisk(1024 * 1024);
     try {
-      const database = await open({ path: join(mount, "signalbox.db") });
-      await expectFullDisk(database, async () => {
-        run("mount", "-o", "remount,size=64m", mount);
-      });
+      const database = await open({ path: join(disk.path, "signalbox.db") });
+      await expectFullDisk(database, async () => disk.resize(64 * 1024 * 1024));
       await database.close();
     } finally {
-      run("umount", "--lazy", mount);
+      disk.unmount();
     }
   });
 
@@ -247,22 +242,3 @@ test("more statements than are kept prepared still work", async () => {
   }
   expect((await database.run("select 0 as value")).rows).toEqual([{ value: 0 }]);
 });
-
-function canMount(): boolean {
-  if (process.getuid?.() !== 0 || !findServer("mount")) return false;
-  const probe = mkdtempSync(join(tmpdir(), "signalbox-mount-"));
-  try {
-    run("mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", probe);
-    run("umount", probe);
-    return true;
-  } catch {
-    return false;
-  } finally {
-    rmSync(probe, { recursive: true });
-  }
-}
-
-function run(command: string, ...args: string[]): void {
-  const { status, stderr } = spawnSync(findServer(command) ?? command, args, { encoding: "utf8" });
-  if (status !== 0) throw new Error(`${command} failed: ${stderr}`);
-}
