@@ -72,10 +72,21 @@ const createKeys: readonly (keyof CreateOptions)[] = [
 
 const printableAscii = /^[\x21-\x7e]{1,128}$/;
 const rfc3339 = /^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}:\d{2}(\.\d+)?([Zz]|[+-]\d{2}:\d{2})$/;
+/** In UTC, years have four digits. */
+const firstTimeMs = Date.parse("0000-01-01T00:00:00.000Z");
+const lastTimeMs = Date.parse("9999-12-31T23:59:59.999Z");
 const extensionName = /^[a-z0-9]{1,20}$/;
 
 export function isRfc3339(text: string): boolean {
-  return rfc3339.test(text) && !Number.isNaN(Date.parse(text));
+  if (!rfc3339.test(text)) return false;
+  const timeMs = Date.parse(text);
+  return timeMs >= firstTimeMs && timeMs <= lastTimeMs && isDay(text.slice(0, 10)) && text.slice(11, 13) !== "24";
+}
+
+/** `Date.parse` takes 30 February for a day in March. */
+function isDay(date: string): boolean {
+  const day = Number(date.slice(8));
+  return day <= 28 || new Date(date).getUTCDate() === day;
 }
 
 export function isExtensionValue(value: unknown): value is ExtensionValue {

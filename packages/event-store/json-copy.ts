@@ -74,8 +74,10 @@ function copyObject(object: object, depth: number): object {
 
 /** Made by a literal, `JSON.parse` or `Object.create(null)`, in this realm or another. */
 function isPlain(object: object): boolean {
-  const prototype: unknown = Object.getPrototypeOf(object);
-  return prototype === Object.prototype || prototype === null || Object.getPrototypeOf(prototype) === null;
+  const prototype: object | null = Object.getPrototypeOf(object);
+  if (prototype === Object.prototype || prototype === null) return true;
+  // A class without a parent has a prototype without one too, but not the methods of every object.
+  return Object.getPrototypeOf(prototype) === null && Object.hasOwn(prototype, "isPrototypeOf");
 }
 
 interface Fault {

@@ -41,6 +41,8 @@ const ajvOptions: Options = {
   // Unknown keywords are annotations. Unknown formats are found by `readKeywords`.
   strict: false,
   logger: false,
+  // A property may be called `constructor`; what every object inherits is no data.
+  ownProperties: true,
   // Two definitions may carry the same `$id`, and none may refer to the other.
   addUsedSchema: false,
 };
