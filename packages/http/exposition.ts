@@ -16,7 +16,8 @@ export interface Sample {
   readonly value: number;
   /** Where it differs from the family's name. */
   readonly metricName?: string;
-  readonly exemplar?: Exemplar | undefined;
+  /** prom-client writes null where there is none. */
+  readonly exemplar?: Exemplar | null | undefined;
 }
 
 /** All samples of one metric. */
@@ -77,8 +78,8 @@ function numberText(value: number): string {
 /** OpenMetrics allows 128 characters for all names and values of an exemplar together. */
 const maxExemplarLength = 128;
 
-function exemplarText(exemplar: Exemplar | undefined): string {
-  if (exemplar === undefined) return "";
+function exemplarText(exemplar: Exemplar | null | undefined): string {
+  if (exemplar === undefined || exemplar === null) return "";
   let length = 0;
   for (const [name, value] of Object.entries(exemplar.labels)) length += name.length + value.length;
   if (length > maxExemplarLength) return "";
