@@ -56,6 +56,23 @@ const holdTheEngine = `
   setInterval(() => {}, 1000);`;
 
 describe("chDB and processes", () => {
+  test.each(["SIGABRT", "SIGSEGV"] as const)(
+    "PF-015 %s ends the process at once, as without the engine",
+    async (signal) => {
+      const { child, lines, ended } = run(holdTheEngine);
+      await nextLine(lines);
+      child.kill(signal);
+      expect(await ended).toBe(signal);
+    },
+  );
+
+  test("PF-015 an abort of the process ends it at once", async () => {
+    const { ended } = run(`
+      await openChdb({ path: directory });
+      process.abort();`);
+    expect(await ended).toBe("SIGABRT");
+  });
+
   test("PF-062 every acknowledged row is there after kill -9, and the directory opens without ado", async () => {
     for (let round = 0; round < 2; round++) {
       const { child, lines, ended } = run(`

@@ -15,6 +15,7 @@ import { type AnalyticsDependencies, ClientAnalytics } from "./client-analytics.
 import type { EncodedRows } from "./encode-rows.js";
 import type { Engine, Settings, Statement } from "./engine.js";
 import { AnalyticsError } from "./errors.js";
+import { restoreFatalSignals } from "./fatal-signals.js";
 import { Lane } from "./lane.js";
 import { paramText, stringLiteral } from "./param-text.js";
 import { splitLines } from "./split-lines.js";
@@ -72,6 +73,7 @@ async function loadEngine(maxMemoryBytes: number, path: string): Promise<OpenEng
     await mkdir(path, { recursive: true, mode: 0o700 });
     // Server settings are taken from the first connection of the process alone; it stays open until the end.
     const anchor = new Session(path, { connectionArgs: serverSettings(maxMemoryBytes) });
+    restoreFatalSignals();
     return { connect: () => createChdbConnection({ path }), close: () => anchor.close() };
   } catch (cause) {
     const pid = await lastHolder(path);
