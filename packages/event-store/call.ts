@@ -74,17 +74,17 @@ export class Call {
   }
 
   /** Settles like the work, unless the call is given up before. */
-  race<T>(work: () => Promise<T>): Promise<T> {
-    return new Promise<T>((resolve, reject) => {
+  race(work: () => unknown): Promise<unknown> {
+    return new Promise((resolve, reject) => {
       if (this.#givenUp) {
         reject(this.#givenUp.error);
         return;
       }
       this.#giveUp = reject;
-      const result: unknown = work();
+      const result = work();
       // A handler in plain JavaScript may forget to be async.
-      if (isThenable(result)) (result as Promise<T>).then(resolve, reject);
-      else resolve(result as T);
+      if (isThenable(result)) result.then(resolve, reject);
+      else resolve(result);
     });
   }
 }

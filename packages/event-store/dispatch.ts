@@ -20,10 +20,13 @@ export type Decision =
   | "no_subscribers";
 
 /** What a subscription wants of one event, before any transport has seen it. */
-export type Verdict =
-  | { readonly kind: "accept"; readonly key: string | null; readonly dedup: DedupLock | null }
-  | { readonly kind: "refuse" }
-  | { readonly kind: "fail"; readonly error: unknown };
+export type Verdict = Acceptance | { readonly kind: "refuse" } | { readonly kind: "fail"; readonly error: unknown };
+
+export interface Acceptance {
+  readonly kind: "accept";
+  readonly key: string | null;
+  readonly dedup: DedupLock | null;
+}
 
 /** A delivery that was decided on. Its events share one key. */
 export interface PlannedDelivery {
@@ -102,15 +105,20 @@ export interface Accepted {
   readonly dedup: DedupLock | null;
 }
 
-export function planSingle(subscription: Subscription, accepted: Accepted, nowMs: number): PlannedDelivery {
+export function planSingle(
+  subscription: Subscription,
+  event: EventInstance<unknown>,
+  { key, dedup }: Acceptance,
+  nowMs: number,
+): PlannedDelivery {
   const { delayMs } = subscription.options;
   return {
-    id: `${accepted.event.id}.${subscription.id}`,
+    id: `${event.id}.${subscription.id}`,
     subscription,
-    events: [accepted.event],
+    events: [event],
     group: false,
-    key: accepted.key,
-    dedup: accepted.dedup,
+    key,
+    dedup,
     dueAtMs: delayMs > 0 ? nowMs + delayMs : 0,
   };
 }

@@ -3,7 +3,14 @@ import { envelopeAttributes, isExtensionValue, isRfc3339 } from "./create-option
 import type { JsonObject } from "./data-type.js";
 import { Definition, type EventDefinition } from "./define-event.js";
 import { InvalidEvent } from "./errors.js";
-import { type DomainEvent, type EventHome, EventInstance, type ExtensionValue } from "./event.js";
+import {
+  type DomainEvent,
+  type EventHome,
+  EventInstance,
+  type ExtensionValue,
+  type HiddenAttributes,
+  noExtensions,
+} from "./event.js";
 import { copyData, freezeParsed } from "./json-copy.js";
 
 /** How the attributes that differ between installations are written. */
@@ -58,48 +65,43 @@ export interface Codec {
 interface FixedParts {
   readonly version: number;
   readonly schemaUri: string;
+  /** Up to the value of `source`. */
   readonly json: string;
+  /** Up to the value of `id`, with the store's own source. */
+  readonly jsonWithSource: string;
 }
 
 export function createCodec(registry: DefinitionLookup, format: EnvelopeFormat, home: EventHome | undefined): Codec {
   const fixedParts = new Map<string, FixedParts>();
   const prefix = `${format.typePrefix}.`;
+  const defaultSource = JSON.stringify(home?.source ?? "");
 
   const partsOf = (type: string, version: number): FixedParts => {
     const cached = fixedParts.get(type);
     if (cached?.version === version) return cached;
     const schemaUri = format.schemaUri(type, version);
-    const json = `,"type":${JSON.stringify(prefix + type)},"datacontenttype":"application/json","dataschema":${JSON.stringify(schemaUri)}`;
-    const parts = { version, schemaUri, json };
+    const deprecated = registry.lookup(type)?.deprecated === undefined ? "" : ',"deprecated":true';
+    const json = `{"specversion":"1.0","type":${JSON.stringify(prefix + type)},"datacontenttype":"application/json","dataschema":${JSON.stringify(schemaUri)}${deprecated},"source":`;
+    const parts = { version, schemaUri, json, jsonWithSource: `${json}${defaultSource},"id":` };
     fixedParts.set(type, parts);
     return parts;
   };
 
-  const encode = (event: DomainEvent<unknown>, options: EncodeOptions = {}): string => {
+  const encode = (event: DomainEvent<unknown>, options?: EncodeOptions): string => {
     const instance = asInstance(event);
     const hidden = EventInstance.hidden(instance);
-    const deprecated = registry.lookup(event.type)?.deprecated !== undefined;
+    const parts = partsOf(event.type, event.version);
+    const head =
+      hidden.source === undefined ? parts.jsonWithSource : `${parts.json}${JSON.stringify(hidden.source)},"id":`;
     const id = JSON.stringify(event.id);
-    const key = options.key === undefined ? event.key : options.key;
-    let json = `{"specversion":"1.0","id":${id},"source":${JSON.stringify(hidden.source ?? home?.source ?? "")}`;
-    json += partsOf(event.type, event.version).json;
-    json += `,"subject":${event.subject === event.id ? id : JSON.stringify(event.subject)},"time":"${event.time}"`;
-    json += `,"correlationid":${event.correlationId === event.id ? id : JSON.stringify(event.correlationId)}`;
-    json += member("causationid", event.causationId);
-    json += member("traceparent", event.traceparent);
-    json += member("tracestate", hidden.tracestate);
-    json += member("partitionkey", key);
-    json += member("sequence", event.sequence);
-    json += member("rootcaller", event.rootCaller);
-    if (hidden.meta) json += member("logmeta", JSON.stringify(hidden.meta));
-    json += member("userid", hidden.userId);
-    json += member("username", hidden.userName);
-    json += member("actorid", hidden.actorId);
-    json += member("organizationid", hidden.organizationId);
-    if (deprecated) json += ',"deprecated":true';
-    for (const name in event.extensions) json += `,"${name}":${JSON.stringify(event.extensions[name])}`;
-    if (options.dataRef !== undefined) return `${json},"dataref":${JSON.stringify(options.dataRef)}}`;
-    return `${json},"data":${EventInstance.dataJson(instance)}}`;
+    const subject = event.subject === event.id ? id : JSON.stringify(event.subject);
+    const correlationId = event.correlationId === event.id ? id : JSON.stringify(event.correlationId);
+    const rare = rareMembers(event, hidden, options?.key === undefined ? event.key : options.key);
+    const data =
+      options?.dataRef === undefined
+        ? `"data":${EventInstance.dataJson(instance)}`
+        : `"dataref":${JSON.stringify(options.dataRef)}`;
+    return `${head}${id},"subject":${subject},"time":"${event.time}","correlationid":${correlationId}${rare},${data}}`;
   };
 
   const readEnvelope = (parsed: unknown): Envelope => {
@@ -204,8 +206,27 @@ export function asInstance(event: unknown): EventInstance<unknown> {
   throw new InvalidEvent("EVT_NOT_AN_EVENT");
 }
 
-function member(name: string, value: string | null | undefined): string {
-  return value === null || value === undefined ? "" : `,"${name}":${JSON.stringify(value)}`;
+/** The attributes that most events lack. */
+function rareMembers(event: DomainEvent<unknown>, hidden: HiddenAttributes, key: string | null): string {
+  let json = "";
+  if (event.causationId !== null) json += member("causationid", event.causationId);
+  if (event.traceparent !== null) json += member("traceparent", event.traceparent);
+  if (hidden.tracestate !== null) json += member("tracestate", hidden.tracestate);
+  if (key !== null) json += member("partitionkey", key);
+  if (event.sequence !== null) json += member("sequence", event.sequence);
+  if (event.rootCaller !== null) json += member("rootcaller", event.rootCaller);
+  if (hidden.meta !== undefined) json += member("logmeta", JSON.stringify(hidden.meta));
+  if (hidden.userId !== undefined) json += member("userid", hidden.userId);
+  if (hidden.userName !== undefined) json += member("username", hidden.userName);
+  if (hidden.actorId !== undefined) json += member("actorid", hidden.actorId);
+  if (hidden.organizationId !== undefined) json += member("organizationid", hidden.organizationId);
+  if (event.extensions === noExtensions) return json;
+  for (const name in event.extensions) json += `,"${name}":${JSON.stringify(event.extensions[name])}`;
+  return json;
+}
+
+function member(name: string, value: string): string {
+  return `,"${name}":${JSON.stringify(value)}`;
 }
 
 type Attributes = Readonly<Record<string, unknown>>;
@@ -289,7 +310,7 @@ function extensionsOf(attributes: Attributes): Readonly<Record<string, Extension
     extensions ??= {};
     extensions[name] = value;
   }
-  return Object.freeze(extensions ?? {});
+  return extensions ? Object.freeze(extensions) : noExtensions;
 }
 
 function metaOf(attributes: Attributes): Readonly<Record<string, string>> | undefined {

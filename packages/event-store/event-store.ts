@@ -120,16 +120,6 @@ export function createEventStore(options: EventStoreOptions): EventStore {
   );
   const lines = createEventLines({ mode: options.log ?? "all", data: options.logData ?? true });
   const parts = { registry, transport, codec, records, blobs, clock, logger, metrics, lines, dispatchLog, limits };
-  const publisher = new Publisher({
-    ...parts,
-    isEnabled: options.isEnabled ?? (() => true),
-    errors: {
-      condition: options.errors?.condition ?? (process.env["NODE_ENV"] === "production" ? "report" : "throw"),
-      transport: options.errors?.transport ?? "throw",
-    },
-    timeConditions: options.metrics !== undefined || dispatchLog !== undefined,
-  });
-
   const phase: Phase = {
     opened: false,
     opening: undefined,
@@ -137,7 +127,6 @@ export function createEventStore(options: EventStoreOptions): EventStore {
     stopping: undefined,
     runner: undefined,
   };
-  let pendingPublishes = 0;
 
   const open = (): Promise<void> => {
     phase.opening ??= openTransport(transport).then(
@@ -153,33 +142,34 @@ export function createEventStore(options: EventStoreOptions): EventStore {
     return phase.opening;
   };
 
-  const admit = (events: readonly unknown[], group: boolean): readonly EventInstance<unknown>[] =>
-    events.map((event) => {
-      if (!EventInstance.is(event)) throw new InvalidEvent(group ? "EVT_GROUP_MIXED" : "EVT_NOT_AN_EVENT");
-      EventInstance.settle(event, home);
-      return event;
-    });
+  const publisher = new Publisher({
+    ...parts,
+    isEnabled: options.isEnabled ?? (() => true),
+    errors: {
+      condition: options.errors?.condition ?? (process.env["NODE_ENV"] === "production" ? "report" : "throw"),
+      transport: options.errors?.transport ?? "throw",
+    },
+    opening: () => (phase.opened ? undefined : open()),
+    timeConditions: options.metrics !== undefined || dispatchLog !== undefined,
+  });
 
-  const definitionOf = (events: readonly EventInstance<unknown>[]): EventDefinition<unknown> | undefined => {
-    const [first] = events;
-    if (!first) return undefined;
-    const stranger = events.find((event) => event.type !== first.type);
-    if (stranger)
-      throw new InvalidEvent("EVT_GROUP_MIXED", {
-        message: `A group holds events of one definition only: ${first.type} and ${stranger.type}`,
-        details: { types: [first.type, stranger.type] },
-      });
-    const definition = registry.lookup(first.type);
-    if (!definition)
-      throw new InvalidEvent("EVT_UNKNOWN_TYPE", {
-        message: `Event ${first.type} is not registered with this store`,
-        details: { type: first.type },
-      });
-    return definition;
+  const admit = (event: unknown, code: "EVT_NOT_AN_EVENT" | "EVT_GROUP_MIXED"): EventInstance<unknown> => {
+    if (!EventInstance.is(event)) throw new InvalidEvent(code);
+    EventInstance.settle(event, home);
+    return event;
   };
 
-  const transactionOf = (publishOptions: PublishOptions, events: readonly EventInstance<unknown>[]) => {
-    if (publishOptions.transaction !== undefined) {
+  const definitionOf = ({ type }: EventInstance<unknown>): EventDefinition<unknown> => {
+    const definition = registry.lookup(type);
+    if (definition) return definition;
+    throw new InvalidEvent("EVT_UNKNOWN_TYPE", {
+      message: `Event ${type} is not registered with this store`,
+      details: { type },
+    });
+  };
+
+  const transactionOf = (publishOptions: PublishOptions | undefined, eventIds: () => readonly string[]) => {
+    if (publishOptions?.transaction !== undefined) {
       if (!database || transport.database !== database)
         throw new EventStoreError("EVT_TRANSACTION_FOREIGN", {
           message: `The ${transport.name} transport cannot join a transaction of this database`,
@@ -187,31 +177,48 @@ export function createEventStore(options: EventStoreOptions): EventStore {
       return readTransaction(publishOptions.transaction);
     }
     if (!inTransaction()) return undefined;
-    const error = new EventStoreError("EVT_IN_TRANSACTION", { details: { eventIds: events.map(({ id }) => id) } });
-    logger.error("an event was published inside a transaction", { error, event_ids: events.map(({ id }) => id) });
+    const error = new EventStoreError("EVT_IN_TRANSACTION", { details: { eventIds: eventIds() } });
+    logger.error("an event was published inside a transaction", { error, event_ids: eventIds() });
     throw error;
   };
 
-  const publishAll = async (
-    events: readonly unknown[],
-    group: boolean,
-    publishOptions: PublishOptions = {},
-  ): Promise<PublishReceipt> => {
+  /** What every publish goes through before anything is decided. */
+  const beginPublish = (publishOptions: PublishOptions | undefined): void => {
     if (phase.stopping) throw new EventStoreError("EVT_CLOSED");
-    checkPublishOptions(publishOptions);
-    const admitted = admit(events, group);
-    const definition = definitionOf(admitted);
-    if (!definition) return { eventIds: [], decisions: [] };
-    const transaction = transactionOf(publishOptions, admitted);
-    if (pendingPublishes >= limits.maxPendingPublishes)
+    if (publishOptions !== undefined) checkPublishOptions(publishOptions);
+    if (publisher.waiting >= limits.maxPendingPublishes)
       throw new EventStoreError("EVT_OVERLOADED", { details: { limit: limits.maxPendingPublishes } });
-    pendingPublishes++;
+  };
+
+  const publish = (candidate: unknown, publishOptions?: PublishOptions): Promise<PublishReceipt> => {
     try {
-      if (!phase.opened) await open();
-      return await publisher.publish(definition, admitted, group, transaction);
-    } finally {
-      pendingPublishes--;
+      beginPublish(publishOptions);
+      const event = admit(candidate, "EVT_NOT_AN_EVENT");
+      const definition = definitionOf(event);
+      const transaction = transactionOf(publishOptions, () => [event.id]);
+      return publisher.publish(definition, event, transaction);
+    } catch (error) {
+      return Promise.reject(error);
     }
+  };
+
+  const publishGroup = async (
+    candidates: readonly unknown[],
+    publishOptions?: PublishOptions,
+  ): Promise<PublishReceipt> => {
+    beginPublish(publishOptions);
+    const events = candidates.map((candidate) => admit(candidate, "EVT_GROUP_MIXED"));
+    const [first] = events;
+    if (!first) return { eventIds: [], decisions: [] };
+    const stranger = events.find((event) => event.type !== first.type);
+    if (stranger)
+      throw new InvalidEvent("EVT_GROUP_MIXED", {
+        message: `A group holds events of one definition only: ${first.type} and ${stranger.type}`,
+        details: { types: [first.type, stranger.type] },
+      });
+    const definition = definitionOf(first);
+    const transaction = transactionOf(publishOptions, () => events.map(({ id }) => id));
+    return publisher.publishGroup(definition, events, transaction);
   };
 
   const startOnce = async (only: readonly string[] | undefined): Promise<void> => {
@@ -232,8 +239,8 @@ export function createEventStore(options: EventStoreOptions): EventStore {
   };
 
   return Object.freeze({
-    publish: (event, publishOptions) => publishAll([event], false, publishOptions),
-    publishGroup: (events, publishOptions) => publishAll(events, true, publishOptions),
+    publish,
+    publishGroup,
 
     async start({ only } = {}) {
       if (phase.stopping) throw new EventStoreError("EVT_CLOSED");

@@ -2,15 +2,7 @@ import type { Blobs } from "@signalbox/blobs";
 import type { TransactionHandle } from "@signalbox/database";
 import type { Clock, Logger } from "@signalbox/kernel";
 import type { EventDefinition } from "./define-event.js";
-import {
-  type Accepted,
-  type Decision,
-  judge,
-  type PlannedDelivery,
-  planGroups,
-  planSingle,
-  type Verdict,
-} from "./dispatch.js";
+import { type Decision, judge, type PlannedDelivery, planGroups, planSingle, type Verdict } from "./dispatch.js";
 import type { DispatchLog } from "./dispatch-log.js";
 import type { Codec } from "./envelope.js";
 import { fingerprintOf, recordError } from "./error-record.js";
@@ -19,6 +11,7 @@ import { EventInstance } from "./event.js";
 import type { EventLines } from "./event-lines.js";
 import type { Limits } from "./limits.js";
 import type { StoreMetrics } from "./metrics.js";
+import { type Outcome, PublishLog } from "./publish-log.js";
 import type { NewDeadLetter, Records } from "./records/records.js";
 import type { FrozenRegistry, Subscription } from "./registry.js";
 import type { Delivery, EnqueueResult, Transport } from "./transports/transport.js";
@@ -37,6 +30,8 @@ export interface PublisherOptions {
   readonly limits: Limits;
   readonly isEnabled: (flag: string) => boolean;
   readonly errors: { readonly condition: "throw" | "report"; readonly transport: "throw" | "report" };
+  /** Resolves when the transport can be used; `undefined` when it can be now. */
+  readonly opening: () => Promise<void> | undefined;
   /** Somebody counts how long conditions take. */
   readonly timeConditions: boolean;
 }
@@ -55,17 +50,7 @@ export interface ReceiptDecision {
   readonly deliveryId: string | null;
 }
 
-/** One event and one subscription on their way through a publish. */
-interface Outcome {
-  readonly event: EventInstance<unknown>;
-  readonly subscription: Subscription | null;
-  readonly conditionUs: number;
-  decision: Decision;
-  deliveryId: string | null;
-  dueAtMs: number;
-  error: unknown;
-}
-
+/** A delivery to hand over, with the outcomes that depend on it. */
 interface Planned {
   readonly delivery: PlannedDelivery;
   readonly outcomes: readonly Outcome[];
@@ -73,104 +58,126 @@ interface Planned {
 
 /** Encoded events above this size are worth a warning. */
 const largeEventBytes = 65_536;
-const warningGapMs = 60_000;
-/** Deliveries of one call to the transport, and events judged before the event loop gets a turn. */
+/** Deliveries of one call to the transport. */
 const sliceSize = 1_000;
+/** Conditions run, and groups encoded, before the event loop gets a turn. */
 const judgedAtOnce = 2_000;
+const encodedAtOnce = 50;
 
+/** Decides for every subscription, hands the deliveries over and concludes. */
 export class Publisher {
   readonly #options: PublisherOptions;
-  readonly #warnedAtMs = new Map<string, number>();
-  readonly #deprecationTold = new Set<string>();
+  readonly #log: PublishLog;
+  #waiting = 0;
 
   constructor(options: PublisherOptions) {
     this.#options = options;
+    this.#log = new PublishLog(options);
   }
 
-  /** All events are of this definition. Conditions of a single event run before this returns. */
-  async publish(
+  /** Publishes that have been handed to the transport and not been answered. */
+  get waiting(): number {
+    return this.#waiting;
+  }
+
+  /** Conditions run before this returns. The hot path: one promise for the transport, two for what follows. */
+  publish(
     definition: EventDefinition<unknown>,
-    events: readonly EventInstance<unknown>[],
-    group: boolean,
+    event: EventInstance<unknown>,
     transaction: TransactionHandle | undefined,
   ): Promise<PublishReceipt> {
-    const startedMs = this.#options.clock.monotonicMs();
-    const nowMs = this.#options.clock.nowMs();
-    const subscriptions = this.#options.registry.subscribersFor(definition.type);
-    const outcomes: Outcome[] = [];
-    let planned: Planned[] = [];
-    if (subscriptions.length === 0) for (const event of events) outcomes.push(outcome(event, null, "no_subscribers"));
-    else if (definition.flag !== undefined && !this.#options.isEnabled(definition.flag)) {
-      for (const event of events)
-        for (const subscription of subscriptions) outcomes.push(outcome(event, subscription, "flag_off"));
-    } else if (group) planned = await this.#planGroup(events, subscriptions, outcomes, nowMs);
-    else planned = this.#planSingle(events, subscriptions, outcomes, nowMs);
+    const { clock, registry } = this.#options;
+    const startedMs = clock.monotonicMs();
+    const nowMs = clock.nowMs();
+    let outcomes = this.#undecided(definition, event);
+    let planned: readonly Planned[] = nothingPlanned;
+    if (!outcomes) {
+      outcomes = [];
+      for (const subscription of registry.subscribersFor(definition.type)) {
+        const { verdict, outcome } = this.#judge(subscription, event);
+        outcomes.push(outcome);
+        if (verdict.kind !== "accept") continue;
+        const plan = { delivery: planSingle(subscription, event, verdict, nowMs), outcomes: [outcome] };
+        planned = planned.length === 0 ? [plan] : [...planned, plan];
+      }
+    }
+    const publication = { definition, events: [event], outcomes, startedMs, nowMs, transaction };
+    if (planned.length === 0) return Promise.resolve(this.#conclude(publication, undefined));
+    this.#waiting++;
+    return this.#handOver(planned, transaction).then(
+      (error) => {
+        this.#waiting--;
+        EventInstance.forgetDataJson(event);
+        return this.#conclude(publication, error);
+      },
+      (error: unknown) => {
+        this.#waiting--;
+        throw error;
+      },
+    );
+  }
 
-    if (definition.deprecated) this.#warnDeprecated(definition);
-    const failures = outcomes.filter(({ decision }) => decision === "condition_error");
+  /** All events are of this definition. */
+  async publishGroup(
+    definition: EventDefinition<unknown>,
+    events: readonly EventInstance<unknown>[],
+    transaction: TransactionHandle | undefined,
+  ): Promise<PublishReceipt> {
+    const { clock, registry } = this.#options;
+    const startedMs = clock.monotonicMs();
+    const nowMs = clock.nowMs();
+    const outcomes: Outcome[] = [];
+    const planned: Planned[] = [];
+    if (events[0] && this.#undecided(definition, events[0]))
+      outcomes.push(...events.flatMap((event) => this.#undecided(definition, event) ?? []));
+    else {
+      for (const subscription of registry.subscribersFor(definition.type))
+        planned.push(...(await this.#planGroup(events, subscription, outcomes, nowMs)));
+    }
     let transportError: unknown;
+    this.#waiting++;
     try {
-      transportError = await this.#enqueue(planned, transaction);
-      if (failures.length > 0) await this.#writeFailures(failures, transaction);
+      for (let from = 0; from < planned.length; from += sliceSize) {
+        if (from > 0) await nextTurn();
+        const error = await this.#handOver(planned.slice(from, from + sliceSize), transaction);
+        transportError ??= error;
+      }
     } finally {
+      this.#waiting--;
       for (const event of events) EventInstance.forgetDataJson(event);
     }
-    this.#tell(definition, events, outcomes, startedMs, nowMs);
-    this.#throwIfWanted(events, failures, transportError);
-    return {
-      eventIds: events.map((event) => event.id),
-      decisions: outcomes.map(({ event, subscription, decision, deliveryId }) => ({
-        eventId: event.id,
-        subscription: subscription?.id ?? null,
-        decision,
-        deliveryId,
-      })),
-    };
+    return this.#conclude({ definition, events, outcomes, startedMs, nowMs, transaction }, transportError);
   }
 
   // Deciding
 
-  #planSingle(
-    events: readonly EventInstance<unknown>[],
-    subscriptions: readonly Subscription[],
-    outcomes: Outcome[],
-    nowMs: number,
-  ): Planned[] {
-    const planned: Planned[] = [];
-    for (const event of events) {
-      for (const subscription of subscriptions) {
-        const { verdict, outcome } = this.#judge(subscription, event);
-        outcomes.push(outcome);
-        if (verdict.kind !== "accept") continue;
-        const delivery = planSingle(subscription, { event, key: verdict.key, dedup: verdict.dedup }, nowMs);
-        planned.push({ delivery, outcomes: [outcome] });
-      }
-    }
-    return planned;
+  /** Outcomes for events that no subscription is asked about. */
+  #undecided(definition: EventDefinition<unknown>, event: EventInstance<unknown>): Outcome[] | undefined {
+    const subscriptions = this.#options.registry.subscribersFor(definition.type);
+    if (subscriptions.length === 0) return [outcomeOf(event, null, "no_subscribers")];
+    if (definition.flag === undefined || this.#options.isEnabled(definition.flag)) return undefined;
+    return subscriptions.map((subscription) => outcomeOf(event, subscription, "flag_off"));
   }
 
   async #planGroup(
     events: readonly EventInstance<unknown>[],
-    subscriptions: readonly Subscription[],
+    subscription: Subscription,
     outcomes: Outcome[],
     nowMs: number,
   ): Promise<Planned[]> {
-    const planned: Planned[] = [];
-    let judged = 0;
-    for (const subscription of subscriptions) {
-      const accepted: Accepted[] = [];
-      const outcomeOf = new Map<EventInstance<unknown>, Outcome>();
-      for (const event of events) {
-        const { verdict, outcome } = this.#judge(subscription, event);
-        outcomes.push(outcome);
-        outcomeOf.set(event, outcome);
-        if (verdict.kind === "accept") accepted.push({ event, key: verdict.key, dedup: verdict.dedup });
-        if (++judged % judgedAtOnce === 0) await nextTurn();
-      }
-      for (const delivery of planGroups(subscription, accepted, nowMs, this.#options.limits))
-        planned.push({ delivery, outcomes: delivery.events.flatMap((event) => outcomeOf.get(event) ?? []) });
+    const accepted = [];
+    const own = new Map<EventInstance<unknown>, Outcome>();
+    for (const event of events) {
+      const { verdict, outcome } = this.#judge(subscription, event);
+      outcomes.push(outcome);
+      own.set(event, outcome);
+      if (verdict.kind === "accept") accepted.push({ event, key: verdict.key, dedup: verdict.dedup });
+      if (outcomes.length % judgedAtOnce === 0) await nextTurn();
     }
-    return planned;
+    return planGroups(subscription, accepted, nowMs, this.#options.limits).map((delivery) => ({
+      delivery,
+      outcomes: delivery.events.flatMap((event) => own.get(event) ?? []),
+    }));
   }
 
   #judge(
@@ -188,65 +195,75 @@ export class Publisher {
       metrics.conditionSeconds.observe(elapsedMs / 1_000, { subscription: subscription.id });
     } else verdict = judge(subscription, event);
     if (verdict.kind === "fail")
-      return { verdict, outcome: outcome(event, subscription, "condition_error", conditionUs, verdict.error) };
+      return { verdict, outcome: outcomeOf(event, subscription, "condition_error", conditionUs, verdict.error) };
     // What is accepted is dispatched unless the transport says otherwise.
     const decision =
       verdict.kind === "refuse" ? "condition_false" : subscription.options.delayMs > 0 ? "scheduled" : "dispatched";
-    return { verdict, outcome: outcome(event, subscription, decision, conditionUs) };
+    return { verdict, outcome: outcomeOf(event, subscription, decision, conditionUs) };
   }
 
   // Handing over
 
-  /** Resolves with the first error of the transport, after everything was tried. */
-  async #enqueue(planned: readonly Planned[], transaction: TransactionHandle | undefined): Promise<unknown> {
-    let firstError: unknown;
-    for (let from = 0; from < planned.length; from += sliceSize) {
-      if (from > 0) await nextTurn();
-      const slice = from === 0 && planned.length <= sliceSize ? planned : planned.slice(from, from + sliceSize);
-      try {
-        const deliveries: Delivery[] = [];
-        for (const { delivery } of slice) {
-          const encoded = this.#encode(delivery);
-          deliveries.push(
-            typeof encoded === "string" ? toDelivery(delivery, encoded) : toDelivery(delivery, await encoded),
-          );
-          if (delivery.group && deliveries.length % 50 === 0) await nextTurn();
-        }
-        const results = await this.#options.transport.enqueue(deliveries, transaction && { transaction });
-        firstError ??= applyResults(slice, results);
-      } catch (error) {
-        if (isCallersFault(error)) throw error;
-        this.#countTransportError(error);
-        for (const { outcomes } of slice) for (const outcome of outcomes) failDelivery(outcome, error);
-        firstError ??= error;
-      }
-    }
-    return firstError;
+  /** Resolves with the error of the transport, if any, which the outcomes then carry. */
+  #handOver(planned: readonly Planned[], transaction: TransactionHandle | undefined): Promise<unknown> {
+    const [only] = planned;
+    if (planned.length > 1 || !only || only.delivery.group) return this.#handOverMany(planned, transaction);
+    const body = this.#encode(only.delivery);
+    if (typeof body !== "string") return this.#handOverMany(planned, transaction);
+    return this.#enqueue(planned, [toDelivery(only.delivery, body)], transaction);
   }
 
-  #encode(delivery: PlannedDelivery): string | Promise<string> {
-    const { group, events, key } = delivery;
-    if (!group) {
-      const [event] = events;
-      return event ? this.#encodeEvent(event, key) : "null";
+  async #handOverMany(planned: readonly Planned[], transaction: TransactionHandle | undefined): Promise<unknown> {
+    const deliveries: Delivery[] = [];
+    for (const { delivery } of planned) {
+      deliveries.push(toDelivery(delivery, await this.#encode(delivery)));
+      if (delivery.group && deliveries.length % encodedAtOnce === 0) await nextTurn();
     }
+    return this.#enqueue(planned, deliveries, transaction);
+  }
+
+  #enqueue(
+    planned: readonly Planned[],
+    deliveries: readonly Delivery[],
+    transaction: TransactionHandle | undefined,
+  ): Promise<unknown> {
+    const { transport, opening } = this.#options;
+    const transportReady = opening();
+    const enqueued = transportReady
+      ? transportReady.then(() => transport.enqueue(deliveries, transaction && { transaction }))
+      : transport.enqueue(deliveries, transaction && { transaction });
+    return enqueued.then(
+      (results) => applyResults(planned, results),
+      (error: unknown) => {
+        if (isCallersFault(error)) throw error;
+        const code = error instanceof EventStoreError ? error.code : "EVT_TRANSPORT_UNAVAILABLE";
+        this.#options.metrics.transportErrors.add(1, { operation: "enqueue", code });
+        for (const { outcomes } of planned) for (const outcome of outcomes) failDelivery(outcome, error);
+        return error;
+      },
+    );
+  }
+
+  #encode({ group, events, key }: PlannedDelivery): string | Promise<string> {
+    const [first] = events;
+    if (!group && first) return this.#encodeEvent(first, key);
     const encoded = events.map((event) => this.#encodeEvent(event, key));
     if (encoded.every((item) => typeof item === "string")) return `[${encoded.join(",")}]`;
     return Promise.all(encoded).then((items) => `[${items.join(",")}]`);
   }
 
   #encodeEvent(event: EventInstance<unknown>, key: string | null): string | Promise<string> {
-    const { codec, limits, metrics, registry } = this.#options;
+    const { codec, limits, registry } = this.#options;
     const json = codec.encode(event, { key: key ?? event.key });
     // A UTF-16 unit takes at most three bytes, so small events need no exact count.
     if (json.length * 3 <= largeEventBytes) {
-      metrics.eventBytes.observe(json.length, { event: event.type });
+      this.#log.encoded(event, json.length);
       return json;
     }
     const bytes = Buffer.byteLength(json);
-    metrics.eventBytes.observe(bytes, { event: event.type });
+    this.#log.encoded(event, bytes);
     if (bytes > limits.maxEventBytes) throw tooLarge(event, bytes, limits.maxEventBytes);
-    if (bytes > largeEventBytes) this.#warnLarge(event, bytes);
+    if (bytes > largeEventBytes) this.#log.warnLarge(event, bytes);
     const maxInlineBytes = registry.lookup(event.type)?.maxInlineBytes ?? limits.maxInlineBytes;
     return bytes > maxInlineBytes ? this.#spill(event, key, bytes, maxInlineBytes) : json;
   }
@@ -259,7 +276,24 @@ export class Publisher {
     return codec.encode(event, { key: key ?? event.key, dataRef: stored.key });
   }
 
-  // Failures
+  // Concluding
+
+  #conclude(publication: Publication, transportError: unknown): PublishReceipt | Promise<PublishReceipt> {
+    if (publication.outcomes.some(({ decision }) => decision === "condition_error"))
+      return this.#concludeFailed(publication, transportError);
+    this.#log.published(publication);
+    if (transportError !== undefined) this.#throwIfWanted(publication.events, noOutcomes, transportError);
+    return receiptOf(publication);
+  }
+
+  async #concludeFailed(publication: Publication, transportError: unknown): Promise<PublishReceipt> {
+    const { events, outcomes, transaction } = publication;
+    const failures = outcomes.filter(({ decision }) => decision === "condition_error");
+    await this.#writeFailures(failures, transaction);
+    this.#log.published(publication);
+    this.#throwIfWanted(events, failures, transportError);
+    return receiptOf(publication);
+  }
 
   async #writeFailures(failures: readonly Outcome[], transaction: TransactionHandle | undefined): Promise<void> {
     const nowMs = this.#options.clock.nowMs();
@@ -291,81 +325,52 @@ export class Publisher {
     failures: readonly Outcome[],
     transportError: unknown,
   ): void {
-    const { errors, logger } = this.#options;
+    const { errors } = this.#options;
     const eventIds = events.map((event) => event.id);
     if (transportError !== undefined) {
       if (errors.transport === "throw") throw asTransportError(transportError, eventIds);
-      logger.error("events could not be handed to the transport", { error: transportError, event_ids: eventIds });
+      this.#log.transportFailed(eventIds, transportError);
     }
     if (failures.length === 0) return;
-    const causes = failures.map(({ error }) => error);
-    if (errors.condition === "throw")
-      throw new EventStoreError("EVT_DISPATCH_FAILED", {
-        errors: causes,
-        cause: causes[0],
-        details: { eventIds, subscriptions: failures.map(({ subscription }) => subscription?.id) },
-      });
-    for (const { event, subscription, error } of failures)
-      logger.error("a subscription's condition failed", {
-        error,
-        event_id: event.id,
-        event_ids: eventIds,
-        subscription: subscription?.id,
-      });
-  }
-
-  #countTransportError(error: unknown): void {
-    const code = error instanceof EventStoreError ? error.code : "EVT_TRANSPORT_UNAVAILABLE";
-    this.#options.metrics.transportErrors.add(1, { operation: "enqueue", code });
-  }
-
-  // Telling
-
-  #tell(
-    definition: EventDefinition<unknown>,
-    events: readonly EventInstance<unknown>[],
-    outcomes: readonly Outcome[],
-    startedMs: number,
-    nowMs: number,
-  ): void {
-    const { metrics, clock, logger, lines, dispatchLog } = this.#options;
-    const labels = { event: definition.type };
-    metrics.published.add(events.length, labels);
-    metrics.publishSeconds.observe((clock.monotonicMs() - startedMs) / 1_000, labels);
-    for (const { subscription, decision } of outcomes)
-      metrics.decisions.add(1, { event: definition.type, subscription: subscription?.id ?? "", decision });
-
-    const all = lines.wantsAll(definition);
-    const wantsLine = logger.isEnabled("info") && lines.wantsFailures(definition);
-    if (!wantsLine && !dispatchLog) return;
-    const byEvent = groupByEvent(events, outcomes);
-    for (const [event, own] of byEvent) {
-      const failed = own.some(({ decision }) => decision === "condition_error" || decision === "transport_error");
-      if (!all && !(failed && lines.wantsFailures(definition))) continue;
-      if (wantsLine) logger.info("event published", { ...lines.fields(event, definition), ...spread(own) });
-      dispatchLog?.dispatched(dispatchRecord(event, own, nowMs));
+    if (errors.condition === "report") {
+      this.#log.conditionsFailed(eventIds, failures);
+      return;
     }
-  }
-
-  #warnLarge(event: EventInstance<unknown>, bytes: number): void {
-    const nowMs = this.#options.clock.nowMs();
-    const last = this.#warnedAtMs.get(event.type);
-    if (last !== undefined && nowMs - last < warningGapMs) return;
-    this.#warnedAtMs.set(event.type, nowMs);
-    this.#options.logger.warn("event is large", { event_type: event.type, event_id: event.id, bytes });
-  }
-
-  #warnDeprecated(definition: EventDefinition<unknown>): void {
-    if (this.#deprecationTold.has(definition.type)) return;
-    this.#deprecationTold.add(definition.type);
-    this.#options.logger.warn("deprecated event published", {
-      event_type: definition.type,
-      deprecated: definition.deprecated,
+    const causes = failures.map(({ error }) => error);
+    throw new EventStoreError("EVT_DISPATCH_FAILED", {
+      errors: causes,
+      cause: causes[0],
+      details: { eventIds, subscriptions: failures.map(({ subscription }) => subscription?.id) },
     });
   }
 }
 
-function outcome(
+/** A publish whose decisions have been made and handed over. */
+export interface Publication {
+  readonly definition: EventDefinition<unknown>;
+  readonly events: readonly EventInstance<unknown>[];
+  readonly outcomes: readonly Outcome[];
+  readonly startedMs: number;
+  readonly nowMs: number;
+  readonly transaction: TransactionHandle | undefined;
+}
+
+function receiptOf({ events, outcomes }: Publication): PublishReceipt {
+  return {
+    eventIds: events.map((event) => event.id),
+    decisions: outcomes.map(({ event, subscription, decision, deliveryId }) => ({
+      eventId: event.id,
+      subscription: subscription === null ? null : subscription.id,
+      decision,
+      deliveryId,
+    })),
+  };
+}
+
+const noOutcomes: readonly Outcome[] = Object.freeze([]);
+const nothingPlanned: readonly Planned[] = Object.freeze([]);
+
+function outcomeOf(
   event: EventInstance<unknown>,
   subscription: Subscription | null,
   decision: Decision,
@@ -392,33 +397,36 @@ function toDelivery(planned: PlannedDelivery, body: string): Delivery {
 }
 
 /** Writes the transport's answers into the outcomes. The error of the first full subscription, if any. */
-function applyResults(slice: readonly Planned[], results: readonly EnqueueResult[]): unknown {
+function applyResults(planned: readonly Planned[], results: readonly EnqueueResult[]): unknown {
   let firstError: unknown;
-  for (const [index, { delivery, outcomes }] of slice.entries()) {
+  for (let index = 0; index < planned.length; index++) {
+    const one = planned[index];
+    if (!one) continue;
+    const { delivery, outcomes } = one;
     const result = results[index];
     for (const outcome of outcomes) {
-      outcome.deliveryId = delivery.id;
-      outcome.dueAtMs = delivery.dueAtMs;
-      if (result === "full") {
-        const error = new EventStoreError("EVT_TRANSPORT_FULL", {
-          message: `The queue of subscription ${delivery.subscription.id} is full`,
-          details: { subscription: delivery.subscription.id },
-        });
-        failDelivery(outcome, error);
-        firstError ??= error;
-      } else if (result === "duplicate" || result === "deduplicated") {
-        outcome.decision = result;
-        outcome.deliveryId = null;
+      if (result === "full") firstError ??= failDelivery(outcome, queueFull(delivery.subscription));
+      else if (result === "duplicate" || result === "deduplicated") outcome.decision = result;
+      else {
+        outcome.deliveryId = delivery.id;
+        outcome.dueAtMs = delivery.dueAtMs;
       }
     }
   }
   return firstError;
 }
 
-function failDelivery(outcome: Outcome, error: unknown): void {
+function failDelivery(outcome: Outcome, error: unknown): unknown {
   outcome.decision = "transport_error";
-  outcome.deliveryId = null;
   outcome.error = error;
+  return error;
+}
+
+function queueFull({ id }: Subscription): EventStoreError {
+  return new EventStoreError("EVT_TRANSPORT_FULL", {
+    message: `The queue of subscription ${id} is full`,
+    details: { subscription: id },
+  });
 }
 
 /** Errors about the call itself, that come before anything was tried. */
@@ -439,46 +447,6 @@ function tooLarge(event: EventInstance<unknown>, bytes: number, maxBytes: number
     message: `Event ${event.type} takes ${bytes} bytes, allowed are ${maxBytes}`,
     details: { type: event.type, bytes, maxBytes },
   });
-}
-
-function groupByEvent(
-  events: readonly EventInstance<unknown>[],
-  outcomes: readonly Outcome[],
-): Map<EventInstance<unknown>, Outcome[]> {
-  const byEvent = new Map<EventInstance<unknown>, Outcome[]>(events.map((event) => [event, []]));
-  for (const outcome of outcomes) byEvent.get(outcome.event)?.push(outcome);
-  return byEvent;
-}
-
-function spread(outcomes: readonly Outcome[]): { dispatched: string[]; skipped: Record<string, Decision> } {
-  const dispatched: string[] = [];
-  const skipped: Record<string, Decision> = {};
-  for (const { subscription, decision } of outcomes) {
-    if (!subscription) continue;
-    if (decision === "dispatched" || decision === "scheduled") dispatched.push(subscription.id);
-    else skipped[subscription.id] = decision;
-  }
-  return { dispatched, skipped };
-}
-
-function dispatchRecord(
-  event: EventInstance<unknown>,
-  outcomes: readonly Outcome[],
-  nowMs: number,
-): Parameters<DispatchLog["dispatched"]>[0] {
-  return {
-    eventId: event.id,
-    eventType: event.type,
-    subject: event.subject,
-    correlationId: event.correlationId,
-    causationId: event.causationId,
-    rootCaller: event.rootCaller,
-    publishedAtMs: nowMs,
-    subscriptions: outcomes.map(({ subscription }) => subscription?.id ?? ""),
-    decisions: outcomes.map(({ decision }) => decision),
-    conditionUs: outcomes.map(({ conditionUs }) => conditionUs),
-    dueAtMs: outcomes.map(({ dueAtMs }) => dueAtMs),
-  };
 }
 
 function nextTurn(): Promise<void> {

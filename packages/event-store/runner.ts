@@ -19,6 +19,9 @@ export interface Runner {
 
 /** How often pauses that other processes set are looked for. */
 const pausePollMs = 2_000;
+/** How long after the deadline the last settlements may take when the engine is away. */
+const giveUpLagMs = 1_000;
+const longestTimeoutMs = 2_147_483_647;
 /** Signals are aborted this long before calls are given up. */
 const abortLeadMs = 2_000;
 
@@ -26,6 +29,7 @@ export function createRunner(options: RunnerOptions): Runner {
   const { registry, limits, records, clock, logger } = options;
   const workers = new Map<string, Worker>();
   let pauseTimer: Timer | undefined;
+  let keepAlive: NodeJS.Timeout | undefined;
   let stopped = false;
 
   const setPaused = (subscriber: string, paused: boolean): void => workers.get(subscriber)?.setPaused(paused);
@@ -57,6 +61,8 @@ export function createRunner(options: RunnerOptions): Runner {
 
   return {
     async start() {
+      // Nothing else may hold the process, and a process that was started to handle events must not end by itself.
+      keepAlive = setInterval(() => {}, longestTimeoutMs);
       await readPauses();
       for (const worker of workers.values()) worker.consume();
       watchPauses();
@@ -75,9 +81,12 @@ export function createRunner(options: RunnerOptions): Runner {
       const handBack = clock.setTimer(deadlineMs, () => {
         for (const worker of all) worker.handBackCalls();
       });
+      const giveUp = clock.setTimer(deadlineMs + giveUpLagMs, () => {
+        for (const worker of all) worker.giveUp();
+      });
       await idle;
-      abort.cancel();
-      handBack.cancel();
+      for (const timer of [abort, handBack, giveUp]) timer.cancel();
+      clearInterval(keepAlive);
     },
 
     setPaused,

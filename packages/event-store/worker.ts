@@ -1,21 +1,23 @@
 import type { Blobs } from "@signalbox/blobs";
-import { type Clock, inContext, type Logger, retry, type Timer } from "@signalbox/kernel";
-import { Call, CallContext, type CallHost, contextOf } from "./call.js";
+import type { Clock, Logger, Timer } from "@signalbox/kernel";
+import { atRoot } from "./at-root.js";
+import { Call, type CallHost } from "./call.js";
 import type { DispatchLog } from "./dispatch-log.js";
-import { type DeliveryEnd, endDelivery, type HandledItem, type ItemResult, letterOf } from "./end-delivery.js";
+import { type DeliveryEnd, endDelivery, type HandledItem, letterOf } from "./end-delivery.js";
 import type { Codec } from "./envelope.js";
-import { EventStoreError, InvalidSubscriber } from "./errors.js";
-import type { EventInstance } from "./event.js";
+import { EventStoreError } from "./errors.js";
 import type { EventLines } from "./event-lines.js";
-import { type Item, isGroupBody, readItems } from "./handled-items.js";
+import { isGroupBody, readItems } from "./handled-items.js";
 import { HandlingLog } from "./handling-log.js";
 import { LeaseKeeper } from "./lease-keeper.js";
 import type { Limits } from "./limits.js";
 import type { StoreMetrics } from "./metrics.js";
+import { type CallSubject, performCall } from "./perform-call.js";
 import type { Records } from "./records/records.js";
 import type { FrozenRegistry, RegisteredSubscriber } from "./registry.js";
+import { Settler } from "./settler.js";
 import type { SlotPool, SlotUser } from "./slots.js";
-import type { Consumer, Lease, SettleItem, Transport } from "./transports/transport.js";
+import type { Consumer, Lease, Transport } from "./transports/transport.js";
 
 export interface WorkerDependencies {
   readonly registry: FrozenRegistry;
@@ -57,6 +59,8 @@ export class Worker implements SlotUser, CallHost {
   readonly #deps: WorkerDependencies;
   readonly #handlingLog: HandlingLog;
   readonly #leases: LeaseKeeper;
+  readonly #settler: Settler;
+  readonly #subject: CallSubject;
   readonly #stopped = new AbortController();
   #consumer: Consumer | undefined;
   /** Leases that wait for a slot, oldest first. */
@@ -65,8 +69,9 @@ export class Worker implements SlotUser, CallHost {
   /** In order of start. */
   readonly #calls = new Set<Call>();
   readonly #callOf = new Map<Lease, Call>();
-  /** Everything that has begun and not ended, from the first look at a lease to its settlement. */
-  readonly #work = new Set<Promise<void>>();
+  /** Suspects that wait for the process to be free. */
+  #starting = 0;
+  #onIdle: (() => void)[] = [];
   #timeoutTimer: Timer | undefined;
   #lingerTimer: Timer | undefined;
   /** The waiting deliveries do not wait for company any longer. */
@@ -94,6 +99,22 @@ export class Worker implements SlotUser, CallHost {
       onLost: (lease) => this.#lose(lease),
       onError: (error) => deps.logger.warn("leases could not be extended", { error }),
     });
+    this.#settler = new Settler({
+      ...deps,
+      pause: () => deps.pause(this.subscriberName),
+      onEnd: (lease, kind) => {
+        this.#leases.drop(lease);
+        this.#handlingLog.ended(lease, kind);
+      },
+      onRound: () => this.#consumer?.wake(),
+    });
+    this.#subject = {
+      subscriber: registered.subscriber,
+      host: this,
+      reader: deps,
+      clock: deps.clock,
+      log: this.#handlingLog,
+    };
   }
 
   /** Begins to take deliveries. */
@@ -151,7 +172,8 @@ export class Worker implements SlotUser, CallHost {
 
   /** Resolves when no call runs and everything is settled. */
   async idle(): Promise<void> {
-    while (this.#work.size > 0) await Promise.all(this.#work);
+    while (this.#calls.size > 0 || this.#starting > 0) await new Promise<void>((resolve) => this.#onIdle.push(resolve));
+    await this.#settler.idle();
   }
 
   abortCalls(reason: unknown): void {
@@ -163,9 +185,14 @@ export class Worker implements SlotUser, CallHost {
     for (const call of this.#calls) {
       const leases = call.leases.filter((lease) => !call.ended.has(lease));
       for (const lease of leases) call.ended.set(lease, "handed_back");
-      this.#handBack(leases);
+      this.#settler.handBack(leases);
       call.giveUp(new EventStoreError("EVT_CLOSED"));
     }
+  }
+
+  /** No longer waits for an engine that is away; what is unsettled will be handled again. */
+  giveUp(): void {
+    this.#settler.giveUp();
   }
 
   // Intake
@@ -182,11 +209,11 @@ export class Worker implements SlotUser, CallHost {
   #take(leases: readonly Lease[]): void {
     this.#leases.hold(leases);
     if (this.#stopped.signal.aborted || this.#paused) {
-      this.#handBack(leases);
+      this.#settler.handBack(leases);
       return;
     }
     for (const lease of leases) {
-      if (lease.crashesAlone >= this.#deps.limits.maxCrashes) this.#buryCrashed(lease);
+      if (lease.crashesAlone >= this.#deps.limits.maxCrashes) void this.#buryCrashed(lease);
       else if (lease.crashes >= suspectAfterCrashes) this.#offerAlone(lease);
       else {
         this.#waiting.push(lease);
@@ -249,205 +276,53 @@ export class Worker implements SlotUser, CallHost {
   // Calls
 
   #begin(leases: readonly Lease[], release: () => void): void {
-    const { clock } = this.#deps;
+    const { clock, logger } = this.#deps;
     const call = new Call(leases, clock.nowMs(), clock.monotonicMs());
     this.#calls.add(call);
     for (const lease of leases) this.#callOf.set(lease, call);
     this.#watchTimeouts();
-    this.#track(this.#run(call, release));
+    // A slot may have been freed by anybody; the handler's context is that of its event alone.
+    atRoot(() => performCall(call, this.#subject)).then(
+      (handled) => this.#end(call, handled, release),
+      (error: unknown) => {
+        // Nothing is known of the deliveries; their leases run out and they are handled again.
+        logger.error("a handler call broke off", { error, subscriber: this.subscriberName });
+        for (const lease of leases) this.#leases.drop(lease);
+        this.#end(call, [], release);
+      },
+    );
   }
 
-  async #run(call: Call, release: () => void): Promise<void> {
-    let handled: readonly HandledItem[];
-    try {
-      handled = await this.#perform(call);
-    } finally {
-      this.#calls.delete(call);
-      for (const lease of call.leases) this.#callOf.delete(lease);
-      this.#noteDuration(this.#deps.clock.monotonicMs() - call.startedMonotonicMs);
-      release();
-    }
-    await this.#conclude(call, handled);
-  }
-
-  async #perform(call: Call): Promise<readonly HandledItem[]> {
-    const items: Item[] = [];
-    for (const lease of call.leases) {
-      const read = readItems(lease, this.#deps);
-      items.push(...(Array.isArray(read) ? read : await read));
-      this.#handlingLog.started(lease, items.at(-1)?.subscription ?? null, call.startedAtMs);
-    }
-    const { handleBatch } = this.#registered.subscriber.options;
-    return handleBatch ? this.#handleTogether(call, items) : this.#handleInTurn(call, items);
-  }
-
-  /** One event after the other. A failure keeps only later items of the same key waiting. */
-  async #handleInTurn(call: Call, items: readonly Item[]): Promise<readonly HandledItem[]> {
-    const handled: HandledItem[] = [];
-    let keyFailed = false;
-    for (const item of items) {
-      const result: ItemResult = keyFailed ? { kind: "waiting" } : await this.#handleItem(call, item);
-      keyFailed ||= result.kind === "failed" && item.lease.key !== null;
-      handled.push({ item, result });
-    }
-    return handled;
-  }
-
-  async #handleItem(call: Call, item: Item): Promise<ItemResult> {
-    const startedAtMs = this.#deps.clock.nowMs();
-    if (!("event" in item.read)) return unreadable(item.read.error, startedAtMs);
-    const { event } = item.read;
-    // The registry has checked that the subscriber accepts events of this definition.
-    const typed = event as EventInstance<never>;
-    const context = new CallContext(call, this, [event], item.lease.deliveryId, item.progress.failures + 1);
-    this.#handlingLog.itemStarted(item, startedAtMs);
-    const startedMs = this.#deps.clock.monotonicMs();
-    const { handle } = this.#registered.subscriber.options;
-    try {
-      await call.race(() => inContext(contextOf(event, this.meta), async () => handle?.(typed, context)));
-      this.#handlingLog.handlerEnded(item.lease.subscription, "ok", this.#deps.clock.monotonicMs() - startedMs);
-      return { kind: "done" };
-    } catch (error) {
-      const durationMs = this.#deps.clock.monotonicMs() - startedMs;
-      this.#handlingLog.handlerEnded(item.lease.subscription, call.timedOut ? "timeout" : "error", durationMs);
-      return { kind: "failed", stage: "handle", error, startedAtMs, durationMs };
-    }
-  }
-
-  async #handleTogether(call: Call, items: readonly Item[]): Promise<readonly HandledItem[]> {
-    const startedAtMs = this.#deps.clock.nowMs();
-    const startedMs = this.#deps.clock.monotonicMs();
-    const events: EventInstance<unknown>[] = [];
-    for (const item of items) {
-      if (!("event" in item.read)) continue;
-      events.push(item.read.event);
-      this.#handlingLog.itemStarted(item, startedAtMs);
-    }
-    const [first] = events;
-    const failures = first ? await this.#callBatch(call, items, first, events) : new Map<number, unknown>();
-    const durationMs = this.#deps.clock.monotonicMs() - startedMs;
-    let index = 0;
-    return items.map((item) => {
-      if (!("event" in item.read)) return { item, result: unreadable(item.read.error, startedAtMs) };
-      const position = index++;
-      if (!failures.has(position)) return { item, result: succeeded };
-      const error = failures.get(position);
-      return { item, result: { kind: "failed", stage: "handle", error, startedAtMs, durationMs } };
-    });
-  }
-
-  /** Errors by position in `events`. */
-  async #callBatch(
-    call: Call,
-    items: readonly Item[],
-    first: EventInstance<unknown>,
-    events: readonly EventInstance<unknown>[],
-  ): Promise<ReadonlyMap<number, unknown>> {
-    const attempt = items.reduce((most, item) => Math.max(most, item.progress.failures + 1), 1);
-    const context = new CallContext(call, this, events, call.leases[0]?.deliveryId ?? "", attempt);
-    const subscription = call.leases[0]?.subscription ?? "";
-    const { handleBatch } = this.#registered.subscriber.options;
-    const startedMs = this.#deps.clock.monotonicMs();
-    const end = (result: "ok" | "error" | "timeout"): void =>
-      this.#handlingLog.handlerEnded(subscription, result, this.#deps.clock.monotonicMs() - startedMs);
-    try {
-      const typed = events as readonly EventInstance<never>[];
-      const result: unknown = await call.race(() =>
-        inContext(contextOf(first, this.meta), async () => handleBatch?.(typed, context)),
-      );
-      const failures = readBatchResult(result, events.length);
-      end("ok");
-      return failures;
-    } catch (error) {
-      end(call.timedOut ? "timeout" : "error");
-      return new Map(events.map((_, index) => [index, error]));
-    }
-  }
-
-  #noteDuration(durationMs: number): void {
-    this.#callMs = this.#callMs === undefined ? durationMs : this.#callMs * 0.9 + durationMs * 0.1;
-  }
-
-  // Settlement
-
-  async #conclude(call: Call, handled: readonly HandledItem[]): Promise<void> {
+  #end(call: Call, handled: readonly HandledItem[], release: () => void): void {
     const { clock, random } = this.#deps;
-    const nowMs = clock.nowMs();
     const durationMs = clock.monotonicMs() - call.startedMonotonicMs;
+    this.#callMs = this.#callMs === undefined ? durationMs : this.#callMs * 0.9 + durationMs * 0.1;
+    this.#calls.delete(call);
+    for (const lease of call.leases) this.#callOf.delete(lease);
+    release();
+
+    const nowMs = clock.nowMs();
     const ends: DeliveryEnd[] = [];
-    let from = 0;
-    for (const lease of call.leases) {
-      let to = from;
-      while (to < handled.length && handled[to]?.item.lease === lease) to++;
-      const own = handled.slice(from, to);
-      from = to;
-      const lost = call.ended.get(lease);
-      if (lost === "lease_lost") this.#handlingLog.ended(lease, lost);
-      if (!lost) {
-        const end = endDelivery(lease, own, this.#registered.work, nowMs, random);
-        ends.push(end);
-        const handling = { startedAtMs: call.startedAtMs, durationMs, settlement: end.kind };
-        for (const [index, item] of own.entries()) this.#handlingLog.itemEnded(item, end.verdicts[index], handling);
-      }
+    for (const [lease, items] of byLease(call.leases, handled)) {
+      const ended = call.ended.get(lease);
+      if (ended === "lease_lost") this.#handlingLog.ended(lease, ended);
+      if (ended) continue;
+      const end = endDelivery(lease, items, this.#registered.work, nowMs, random);
+      ends.push(end);
+      const handling = { startedAtMs: call.startedAtMs, durationMs, settlement: end.kind };
+      for (const [index, item] of items.entries()) this.#handlingLog.itemEnded(item, end.verdicts[index], handling);
     }
-    await this.#settle(ends);
+    this.#settler.add(ends);
+    if (this.#calls.size === 0) this.#tellIdle();
   }
 
-  /** Write, then settle: a crash in between repeats the write, which changes nothing. */
-  async #settle(ends: readonly DeliveryEnd[]): Promise<void> {
-    const { records, metrics, transport } = this.#deps;
-    if (ends.length === 0) return;
-    const letters = ends.flatMap((end) => end.letters);
-    if (letters.length > 0) {
-      await this.#insist(() => records.deadLetters.write(letters));
-      for (const { subscription, reason } of letters) metrics.deadLetters.add(1, { subscription, reason });
-    }
-    const replayed = ends.filter(({ kind }) => kind === "done" || kind === "discarded").flatMap(replayedLetter);
-    if (replayed.length > 0) await this.#insist(() => records.deadLetters.resolve(replayed));
-    if (ends.some((end) => end.pause)) await this.#deps.pause(this.subscriberName);
-
-    const items: SettleItem[] = ends.map(({ lease, settlement }) => ({ lease, settlement }));
-    const results = await this.#insist(() => transport.settle(items));
-    ends.forEach(({ lease, kind }, index) => {
-      this.#leases.drop(lease);
-      this.#handlingLog.ended(lease, results?.[index] === "settled" ? kind : "lease_lost");
-    });
-    this.#consumer?.wake();
-  }
-
-  /**
-   * Repeats what an engine that is away refuses. The leases are kept meanwhile; when they are lost or the worker stops,
-   * the deliveries are somebody else's and `undefined` comes back.
-   */
-  async #insist<T>(work: () => Promise<T>): Promise<T | undefined> {
-    const { clock, logger, limits } = this.#deps;
-    try {
-      return await retry(work, { clock, baseMs: 100, maxMs: 1_000, maxAttempts: Math.ceil(limits.leaseMs / 500) + 3 });
-    } catch (error) {
-      logger.error("a delivery could not be settled; it will be handled again", { error });
-      return undefined;
-    }
-  }
+  // Leases
 
   #handBackWaiting(): void {
     const leases = this.#waiting;
     this.#waiting = [];
     this.#waitingBytes = 0;
-    this.#handBack(leases);
-  }
-
-  #handBack(leases: readonly Lease[]): void {
-    if (leases.length === 0) return;
-    this.#track(this.#settleHandedBack(leases));
-  }
-
-  async #settleHandedBack(leases: readonly Lease[]): Promise<void> {
-    const items = leases.map((lease): SettleItem => ({ lease, settlement: { kind: "hand_back" } }));
-    await this.#insist(() => this.#deps.transport.settle(items));
-    for (const lease of leases) {
-      this.#leases.drop(lease);
-      this.#handlingLog.ended(lease, "handed_back");
-    }
+    this.#settler.handBack(leases);
   }
 
   #lose(lease: Lease): void {
@@ -467,44 +342,40 @@ export class Worker implements SlotUser, CallHost {
 
   /** A delivery that may kill its process gets the process for itself, so that no other one is blamed. */
   #offerAlone(lease: Lease): void {
+    this.#starting++;
     this.#deps.slots.offerAlone((release) => {
-      if (!this.#leases.has(lease)) release();
-      else if (this.#stopped.signal.aborted) {
-        this.#handBack([lease]);
-        release();
-      } else this.#track(this.#startAlone(lease, release));
+      void this.#startAlone(lease, release).finally(() => {
+        this.#starting--;
+        this.#tellIdle();
+      });
     });
   }
 
   async #startAlone(lease: Lease, release: () => void): Promise<void> {
     try {
-      if (await this.#leases.markAlone(lease)) this.#begin([lease], release);
+      if (!this.#leases.has(lease)) release();
+      else if (this.#stopped.signal.aborted) {
+        this.#settler.handBack([lease]);
+        release();
+      } else if (await this.#leases.markAlone(lease)) this.#begin([lease], release);
       else release();
     } catch (error) {
       this.#deps.logger.warn("a delivery could not be started alone", { error, delivery_id: lease.deliveryId });
-      this.#handBack([lease]);
+      this.#settler.handBack([lease]);
       release();
     }
   }
 
-  #buryCrashed(lease: Lease): void {
-    this.#track(this.#settleCrashed(lease));
-  }
-
-  async #settleCrashed(lease: Lease): Promise<void> {
+  async #buryCrashed(lease: Lease): Promise<void> {
     const { clock, logger } = this.#deps;
     const nowMs = clock.nowMs();
     const error = new Error(`The process died ${lease.crashesAlone} times while only this delivery was running`);
     error.name = "ProcessCrashed";
     const items = await readItems(lease, this.#deps);
     const letters = items.map((item) => letterOf(item, "crashed", error, item.progress, nowMs));
-    logger.error("delivery failed", {
-      subscription: lease.subscription,
-      delivery_id: lease.deliveryId,
-      reason: "crashed",
-      job_status: "fail",
-    });
-    await this.#settle([{ lease, settlement: { kind: "dead" }, kind: "dead", letters, pause: false, verdicts: [] }]);
+    const { deliveryId, subscription } = lease;
+    logger.error("delivery failed", { subscription, delivery_id: deliveryId, reason: "crashed", job_status: "fail" });
+    this.#settler.add([{ lease, settlement: { kind: "dead" }, kind: "dead", letters, pause: false, verdicts: [] }]);
   }
 
   // Time
@@ -534,41 +405,25 @@ export class Worker implements SlotUser, CallHost {
     }
   }
 
-  #track(work: Promise<void>): void {
-    this.#work.add(work);
-    const forget = (): void => void this.#work.delete(work);
-    work.then(forget, (error: unknown) => {
-      forget();
-      this.#deps.logger.error("a delivery could not be handled", { error });
-    });
+  #tellIdle(): void {
+    for (const tell of this.#onIdle.splice(0)) tell();
   }
 }
 
-const succeeded: ItemResult = Object.freeze({ kind: "done" });
-
-function unreadable(error: unknown, startedAtMs: number): ItemResult {
-  return { kind: "failed", stage: "decode", error, startedAtMs, durationMs: 0 };
-}
-
-/** A replayed delivery says so in its id; its letter is known by the event and the subscription. */
-function replayedLetter({ lease }: DeliveryEnd): string[] {
-  const replay = /^(.+)\.r\d+$/.exec(lease.deliveryId)?.[1];
-  return replay?.endsWith(`.${lease.subscription}`) ? [replay] : [];
-}
-
-/** @throws {InvalidSubscriber} `EVT_BATCH_RESULT_INVALID`. */
-function readBatchResult(result: unknown, count: number): ReadonlyMap<number, unknown> {
-  const failures = new Map<number, unknown>();
-  if (result === undefined) return failures;
-  if (typeof result !== "object" || result === null || !("failed" in result) || !Array.isArray(result.failed))
-    throw new InvalidSubscriber("EVT_BATCH_RESULT_INVALID", {
-      message: "`handleBatch` returned something else than `{ failed }`",
-    });
-  for (const entry of result.failed as readonly { readonly index?: unknown; readonly error?: unknown }[]) {
-    const index = entry?.index;
-    if (typeof index !== "number" || !Number.isInteger(index) || index < 0 || index >= count || failures.has(index))
-      throw new InvalidSubscriber("EVT_BATCH_RESULT_INVALID", { details: { index, count } });
-    failures.set(index, entry.error);
+/** The items of a call by the delivery they came in. */
+function* byLease(
+  leases: readonly Lease[],
+  handled: readonly HandledItem[],
+): Generator<readonly [Lease, readonly HandledItem[]]> {
+  if (leases.length === 1 && leases[0] && handled.length > 0) {
+    yield [leases[0], handled];
+    return;
   }
-  return failures;
+  const items = new Map<Lease, HandledItem[]>();
+  for (const one of handled) {
+    const own = items.get(one.item.lease);
+    if (own) own.push(one);
+    else items.set(one.item.lease, [one]);
+  }
+  yield* items;
 }

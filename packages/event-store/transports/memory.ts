@@ -1,4 +1,5 @@
 import { type Clock, systemClock, type Timer, type VirtualClock } from "@signalbox/kernel";
+import { atRoot } from "../at-root.js";
 import { EventStoreError } from "../errors.js";
 import { DueHeap } from "./due-heap.js";
 import { refillTokens, type TokenBucket, takeTokens } from "./token-bucket.js";
@@ -484,10 +485,12 @@ class Queue {
   requestPump(): void {
     if (this.#pumpRequested || this.#consumers.length === 0) return;
     this.#pumpRequested = true;
-    setImmediate(() => {
-      this.#pumpRequested = false;
-      this.#pump();
-    });
+    atRoot(() =>
+      setImmediate(() => {
+        this.#pumpRequested = false;
+        this.#pump();
+      }),
+    );
   }
 
   #pump(): void {

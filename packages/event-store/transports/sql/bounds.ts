@@ -26,23 +26,21 @@ const readPending = `select coalesce(sum(deliveries), 0) as deliveries, coalesce
  */
 export class PendingBounds {
   readonly #clock: Clock;
-  readonly #execute: Execute;
   readonly #shard = Math.floor(Math.random() * 16);
   readonly #known = new Map<string, Known>();
 
-  constructor(clock: Clock, execute: Execute) {
+  constructor(clock: Clock) {
     this.#clock = clock;
-    this.#execute = execute;
   }
 
   /** Brings the figures of bounded deliveries up to date, before `admit` is asked for them. */
-  async refresh(deliveries: readonly Delivery[]): Promise<void> {
+  async refresh(deliveries: readonly Delivery[], execute: Execute): Promise<void> {
     for (const { subscription, maxPending } of deliveries) {
       if (!maxPending) continue;
       const nowMs = this.#clock.monotonicMs();
       const known = this.#known.get(subscription);
       if (known && nowMs - known.readAtMs < freshMs) continue;
-      const [result] = await this.#execute([statement(readPending, subscription)]);
+      const [result] = await execute([statement(readPending, subscription)]);
       const row = result?.rows[0];
       this.#known.set(subscription, {
         deliveries: Number(row?.["deliveries"] ?? 0),

@@ -1,5 +1,6 @@
 import type { Clock, Logger } from "@signalbox/kernel";
 import { backoffCeilingMs } from "@signalbox/kernel";
+import { atRoot } from "../../at-root.js";
 import type { Consumer, ConsumeSpec, Lease } from "../transport.js";
 import type { LeaseHolder, SqlLease } from "./lease.js";
 
@@ -15,7 +16,6 @@ export interface ConsumerOptions {
   readonly onStop: (consumer: SqlConsumer) => void;
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly atRoot: (work: () => void) => void;
 }
 
 /** SQLite holds the event loop while it works, so a claim stays small. */
@@ -59,7 +59,7 @@ export class SqlConsumer implements Consumer, LeaseHolder {
   }
 
   #schedule(): void {
-    this.#options.atRoot(() =>
+    atRoot(() =>
       setImmediate(() => {
         this.#claiming ??= this.#claimAll().finally(() => {
           this.#claiming = undefined;

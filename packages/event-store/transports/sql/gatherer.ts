@@ -1,3 +1,5 @@
+import { atRoot } from "../../at-root.js";
+
 export interface GathererOptions<Item, Result> {
   /** Items that are performed together at most, unless one call brings more. */
   readonly maxItems: number;
@@ -5,8 +7,6 @@ export interface GathererOptions<Item, Result> {
   readonly perform: (items: readonly Item[]) => Promise<readonly Result[]>;
   /** True when one of several calls may be to blame, so that each is worth a try of its own. */
   readonly isOnesFault: (error: unknown) => boolean;
-  /** Runs work in the context of nobody in particular. */
-  readonly atRoot: (work: () => void) => void;
 }
 
 interface WaitingCall<Item, Result> {
@@ -34,7 +34,7 @@ export class Gatherer<Item, Result> {
       this.#waiting.push({ items, resolve, reject });
       if (this.#requested) return;
       this.#requested = true;
-      this.#options.atRoot(() => setImmediate(() => this.#flush()));
+      atRoot(() => setImmediate(() => this.#flush()));
     });
   }
 

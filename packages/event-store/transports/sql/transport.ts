@@ -1,6 +1,7 @@
-import { AsyncLocalStorage } from "node:async_hooks";
 import type { BatchStatement, Database, RunResult, TransactionHandle } from "@signalbox/database";
 import { type Clock, errorCode, type Logger, silentLogger, systemClock, type Timer } from "@signalbox/kernel";
+import { sql } from "kysely";
+import { atRoot } from "../../at-root.js";
 import { EventStoreError } from "../../errors.js";
 import { translateTransactionError } from "../../transaction.js";
 import { refillTokens, type TokenBucket, takeTokens } from "../token-bucket.js";
@@ -42,9 +43,6 @@ export interface SqlTransportOptions {
 export function createSqlTransport(options: SqlTransportOptions): Transport {
   return new SqlTransport(options);
 }
-
-/** What background work must not inherit: the context, and above all the transaction, of whoever happened to wake it. */
-const atRoot: (work: () => void) => void = AsyncLocalStorage.snapshot();
 
 const wakeChannel = "signalbox_event_deliveries";
 const maxRowsTogether = 256;
@@ -109,10 +107,10 @@ class SqlTransport implements Transport {
     this.#logger = options.logger ?? silentLogger;
     this.#pollMs = options.pollMs ?? 100;
     this.#repetitionWindowMs = options.repetitionWindowMs ?? 120_000;
-    const shared = { maxItems: maxRowsTogether, isOnesFault, atRoot };
+    const shared = { maxItems: maxRowsTogether, isOnesFault };
     this.#enqueues = new Gatherer({ ...shared, perform: (deliveries) => this.#write(deliveries) });
     this.#settles = new Gatherer({ ...shared, perform: (items) => this.#settleAll(items) });
-    this.#bounds = new PendingBounds(this.#clock, (statements) => database.batch(statements));
+    this.#bounds = new PendingBounds(this.#clock);
     this.#dedup = dedupRows(this.#clock);
   }
 
@@ -152,7 +150,6 @@ class SqlTransport implements Transport {
       onBatch,
       clock: this.#clock,
       logger: this.#logger,
-      atRoot,
       claim: (self, limit) => this.#claim(self, limit),
       handBack: async (leases) => {
         await this.#settleAll(leases.map((lease) => ({ lease, settlement: { kind: "hand_back" } })));
@@ -250,7 +247,8 @@ class SqlTransport implements Transport {
 
   async #open(): Promise<void> {
     try {
-      await this.database.run("select seq from event_deliveries limit 0");
+      // Beside the writer, because the first publish may come from inside a transaction.
+      await sql`select seq from event_deliveries limit 0`.execute(this.database.reader());
     } catch (error) {
       if (errorCode(error) !== "DATABASE_QUERY_FAILED") throw unavailable(error);
       throw new EventStoreError("EVT_TRANSPORT_UNSUPPORTED", {
@@ -307,7 +305,7 @@ class SqlTransport implements Transport {
     const results = new Map<Delivery, EnqueueResult>();
     const nowMs = this.#clock.nowMs();
     const bounded = deliveries.some(({ maxPending }) => maxPending !== null);
-    if (bounded) await this.#bounds.refresh(deliveries);
+    if (bounded) await this.#bounds.refresh(deliveries, execute);
     const rows: NewRow[] = [];
     const added: Delivery[] = [];
     for (const delivery of deliveries) {
@@ -610,8 +608,8 @@ class SqlTransport implements Transport {
   async #poll(): Promise<void> {
     const names = [...this.#consumers].filter(([, consumers]) => consumers.size > 0).map(([name]) => name);
     if (names.length === 0) return;
-    const { sql, rows } = this.#engine.next(names);
-    const { rows: found } = await this.database.run(sql, rows[0]);
+    const look = this.#engine.next(names);
+    const { rows: found } = await this.database.run(look.sql, look.rows[0]);
     const nowMs = this.#clock.nowMs();
     const expired: string[] = [];
     for (const row of found) {

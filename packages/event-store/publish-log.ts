@@ -1,0 +1,156 @@
+import type { Clock, Labels, Logger } from "@signalbox/kernel";
+import type { Decision } from "./dispatch.js";
+import type { DispatchLog, DispatchRecord } from "./dispatch-log.js";
+import type { EventInstance } from "./event.js";
+import type { EventLines } from "./event-lines.js";
+import type { StoreMetrics } from "./metrics.js";
+import type { Publication } from "./publisher.js";
+import type { Subscription } from "./registry.js";
+
+/** One event and one subscription on their way through a publish. */
+export interface Outcome {
+  readonly event: EventInstance<unknown>;
+  readonly subscription: Subscription | null;
+  readonly conditionUs: number;
+  decision: Decision;
+  deliveryId: string | null;
+  dueAtMs: number;
+  error: unknown;
+}
+
+export interface PublishLogOptions {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: StoreMetrics;
+  readonly lines: EventLines;
+  readonly dispatchLog: DispatchLog | undefined;
+}
+
+const warningGapMs = 60_000;
+
+/** Says what was published and to whom: metrics, log lines, dispatch log. Nothing in here decides anything. */
+export class PublishLog {
+  readonly #options: PublishLogOptions;
+  readonly #warnedAtMs = new Map<string, number>();
+  readonly #deprecationTold = new Set<string>();
+  /** Label sets are made once: events are many, types and subscriptions few. */
+  readonly #eventLabels = new Map<string, Labels>();
+  readonly #decisionLabels = new Map<string, Map<string, Labels>>();
+
+  constructor(options: PublishLogOptions) {
+    this.#options = options;
+  }
+
+  encoded(event: EventInstance<unknown>, bytes: number): void {
+    this.#options.metrics.eventBytes.observe(bytes, this.#labelsOf(event.type));
+  }
+
+  published({ definition, events, outcomes, startedMs, nowMs }: Publication): void {
+    const { metrics, clock, logger, lines, dispatchLog } = this.#options;
+    if (definition.deprecated) this.#warnDeprecated(definition.type, definition.deprecated);
+    const labels = this.#labelsOf(definition.type);
+    metrics.published.add(events.length, labels);
+    metrics.publishSeconds.observe((clock.monotonicMs() - startedMs) / 1_000, labels);
+    for (const { subscription, decision } of outcomes)
+      metrics.decisions.add(1, this.#decisionLabelsOf(definition.type, subscription?.id ?? "", decision));
+
+    const all = lines.wantsAll(definition);
+    const wantsLine = logger.isEnabled("info") && lines.wantsFailures(definition);
+    if (!wantsLine && !dispatchLog) return;
+    for (const [event, own] of groupByEvent(events, outcomes)) {
+      const failed = own.some(({ decision }) => decision === "condition_error" || decision === "transport_error");
+      if (!all && !(failed && lines.wantsFailures(definition))) continue;
+      if (wantsLine) logger.info("event published", { ...lines.fields(event, definition), ...spread(own) });
+      dispatchLog?.dispatched(dispatchRecord(event, own, nowMs));
+    }
+  }
+
+  transportFailed(eventIds: readonly string[], error: unknown): void {
+    this.#options.logger.error("events could not be handed to the transport", { error, event_ids: eventIds });
+  }
+
+  conditionsFailed(eventIds: readonly string[], failures: readonly Outcome[]): void {
+    for (const { event, subscription, error } of failures)
+      this.#options.logger.error("a subscription's condition failed", {
+        error,
+        event_id: event.id,
+        event_ids: eventIds,
+        subscription: subscription?.id,
+      });
+  }
+
+  /** At most once a minute for each type. */
+  warnLarge(event: EventInstance<unknown>, bytes: number): void {
+    const nowMs = this.#options.clock.nowMs();
+    const last = this.#warnedAtMs.get(event.type);
+    if (last !== undefined && nowMs - last < warningGapMs) return;
+    this.#warnedAtMs.set(event.type, nowMs);
+    this.#options.logger.warn("event is large", { event_type: event.type, event_id: event.id, bytes });
+  }
+
+  #warnDeprecated(type: string, deprecated: object): void {
+    if (this.#deprecationTold.has(type)) return;
+    this.#deprecationTold.add(type);
+    this.#options.logger.warn("deprecated event published", { event_type: type, deprecated });
+  }
+
+  #labelsOf(type: string): Labels {
+    let labels = this.#eventLabels.get(type);
+    if (!labels) {
+      labels = { event: type };
+      this.#eventLabels.set(type, labels);
+    }
+    return labels;
+  }
+
+  #decisionLabelsOf(event: string, subscription: string, decision: Decision): Labels {
+    const name = subscription || event;
+    let byDecision = this.#decisionLabels.get(name);
+    if (!byDecision) {
+      byDecision = new Map();
+      this.#decisionLabels.set(name, byDecision);
+    }
+    let labels = byDecision.get(decision);
+    if (!labels) {
+      labels = { event, subscription, decision };
+      byDecision.set(decision, labels);
+    }
+    return labels;
+  }
+}
+
+function groupByEvent(
+  events: readonly EventInstance<unknown>[],
+  outcomes: readonly Outcome[],
+): Map<EventInstance<unknown>, Outcome[]> {
+  const byEvent = new Map<EventInstance<unknown>, Outcome[]>(events.map((event) => [event, []]));
+  for (const outcome of outcomes) byEvent.get(outcome.event)?.push(outcome);
+  return byEvent;
+}
+
+function spread(outcomes: readonly Outcome[]): { dispatched: string[]; skipped: Record<string, Decision> } {
+  const dispatched: string[] = [];
+  const skipped: Record<string, Decision> = {};
+  for (const { subscription, decision } of outcomes) {
+    if (!subscription) continue;
+    if (decision === "dispatched" || decision === "scheduled") dispatched.push(subscription.id);
+    else skipped[subscription.id] = decision;
+  }
+  return { dispatched, skipped };
+}
+
+function dispatchRecord(event: EventInstance<unknown>, outcomes: readonly Outcome[], nowMs: number): DispatchRecord {
+  return {
+    eventId: event.id,
+    eventType: event.type,
+    subject: event.subject,
+    correlationId: event.correlationId,
+    causationId: event.causationId,
+    rootCaller: event.rootCaller,
+    publishedAtMs: nowMs,
+    subscriptions: outcomes.map(({ subscription }) => subscription?.id ?? ""),
+    decisions: outcomes.map(({ decision }) => decision),
+    conditionUs: outcomes.map(({ conditionUs }) => conditionUs),
+    dueAtMs: outcomes.map(({ dueAtMs }) => dueAtMs),
+  };
+}

@@ -1,0 +1,141 @@
+import { type Clock, type Logger, retry } from "@signalbox/kernel";
+import type { SettlementKind } from "./dispatch-log.js";
+import type { DeliveryEnd } from "./end-delivery.js";
+import type { Limits } from "./limits.js";
+import type { StoreMetrics } from "./metrics.js";
+import type { Records } from "./records/records.js";
+import type { Lease, SettleItem, Transport } from "./transports/transport.js";
+
+export interface SettlerOptions {
+  readonly transport: Transport;
+  readonly records: Records;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: StoreMetrics;
+  readonly limits: Limits;
+  /** Pauses the subscriber in every process. */
+  readonly pause: () => Promise<void>;
+  /** The lease is nobody's any more: settled, or given up and left to run out. */
+  readonly onEnd: (lease: Lease, kind: SettlementKind) => void;
+  /** A round of settlements is over. */
+  readonly onRound: () => void;
+}
+
+/** Brings the ends of deliveries to the transport: those of one turn of the event loop together. */
+export class Settler {
+  readonly #options: SettlerOptions;
+  readonly #givenUp = new AbortController();
+  #plain: DeliveryEnd[] = [];
+  readonly #underway = new Set<Promise<void>>();
+
+  constructor(options: SettlerOptions) {
+    this.#options = options;
+  }
+
+  add(ends: readonly DeliveryEnd[]): void {
+    for (const end of ends) {
+      // What needs a record first goes its own way, so that it holds up nobody.
+      if (end.letters.length > 0 || end.pause || replayedLetter(end) !== undefined)
+        this.#track(this.#settleRecorded(end));
+      else {
+        if (this.#plain.length === 0) setImmediate(() => this.#flush());
+        this.#plain.push(end);
+      }
+    }
+  }
+
+  handBack(leases: readonly Lease[]): void {
+    if (leases.length === 0) return;
+    this.#track(
+      this.#settle(
+        leases.map((lease) => ({ lease, settlement: { kind: "hand_back" } })),
+        "handed_back",
+      ),
+    );
+  }
+
+  /** Resolves when nothing is on its way. */
+  async idle(): Promise<void> {
+    while (this.#plain.length > 0 || this.#underway.size > 0) {
+      this.#flush();
+      await Promise.all(this.#underway);
+    }
+  }
+
+  /** No longer repeats what an engine refuses that is away. */
+  giveUp(): void {
+    this.#givenUp.abort();
+  }
+
+  #flush(): void {
+    const ends = this.#plain;
+    if (ends.length === 0) return;
+    this.#plain = [];
+    this.#track(this.#settle(ends));
+  }
+
+  /** Write, then settle: a crash in between repeats the write, which changes nothing. */
+  async #settleRecorded(end: DeliveryEnd): Promise<void> {
+    const { records, metrics, pause } = this.#options;
+    const { letters } = end;
+    const replayed = replayedLetter(end);
+    const written = await this.#insist(async () => {
+      if (letters.length > 0) await records.deadLetters.write(letters);
+      if (replayed !== undefined) await records.deadLetters.resolve([replayed]);
+      if (end.pause) await pause();
+      return true;
+    });
+    if (!written) {
+      this.#options.onEnd(end.lease, "lease_lost");
+      return;
+    }
+    for (const { subscription, reason } of letters) metrics.deadLetters.add(1, { subscription, reason });
+    if (replayed !== undefined) metrics.replays.add(1, { subscription: end.lease.subscription, result: "resolved" });
+    await this.#settle([end]);
+  }
+
+  async #settle(
+    items: readonly (SettleItem & { readonly kind?: SettlementKind })[],
+    kind?: SettlementKind,
+  ): Promise<void> {
+    const { transport, onEnd, onRound } = this.#options;
+    const results = await this.#insist(() => transport.settle(items));
+    for (const [index, item] of items.entries())
+      onEnd(item.lease, results?.[index] === "settled" ? (item.kind ?? kind ?? "done") : "lease_lost");
+    onRound();
+  }
+
+  /** Leases are kept alive meanwhile. `undefined` when it was given up: the deliveries will be handled again. */
+  async #insist<T>(work: () => Promise<T>): Promise<T | undefined> {
+    try {
+      return await work();
+    } catch (error) {
+      this.#options.logger.warn("a delivery could not be settled yet", { error });
+    }
+    const { clock, limits, logger, metrics } = this.#options;
+    const maxAttempts = Math.ceil(limits.leaseMs / 500) + 3;
+    try {
+      return await retry(work, { clock, baseMs: 100, maxMs: 1_000, maxAttempts, signal: this.#givenUp.signal });
+    } catch (error) {
+      metrics.transportErrors.add(1, { operation: "settle", code: "EVT_TRANSPORT_UNAVAILABLE" });
+      logger.error("a delivery could not be settled; it will be handled again", { error });
+      return undefined;
+    }
+  }
+
+  #track(work: Promise<void>): void {
+    this.#underway.add(work);
+    const forget = (): void => void this.#underway.delete(work);
+    work.then(forget, (error: unknown) => {
+      forget();
+      this.#options.logger.error("a delivery could not be settled", { error });
+    });
+  }
+}
+
+/** A replayed delivery says so in its id; its letter is known by the event and the subscription. */
+function replayedLetter({ lease, kind }: DeliveryEnd): string | undefined {
+  if (lease.deliveryId.endsWith(lease.subscription) || (kind !== "done" && kind !== "discarded")) return undefined;
+  const letter = /^(.+)\.r\d+$/.exec(lease.deliveryId)?.[1];
+  return letter?.endsWith(`.${lease.subscription}`) ? letter : undefined;
+}
