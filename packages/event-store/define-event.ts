@@ -3,7 +3,7 @@ import { checkChoice, checkFunction, checkInteger, checkKeys, checkObject, check
 import { attributeInvalid, type CreateOptions, checkCreateOptions, isKey } from "./create-options.js";
 import type { DataOf, DeepReadonly, JsonObject, JsonSchema, SchemaInput } from "./data-type.js";
 import { EventStoreError, InvalidEvent, NotImplemented } from "./errors.js";
-import { type DomainEvent, type EventHome, EventInstance, type ExtensionValue } from "./event.js";
+import { type DomainEvent, type EventHome, EventInstance, noExtensions } from "./event.js";
 import { copyData } from "./json-copy.js";
 import { type CompiledSchema, compileSchema, type SchemaProblem } from "./schema.js";
 
@@ -314,8 +314,6 @@ export function dataInvalid(type: string, problems: readonly SchemaProblem[]): I
     details: { type, errors: problems },
   });
 }
-
-const noExtensions: Readonly<Record<string, ExtensionValue>> = Object.freeze({});
 
 let lastMs = Number.NaN;
 let lastIso = "";

@@ -57,6 +57,8 @@ export interface EventAttributes<D> {
   readonly organizationId: string | undefined;
 }
 
+export const noExtensions: Readonly<Record<string, ExtensionValue>> = Object.freeze({});
+
 /** What only the envelope and the runtime read. */
 export interface HiddenAttributes {
   readonly source: string | undefined;
