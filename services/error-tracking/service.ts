@@ -7,6 +7,7 @@ import type { FastifyPluginAsync } from "fastify";
 import { errorTrackingAnalytics } from "./analytics-migrations.js";
 import type { ErrorTrackingSettings } from "./config.js";
 import { createDigest } from "./digest.js";
+import type { DigestStep } from "./digest-metrics.js";
 import { configureDigest } from "./digest-subscriber.js";
 import { createEdgeLedger } from "./edge-ledger.js";
 import { createHousekeeping } from "./housekeeping.js";
@@ -35,6 +36,8 @@ export interface ErrorTrackingDependencies {
   serverUrl(): string;
   /** True while the disk is too full to take anything. */
   readonly isDiskGuardActive?: () => boolean;
+  /** Called after each step of each batch of the digest. */
+  readonly onDigestStep?: (step: DigestStep) => void;
 }
 
 /**
@@ -84,6 +87,7 @@ export function createErrorTracking(dependencies: ErrorTrackingDependencies): Er
     metrics,
     retentionDays: Number(settings.retentionDays),
     groupingVersion: settings.grouping.version,
+    ...(dependencies.onDigestStep === undefined ? {} : { onStep: dependencies.onDigestStep }),
     onOutcome: (outcome) => items.add(1, { item_type: "event", outcome }),
   });
 

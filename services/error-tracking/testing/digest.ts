@@ -35,7 +35,7 @@ export function createTestDigest(
 }
 
 /** The context of a call that is never cut off. */
-export const uninterrupted = {
+export const uninterrupted: Parameters<Digest["handle"]>[1] = {
   signal: new AbortController().signal,
   forEvent: <T>(_event: unknown, work: () => Promise<T>): Promise<T> => work(),
 };

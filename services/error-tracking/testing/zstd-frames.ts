@@ -14,6 +14,16 @@ export function sampleText(bytes: number): string {
 /** A block of a Zstandard frame: data as it is, or one byte many times. */
 export type Block = Uint8Array | { readonly byte: number; readonly times: number };
 
+const maxBlockBytes = 128 * 1024;
+
+/** Data as a Zstandard frame, not compressed. */
+export function zstdEncode(data: Uint8Array): Uint8Array {
+  const blocks: Uint8Array[] = [data.subarray(0, maxBlockBytes)];
+  for (let at = maxBlockBytes; at < data.length; at += maxBlockBytes)
+    blocks.push(data.subarray(at, at + maxBlockBytes));
+  return zstdFrame(blocks);
+}
+
 /** Writes a Zstandard frame with a window of 1 MiB, without compressing anything that is not a repetition. */
 export function zstdFrame(blocks: readonly Block[], windowDescriptor = 0x50): Uint8Array {
   const parts: Uint8Array[] = [Uint8Array.of(0x28, 0xb5, 0x2f, 0xfd, 0x00, windowDescriptor)];
@@ -31,6 +41,6 @@ export function zstdFrame(blocks: readonly Block[], windowDescriptor = 0x50): Ui
 
 /** A frame of a few hundred bytes for every megabyte that comes out of it. */
 export function zstdBomb(bytes: number): Uint8Array {
-  const times = 128 * 1024;
-  return zstdFrame(Array.from({ length: Math.ceil(bytes / times) }, () => ({ byte: 0x20, times })));
+  const block = { byte: 0x20, times: maxBlockBytes };
+  return zstdFrame(Array.from({ length: Math.ceil(bytes / maxBlockBytes) }, () => block));
 }
