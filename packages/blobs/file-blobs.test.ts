@@ -1,3 +1,4 @@
+import { readdirSync } from "node:fs";
 import { chmod, mkdir, mkdtemp, readdir, rm, stat, symlink, utimes, writeFile } from "node:fs/promises";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
@@ -61,6 +62,18 @@ describe("blobs as files", () => {
     expect(await outcome).toBe(abort.signal.reason);
     expect(await files()).toEqual([]);
     await blobs.close();
+  });
+
+  test("closing resolves when nothing is being written any more", async () => {
+    const blobs = await createFileBlobs({ directory });
+    async function* source(): AsyncGenerator<Uint8Array> {
+      for (;;) yield Buffer.alloc(100_000);
+    }
+    const outcomes = Promise.allSettled(Array.from({ length: 5 }, () => blobs.put(source())));
+    await vi.waitFor(async () => expect(await readdir(join(directory, ".incoming"))).toHaveLength(5));
+    await blobs.close();
+    expect(readdirSync(join(directory, ".incoming"))).toEqual([]);
+    for (const outcome of await outcomes) expect(outcome).toMatchObject({ reason: { code: "BLOBS_CLOSED" } });
   });
 
   test("temporary files of dead writers are removed when the store is opened, those of living ones stay", async () => {

@@ -19,6 +19,8 @@ export async function startClickHouseHttp(options?: StartOptions): Promise<Click
         const answer = await fetch(`http://127.0.0.1:${port}/ping`).catch(() => undefined);
         return (await answer?.text()) === "Ok.\n";
       },
+      // Each running statement takes a thread of this pool; a server that runs only four at once would be no server.
+      env: { UV_THREADPOOL_SIZE: "24" },
       stopSignal: "SIGTERM",
       guardSignal: "KILL",
     },

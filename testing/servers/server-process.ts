@@ -44,6 +44,8 @@ export interface ServerRecipe {
   readonly stopSignal: NodeJS.Signals;
   /** Ends it at once together with its children. */
   readonly guardSignal: "KILL" | "QUIT";
+  /** Further environment variables. */
+  readonly env?: Readonly<Record<string, string>>;
   /** Who it runs as; needed where the program refuses to run as root. */
   readonly user?: { readonly uid: number; readonly gid: number } | undefined;
 }
@@ -71,6 +73,7 @@ export async function startServer(recipe: ServerRecipe, options: StartOptions = 
         stdio: ["ignore", log, log],
         // A signal for the process group of the test run must not reach it: tests decide when it ends.
         detached: true,
+        env: { ...process.env, ...recipe.env },
         ...recipe.user,
       });
       guard.watch(launched.pid);
