@@ -18,6 +18,8 @@ export interface StreamedItem extends ItemHeader {
    * Ends only when the payload and what terminates it have arrived, so a payload read to its end is whole.
    */
   readonly payload: AsyncIterable<Uint8Array>;
+  /** Skips what is left unread of the payload. Resolves when it has arrived whole. */
+  complete(): Promise<void>;
 }
 
 export interface StreamedEnvelope {
@@ -56,8 +58,8 @@ async function* readItems(cursor: Cursor, limits: EnvelopeLimits): AsyncGenerato
       if (items === limits.maxItems) throw tooManyItems(limits);
       const header = parseItemHeader(await cursor.line(limits.maxHeaderBytes));
       const payload = createPayload(cursor, header.length);
-      yield { ...header, payload: payload.pieces };
-      await payload.skipRest();
+      yield { ...header, payload: payload.pieces, complete: payload.complete };
+      await payload.complete();
     }
   } finally {
     await cursor.close();
@@ -92,7 +94,7 @@ function createPayload(cursor: Cursor, length: number | undefined) {
   }
   return {
     pieces: pieces(),
-    async skipRest(): Promise<void> {
+    async complete(): Promise<void> {
       while (await next()) {
         // Only moves the cursor.
       }

@@ -18,7 +18,7 @@ import {
   parseJsonObject,
   repairText,
 } from "@signalbox/sentry-protocol";
-import type { RecordOutcome } from "./edge-outcomes.js";
+import type { EdgeOutcome, RecordOutcome } from "./edge-outcomes.js";
 import { eventReceived, eventReceivedId } from "./events.js";
 import {
   createItemGatherer,
@@ -60,7 +60,7 @@ export interface Acceptance {
 
 /** The part of the event store that is needed here. */
 export interface EventPublisher {
-  publish(event: DomainEvent<unknown>): Promise<unknown>;
+  publish(event: DomainEvent<unknown>): Promise<{ readonly decisions: readonly { readonly decision: string }[] }>;
 }
 
 export interface AcceptDependencies extends GatherDependencies {
@@ -89,13 +89,18 @@ export function createAcceptor(dependencies: AcceptDependencies): Acceptor {
   const gatherer = createItemGatherer(dependencies);
   let waitingBytes = 0;
 
-  const publish = async (event: DomainEvent<unknown>, bytes: number): Promise<void> => {
+  const countEvent = ({ projectId, keyId }: Sender, outcome: Pick<EdgeOutcome, "outcome" | "reason">): void =>
+    recordOutcome({ projectId, keyId, category: "error", itemType: "event", quantity: 1, ...outcome });
+
+  /** Resolves with whether this event is new to the transport. */
+  const publish = async (event: DomainEvent<unknown>, bytes: number): Promise<boolean> => {
     if (waitingBytes + bytes > unpublishedBytes) throw backpressure();
     waitingBytes += bytes;
     const startedMs = clock.monotonicMs();
     try {
-      await publishPatiently(events, event, clock);
+      const isNew = await publishPatiently(events, event, clock);
       onPublished((clock.monotonicMs() - startedMs) / 1000);
+      return isNew;
     } finally {
       waitingBytes -= bytes;
     }
@@ -132,7 +137,8 @@ export function createAcceptor(dependencies: AcceptDependencies): Acceptor {
       time: receivedAt,
       ...(correlationId === undefined ? {} : { correlationId }),
     });
-    await publish(event, payload.length);
+    const isNew = await publish(event, payload.length);
+    if (!isNew) countEvent(request, { outcome: "duplicate", reason: "same_content" });
     return eventId;
   };
 
@@ -149,14 +155,7 @@ export function createAcceptor(dependencies: AcceptDependencies): Acceptor {
       } catch (error) {
         const refusal = refusalOf(error);
         if (!refusal) throw error;
-        recordOutcome({
-          projectId: request.projectId,
-          keyId: request.keyId,
-          category: "error",
-          itemType: "event",
-          quantity: 1,
-          ...refusal.outcome,
-        });
+        countEvent(request, refusal.outcome);
         // After a failed publish the event may still turn up later, so its attachments stay; unused ones are
         // collected in time.
         if (refusal.outcome.outcome === "invalid") await gatherer.discard(attachments, request);
@@ -176,32 +175,39 @@ function refusalOf(error: unknown) {
   return undefined;
 }
 
+/** Decisions after which a subscription has the event, or had it before. */
+const heldDecisions: ReadonlySet<string> = new Set(["dispatched", "scheduled", "duplicate", "deduplicated"]);
+
 /**
- * Publishes, and waits a while for a transport that is away: SDKs drop what is answered with 503.
+ * Publishes, and waits a while for a transport that is away: SDKs drop what is answered with 503. Resolves with false when
+ * the transport had the event already.
  * @throws {IngestError} `ET_BACKPRESSURE`, `ET_QUEUE_UNAVAILABLE`
  */
-async function publishPatiently(events: EventPublisher, event: DomainEvent<unknown>, clock: Clock): Promise<void> {
+async function publishPatiently(events: EventPublisher, event: DomainEvent<unknown>, clock: Clock): Promise<boolean> {
   const deadlineMs = clock.monotonicMs() + publishPatienceMs;
   for (;;) {
     try {
-      await withDeadline(events.publish(event), deadlineMs - clock.monotonicMs(), clock);
-      return;
+      const { decisions } = await withDeadline(events.publish(event), deadlineMs - clock.monotonicMs(), clock);
+      // An event that nobody holds is lost, however well the publish went.
+      if (!decisions.some(({ decision }) => heldDecisions.has(decision))) throw unavailable();
+      return decisions.some(({ decision }) => decision !== "duplicate");
     } catch (cause) {
       const code = errorCode(cause);
       if (code === "EVT_TRANSPORT_FULL" || code === "EVT_OVERLOADED") throw backpressure(cause);
       if (code !== "EVT_CLOSED" && !isRetryable(cause)) throw cause;
-      if (code === "EVT_CLOSED" || clock.monotonicMs() + publishRetryMs >= deadlineMs)
-        throw new IngestError("ET_QUEUE_UNAVAILABLE", { cause, headers: { "retry-after": "10" } });
+      if (code === "EVT_CLOSED" || clock.monotonicMs() + publishRetryMs >= deadlineMs) throw unavailable(cause);
       await clock.sleep(publishRetryMs);
     }
   }
 }
 
+function unavailable(cause?: unknown): IngestError {
+  return new IngestError("ET_QUEUE_UNAVAILABLE", { cause, headers: { "retry-after": "10" } });
+}
+
 function withDeadline<T>(work: Promise<T>, remainingMs: number, clock: Clock): Promise<T> {
   return new Promise((resolve, reject) => {
-    const timer = clock.setTimer(Math.max(0, remainingMs), () =>
-      reject(new IngestError("ET_QUEUE_UNAVAILABLE", { message: "The event store does not answer." })),
-    );
+    const timer = clock.setTimer(Math.max(0, remainingMs), () => reject(unavailable()));
     work.then(resolve, reject).finally(() => timer.cancel());
   });
 }

@@ -9,7 +9,7 @@ export interface EdgeOutcome {
   readonly category: Category | null;
   /** As the client wrote it; `request` where no item was read. */
   readonly itemType: string;
-  readonly outcome: "not_stored" | "filtered" | "rate_limited" | "invalid";
+  readonly outcome: "not_stored" | "duplicate" | "filtered" | "rate_limited" | "invalid";
   readonly reason: string;
   readonly quantity: number;
 }

@@ -17,6 +17,8 @@ import type { CompressedForm } from "./payload.js";
 export interface IncomingItem extends ItemHeader {
   /** The whole payload, or its pieces as they arrive, to be read before the next item is asked for. */
   readonly payload: Uint8Array | AsyncIterable<Uint8Array>;
+  /** Resolves when the payload has arrived whole, read or not; absent where it is there already. */
+  complete?(): Promise<void>;
   /** The form in which the client sent the payload, where it is worth keeping. */
   readonly compressed?: CompressedForm;
 }
@@ -70,6 +72,8 @@ export interface ItemGatherer {
 /** Collects while the items of one envelope pass by. */
 interface Gathering {
   readonly sender: Sender;
+  /** Counted only once it is clear that the envelope itself is not refused. */
+  readonly outcomes: EdgeOutcome[];
   event: Uint8Array | undefined;
   compressedEvent: CompressedForm | undefined;
   events: number;
@@ -85,13 +89,14 @@ const maxNameLength = 255;
 
 export function createItemGatherer({ blobs, limits, logger, recordOutcome }: GatherDependencies): ItemGatherer {
   const count = (
-    { sender }: Pick<Gathering, "sender">,
+    { sender, outcomes }: Pick<Gathering, "sender" | "outcomes">,
     itemType: string,
     outcome: EdgeOutcome["outcome"],
     reason: string,
     quantity = 1,
   ): void => {
-    recordOutcome({ ...sender, itemType, category: itemCategory(itemType), outcome, reason, quantity });
+    const { projectId, keyId } = sender;
+    outcomes.push({ projectId, keyId, itemType, category: itemCategory(itemType), outcome, reason, quantity });
   };
 
   const gatherEvent: ItemHandler = async (item, gathering) => {
@@ -176,6 +181,7 @@ export function createItemGatherer({ blobs, limits, logger, recordOutcome }: Gat
     async gather(items, sender) {
       const gathering: Gathering = {
         sender,
+        outcomes: [],
         event: undefined,
         compressedEvent: undefined,
         events: 0,
@@ -183,26 +189,43 @@ export function createItemGatherer({ blobs, limits, logger, recordOutcome }: Gat
         attachments: [],
         problem: undefined,
       };
+      const { outcomes } = gathering;
       let wholeItems = 0;
+      let wholeOutcomes = 0;
       try {
         for await (const item of items) {
           await (isItemType(item.type) ? handlers[item.type] : countNotStored)(item, gathering);
+          await item.complete?.();
           wholeItems++;
+          wholeOutcomes = outcomes.length;
         }
       } catch (error) {
         if (!isBrokenFraming(error)) {
           await remove(gathering.attachments);
           throw error;
         }
+        // What was said of the item that is not whole does not count.
+        outcomes.length = wholeOutcomes;
         count(gathering, "request", "invalid", "framing");
         gathering.problem ??= error;
       }
+      for (const outcome of outcomes) recordOutcome(outcome);
       return { ...gathering, wholeItems };
     },
 
     async discard(attachments, sender) {
       if (attachments.length === 0) return;
-      count({ sender }, "attachment", "not_stored", "attachment", attachments.length);
+      const { projectId, keyId } = sender;
+      const itemType = "attachment";
+      recordOutcome({
+        projectId,
+        keyId,
+        itemType,
+        category: itemCategory(itemType),
+        outcome: "not_stored",
+        reason: itemType,
+        quantity: attachments.length,
+      });
       await remove(attachments);
     },
   };

@@ -19,6 +19,7 @@ import type { KeyCache } from "../key-cache.js";
 import { corsHeaders, errorAnswer, pixel, toIngestError } from "./ingest-answers.js";
 import { IngestError } from "./ingest-errors.js";
 import { createIngestMetrics } from "./ingest-metrics.js";
+import { discardRest } from "./read-body.js";
 import { createReceiver, type EdgeRequest } from "./receive.js";
 import { createRefusalLog } from "./refusal-log.js";
 
@@ -145,8 +146,9 @@ export function createIngest(options: IngestOptions): FastifyPluginAsync {
       // The framework refuses media types that it cannot read; here they hardly matter.
       delete request.headers["content-type"];
     });
-    app.addHook("onSend", async (_request, reply, payload) => {
+    app.addHook("onSend", async (request, reply, payload) => {
       reply.headers(corsHeaders);
+      discardRest(request.raw);
       return payload;
     });
     app.setErrorHandler((error, _request, reply) => {

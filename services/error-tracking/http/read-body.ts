@@ -47,19 +47,11 @@ export function createBodyReader(limits: BodyLimits, clock: Clock): BodyReader {
 
   async function* rest(request: IncomingMessage, head: readonly Buffer[], progress: Progress): AsyncGenerator<Buffer> {
     yield* head;
-    const pieces = request.iterator({ destroyOnReturn: false });
-    try {
-      for (;;) {
-        const next = await watch.during(progress, pieces.next());
-        if (next.done) return;
-        const piece: Buffer = next.value;
-        count(progress, piece);
-        yield piece;
-      }
-    } catch (cause) {
-      throw cause instanceof ProtocolError || cause instanceof IngestError ? cause : incomplete("aborted", cause);
-    } finally {
-      await pieces.return?.();
+    for (;;) {
+      const piece = await watch.during(progress, nextPiece(request));
+      if (!piece) return;
+      count(progress, piece);
+      yield piece;
     }
   }
 
@@ -81,6 +73,25 @@ export function createBodyReader(limits: BodyLimits, clock: Clock): BodyReader {
       return { kind: "whole", bytes: collected.length === 1 && only ? only : Buffer.concat(collected) };
     },
   };
+}
+
+/** Beyond this a refused body is not worth being received to its end. */
+const maxDiscardedBytes = 16 * 1024 * 1024;
+
+/**
+ * Throws away what is left of a request's body, so that the next request on its connection is heard. A client that has
+ * much more to say is cut off.
+ */
+export function discardRest(request: IncomingMessage): void {
+  if (request.readableEnded || request.destroyed) return;
+  let bytes = 0;
+  request.on("data", (piece: Buffer) => {
+    bytes += piece.length;
+    if (bytes > maxDiscardedBytes) request.destroy();
+  });
+  request.resume();
+  // Cut off clients are nobody's failure.
+  request.on("error", () => {});
 }
 
 /** Hands pieces to `take` until it says no (false) or the body ends (true). */
@@ -108,6 +119,29 @@ function collect(request: IncomingMessage, take: (piece: Buffer) => boolean): Pr
     const onClose = (): void => finish(() => reject(incomplete("aborted")));
     const onError = (error: Error): void => finish(() => reject(incomplete("aborted", error)));
     request.on("data", onData).on("end", onEnd).on("close", onClose).on("error", onError);
+  });
+}
+
+/**
+ * What has arrived of a request that is paused, as soon as there is something; undefined at its end. Unlike the stream's
+ * own iterator it can be given up while it waits.
+ */
+function nextPiece(request: IncomingMessage): Promise<Buffer | undefined> {
+  return new Promise((resolve, reject) => {
+    const finish = (settle: () => void): void => {
+      request.off("readable", onReadable).off("end", onEnd).off("close", onClose).off("error", onError);
+      settle();
+    };
+    const onReadable = (): void => {
+      const piece: Buffer | null = request.read();
+      if (piece) finish(() => resolve(piece));
+    };
+    const onEnd = (): void => finish(() => resolve(undefined));
+    const onClose = (): void => finish(() => reject(incomplete("aborted")));
+    const onError = (error: Error): void => finish(() => reject(incomplete("aborted", error)));
+    if (request.readableEnded) resolve(undefined);
+    else if (request.destroyed) reject(incomplete("aborted"));
+    else request.on("readable", onReadable).on("end", onEnd).on("close", onClose).on("error", onError);
   });
 }
 
