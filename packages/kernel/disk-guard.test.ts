@@ -145,6 +145,27 @@ describe("PF-064 the disk guard", () => {
     expect(disk.looks).toBe(looks);
   });
 
+  test("stops also during a look", async () => {
+    const disk = createDisk();
+    let release = (): void => {};
+    const { guard, clock } = createGuard(disk, {
+      readSpace: async () => {
+        if (disk.looks > 0)
+          await new Promise<void>((resolve) => {
+            release = resolve;
+          });
+        return disk.read();
+      },
+    });
+    await guard.start();
+    await clock.advanceBy(100);
+    await guard.stop();
+    release();
+    await clock.advanceBy(1_000);
+    expect(disk.looks).toBe(2);
+    expect(clock.nextTimerMs()).toBeUndefined();
+  });
+
   test("shows the free space and whether it refuses", async () => {
     const disk = createDisk();
     const collects = new Map<string, GaugeOptions["collect"]>();
