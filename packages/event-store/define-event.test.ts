@@ -280,6 +280,12 @@ test("ES-023 names that look like keywords but are properties or data are no key
   ).toBe("valid");
 });
 
+test("ES-023 properties with names of keywords are schemas like others", () => {
+  const nonsense = { type: "string", format: "nonsense" };
+  for (const name of ["enum", "const", "default", "examples", "properties"])
+    expect(stateOf({ type: "object", properties: { [name]: nonsense } }), name).toBe("invalid");
+});
+
 // Dialects
 
 test.each([
@@ -318,6 +324,7 @@ test("ES-024 without $schema and newer keywords draft-07 is meant", () => {
   const tuple = { type: "object", properties: { pair: { type: "array", items: [{ type: "integer" }] } } };
   expect(stateOf(tuple)).toBe("valid");
   expect(stateOf({ $schema: draft2020, ...tuple })).toBe("invalid");
+  expect(stateOf({ ...tuple, properties: { ...tuple.properties, prefixItems: true, $defs: true } })).toBe("valid");
 });
 
 test("ES-024 a local $ref is followed", () => {

@@ -152,13 +152,23 @@ export class NamedSubscriber<D> implements Subscriber<D> {
   constructor(name: string, options: SubscriberOptions<D>) {
     this.name = name;
     this.context = name.slice(0, name.indexOf("."));
-    this.options = Object.freeze({ ...options });
+    this.options = freezeOptions(options);
     Object.freeze(this);
   }
 
   static is(value: unknown): value is NamedSubscriber<never> {
     return typeof value === "object" && value !== null && #made in value && value.#made;
   }
+}
+
+/** A frozen copy of options and of the option objects in it, so that nobody changes them later. */
+export function freezeOptions<O extends object>(options: O): O {
+  const copy = { ...options };
+  for (const [key, value] of Object.entries(copy)) {
+    if (typeof value === "object" && value !== null && !Array.isArray(value))
+      Object.assign(copy, { [key]: Object.freeze({ ...value }) });
+  }
+  return Object.freeze(copy);
 }
 
 export const workKeys = ["urgency", "timeoutMs", "retry", "rateLimit", "concurrency"] as const;

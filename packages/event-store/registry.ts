@@ -3,6 +3,7 @@ import { checkBoolean, checkChoice, checkFunction, checkInteger, checkKeys, chec
 import { Definition, type EventDefinition } from "./define-event.js";
 import {
   checkWorkOptions,
+  freezeOptions,
   longestDelayMs,
   NamedSubscriber,
   type RetryVerdict,
@@ -167,14 +168,14 @@ export function buildRegistry(configure: readonly Configure[], home: EventHome):
       if (known && known !== subscriber)
         throw duplicate(`Another subscriber named ${subscriber.name} is registered already`);
       const events = [options.to].flat().map(add);
+      const kept = freezeOptions({ ...options, to: [] });
       for (const event of events) {
         if (drafts.some((draft) => draft.subscriber === subscriber && draft.event === event))
           throw duplicate(`${subscriber.name} is subscribed to ${event.type} already`);
-        const { to: _, ...rest } = options;
-        drafts.push({ subscriber, event, options: { ...rest, to: [] } });
+        drafts.push({ subscriber, event, options: kept });
       }
       subscribers.set(subscriber.name, subscriber);
-      statedWork.set(subscriber.name, mergeWork(subscriber, statedWork.get(subscriber.name) ?? {}, options));
+      statedWork.set(subscriber.name, mergeWork(subscriber, statedWork.get(subscriber.name) ?? {}, kept));
     },
   };
 
