@@ -107,10 +107,12 @@ test("ES-032 the version is 1 unless another one is given", () => {
 });
 
 test("ES-073 a definition and its lists are frozen", () => {
-  const options = { schema: {}, sensitive: ["/a"], deprecated: { since: "1.2" } };
+  const options = { schema: {}, sensitive: ["/a"], deprecated: { since: "1.2" }, subject: () => "before" };
   const definition = defineEvent("ci.created", options);
   options.sensitive.push("/b");
   options.deprecated.since = "9";
+  options.subject = () => "after";
+  expect(definition.create({}).subject).toBe("before");
   expect(definition.sensitive).toEqual(["/a"]);
   expect(definition.deprecated).toEqual({ since: "1.2" });
   for (const part of [definition, definition.sensitive, definition.deprecated, definition.examples])

@@ -145,7 +145,7 @@ export class Definition<D> implements EventDefinition<D> {
     this.compatibility = options.compatibility;
     this.deprecated = options.deprecated && Object.freeze({ ...options.deprecated });
     this.maxInlineBytes = options.maxInlineBytes;
-    this.#options = options;
+    this.#options = { ...options };
     Object.freeze(this);
   }
 
@@ -163,7 +163,8 @@ export class Definition<D> implements EventDefinition<D> {
     const context = currentContext();
     if (options) checkCreateOptions(options);
     const id = options?.id ?? ulid();
-    const correlationId = options?.correlationId ?? context.correlationId;
+    // An id made here has the canonical form already.
+    const correlationId = options?.correlationId ?? context.correlationId ?? options?.id;
     const callerId = context.meta?.["caller_id"];
     return new EventInstance<D>(
       {

@@ -1,5 +1,5 @@
 import { canonicalCorrelationId } from "@signalbox/kernel";
-import { envelopeAttributes, isExtensionValue, isRfc3339 } from "./create-options.js";
+import { attributeInvalid, envelopeAttributes, isExtensionValue, isRfc3339 } from "./create-options.js";
 import type { JsonObject } from "./data-type.js";
 import { Definition, type EventDefinition } from "./define-event.js";
 import { InvalidEvent } from "./errors.js";
@@ -74,7 +74,7 @@ interface FixedParts {
 export function createCodec(registry: DefinitionLookup, format: EnvelopeFormat, home: EventHome | undefined): Codec {
   const fixedParts = new Map<string, FixedParts>();
   const prefix = `${format.typePrefix}.`;
-  const defaultSource = JSON.stringify(home?.source ?? "");
+  const ownSource = JSON.stringify(home?.source ?? "");
 
   const partsOf = (type: string, version: number): FixedParts => {
     const cached = fixedParts.get(type);
@@ -82,7 +82,7 @@ export function createCodec(registry: DefinitionLookup, format: EnvelopeFormat, 
     const schemaUri = format.schemaUri(type, version);
     const deprecated = registry.lookup(type)?.deprecated === undefined ? "" : ',"deprecated":true';
     const json = `{"specversion":"1.0","type":${JSON.stringify(prefix + type)},"datacontenttype":"application/json","dataschema":${JSON.stringify(schemaUri)}${deprecated},"source":`;
-    const parts = { version, schemaUri, json, jsonWithSource: `${json}${defaultSource},"id":` };
+    const parts = { version, schemaUri, json, jsonWithSource: `${json}${ownSource},"id":` };
     fixedParts.set(type, parts);
     return parts;
   };
@@ -92,7 +92,9 @@ export function createCodec(registry: DefinitionLookup, format: EnvelopeFormat, 
     const hidden = EventInstance.hidden(instance);
     const parts = partsOf(event.type, event.version);
     const head =
-      hidden.source === undefined ? parts.jsonWithSource : `${parts.json}${JSON.stringify(hidden.source)},"id":`;
+      hidden.source === undefined && home
+        ? parts.jsonWithSource
+        : `${parts.json}${JSON.stringify(sourceOf(instance))},"id":`;
     const id = JSON.stringify(event.id);
     const subject = event.subject === event.id ? id : JSON.stringify(event.subject);
     const correlationId = event.correlationId === event.id ? id : JSON.stringify(event.correlationId);
@@ -140,6 +142,8 @@ export function createCodec(registry: DefinitionLookup, format: EnvelopeFormat, 
   const toEvent = (envelope: Envelope, data: JsonObject): EventInstance<unknown> => {
     const { attributes, definition } = envelope;
     const id = text(attributes, "id");
+    const extensions = extensionsOf(attributes);
+    const meta = metaOf(attributes);
     return new EventInstance<unknown>(
       {
         id,
@@ -156,8 +160,8 @@ export function createCodec(registry: DefinitionLookup, format: EnvelopeFormat, 
         tracestate: optionalText(attributes, "tracestate") ?? null,
         key: optionalText(attributes, "partitionkey") ?? null,
         sequence: optionalText(attributes, "sequence") ?? null,
-        extensions: extensionsOf(attributes),
-        meta: metaOf(attributes),
+        extensions,
+        meta,
         userId: optionalText(attributes, "userid"),
         userName: optionalText(attributes, "username"),
         actorId: optionalText(attributes, "actorid"),
@@ -206,6 +210,12 @@ export function asInstance(event: unknown): EventInstance<unknown> {
   throw new InvalidEvent("EVT_NOT_AN_EVENT");
 }
 
+/** Without a store of its own to name, an event is encoded as from the store that it belongs to. */
+function sourceOf({ source }: EventInstance<unknown>): string {
+  if (source === "") throw attributeInvalid("source", "is missing: give one, or register the definition with a store");
+  return source;
+}
+
 /** The attributes that most events lack. */
 function rareMembers(event: DomainEvent<unknown>, hidden: HiddenAttributes, key: string | null): string {
   let json = "";
@@ -225,20 +235,27 @@ function rareMembers(event: DomainEvent<unknown>, hidden: HiddenAttributes, key:
   return json;
 }
 
+/** An empty text, as a context may hold, is an absent value. */
 function member(name: string, value: string): string {
-  return `,"${name}":${JSON.stringify(value)}`;
+  return value === "" ? "" : `,"${name}":${JSON.stringify(value)}`;
 }
 
 type Attributes = Readonly<Record<string, unknown>>;
 
 function parseWire(wire: unknown): unknown {
-  if (isRecord(wire) && !(wire instanceof Uint8Array)) return copyData(wire);
+  if (isRecord(wire) && !(wire instanceof Uint8Array)) return copyWire(wire);
   if (typeof wire !== "string" && !(wire instanceof Uint8Array)) return wire;
   try {
     return JSON.parse(typeof wire === "string" ? wire : new TextDecoder("utf-8", { fatal: true }).decode(wire));
   } catch (error) {
     throw envelopeInvalid("envelope", "is not JSON", error);
   }
+}
+
+/** The data may be as deep as it could be by itself. */
+function copyWire({ data, ...attributes }: Attributes): Attributes {
+  if (data === undefined) return copyData(attributes);
+  return { ...copyData(attributes), data: isRecord(data) ? copyData(data) : data };
 }
 
 function isRecord(value: unknown): value is Attributes {
@@ -279,6 +296,9 @@ function checkAttributes(attributes: Attributes): void {
     if (value !== undefined && (typeof value !== "string" || value === ""))
       throw envelopeInvalid(name, "must be a text that is not empty");
   }
+  const deprecated = attributes["deprecated"];
+  if (deprecated !== undefined && typeof deprecated !== "boolean")
+    throw envelopeInvalid("deprecated", "must be true or false");
   const time = text(attributes, "time");
   if (!isRfc3339(time)) throw envelopeInvalid("time", "must be an RFC 3339 time");
   if (!uriPattern.test(text(attributes, "dataschema"))) throw envelopeInvalid("dataschema", "must be a URI");
@@ -318,7 +338,7 @@ function metaOf(attributes: Attributes): Readonly<Record<string, string>> | unde
   if (json === undefined) return undefined;
   try {
     const meta: unknown = JSON.parse(json);
-    if (typeof meta === "object" && meta !== null && Object.values(meta).every((value) => typeof value === "string"))
+    if (isRecord(meta) && Object.values(meta).every((value) => typeof value === "string"))
       return meta as Record<string, string>;
   } catch {
     // Told below together with JSON of another shape.
@@ -328,7 +348,7 @@ function metaOf(attributes: Attributes): Readonly<Record<string, string>> | unde
 
 /** Ours are written in this form already; only foreign ones need to be parsed. */
 function normalTime(time: string): string {
-  return time.length === 24 && time.endsWith("Z") ? time : new Date(time).toISOString();
+  return time.length === 24 && time[10] === "T" && time.endsWith("Z") ? time : new Date(time).toISOString();
 }
 
 function text(attributes: Attributes, name: string): string {

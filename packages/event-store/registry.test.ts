@@ -54,6 +54,17 @@ test("ES-003 modules and editions contribute their own subscriptions to the same
   expect(idsFor(store, Finished.type)).toEqual(["onboarding.second/ci.pipeline_finished"]);
 });
 
+test("ES-002 the rejection of such a promise goes nowhere else", async () => {
+  const rejections: unknown[] = [];
+  const note = (error: unknown): void => void rejections.push(error);
+  process.on("unhandledRejection", note);
+  const rejecting = async (): Promise<void> => Promise.reject(new Error("late"));
+  expect(failure(() => storeOf(rejecting)).code).toBe("EVT_SUBSCRIPTION_INVALID");
+  await new Promise(setImmediate);
+  process.off("unhandledRejection", note);
+  expect(rejections).toEqual([]);
+});
+
 // Subscriptions
 
 test("ES-070 subscribe makes one subscription for each event in `to`", () => {
