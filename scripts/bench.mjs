@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { build } from "./build.mjs";
 import { ensurePackages } from "./install-packages.mjs";
 import { refuseOldNode } from "./node-version.mjs";
 import { exitCodeOf } from "./run-command.mjs";
@@ -10,6 +11,8 @@ import { exitCodeOf } from "./run-command.mjs";
 refuseOldNode();
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 await ensurePackages(root);
+// Some benchmarks start the server as its users do.
+await build(root, join("apps", "server"));
 
 const child = spawn(
   process.execPath,

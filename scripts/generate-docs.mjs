@@ -1,8 +1,9 @@
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { build } from "./build.mjs";
 import { cataloguesOf, describeErrors } from "./describe-errors.mjs";
+import { withFigures } from "./describe-figures.mjs";
 import { describeRequirements, findProofs } from "./describe-requirements.mjs";
 import { ensurePackages } from "./install-packages.mjs";
 import { refuseOldNode } from "./node-version.mjs";
@@ -19,6 +20,7 @@ const documents = {
   "docs/configuration.md": await configuration(),
   "docs/errors.md": await errors(),
   "docs/requirements.md": requirements(),
+  "README.md": withFigures(readText("README.md"), keptFigures()),
 };
 
 const stale = Object.entries(documents).filter(([path, text]) => readText(path) !== text);
@@ -53,6 +55,16 @@ function requirements() {
   );
   const proofs = files.flatMap((file) => findProofs(file, readText(file)));
   return describeRequirements(readJson(join(root, "docs/requirements.json")), proofs);
+}
+
+function keptFigures() {
+  const folder = join(root, "benchmarks/results");
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder)
+    .filter((name) => name.endsWith(".jsonl"))
+    .flatMap((name) => readFileSync(join(folder, name), "utf8").split("\n"))
+    .filter((line) => line !== "")
+    .map((line) => JSON.parse(line));
 }
 
 /** @param {string} path */
