@@ -1,6 +1,7 @@
-import type { CountedEvent } from "./digested-event.js";
+import { type CountedEvent, primaryHashOf } from "./digested-event.js";
 import type { ErrorEvent, Frame } from "./error-event.js";
 import { platformColumn } from "./normalise/platform.js";
+import { isoTime } from "./normalise/times.js";
 import { trimText } from "./normalise/trim.js";
 
 /** Version of a row that was written by the digest; moving or deleting an event writes a higher one. */
@@ -10,25 +11,38 @@ const maxFrames = 250;
 const maxExceptionValue = 1024;
 const maxUrl = 2048;
 
-/** What was computed from an event and is not in it. */
-export interface ComputedColumns {
+/** What a row says beside the event itself. */
+export interface RowFacts {
+  readonly projectId: number;
+  readonly eventId: string;
+  readonly timestampMs: number;
+  readonly retentionDays: number;
+  readonly primaryHash: string;
+  readonly groupingVersion: number;
   readonly title: string;
   readonly culprit: string;
   readonly correlationId: string;
   readonly userHash: string | undefined;
-  readonly groupingVersion: number;
   readonly attachments: number;
 }
 
-/** The searchable columns of one event, but for the ones that say which row it is. */
-export function eventColumns(event: ErrorEvent, computed: ComputedColumns): object {
+/** The row of `error_events`, as it is when the event was not counted before. */
+export function makeEventRow(event: ErrorEvent, facts: RowFacts): object {
   const exceptions = event.exception?.values ?? [];
   const frames = stackFrames(event);
   const trace = event.contexts?.["trace"];
   const tags = event.tags ?? [];
   return {
+    project_id: facts.projectId,
+    primary_hash: facts.primaryHash,
+    timestamp: isoTime(facts.timestampMs),
     received_at: event.received,
-    grouping_version: computed.groupingVersion,
+    event_id: facts.eventId,
+    retention_days: facts.retentionDays,
+    version: firstVersion,
+    deleted: 0,
+    sample_weight: 1,
+    grouping_version: facts.groupingVersion,
     platform: platformColumn(event.platform),
     level: event.level,
     environment: event.environment,
@@ -40,9 +54,9 @@ export function eventColumns(event: ErrorEvent, computed: ComputedColumns): obje
     sdk_version: event.sdk?.version ?? "",
     type: event.type,
     http_method: event.request?.method ?? "",
-    title: computed.title,
+    title: facts.title,
     message: event.logentry?.formatted ?? "",
-    culprit: computed.culprit,
+    culprit: facts.culprit,
     transaction: event.transaction ?? "",
     url: trimText(event.request?.url ?? "", maxUrl),
     user_id: event.user?.id ?? "",
@@ -51,8 +65,8 @@ export function eventColumns(event: ErrorEvent, computed: ComputedColumns): obje
     user_ip: event.user?.ip_address ?? "",
     trace_id: textOf(trace?.["trace_id"]),
     span_id: textOf(trace?.["span_id"]),
-    correlation_id: computed.correlationId,
-    user_hash: computed.userHash ?? "0",
+    correlation_id: facts.correlationId,
+    user_hash: facts.userHash ?? "0",
     handled: handledOf(event),
     exception_types: exceptions.map(({ type }) => type ?? ""),
     exception_values: exceptions.map(({ value }) => trimText(value ?? "", maxExceptionValue)),
@@ -62,54 +76,45 @@ export function eventColumns(event: ErrorEvent, computed: ComputedColumns): obje
     stack_in_app: frames.map((frame) => (frame.in_app === true ? 1 : 0)),
     tag_keys: tags.map(([key]) => key),
     tag_values: tags.map(([, value]) => value),
-    attachments: Math.min(computed.attachments, 255),
+    attachments: Math.min(facts.attachments, 255),
     processing_errors: event.processing_errors?.length ?? 0,
     symbolicated: 0,
   };
 }
 
-/** The row of `error_events`. */
-export function eventRow(counted: CountedEvent, retentionDays: number): object {
+/** The row of a counted event. One that was counted before keeps the key that it was counted under. */
+export function eventRow({ digested, primaryHash, timestampMs, sampleWeight }: CountedEvent): object {
+  if (primaryHash === primaryHashOf(digested) && timestampMs === digested.timestampMs && sampleWeight === 1)
+    return digested.row;
   return {
-    ...rowKey(counted, retentionDays),
-    primary_hash: counted.primaryHash,
-    deleted: 0,
-    sample_weight: counted.sampleWeight,
-    ...counted.digested.columns,
+    ...digested.row,
+    primary_hash: primaryHash,
+    timestamp: isoTime(timestampMs),
+    sample_weight: sampleWeight,
   };
 }
 
 /** The row of `error_payloads`. */
-export function payloadRow(counted: CountedEvent, retentionDays: number): object {
-  return { ...rowKey(counted, retentionDays), payload: counted.digested.payload };
+export function payloadRow({ digested, timestampMs }: CountedEvent, retentionDays: number): object {
+  return {
+    project_id: digested.projectId,
+    event_id: digested.eventId,
+    timestamp: isoTime(timestampMs),
+    retention_days: retentionDays,
+    version: firstVersion,
+    payload: digested.payload,
+  };
 }
 
 /** That a user met a hash on a day; undefined for events without a user. */
-export function userRow(counted: CountedEvent): object | undefined {
-  const { userHash, projectId } = counted.digested;
-  if (userHash === undefined) return undefined;
+export function userRow({ digested, primaryHash, timestampMs }: CountedEvent): object | undefined {
+  if (digested.userHash === undefined) return undefined;
   return {
-    project_id: projectId,
-    primary_hash: counted.primaryHash,
-    day: isoTime(counted).slice(0, 10),
-    user_hash: userHash,
+    project_id: digested.projectId,
+    primary_hash: primaryHash,
+    day: isoTime(timestampMs).slice(0, 10),
+    user_hash: digested.userHash,
   };
-}
-
-function rowKey(counted: CountedEvent, retentionDays: number) {
-  const { projectId, eventId } = counted.digested;
-  return {
-    project_id: projectId,
-    event_id: eventId,
-    timestamp: isoTime(counted),
-    retention_days: retentionDays,
-    version: firstVersion,
-  };
-}
-
-/** The remembered time: a row that is written again must have the very key that it had before. */
-function isoTime({ timestampMs }: CountedEvent): string {
-  return new Date(timestampMs).toISOString();
 }
 
 function stackFrames(event: ErrorEvent): readonly Frame[] {

@@ -29,7 +29,6 @@ export interface DigestDependencies extends PrepareOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: Metrics;
-  readonly retentionDays: number;
   /** Counts outcomes of messages, once each. */
   readonly onOutcome?: (outcome: string) => void;
   /** Called after each step of a batch. */

@@ -29,8 +29,8 @@ export interface DigestedEvent {
   readonly hashes: readonly DigestedHash[];
   /** Of the affected user, as decimal text of 64 bits; absent without a user. */
   readonly userHash: string | undefined;
-  /** The searchable columns, without the ones that say which row it is. */
-  readonly columns: object;
+  /** Its row in `error_events`. */
+  readonly row: object;
   /** The whole event as JSON text. */
   readonly payload: string;
 }

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { DomainEvent, PayloadOf } from "@signalbox/event-store";
 import { parseJsonObject } from "@signalbox/sentry-protocol";
-import { eventColumns } from "./analytics-rows.js";
+import { makeEventRow } from "./analytics-rows.js";
 import type { DigestedEvent } from "./digested-event.js";
 import type { eventReceived } from "./events.js";
 import { groupEvent } from "./grouping/group-event.js";
@@ -19,6 +19,7 @@ export type ReceivedEvent = DomainEvent<PayloadOf<typeof eventReceived>>;
 /** How the pure steps are done; what projects can change about them comes with the project. */
 export interface PrepareOptions {
   readonly groupingVersion: number;
+  readonly retentionDays: number;
 }
 
 /**
@@ -55,12 +56,17 @@ export function prepareEvent(received: ReceivedEvent, options: PrepareOptions): 
       explain: () => explain(received, options, hex),
     })),
     userHash: hash,
-    columns: eventColumns(event, {
+    row: makeEventRow(event, {
+      projectId: data.project_id,
+      eventId: data.event_id,
+      timestampMs,
+      retentionDays: options.retentionDays,
+      primaryHash: grouping.hashes[0]?.hash ?? "",
+      groupingVersion: grouping.version,
       title: title.title,
       culprit,
       correlationId,
       userHash: hash,
-      groupingVersion: grouping.version,
       attachments: data.attachments.length,
     }),
     payload: JSON.stringify(event),

@@ -34,10 +34,7 @@ export async function writeEvents(
     events.map((event) => payloadRow(event, retentionDays)),
   );
   onStep("insert_payloads");
-  await insert(
-    "error_events",
-    events.map((event) => eventRow(event, retentionDays)),
-  );
+  await insert("error_events", events.map(eventRow));
   onStep("insert_events");
   await insert(
     "error_user_sightings",

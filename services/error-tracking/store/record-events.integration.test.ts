@@ -33,7 +33,10 @@ function describeRecording(open: () => Promise<TestDatabase>): void {
   const nowMs = Date.now();
 
   const digested = (name: string, options: SampleOptions = {}, more: JsonObject = {}): DigestedEvent =>
-    prepareEvent(receivedEvent(errorPayload(name, more), { receivedAtMs: nowMs, ...options }), { groupingVersion: 1 });
+    prepareEvent(receivedEvent(errorPayload(name, more), { receivedAtMs: nowMs, ...options }), {
+      groupingVersion: 1,
+      retentionDays: 90,
+    });
 
   const record = (events: readonly DigestedEvent[]): Promise<RecordedBatch> =>
     opened.database.transaction((transaction: Transaction<unknown>) =>
