@@ -1,0 +1,163 @@
+import { join } from "node:path";
+import { openDatabase } from "@signalbox/database";
+import { EventStoreError, type Transport } from "@signalbox/event-store";
+import { noMetrics, silentLogger, systemClock } from "@signalbox/kernel";
+import { afterEach, describe, expect, test } from "vitest";
+import { envelope, eventEnvelope, type IngestServer, startIngestServer } from "../testing/ingest-server.js";
+import { startIngestProcess } from "../testing/start-ingest-process.js";
+
+let server: IngestServer;
+afterEach(() => server?.close());
+
+/** A transport whose `enqueue` first does what `before` says. */
+function beforeEnqueue(before: () => Promise<void>) {
+  return (transport: Transport): Transport =>
+    new Proxy(transport, {
+      get(target, name) {
+        if (name === "enqueue") {
+          return async (...parameters: Parameters<Transport["enqueue"]>) => {
+            await before();
+            return target.enqueue(...parameters);
+          };
+        }
+        const value: unknown = Reflect.get(target, name, target);
+        return typeof value === "function" ? value.bind(target) : value;
+      },
+    });
+}
+
+async function post(body: Uint8Array) {
+  const response = await fetch(server.envelopeUrl, { method: "POST", body });
+  return { status: response.status, headers: response.headers, json: JSON.parse(await response.text()) };
+}
+
+const lines = () =>
+  server.outcomes.map(({ itemType, category, outcome, reason }) => [itemType, category, outcome, reason]);
+
+describe("publishing", () => {
+  test("ET-011 the answer waits until the transport has the event, and its attachments are stored before", async () => {
+    let open = (): void => {};
+    let blobsAtEnqueue = 0;
+    const gate = new Promise<void>((resolve) => {
+      open = resolve;
+    });
+    server = await startIngestServer({
+      wrapTransport: beforeEnqueue(async () => {
+        for await (const _key of server.blobs.list("")) blobsAtEnqueue++;
+        await gate;
+      }),
+    });
+    let answered = false;
+    const answer = post(envelope({}, [{ type: "event" }, {}], [{ type: "attachment" }, "abc"])).then((result) => {
+      answered = true;
+      return result;
+    });
+    await expect.poll(() => blobsAtEnqueue).toBe(1);
+    // Everything else that could answer has had its turn.
+    await post(envelope({}, [{ type: "session" }, {}]));
+    expect(answered).toBe(false);
+    open();
+    expect(await answer).toMatchObject({ status: 200 });
+    expect(await server.deliveries()).toBe(1);
+  });
+
+  test("ET-011 every event that was answered with 200 survives kill -9", async () => {
+    const edge = await startIngestProcess();
+    try {
+      const accepted: string[] = [];
+      const send = async (): Promise<void> => {
+        for (;;) {
+          try {
+            const response = await fetch(edge.envelopeUrl, { method: "POST", body: eventEnvelope({ message: "x" }) });
+            const { id } = await response.json();
+            if (response.status === 200) accepted.push(id);
+          } catch {
+            return;
+          }
+        }
+      };
+      const senders = Array.from({ length: 16 }, send);
+      await expect.poll(() => accepted.length, { timeout: 30_000 }).toBeGreaterThan(200);
+      await edge.kill();
+      await Promise.all(senders);
+
+      const ports = { logger: silentLogger, metrics: noMetrics, clock: systemClock };
+      const database = await openDatabase({ ...ports, path: join(edge.directory, "db") });
+      const { rows } = await database.run<{ body: string }>("select body from event_deliveries");
+      const held = new Set(rows.map(({ body }) => JSON.parse(body).id));
+      await database.close();
+      for (const id of accepted) expect(held).toContain(`et:1:${id}`);
+    } finally {
+      await edge.remove();
+    }
+  });
+
+  test("ET-012 a transport that is away for a moment is waited for", async () => {
+    let failures = 3;
+    server = await startIngestServer({
+      wrapTransport: beforeEnqueue(async () => {
+        if (failures-- > 0) throw new EventStoreError("EVT_TRANSPORT_UNAVAILABLE");
+      }),
+    });
+    expect(await post(eventEnvelope({ message: "x" }))).toMatchObject({ status: 200 });
+    expect(await server.received(1)).toHaveLength(1);
+    expect(lines()).toEqual([]);
+  });
+
+  test.each([
+    ["refuses", () => Promise.reject(new EventStoreError("EVT_TRANSPORT_UNAVAILABLE"))],
+    ["does not answer", () => new Promise<void>(() => {})],
+  ])("ET-012 a transport that %s for longer than 2 seconds makes the answer 503", async (_state, before) => {
+    server = await startIngestServer({ wrapTransport: beforeEnqueue(before) });
+    const started = performance.now();
+    const { status, headers, json } = await post(eventEnvelope({ message: "x" }));
+    expect({ status, code: json.code, after: headers.get("retry-after") }).toEqual({
+      status: 503,
+      code: "ET_QUEUE_UNAVAILABLE",
+      after: "10",
+    });
+    expect(performance.now() - started).toBeGreaterThan(1500);
+    expect(lines()).toEqual([["event", "error", "rate_limited", "backpressure"]]);
+  });
+
+  test("ET-012 a transport that is full makes the answer 429 and names the limit", async () => {
+    server = await startIngestServer({ maxPending: { count: 2 } });
+    for (let n = 0; n < 2; n++) expect(await post(eventEnvelope({ n }))).toMatchObject({ status: 200 });
+    const { status, headers, json } = await post(eventEnvelope({ n: 2 }));
+    expect({ status, code: json.code }).toEqual({ status: 429, code: "ET_BACKPRESSURE" });
+    expect(headers.get("retry-after")).toBe("60");
+    expect(headers.get("x-sentry-rate-limits")).toBe("60::organization:backpressure");
+    expect(headers.get("x-sentry-error")).toBe("ET_BACKPRESSURE");
+    expect(await server.deliveries()).toBe(2);
+    expect(lines()).toEqual([["event", "error", "rate_limited", "backpressure"]]);
+  });
+
+  test("ET-012 while the disk guard is active everything is refused, and taken again afterwards", async () => {
+    let active = true;
+    server = await startIngestServer({ isDiskGuardActive: () => active });
+    const { status, headers } = await post(eventEnvelope({ message: "x" }));
+    expect(status).toBe(429);
+    expect(headers.get("retry-after")).toBe("60");
+    expect(headers.get("x-sentry-rate-limits")).toBe("60::organization:backpressure");
+    expect(await server.deliveries()).toBe(0);
+    active = false;
+    expect(await post(eventEnvelope({ message: "x" }))).toMatchObject({ status: 200 });
+  });
+
+  test("attachments whose store is away are left out, the event is taken", async () => {
+    server = await startIngestServer();
+    await server.blobs.close();
+    const body = envelope({}, [{ type: "event" }, {}], [{ type: "attachment" }, "abc"]);
+    expect(await post(body)).toMatchObject({ status: 200 });
+    expect(await server.received(1)).toHaveLength(1);
+    expect(lines()).toEqual([["attachment", "attachment", "rate_limited", "disk"]]);
+  });
+
+  test("without a blob store attachments are counted and skipped", async () => {
+    server = await startIngestServer({ withBlobs: false });
+    expect(await post(envelope({}, [{ type: "attachment" }, "abc"], [{ type: "event" }, {}]))).toMatchObject({
+      status: 200,
+    });
+    expect(lines()).toEqual([["attachment", "attachment", "not_stored", "attachment"]]);
+  });
+});
