@@ -60,7 +60,6 @@ const tableStateCodes = new Set([
   252, // TOO_MANY_PARTS
 ]);
 
-const unknownTable = 60;
 const memoryLimitExceeded = 241;
 const tooManyParts = 252;
 
@@ -96,11 +95,6 @@ function insertCode(engineCode: number, message: string): AnalyticsErrorCode {
   // The same code also says that these rows fall into too many partitions, which fewer rows would not.
   if (engineCode === tooManyParts && message.includes("single INSERT")) return "ANALYTICS_INSERT_REFUSED";
   return tableStateCodes.has(engineCode) ? "ANALYTICS_UNAVAILABLE" : "ANALYTICS_INSERT_REFUSED";
-}
-
-/** True when a table that the statement names does not exist. */
-export function isUnknownTable(error: unknown): boolean {
-  return error instanceof AnalyticsError && error.details["engine_code"] === unknownTable;
 }
 
 function engineErrorCode(error: unknown): number | undefined {
