@@ -69,6 +69,11 @@ export class PendingBounds {
     known.bytes += bytes;
   }
 
+  /** The next figures are read anew. */
+  forgetFigures(): void {
+    this.#known.clear();
+  }
+
   /** Undefined when nothing bounded is among them. */
   statementFor(
     changes: readonly { readonly subscription: string; readonly bytes: number | null }[],

@@ -1,10 +1,7 @@
 import type { BatchStatement, SqlValue } from "@signalbox/database";
 
-/** `event_deliveries.state` */
-export const waiting = 0;
-export const running = 1;
+/** `event_deliveries.state` of a row that waits for an earlier one of its key; 0 waits, 1 runs, 3 is settled. */
 export const blocked = 2;
-export const settled = 3;
 
 /** A delivery as it is inserted. */
 export interface NewRow {

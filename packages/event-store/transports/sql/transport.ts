@@ -22,7 +22,7 @@ import type {
 import { PendingBounds } from "./bounds.js";
 import { SqlConsumer } from "./consumer.js";
 import { type DedupRows, dedupRows } from "./dedup.js";
-import { type ClaimedRow, type KeyOf, type NewRow, type SqlEngine, statement } from "./engine.js";
+import { blocked, type ClaimedRow, type KeyOf, type NewRow, type SqlEngine, statement } from "./engine.js";
 import { Gatherer } from "./gatherer.js";
 import { SqlLease } from "./lease.js";
 import { postgresEngine } from "./postgres.js";
@@ -302,69 +302,58 @@ class SqlTransport implements Transport {
   }
 
   async #insert(deliveries: readonly Delivery[], execute: Execute): Promise<EnqueueResult[]> {
-    const results = new Map<Delivery, EnqueueResult>();
     const nowMs = this.#clock.nowMs();
     const bounded = deliveries.some(({ maxPending }) => maxPending !== null);
     if (bounded) await this.#bounds.refresh(deliveries, execute);
+    const results: EnqueueResult[] = deliveries.map(() => "enqueued");
     const rows: NewRow[] = [];
-    const added: Delivery[] = [];
-    for (const delivery of deliveries) {
+    const places: number[] = [];
+    for (const [place, delivery] of deliveries.entries()) {
       const bytes = delivery.maxPending ? Buffer.byteLength(delivery.body) : null;
       if (bytes !== null && !this.#bounds.admit(delivery, bytes)) {
-        results.set(delivery, "full");
+        results[place] = "full";
         continue;
       }
       const held = delivery.dedup ? await this.#dedup.take(delivery, execute) : undefined;
       if (held) {
         if (bytes !== null) this.#bounds.note(delivery.subscription, -1, -bytes);
-        results.set(delivery, held);
+        results[place] = held;
         continue;
       }
-      added.push(delivery);
+      places.push(place);
       rows.push(toRow(delivery, nowMs, bytes));
     }
-    if (rows.length > 0) {
-      const count = bounded ? this.#bounds.statementFor(rows.map(pendingOf), 1) : undefined;
-      const statements = this.#engine.insert(rows);
-      let inserted: RunResult[];
-      try {
-        inserted = await execute(count ? [...statements, count] : statements);
-      } catch (error) {
-        for (const row of rows) this.#forget(row);
-        throw error;
+    if (rows.length === 0) return results;
+    const count = bounded ? this.#bounds.statementFor(rows.map(pendingOf), 1) : undefined;
+    const statements = this.#engine.insert(rows);
+    try {
+      const inserted = await execute(count ? [...statements, count] : statements);
+      for (const index of await this.#repeated(rows, inserted.slice(0, statements.length), execute)) {
+        const place = places[index];
+        if (place !== undefined) results[place] = "duplicate";
       }
-      await this.#readInserted(added, rows, inserted.slice(0, statements.length), execute, results);
+    } catch (error) {
+      for (const row of rows) this.#forget(row);
+      throw error;
     }
-    return deliveries.map((delivery) => results.get(delivery) ?? "enqueued");
+    return results;
   }
 
-  /** Marks those that were not added because their id was known. */
-  async #readInserted(
-    added: readonly Delivery[],
-    rows: readonly NewRow[],
-    inserted: readonly RunResult[],
-    execute: Execute,
-    results: Map<Delivery, EnqueueResult>,
-  ): Promise<void> {
+  /** Which of the rows were not added because their id was known; they no longer count towards a bound. */
+  async #repeated(rows: readonly NewRow[], inserted: readonly RunResult[], execute: Execute): Promise<number[]> {
     const changes = inserted.reduce((sum, result) => sum + result.changes, 0);
-    if (changes === rows.length) return;
-    const lookUp = this.#engine.inserted(
-      added.map(({ id }) => id),
-      changes,
-    );
-    const answers = lookUp ? (changes > 0 ? await execute([lookUp]) : []) : inserted;
+    if (changes === rows.length) return [];
+    const ids = rows.map(({ id }) => id);
+    const lookUp = this.#engine.inserted(ids, changes);
+    const answers = !lookUp ? inserted : changes > 0 ? await execute([lookUp]) : [];
     const fresh = new Set(answers.flatMap((result) => result.rows.map((row) => row["id"])));
-    const repeated: NewRow[] = [];
-    for (const [index, delivery] of added.entries()) {
-      // The second of two equal ids in one call is a repetition, too.
-      if (fresh.delete(delivery.id)) continue;
-      results.set(delivery, "duplicate");
-      const row = rows[index];
-      if (row && row.boundedBytes !== null) repeated.push(row);
-    }
-    for (const row of repeated) this.#forget(row);
-    const uncount = this.#bounds.statementFor(repeated.map(pendingOf), -1);
+    // The second of two equal ids in one call is a repetition, too.
+    const repeated = [...rows.keys()].filter((index) => !fresh.delete(rows[index]?.id));
+    const uncounted = repeated.flatMap((index) => rows[index] ?? []);
+    for (const row of uncounted) this.#forget(row);
+    const uncount = this.#bounds.statementFor(uncounted.map(pendingOf), -1);
     if (uncount) await execute([uncount]);
+    return repeated;
   }
 
   #forget({ subscription, boundedBytes }: NewRow): void {
@@ -373,14 +362,21 @@ class SqlTransport implements Transport {
 
   // Claim
 
-  async #claim(consumer: SqlConsumer, limit: number): Promise<{ readonly leases: SqlLease[]; readonly more: boolean }> {
+  async #claim(consumer: SqlConsumer, limit: number): Promise<Claimed> {
+    const claimed = await this.#claimDue(consumer, limit);
+    const locked = claimed.leases.filter(({ lockName }) => lockName !== null);
+    if (locked.length > 0) await this.#dedup.started(locked, (batch) => this.database.batch(batch));
+    return claimed;
+  }
+
+  async #claimDue(consumer: SqlConsumer, limit: number): Promise<Claimed> {
     const { subscriber, spec } = consumer;
     const limited = spec.maxTotal !== null || spec.rateLimit !== null;
     const exclusive = this.#engine.exclusive(subscriber);
     const lease = drawLease();
     if (!limited && !exclusive) {
       const [result] = await this.database.batch([this.#claimStatement(consumer, limit, lease)]);
-      return this.#toLeases(consumer, result, limit, lease);
+      return toLeases(consumer, result, limit, lease);
     }
     return this.database.transaction(async (transaction) => {
       const execute: Execute = (batch) => this.database.batch(batch, transaction);
@@ -388,7 +384,7 @@ class SqlTransport implements Transport {
       const allowed = limited ? await this.#allowance(consumer, limit, execute) : limit;
       if (allowed <= 0) return { leases: [], more: false };
       const [result] = await execute([this.#claimStatement(consumer, allowed, lease)]);
-      const claimed = this.#toLeases(consumer, result, allowed, lease);
+      const claimed = toLeases(consumer, result, allowed, lease);
       if (spec.rateLimit && claimed.leases.length > 0) await this.#spend(consumer, claimed.leases.length, execute);
       return claimed;
     });
@@ -398,22 +394,6 @@ class SqlTransport implements Transport {
     const nowMs = this.#clock.nowMs();
     const leaseUntilMs = nowMs + spec.leaseMs;
     return this.#engine.claim({ subscriber, lease, leaseUntilMs, nowMs, limit, perKey: spec.perKey });
-  }
-
-  #toLeases(
-    consumer: SqlConsumer,
-    result: RunResult | undefined,
-    limit: number,
-    lease: number,
-  ): { readonly leases: SqlLease[]; readonly more: boolean } {
-    // The columns are those that the claim returns.
-    const rows = (result?.rows ?? []) as unknown as readonly (ClaimedRow & { readonly state?: number })[];
-    const claimed = rows.filter((row) => row.state !== 2);
-    const leases = claimed.map((row) => new SqlLease(row, lease, consumer));
-    leases.sort((left, right) => left.dueAtMs - right.dueAtMs || left.seq - right.seq);
-    const started = leases.filter((one) => one.lockName !== null);
-    if (started.length > 0) this.#runInBackground(this.#dedup.started(started, (batch) => this.database.batch(batch)));
-    return { leases, more: rows.length === limit };
   }
 
   /** How many the limits over all processes allow now. */
@@ -539,7 +519,7 @@ class SqlTransport implements Transport {
 
   async #removeRows(where: string, values: readonly string[]): Promise<number> {
     const selected = `from event_deliveries where ${where}`;
-    return this.database.transaction(async (transaction) => {
+    const count = await this.database.transaction(async (transaction) => {
       const execute: Execute = (batch) => this.database.batch(batch, transaction);
       const [keyed] = await execute([
         statement(`select distinct subscriber, key ${selected} and key is not null`, ...values),
@@ -572,6 +552,8 @@ class SqlTransport implements Transport {
       if (after.length > 0) await execute(after);
       return rows.length;
     });
+    this.#bounds.forgetFigures();
+    return count;
   }
 
   // Wake-ups and housekeeping
@@ -665,6 +647,20 @@ class SqlTransport implements Transport {
       timer?.cancel();
     }
   }
+}
+
+interface Claimed {
+  readonly leases: SqlLease[];
+  /** Another look is worth while. */
+  readonly more: boolean;
+}
+
+function toLeases(consumer: SqlConsumer, result: RunResult | undefined, limit: number, lease: number): Claimed {
+  // The columns are those that the claim returns.
+  const rows = (result?.rows ?? []) as unknown as readonly (ClaimedRow & { readonly state?: number })[];
+  const leases = rows.filter((row) => row.state !== blocked).map((row) => new SqlLease(row, lease, consumer));
+  leases.sort((left, right) => left.dueAtMs - right.dueAtMs || left.seq - right.seq);
+  return { leases, more: rows.length === limit };
 }
 
 interface OurItem extends SettleItem {

@@ -1,0 +1,6 @@
+export {
+  describeTransport,
+  type TestRunner,
+  type TransportContractOptions,
+  type TransportUnderTest,
+} from "./transports/contract.js";
