@@ -144,6 +144,11 @@ describe("publishing", () => {
     expect(await post(eventEnvelope({ message: "x" }))).toMatchObject({ status: 200 });
   });
 
+  test("ET-011 an event that no subscription would hold is not answered with 200", async () => {
+    server = await startIngestServer({ withSubscriber: false });
+    expect(await post(eventEnvelope({ message: "x" }))).toMatchObject({ status: 503 });
+  });
+
   test("attachments whose store is away are left out, the event is taken", async () => {
     server = await startIngestServer();
     await server.blobs.close();

@@ -141,15 +141,16 @@ export function createIngest(options: IngestOptions): FastifyPluginAsync {
     // The parsers of the server around must not touch these bodies.
     app.removeAllContentTypeParsers();
     app.addContentTypeParser("*", (_request, _payload, done) => done(null));
-    app.addHook("onRequest", async (request) => {
+    app.addHook("onRequest", (request, _reply, done) => {
       request.arrival = { atMs: clock.nowMs(), mediaType: request.headers["content-type"] ?? "" };
       // The framework refuses media types that it cannot read; here they hardly matter.
       delete request.headers["content-type"];
+      done();
     });
-    app.addHook("onSend", async (request, reply, payload) => {
+    app.addHook("onSend", (request, reply, payload, done) => {
       reply.headers(corsHeaders);
       discardRest(request.raw);
-      return payload;
+      done(null, payload);
     });
     app.setErrorHandler((error, _request, reply) => {
       const refusal = toIngestError(error);

@@ -62,6 +62,8 @@ export interface IngestServerOptions extends Partial<Omit<IngestOptions, "keys" 
   /** Changes what lies below the event store. */
   readonly wrapTransport?: (transport: Transport) => Transport;
   readonly withBlobs?: boolean;
+  /** False: nobody is subscribed to what the edge publishes. */
+  readonly withSubscriber?: boolean;
 }
 
 /** The edge on a real server, database and transport; what it publishes is collected instead of digested. */
@@ -90,6 +92,7 @@ export async function startIngestServer(options: IngestServerOptions = {}): Prom
     source: "test",
     configure: (registry) => {
       registry.register(eventReceived);
+      if (options.withSubscriber === false) return;
       registry.subscribe(collector, {
         to: eventReceived,
         ...(options.maxPending === undefined ? {} : { maxPending: options.maxPending }),
