@@ -200,6 +200,12 @@ test("ES-054 a foreign time is brought to UTC with milliseconds", () => {
   expect(store.decodeEvent(envelope({ time: "2026-02-03t04:05:06.000Z" })).time).toBe("2026-02-03T04:05:06.000Z");
 });
 
+test("ES-054 a foreign correlation id gets the canonical form", () => {
+  const uuid = "4bf92f35-77b3-4da6-a3ce-929d0e0e4736";
+  const { correlationId } = storeOf([PipelineCreated]).decodeEvent(envelope({ correlationid: uuid }));
+  expect(correlationId).toBe(canonicalCorrelationId(uuid));
+});
+
 test("ES-054 a content type with parameters is JSON too", () => {
   const store = storeOf([PipelineCreated]);
   expect(store.decodeEvent(envelope({ datacontenttype: "application/json; charset=utf-8" })).data).toEqual({
@@ -282,7 +288,7 @@ test.each<[string, unknown]>([
   ["a number", "7"],
   ["a list", [envelope({})]],
   ["nothing", undefined],
-  ["bytes that are no UTF-8", new Uint8Array([0x7b, 0xff, 0x7d])],
+  ["bytes that are no UTF-8", Buffer.from(JSON.stringify(envelope({ subject: "\u00ff" })), "latin1")],
 ])("ES-054 %s is no envelope", (_, wire) => {
   // @ts-expect-error among the forms are some that are no objects
   expect(refusal(storeOf([PipelineCreated]), wire).code).toBe("EVT_ENVELOPE_INVALID");
@@ -301,6 +307,7 @@ test.each([
   "dev.signalbox.ci.pipeline_deleted",
   "ci.pipeline_created",
   "org.example.ci.pipeline_created",
+  "org.signalbox.ci.pipeline_created",
   "dev.signalbox.",
   "dev.signalbox.constructor",
   "dev.signalbox.__proto__",
@@ -417,6 +424,10 @@ describe("ES-032 with upcasters from version 1 to 3", () => {
     const store = storeOf([Renamed], { schemaUri: (type, version) => `https://example.test/${type}/${version}.json` });
     const at = (dataschema: string, body: object) => store.decodeEvent(envelope({ dataschema, data: body })).data;
     expect(at("https://example.test/ci.pipeline_created/2.json", { pipeline: 1, branch: "a" })).toEqual({
+      pipeline_id: 1,
+      ref: "a",
+    });
+    expect(at("https://example.test/ci.pipeline_created/3.json", { pipeline_id: 1, ref: "a" })).toEqual({
       pipeline_id: 1,
       ref: "a",
     });

@@ -6,7 +6,7 @@ import { type Decision, judge, type PlannedDelivery, planGroups, planSingle, typ
 import type { DispatchLog } from "./dispatch-log.js";
 import type { Codec } from "./envelope.js";
 import { fingerprintOf, recordError } from "./error-record.js";
-import { EventStoreError } from "./errors.js";
+import { EventStoreError, InvalidEvent } from "./errors.js";
 import { EventInstance } from "./event.js";
 import type { EventLines } from "./event-lines.js";
 import type { Limits } from "./limits.js";
@@ -103,8 +103,9 @@ export class Publisher {
     }
     const publication = { definition, events: [event], outcomes, startedMs, nowMs, transaction };
     if (planned.length === 0) return Promise.resolve(this.#conclude(publication, undefined));
+    const handedOver = this.#handOver(planned, transaction);
     this.#waiting++;
-    return this.#handOver(planned, transaction).then(
+    return handedOver.then(
       (error) => {
         this.#waiting--;
         EventInstance.forgetDataJson(event);
@@ -255,8 +256,9 @@ export class Publisher {
   #encodeEvent(event: EventInstance<unknown>, key: string | null): string | Promise<string> {
     const { codec, limits, registry } = this.#options;
     const json = codec.encode(event, { key: key ?? event.key });
+    const maxInlineBytes = registry.lookup(event.type)?.maxInlineBytes ?? limits.maxInlineBytes;
     // A UTF-16 unit takes at most three bytes, so small events need no exact count.
-    if (json.length * 3 <= largeEventBytes) {
+    if (json.length * 3 <= Math.min(largeEventBytes, maxInlineBytes, limits.maxEventBytes)) {
       this.#log.encoded(event, json.length);
       return json;
     }
@@ -264,7 +266,6 @@ export class Publisher {
     this.#log.encoded(event, bytes);
     if (bytes > limits.maxEventBytes) throw tooLarge(event, bytes, limits.maxEventBytes);
     if (bytes > largeEventBytes) this.#log.warnLarge(event, bytes);
-    const maxInlineBytes = registry.lookup(event.type)?.maxInlineBytes ?? limits.maxInlineBytes;
     return bytes > maxInlineBytes ? this.#spill(event, key, bytes, maxInlineBytes) : json;
   }
 
@@ -438,12 +439,15 @@ function isCallersFault(error: unknown): boolean {
 }
 
 function asTransportError(error: unknown, eventIds: readonly string[]): EventStoreError {
-  if (error instanceof EventStoreError) return error;
-  return new EventStoreError("EVT_TRANSPORT_UNAVAILABLE", { cause: error, details: { eventIds } });
+  if (!(error instanceof EventStoreError))
+    return new EventStoreError("EVT_TRANSPORT_UNAVAILABLE", { cause: error, details: { eventIds } });
+  // The transport knows deliveries, not the events of the publish.
+  const { code, message, retryable } = error;
+  return new EventStoreError(code, { message, retryable, cause: error, details: { ...error.details, eventIds } });
 }
 
-function tooLarge(event: EventInstance<unknown>, bytes: number, maxBytes: number): EventStoreError {
-  return new EventStoreError("EVT_TOO_LARGE", {
+function tooLarge(event: EventInstance<unknown>, bytes: number, maxBytes: number): InvalidEvent {
+  return new InvalidEvent("EVT_TOO_LARGE", {
     message: `Event ${event.type} takes ${bytes} bytes, allowed are ${maxBytes}`,
     details: { type: event.type, bytes, maxBytes },
   });
