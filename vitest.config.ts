@@ -5,6 +5,8 @@ const shared = {
   pool: "forks" as const,
   // Servers and child processes of the tests need a core too.
   maxWorkers: 2,
+  // A condition that is polled for holds in the end or not at all; how soon is a matter of the machine.
+  expect: { poll: { timeout: 15_000 } },
   testTimeout: 20_000,
   hookTimeout: 60_000,
 };

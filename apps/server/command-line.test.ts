@@ -120,6 +120,7 @@ function terminal(env: Readonly<Record<string, string>> = {}) {
     err: (line: string) => void written.err.push(line),
     ready: () => {},
     exit: () => {},
+    kill: () => {},
   };
 }
 

@@ -4,24 +4,32 @@ import { type Database, migrate } from "@signalbox/database";
 import { createErrorTracking, type ErrorTracking, errorTrackingAnalytics } from "@signalbox/error-tracking";
 import { createEventStore, createSqlTransport, type EventStore, type Transport } from "@signalbox/event-store";
 import { createPrometheusMetrics, observeProcess, observeQueues } from "@signalbox/http";
-import { type Clock, isRetryable, type Logger, type Metrics, retry, systemClock } from "@signalbox/kernel";
+import {
+  type Clock,
+  createDiskGuard,
+  type DiskGuard,
+  isRetryable,
+  type Logger,
+  type Metrics,
+  retry,
+  systemClock,
+} from "@signalbox/kernel";
 import type { Adapter } from "./banner.js";
 import type { ServerConfig } from "./config.js";
-import { lockDataDirectory } from "./data-directory.js";
-import { createDiskGuard, type DiskGuard } from "./disk-guard.js";
+import { lockDataDirectory, makeDataDirectory } from "./data-directory.js";
 import { createHealth, type Health } from "./health.js";
 import { createApiListener, createMetricsListener } from "./listeners.js";
 import { needsStore, type Role } from "./roles.js";
-import { createShutdown, type Shutdown } from "./shutdown.js";
+import type { Shutdown } from "./shutdown.js";
 import { databaseMigrations, dataPaths, openServerDatabase, urlOf } from "./stores.js";
 
 export interface ServerOptions {
   readonly config: ServerConfig;
   readonly roles: ReadonlySet<Role>;
   readonly logger: Logger;
+  /** Takes what has to happen at the end. When it begins, a start under way gives up. */
+  readonly shutdown: Shutdown;
   readonly clock?: Clock;
-  /** Gives up a start that is under way. */
-  readonly signal?: AbortSignal;
 }
 
 export interface RunningServer {
@@ -30,8 +38,6 @@ export interface RunningServer {
   readonly metricsUrl: string;
   readonly defaultDsn: string | undefined;
   readonly adapters: readonly Adapter[];
-  /** Stops intake, finishes or hands back work, flushes and closes. A second call joins the first. */
-  stop(): Promise<void>;
 }
 
 /** What everything below needs to start. */
@@ -58,38 +64,31 @@ const databasePatienceMs = 30_000;
 const reconnect = { baseMs: 500, maxMs: 5_000 } as const;
 
 /**
- * Starts the given roles: data directory, metrics, stores, services, listener, subscribers. What was opened when
- * something fails is closed again before the error is thrown. This is the only place that chooses adapters.
+ * Starts the given roles: data directory, metrics, stores, services, subscribers, listener. The caller runs the shutdown,
+ * also after a failure. This is the only place that chooses adapters.
  */
 export async function startServer(options: ServerOptions): Promise<RunningServer> {
-  const { config, roles, logger, clock = systemClock } = options;
-  const shutdown = createShutdown(clock, config.shutdown.deadlineMs);
+  const { config, roles, logger, shutdown, clock = systemClock } = options;
   const metrics = createPrometheusMetrics({ logger, clock });
-  const signal = options.signal ? AbortSignal.any([options.signal, shutdown.signal]) : shutdown.signal;
   const health = createHealth();
-  const context: StartContext = { config, roles, logger, metrics, clock, signal, shutdown, health };
-  try {
-    await holdDataDirectory(context);
-    const metricsUrl = await createMetricsListener(context, metrics);
-    const disk = await startDiskGuard(context);
-    const stores = await openStores(context);
-    const { url, defaultDsn } = await startServices(context, stores, disk);
-    health.begin();
-    return { url, metricsUrl, defaultDsn, adapters: describeAdapters(context), stop: () => shutdown.run() };
-  } catch (error) {
-    await shutdown.run().catch((failure: unknown) => {
-      logger.warn("not everything closed after the failed start", { error: failure });
-    });
-    throw error;
-  }
+  const context: StartContext = { config, roles, logger, metrics, clock, signal: shutdown.signal, shutdown, health };
+  await holdDataDirectory(context);
+  const metricsUrl = await createMetricsListener(context, metrics);
+  const disk = await startDiskGuard(context);
+  const stores = await openStores(context);
+  const { url, defaultDsn } = await startServices(context, stores, disk);
+  health.begin();
+  return { url, metricsUrl, defaultDsn, adapters: describeAdapters(context) };
 }
 
 /** Embedded stores are for one process; roles that use only real servers may share a data directory. */
 async function holdDataDirectory({ config, roles, logger, clock, shutdown }: StartContext): Promise<void> {
+  const { directory } = dataPaths(config);
+  makeDataDirectory(directory);
   const usesSqlite = config.databaseUrl === undefined && needsStore(roles, "database");
   const usesChdb = config.clickhouseUrl === undefined && needsStore(roles, "analytics");
   if (!usesSqlite && !usesChdb) return;
-  const lock = await lockDataDirectory(dataPaths(config).directory, clock);
+  const lock = await lockDataDirectory(directory, clock);
   shutdown.add(() => lock.release());
   if (lock.crashed) {
     const { pid, startedAt } = lock.crashed;
@@ -101,9 +100,10 @@ async function holdDataDirectory({ config, roles, logger, clock, shutdown }: Sta
 }
 
 async function startDiskGuard({ config, clock, logger, metrics, shutdown }: StartContext): Promise<DiskGuard> {
+  const { minFreeBytes } = config.storage;
   const guard = createDiskGuard({
-    directory: dataPaths(config).directory,
-    minFreeBytes: config.storage.minFreeBytes,
+    path: dataPaths(config).directory,
+    ...(minFreeBytes === undefined ? {} : { minFreeBytes }),
     clock,
     logger,
     metrics,
@@ -125,7 +125,7 @@ async function openStores(context: StartContext): Promise<Stores> {
   shutdown.add(() => blobs.close());
 
   const analytics = await openAnalyticsStore(context);
-  shutdown.add(() => analytics.close());
+  shutdown.addEngine(() => analytics.close());
   signal.throwIfAborted();
 
   const transport = createSqlTransport({ database, clock, logger: logger.child("transport") });
@@ -176,19 +176,19 @@ async function startServices(context: StartContext, stores: Stores, disk: DiskGu
     metrics,
     settings: config.errorTracking,
     serverUrl,
-    isDiskGuardActive: () => disk.isFull,
+    isDiskGuardActive: () => disk.isFull(),
   });
   const eventStore = composeEventStore(context, stores, errorTracking, serverUrl);
   errorTracking.attach(eventStore);
   await errorTracking.service.start();
-  shutdown.add(() => errorTracking.service.stop({ deadlineMs: shutdown.remainingMs() }));
+  shutdown.add(() => errorTracking.service.stop({ deadlineMs: shutdown.remainingMs }));
 
   const listener = servesClients(roles) ? await createApiListener(context, stores.database, errorTracking) : undefined;
   // Until everything has stopped, requests on open connections are told to come back later.
-  shutdown.add(() => listener?.stop({ deadlineMs: shutdown.remainingMs() }));
-  shutdown.add(() => eventStore.stop({ deadlineMs: shutdown.remainingMs() }));
+  shutdown.add(() => listener?.stop({ deadlineMs: shutdown.remainingMs }));
+  shutdown.add(() => eventStore.stop({ deadlineMs: shutdown.remainingMs }));
   await startSubscribers(context, stores.analytics, eventStore);
-  shutdown.add(() => listener?.drain(shutdown.remainingMs() / 2));
+  shutdown.add(() => listener?.drain(shutdown.remainingMs / 2));
   if (listener) listeningUrl = await listener.listen();
   const project = await errorTracking.projects.ensureDefault();
   return { url: listener ? serverUrl() : undefined, defaultDsn: roles.has("ingest") ? project?.dsn : undefined };

@@ -4,7 +4,7 @@ export interface LifetimeOptions {
   readonly logger: Logger;
   /** Called once, at the first request to stop. */
   stop(): Promise<void>;
-  /** Ends the process at once. */
+  /** Ends the process without finishing anything. */
   exit(exitCode: number): void;
 }
 

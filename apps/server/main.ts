@@ -14,6 +14,7 @@ const exitCode = await runCommandLine(process.argv.slice(2), {
   err: (line) => void process.stderr.write(`${line}\n`),
   ready: () => void process.send?.({ ready: true }),
   exit: (code) => process.exit(code),
+  kill: () => void process.kill(process.pid, "SIGKILL"),
 });
 process.exitCode = exitCode;
 if (process.connected) process.disconnect();

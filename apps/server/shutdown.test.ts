@@ -28,12 +28,23 @@ test("tells background work first, and each step what is left of the deadline", 
   const shutdown = createShutdown(clock, 1_000);
   const left: number[] = [];
   await clock.advanceBy(5_000);
-  shutdown.add(() => void left.push(shutdown.remainingMs()));
+  shutdown.add(() => void left.push(shutdown.remainingMs));
   shutdown.add(() => clock.advanceBy(700));
   shutdown.add(() => {
     expect(shutdown.signal.aborted).toBe(true);
-    left.push(shutdown.remainingMs());
+    left.push(shutdown.remainingMs);
   });
   await shutdown.run();
   expect(left).toEqual([1_000, 300]);
+});
+
+test("a hurried end closes the engines alone", async () => {
+  const closed: string[] = [];
+  const shutdown = createShutdown(createVirtualClock(), 1_000);
+  shutdown.add(() => void closed.push("database"));
+  shutdown.addEngine(() => void closed.push("engine"));
+  shutdown.add(() => new Promise(() => {}));
+  void shutdown.run();
+  await shutdown.abandon();
+  expect(closed).toEqual(["engine"]);
 });

@@ -11,8 +11,10 @@ export interface Terminal {
   err(line: string): void;
   /** Tells a supervisor that the server takes requests. */
   ready(): void;
-  /** Ends the process at once. */
+  /** Ends the process. */
   exit(exitCode: number): void;
+  /** Ends the process when it cannot end by itself. */
+  kill(): void;
 }
 
 /** Ends a command that has said itself what is wrong. */

@@ -5,6 +5,7 @@ import { startServer } from "../compose.js";
 import type { ServerConfig } from "../config.js";
 import { endOnStrayErrors, untilStopped } from "../lifetime.js";
 import { isRole, type Role, roles } from "../roles.js";
+import { createShutdown } from "../shutdown.js";
 import { dataPaths } from "../stores.js";
 import { version } from "../version.js";
 import {
@@ -28,6 +29,9 @@ interface ServeOptions extends ConfigOptions {
 
 /** Beyond the deadline, in which work is finished or handed back, this long until everything is closed. */
 const closingPatienceMs = 10_000;
+
+/** How long the embedded engine may take to let go of a process that ends in a hurry. */
+const abandonPatienceMs = 1_000;
 
 export function addServeCommand(program: Command, terminal: Terminal): void {
   const serve = defineCommand(
@@ -60,18 +64,18 @@ async function run(terminal: Terminal, options: ServeOptions): Promise<void> {
     format: logFormat(config, terminal),
     redact: config.log.redact,
   });
-  const giveUp = new AbortController();
-  endOnStrayErrors(logger, terminal.exit);
-  const starting = startServer({ config, roles: new Set(options.only), logger, signal: giveUp.signal });
-  const stopped = untilStopped({
-    logger,
-    exit: terminal.exit,
-    async stop() {
-      giveUp.abort(new Error("the server was told to stop"));
-      const server = await starting.catch(() => undefined);
-      if (server) await within(server.stop(), config.shutdown.deadlineMs + closingPatienceMs);
-    },
-  });
+  const shutdown = createShutdown(systemClock, config.shutdown.deadlineMs);
+  const exit = (exitCode: number): void => {
+    within(shutdown.abandon(), abandonPatienceMs).then(() => terminal.exit(exitCode), terminal.kill);
+  };
+  endOnStrayErrors(logger, exit);
+  const starting = startServer({ config, roles: new Set(options.only), logger, shutdown });
+  const stop = async (): Promise<void> => {
+    shutdown.begin();
+    await starting.catch(() => {});
+    await within(shutdown.run(), config.shutdown.deadlineMs + closingPatienceMs);
+  };
+  const stopped = untilStopped({ logger, exit, stop });
 
   try {
     const server = await starting;
@@ -84,7 +88,12 @@ async function run(terminal: Terminal, options: ServeOptions): Promise<void> {
     logger.info("ready", { duration_s: startedInMs / 1000, pid: process.pid, version });
     terminal.ready();
   } catch (error) {
-    if (!giveUp.signal.aborted) throw error;
+    if (!shutdown.signal.aborted) {
+      await stop().catch((failure: unknown) =>
+        logger.warn("closing failed after the failed start", { error: failure }),
+      );
+      throw error;
+    }
   }
   if ((await stopped) !== 0) throw new CommandFailed();
 }
@@ -93,7 +102,7 @@ async function run(terminal: Terminal, options: ServeOptions): Promise<void> {
 async function within(work: Promise<void>, limitMs: number): Promise<void> {
   const inTime = new AbortController();
   const tooLong = systemClock.sleep(limitMs, { signal: inTime.signal }).then(
-    () => Promise.reject(new Error(`The server did not stop within ${limitMs / 1000} s`)),
+    () => Promise.reject(new Error(`Stopping took longer than ${limitMs / 1000} s`)),
     () => {},
   );
   await Promise.race([work.finally(() => inTime.abort()), tooLong]);

@@ -1,7 +1,6 @@
 import { accessSync, constants, existsSync, statSync } from "node:fs";
 import { dirname } from "node:path";
-import { formatSize } from "@signalbox/kernel";
-import { defaultMinFreeBytes, readDiskSpace } from "../disk-guard.js";
+import { createDiskGuard, formatSize } from "@signalbox/kernel";
 import { dataPaths } from "../stores.js";
 import { version } from "../version.js";
 import { broken, brokenBy, type Check, ok, warning } from "./finding.js";
@@ -36,12 +35,16 @@ export const checkDataDirectory: Check = async ({ config }) => {
 };
 
 export const checkDisk: Check = async ({ config }) => {
-  const { freeBytes, totalBytes } = await readDiskSpace(nearestExisting(dataPaths(config).directory));
-  const minFreeBytes = config.storage.minFreeBytes ?? defaultMinFreeBytes(totalBytes);
-  const message = `${roughSize(freeBytes)} free of ${roughSize(totalBytes)}; intake stops below ${roughSize(minFreeBytes)}`;
-  if (freeBytes < minFreeBytes)
+  const { minFreeBytes } = config.storage;
+  const path = nearestExisting(dataPaths(config).directory);
+  const guard = createDiskGuard({ path, ...(minFreeBytes === undefined ? {} : { minFreeBytes }) });
+  const state = await guard.check();
+  if (guard.freeBytes === undefined)
+    return [warning("disk", `the free space of ${path} cannot be read`, "Look at the file system.")];
+  const message = `${roughSize(guard.freeBytes)} free; intake stops below ${roughSize(guard.minFreeBytes ?? 0)}`;
+  if (state === "full")
     return [broken("disk", message, "Free space on this disk, or move `data_dir` to a larger one.")];
-  if (freeBytes < 2 * minFreeBytes) return [warning("disk", message, "Free space on this disk before it fills up.")];
+  if (state === "low") return [warning("disk", message, "Free space on this disk before it fills up.")];
   return [ok("disk", message)];
 };
 
