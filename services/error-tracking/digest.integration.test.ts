@@ -1,7 +1,12 @@
 import { systemClock } from "@signalbox/kernel";
 import type { JsonObject } from "@signalbox/sentry-protocol";
-import { type ClickHouseHttpServer, startClickHouseHttp } from "@signalbox/testing/servers";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import {
+  type ClickHouseHttpServer,
+  requireServers,
+  startClickHouseHttp,
+  startPostgres,
+} from "@signalbox/testing/servers";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import type { ReceivedEvent } from "./prepare-event.js";
 import type { IssueTables } from "./store/tables.js";
 import { createTestDigest, type TestDigest, uninterrupted } from "./testing/digest.js";
@@ -196,6 +201,19 @@ describe("repetition", () => {
   });
 });
 
+describe("replay after the ids are forgotten", () => {
+  test("ET-281 what was stored longer ago than ids are kept is found in the analytics store", async () => {
+    const receivedAtMs = Date.now() - 8 * 86_400_000;
+    const event = message("a", { receivedAtMs }, { timestamp: receivedAtMs / 1000 });
+    const lost = message("a", { receivedAtMs: receivedAtMs + 1 }, { timestamp: receivedAtMs / 1000 });
+    await handle([event]);
+    await stores.database.run("delete from error_event_ids");
+    expect(await handle([event, lost])).toEqual({ failed: [] });
+    await expectStoredOnce([event, lost]);
+    expect(kit.outcomes).toEqual(["stored", "stored"]);
+  });
+});
+
 describe("outage", () => {
   test("ET-283 while the engine is away batches fail without blame, and everything is there once after it returned", async () => {
     const before = [message("a"), message("b")];
@@ -209,6 +227,30 @@ describe("outage", () => {
     expect(await handle(before)).toEqual({ failed: [] });
     await expectStoredOnce([...before, ...during]);
     expect(kit.outcomes).toEqual(["stored", "stored", "stored", "stored"]);
+  });
+
+  const needed = requireServers(["postgres"]);
+  test.skipIf(needed.skip)(needed.title("ET-283 the same holds while the database is away"), async () => {
+    const postgres = await startPostgres();
+    onTestFinished(() => postgres.stop());
+    await stores.close();
+    stores = await openTestDatabase(await postgres.createDatabase());
+    kit = createTestDigest(stores, stored);
+    // A project of this database, whose number no rows of other tests have.
+    const usual = projectId;
+    onTestFinished(() => {
+      projectId = usual;
+    });
+    projectId += 1000;
+    await stores.database.run("insert into projects (id, slug, name, created_at) values (?, 'x', 'X', 0)", [projectId]);
+    const before = [message("a")];
+    const during = [message("a"), message("b")];
+    await handle(before);
+    await postgres.kill();
+    await expect(handle(during)).rejects.toMatchObject({ code: "ET_STORE_AWAY", retryable: true });
+    await postgres.restart();
+    expect(await handle(during)).toEqual({ failed: [] });
+    await expectStoredOnce([...before, ...during]);
   });
 
   test("ET-283 a batch that is held back too long is given back instead of counted", async () => {

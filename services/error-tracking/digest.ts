@@ -10,6 +10,7 @@ import type { CountedEvent, DigestedEvent } from "./digested-event.js";
 import { issueCreated } from "./issue-events.js";
 import { createOutageGate, type OutageGate } from "./outage-gate.js";
 import { type PrepareOptions, prepareEvent, type ReceivedEvent } from "./prepare-event.js";
+import { recallEvents } from "./recall-events.js";
 import type { CreatedIssue } from "./store/assign-issues.js";
 import { markWritten } from "./store/event-ids.js";
 import { setUserCounts } from "./store/issues.js";
@@ -29,6 +30,8 @@ export interface DigestDependencies extends PrepareOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: Metrics;
+  /** For how many days ids of events are remembered in the database. */
+  readonly dedupDays: number;
   /** Counts outcomes of messages, once each. */
   readonly onOutcome?: (outcome: string) => void;
   /** Called after each step of a batch. */
@@ -77,16 +80,20 @@ export function createDigest(dependencies: DigestDependencies): Digest {
     }
   };
 
-  const record = (works: readonly Work[], context: Pick<HandlerContext, "forEvent">): Promise<RecordedBatch> =>
-    database.transaction(async (transaction: Transaction<unknown>) => {
-      const causes = new Map(works.map(({ digested, received }) => [digested, received]));
-      const batch = await recordEvents(database, [...causes.keys()], clock.nowMs(), transaction);
+  const record = async (works: readonly Work[], context: Pick<HandlerContext, "forEvent">): Promise<RecordedBatch> => {
+    const causes = new Map(works.map(({ digested, received }) => [digested, received]));
+    const events = [...causes.keys()];
+    const nowMs = clock.nowMs();
+    const recalled = await recallEvents(analytics, events, nowMs - dependencies.dedupDays * dayMs);
+    return database.transaction(async (transaction: Transaction<unknown>) => {
+      const batch = await recordEvents(database, events, nowMs, transaction, recalled);
       for (const created of batch.created) {
         const cause = causes.get(created.cause);
         if (cause) await context.forEvent(cause, () => announce(created, transaction));
       }
       return batch;
     });
+  };
 
   const announce = async (created: CreatedIssue, transaction: TransactionHandle): Promise<void> => {
     const { correlationId, eventId, title, culprit, level, platform, environment, release } = created.cause;
@@ -195,6 +202,8 @@ async function closingGate<T>(gate: OutageGate, work: () => Promise<T>): Promise
     throw new DigestError("ET_STORE_AWAY", { cause });
   }
 }
+
+const dayMs = 86_400_000;
 
 /** Longest time that the pure steps keep the event loop from others. */
 const longestTurnMs = 10;

@@ -8,7 +8,7 @@ import type { FastifyInstance } from "fastify";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { rewriteIngestUrl } from "./http/ingest.js";
 import { type OpenService, openService } from "./testing/open-service.js";
-import { errorPayload, newEventId } from "./testing/received-event.js";
+import { errorPayload, newEventId, receivedEvent } from "./testing/received-event.js";
 
 let directory: string;
 let engine: ClickHouseHttpServer;
@@ -142,6 +142,17 @@ test("ET-286 an event that cannot be stored becomes a dead letter after three at
   } finally {
     await service.analytics.command("ALTER TABLE error_events DROP CONSTRAINT no_poison");
   }
+});
+
+test("ET-286 an error that is marked as not worth repeating makes a dead letter at once", async () => {
+  const received = receivedEvent({}, { content: "no JSON" });
+  await service.eventStore.publish(received);
+  const refused = async () =>
+    (await service.eventStore.dead.list()).letters.filter((letter) => letter.id.includes(received.data.event_id));
+  await expect.poll(async () => (await refused()).length, patience).toBe(1);
+  const [letter] = await refused();
+  expect(letter).toMatchObject({ reason: "refused", error: { code: "ET_JSON_INVALID" } });
+  expect(letter?.attempts).toHaveLength(1);
 });
 
 test("PF-063 ET-283 while the analytics engine is away ingest goes on, and everything is there after it returned", async () => {

@@ -86,6 +86,7 @@ export function createErrorTracking(dependencies: ErrorTrackingDependencies): Er
     logger: logger.child("digest"),
     metrics,
     retentionDays: Number(settings.retentionDays),
+    dedupDays: settings.dedupDays,
     groupingVersion: settings.grouping.version,
     ...(dependencies.onDigestStep === undefined ? {} : { onStep: dependencies.onDigestStep }),
     onOutcome: (outcome) => items.add(1, { item_type: "event", outcome }),

@@ -31,11 +31,11 @@ describe("title", () => {
     ["the first line of a message", { message: "  one\ntwo" }, "one"],
     ["nothing at all", {}, "<unlabeled event>"],
     ["blank text", { message: " \n " }, "<unlabeled event>"],
-  ])("ET-139 %s", (_case, raw, expected) => {
+  ])("%s", (_case, raw, expected) => {
     expect(title(raw)).toBe(expected);
   });
 
-  test("ET-139 it is one line of 1 to 256 characters, whatever was sent", () => {
+  test("it is one line of 1 to 256 characters, whatever was sent", () => {
     fc.assert(
       fc.property(
         fc.string({ unit: "binary", maxLength: 600 }),
@@ -74,7 +74,7 @@ describe("culprit", () => {
     exception: [{ type: "E", stacktrace: { frames: list } }],
   });
 
-  test("ET-139 the transaction, else the last function of the application, else what was sent", () => {
+  test("the transaction, else the last function of the application, else what was sent", () => {
     expect(culprit({ ...frames(mine, lib), transaction: "POST /orders", culprit: "sent" })).toBe("POST /orders");
     expect(culprit({ ...frames(lib, mine, lib), culprit: "sent" })).toBe("place_order(shop.orders)");
     expect(culprit(frames({ function: "f", filename: "src/a.py" }))).toBe("f(src/a.py)");

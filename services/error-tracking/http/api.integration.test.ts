@@ -34,6 +34,7 @@ beforeAll(async () => {
     logger: silentLogger,
     metrics: noMetrics,
     retentionDays: 90,
+    dedupDays: 7,
     groupingVersion: 1,
   });
   app = await createHttpServer({

@@ -108,6 +108,41 @@ export async function markRepeated(
   await runOverRows(database, repeat, rows, transaction);
 }
 
+/** An event whose rows are known to be in the analytics store. */
+export interface RememberedEvent {
+  readonly projectId: number;
+  readonly eventId: string;
+  readonly receivedAtMs: number;
+  readonly primaryHash: string;
+  readonly timestampMs: number;
+  readonly sampleWeight: number;
+}
+
+const remember = overRows(`
+  insert into error_event_ids
+    (project_id, event_id, received_at_ms, primary_hash, timestamp_ms, state, body_digest, sample_weight)
+  select $int(0), $1, $int(2), $3, $int(4), 'written', '', $int(5) from $rows where true
+  on conflict (project_id, event_id) do nothing`);
+
+/** Remembers events again that were stored long ago, so that they are found like others. */
+export async function rememberWritten(
+  database: Database,
+  events: readonly RememberedEvent[],
+  transaction: TransactionHandle,
+): Promise<void> {
+  const rows = [...events]
+    .sort((a, b) => a.projectId - b.projectId || (a.eventId < b.eventId ? -1 : 1))
+    .map((event) => [
+      event.projectId,
+      event.eventId,
+      event.receivedAtMs,
+      event.primaryHash,
+      event.timestampMs,
+      event.sampleWeight,
+    ]);
+  await runOverRows(database, remember, rows, transaction);
+}
+
 const write = overRows(`
   update error_event_ids set state = 'written'
   from (select $int(0) as project_id, $1 as event_id from $rows) as done

@@ -61,7 +61,7 @@ function describeRecording(open: () => Promise<TestDatabase>): void {
     return cells;
   };
 
-  test("ET-220 two events of one hash make one issue with two events; another hash makes another", async () => {
+  test("two events of one hash make one issue with two events; another hash makes another", async () => {
     const { created } = await record([digested("a"), digested("b"), digested("a")]);
     const rows = await issues();
     expect(rows.map((row) => [row.title, row.culprit, row.event_count, row.status, row.substatus])).toEqual([

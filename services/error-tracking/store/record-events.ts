@@ -2,7 +2,15 @@ import type { Database, TransactionHandle } from "@signalbox/database";
 import { type CountedEvent, type DigestedEvent, primaryHashOf } from "../digested-event.js";
 import { assignIssues, type CreatedIssue, type IssueOfEvent } from "./assign-issues.js";
 import { lockProjects, type ProjectCounter } from "./counters.js";
-import { claimEvents, eventKey, type KnownEvent, markRepeated, readEvents } from "./event-ids.js";
+import {
+  claimEvents,
+  eventKey,
+  type KnownEvent,
+  markRepeated,
+  type RememberedEvent,
+  readEvents,
+  rememberWritten,
+} from "./event-ids.js";
 import { growthOf } from "./growth.js";
 import { countHashes, hashKey, readOwners } from "./hashes.js";
 import { growIssues } from "./issues.js";
@@ -20,18 +28,21 @@ export interface RecordedBatch {
 /**
  * Counts a batch of events, each exactly once however often and by however many workers its message is delivered:
  * remembers the ids, finds or makes the issues, moves every counter and the ledger, all inside one transaction.
- * A few statements over many rows each; none per event.
+ * A few statements over many rows each; none per event. `recalled`: what the analytics store knows of events whose ids
+ * are no longer remembered here.
  */
 export async function recordEvents(
   database: Database,
   events: readonly DigestedEvent[],
   nowMs: number,
   transaction: TransactionHandle,
+  recalled: readonly RememberedEvent[] = [],
 ): Promise<RecordedBatch> {
   const living = await existingProjects(database, events, transaction);
   const present = events.filter(({ projectId }) => living.has(projectId));
   const gone = events.filter(({ projectId }) => !living.has(projectId));
   const locked = await lockProjects(database, [...living], transaction);
+  await rememberWritten(database, recalled, transaction);
   const sorted = await sortByHistory(database, present, transaction);
   const { issues, created } = await assignIssues(database, sorted.fresh, locked, nowMs, transaction);
   await count(database, issues, created, locked, nowMs, transaction);

@@ -27,6 +27,7 @@ export function createTestDigest(
     logger: silentLogger,
     metrics: noMetrics,
     retentionDays: 90,
+    dedupDays: 7,
     groupingVersion: 1,
     onOutcome: (outcome) => outcomes.push(outcome),
     ...changes,

@@ -63,7 +63,7 @@ describe("hashes", () => {
 describe("strategy", () => {
   const stack = { frames: [{ function: "f" }] };
 
-  test("ET-191 the first that contributes is taken: exception, thread, stack, template, message, nothing", () => {
+  test("the first that contributes is taken: exception, thread, stack, template, message, nothing", () => {
     const everything: JsonObject = {
       exception: exception({ frames: [{ function: "e" }] }),
       threads: [{ crashed: true, stacktrace: { frames: [{ function: "t" }] } }],
@@ -88,7 +88,7 @@ describe("strategy", () => {
     ]);
   });
 
-  test("ET-191 a thread counts when it is the only one or the only crashed one", () => {
+  test("a thread counts when it is the only one or the only crashed one", () => {
     const other = { stacktrace: { frames: [{ function: "other" }] } };
     expect(group({ threads: [{ stacktrace: stack }] }).strategy).toBe("thread");
     expect(group({ threads: [other, { crashed: true, stacktrace: stack }] }).strategy).toBe("thread");
@@ -104,7 +104,7 @@ describe("strategy", () => {
     expect(group({ threads: [other, { crashed: true }], message: "m" }).strategy).toBe("message");
   });
 
-  test("ET-191 an exception that says nothing leaves the word to the message", () => {
+  test("an exception that says nothing leaves the word to the message", () => {
     expect(group({ exception: [{ module: "m" }], message: "hello" }).strategy).toBe("message");
   });
 });

@@ -1,0 +1,47 @@
+import * as fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { prepareEvent } from "./prepare-event.js";
+import { anyEvent } from "./testing/any-event.js";
+import { errorPayload, receivedEvent } from "./testing/received-event.js";
+
+const options = { groupingVersion: 1, retentionDays: 90 };
+const hash = /^[0-9a-f]{32}$/;
+
+describe("prepareEvent", () => {
+  test("ET-130 ET-190 whatever JSON object a client sends is grouped, named and made into a row, the same each time", () => {
+    fc.assert(
+      fc.property(anyEvent, (payload) => {
+        const message = receivedEvent(payload);
+        const digested = prepareEvent(message, options);
+        expect(digested.hashes.length).toBeGreaterThanOrEqual(1);
+        expect(digested.hashes.length).toBeLessThanOrEqual(8);
+        for (const one of digested.hashes) {
+          expect(one.hash).toMatch(hash);
+          JSON.parse(one.explain());
+        }
+        expect(digested.title.title).not.toBe("");
+        JSON.parse(JSON.stringify(digested.row));
+        expect(JSON.stringify(prepareEvent(message, options))).toBe(JSON.stringify(digested));
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test("users are told apart by the first of id, name, mail address and network address", () => {
+    const hashOf = (user: Record<string, string>) =>
+      prepareEvent(receivedEvent(errorPayload("a", { user })), options).userHash;
+    expect(hashOf({ id: "1", email: "a@example.com" })).toBe(hashOf({ id: "1", email: "b@example.com" }));
+    expect(hashOf({ id: "1" })).not.toBe(hashOf({ id: "2" }));
+    expect(hashOf({ id: "1" })).not.toBe(hashOf({ username: "1" }));
+    expect(hashOf({ email: "a@example.com" })).toBe(hashOf({ email: "a@example.com", ip_address: "203.0.113.7" }));
+    expect(hashOf({ ip_address: "203.0.113.7" })).toMatch(/^\d+$/);
+    expect(hashOf({})).toBeUndefined();
+  });
+
+  test("two payloads of one id have different digests", () => {
+    const digest = (name: string) =>
+      prepareEvent(receivedEvent(errorPayload(name), { eventId: "0".repeat(31).concat("1") }), options).bodyDigest;
+    expect(digest("a")).toBe(digest("a"));
+    expect(digest("a")).not.toBe(digest("b"));
+  });
+});
