@@ -209,9 +209,10 @@ export class Publisher {
   #handOver(planned: readonly Planned[], transaction: TransactionHandle | undefined): Promise<unknown> {
     const [only] = planned;
     if (planned.length > 1 || !only || only.delivery.group) return this.#handOverMany(planned, transaction);
-    const body = this.#encode(only.delivery);
-    if (typeof body !== "string") return this.#handOverMany(planned, transaction);
-    return this.#enqueue(planned, [toDelivery(only.delivery, body)], transaction);
+    const { delivery } = only;
+    const handOver = (body: string) => this.#enqueue(planned, [toDelivery(delivery, body)], transaction);
+    const encoded = this.#encode(delivery);
+    return typeof encoded === "string" ? handOver(encoded) : encoded.then(handOver);
   }
 
   async #handOverMany(planned: readonly Planned[], transaction: TransactionHandle | undefined): Promise<unknown> {
