@@ -1,8 +1,11 @@
+import { PassThrough } from "node:stream";
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from "node:zlib";
 import fc from "fast-check";
 import type { FastifyInstance } from "fastify";
 import { describe, expect, test } from "vitest";
+import { readBody } from "./body.js";
 import { parseJson } from "./json-body.js";
+import { eventually } from "./testing/eventually.js";
 import { openRaw } from "./testing/raw-connection.js";
 import { bodyOf, postJson, serve } from "./testing/serve.js";
 
@@ -29,6 +32,10 @@ describe("PF-042 size of bodies", () => {
     raw.send(`65\r\n${"x".repeat(101)}\r\n`);
     expect(await raw.until((received) => received.endsWith("}"))).toMatch(/^HTTP\/1\.1 413 .*at most 100 bytes/s);
     raw.socket.destroy();
+    const announced = await openRaw(url);
+    announced.send("POST /small HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 101\r\n\r\n");
+    expect(await announced.until((received) => received.endsWith("}"))).toMatch(/^HTTP\/1\.1 413 /);
+    announced.socket.destroy();
     expect((await postJson(`${url}/small`, JSON.stringify("x".repeat(98)))).status).toBe(200);
   });
 
@@ -177,7 +184,7 @@ describe("PF-042 slow and broken clients", () => {
   const impatient = { limits: { headersTimeoutMs: 300, requestTimeoutMs: 600, keepAliveTimeoutMs: 300 } };
 
   test("PF-042 headers that do not end in time are answered 408 and cut", async () => {
-    const { url } = await serve(impatient, echo);
+    const { url } = await serve({ limits: { headersTimeoutMs: 300 } }, echo);
     const raw = await openRaw(url);
     raw.send("GET /echo HTTP/1.1\r\nHost: a\r\nX-Slow: ");
     expect(await raw.closed()).toMatch(/^HTTP\/1\.1 408 .*"code":"request_timeout"/s);
@@ -226,9 +233,22 @@ describe("PF-042 slow and broken clients", () => {
     const { url, app } = await serve({}, echo);
     const raw = await openRaw(url);
     raw.send("POST /echo HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{");
-    await expect.poll(() => app.shutdown.inFlight).toBe(1);
+    await eventually(() => app.shutdown.inFlight).toBe(1);
     raw.socket.destroy();
-    await expect.poll(() => app.shutdown.inFlight).toBe(0);
+    await eventually(() => app.shutdown.inFlight).toBe(0);
     expect((await postJson(`${url}/echo`, "{}")).status).toBe(200);
+  });
+
+  test("PF-042 reading a body ends when its source does, with an error when that was too early", async () => {
+    const limits = { maxBytes: 100, maxInflatedBytes: 100 };
+    const source = new PassThrough();
+    const reading = readBody(source, {}, limits);
+    source.write("{");
+    source.destroy();
+    await expect(reading).rejects.toMatchObject({ code: "malformed_request" });
+    const failing = new PassThrough();
+    const alsoReading = readBody(failing, {}, limits);
+    failing.destroy(new Error("connection reset"));
+    await expect(alsoReading).rejects.toMatchObject({ code: "malformed_request" });
   });
 });

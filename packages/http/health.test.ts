@@ -1,6 +1,7 @@
 import { createVirtualClock, SignalboxError } from "@signalbox/kernel";
 import { describe, expect, test } from "vitest";
 import { addHealthRoutes, type DependencyCheck } from "./health.js";
+import { eventually } from "./testing/eventually.js";
 import { createRecordingLogger } from "./testing/recording-logger.js";
 import { bodyOf, serve } from "./testing/serve.js";
 
@@ -94,7 +95,7 @@ describe("PF-053 health", () => {
       },
     ]);
     const response = fetch(`${url}/-/readiness`);
-    await expect.poll(() => signal).toBeDefined();
+    await eventually(() => signal).toBeDefined();
     await clock.advanceBy(500);
     expect(signal?.aborted).toBe(true);
     await clock.advanceBy(2500);

@@ -7,6 +7,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Authenticator } from "./access.js";
 import { createAuthenticator } from "./authenticator.js";
 import type { IssuerOptions } from "./issuers.js";
+import { eventually } from "./testing/eventually.js";
 import { startTestIssuer, type TestIssuer } from "./testing/issuer.js";
 import { createRecordingLogger } from "./testing/recording-logger.js";
 import { createTokenKey, type TokenKey } from "./tokens.js";
@@ -184,7 +185,26 @@ describe("PF-033 keys of external issuers", () => {
     await clock.advanceBy(3_600_000);
     const nowS = Math.floor(clock.nowMs() / 1000);
     await expect(authenticator.authenticate(await issuer.sign({ exp: nowS + 60 }))).resolves.toBeDefined();
-    await expect.poll(() => issuer.keyRequests, { timeout: 10_000 }).toBe(fetched + 1);
+    await eventually(() => issuer.keyRequests).toBe(fetched + 1);
+  });
+
+  test("PF-033 a key that its issuer has taken back stops being good, also for tokens it was good for before", async () => {
+    const authenticator = authenticatorFor({ issuer: issuer.url });
+    const token = await issuer.sign({ exp: Math.floor(clock.nowMs() / 1000) + 86_400 });
+    await authenticator.authenticate(token);
+    issuer.unpublishKeys();
+    await issuer.addKey("ES256");
+    await clock.advanceBy(600_000);
+    const outcome = () =>
+      authenticator.authenticate(token).then(
+        () => "accepted",
+        () => "refused",
+      );
+    // The first request after ten minutes sets off the renewal and is still answered with what was known.
+    expect(await outcome()).toBe("accepted");
+    await eventually(() => issuer.keyRequests).toBe(2);
+    await clock.advanceBy(60_000);
+    await eventually(outcome).toBe("refused");
   });
 
   test("PF-033 an issuer that was never reached makes its tokens 503, and 5 s later is asked again", async () => {
@@ -247,7 +267,7 @@ describe("PF-033 keys of external issuers", () => {
         },
       ],
       [/timeout/, () => {}],
-      [/fetch failed/, (_request, response) => void response.writeHead(302, { location: `${issuer.url}/keys` }).end()],
+      [/fetch failed/, (_request, response) => void response.writeHead(302, { location: `${issuer.url}/moved` }).end()],
       [/answered 500/, (_request, response) => void response.writeHead(500).end(good)],
       [/not JSON/, (_request, response) => void response.end("<html>")],
       [/JSON object/, (_request, response) => void response.end("[]")],

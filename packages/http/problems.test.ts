@@ -60,8 +60,8 @@ describe("PF-040 errors are problem documents", () => {
     ]);
     const missing = await bodyOf(await postJson(`${url}/widgets/1`, "{}"));
     expect(missing["errors"]).toEqual([{ pointer: "/name", code: "required", message: "is required" }]);
-    const unknown = await bodyOf(await postJson(`${url}/widgets/1`, '{"name":{},"nmae":1}'));
-    expect(unknown["errors"]).toEqual([{ pointer: "/nmae", code: "unknown_field", message: "is not known here" }]);
+    const unknown = await bodyOf(await postJson(`${url}/widgets/1`, '{"name":{},"n/m~":1}'));
+    expect(unknown["errors"]).toEqual([{ pointer: "/n~1m~0", code: "unknown_field", message: "is not known here" }]);
     const deep = await bodyOf(await postJson(`${url}/widgets/1`, '{"name":{"a/b":"long"}}'));
     expect(deep["errors"]).toEqual([
       { pointer: "/name/a~1b", code: "too_long", message: "must NOT have more than 2 characters" },

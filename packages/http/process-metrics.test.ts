@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import { observeProcess } from "./process-metrics.js";
 import { createPrometheusMetrics } from "./prometheus.js";
 import { observeQueues } from "./queue-metrics.js";
+import { eventually } from "./testing/eventually.js";
 
 function sampleOf(body: string, series: string): number {
   const line = body.split("\n").find((text) => text.startsWith(`${series} `));
@@ -18,9 +19,9 @@ describe("PF-054 metrics of the process", () => {
     await new Promise((resolve) => setTimeout(resolve, 50));
     const untilMs = performance.now() + 200;
     while (performance.now() < untilMs);
-    await expect
-      .poll(async () => sampleOf((await metrics.exposition()).body, 'signalbox_event_loop_delay_seconds{stat="max"}'))
-      .toBeGreaterThan(0.15);
+    await eventually(async () =>
+      sampleOf((await metrics.exposition()).body, 'signalbox_event_loop_delay_seconds{stat="max"}'),
+    ).toBeGreaterThan(0.15);
     const { body } = await metrics.exposition();
     const p50 = sampleOf(body, 'signalbox_event_loop_delay_seconds{stat="p50"}');
     const max = sampleOf(body, 'signalbox_event_loop_delay_seconds{stat="max"}');
@@ -45,7 +46,7 @@ describe("PF-054 metrics of the process", () => {
     expect(heap > 1_000_000 && heap < heapTotal * 2).toBe(true);
     expect(sampleOf(body, "signalbox_open_file_descriptors")).toBeGreaterThan(readdirSync("/proc/self/fd").length / 2);
     await new Promise((resolve) => server.close(resolve));
-    await expect.poll(handles).toBe(0);
+    await eventually(handles).toBe(0);
     observed.stop();
   });
 

@@ -2,6 +2,7 @@ import { createVirtualClock } from "@signalbox/kernel";
 import { describe, expect, test } from "vitest";
 import { wantsOpenMetrics } from "./exposition.js";
 import { createPrometheusMetrics } from "./prometheus.js";
+import { eventually } from "./testing/eventually.js";
 import { createRecordingLogger } from "./testing/recording-logger.js";
 import { serve } from "./testing/serve.js";
 
@@ -223,9 +224,9 @@ describe("PF-051 what the server counts", () => {
       'signalbox_http_requests_total{route="unmatched",method="other",status="404"} 1',
       'signalbox_http_request_duration_seconds_count{route="/widgets/:id",method="GET"} 5',
     ];
-    await expect
-      .poll(async () => (await metrics.exposition()).body.split("\n"))
-      .toEqual(expect.arrayContaining(expected));
+    await eventually(async () => (await metrics.exposition()).body.split("\n")).toEqual(
+      expect.arrayContaining(expected),
+    );
     const { body } = await metrics.exposition(openMetrics);
     expect(body).toMatch(
       /signalbox_http_request_duration_seconds_bucket\{route="\/widgets\/:id",.*\} 5 # \{correlation_id="journey-1"\}/,
@@ -240,12 +241,12 @@ describe("PF-051 what the server counts", () => {
     });
     const leaving = new AbortController();
     const left = fetch(`${url}/slow`, { signal: leaving.signal }).catch(() => "left");
-    await expect.poll(() => app.shutdown.inFlight).toBe(1);
+    await eventually(() => app.shutdown.inFlight).toBe(1);
     leaving.abort();
     expect(await left).toBe("left");
-    await expect
-      .poll(async () => (await metrics.exposition()).body)
-      .toContain('signalbox_http_requests_total{route="/slow",method="GET",status="499"} 1');
+    await eventually(async () => (await metrics.exposition()).body).toContain(
+      'signalbox_http_requests_total{route="/slow",method="GET",status="499"} 1',
+    );
     expect((await metrics.exposition()).body).toContain(
       'signalbox_http_refused_connections_total{reason="malformed_request"} 0',
     );

@@ -101,7 +101,6 @@ export function createPrometheusMetrics(options: PrometheusOptions = {}): Promet
     return existing.metric;
   };
 
-  let collecting: Promise<unknown> | undefined;
   return {
     counter: (metric) =>
       register(metric, "counter", () => createCounter(metric, seriesOf(metric, newCounterSample), clock), isCounter),
@@ -124,10 +123,7 @@ export function createPrometheusMetrics(options: PrometheusOptions = {}): Promet
         isHistogram,
       ),
     async exposition(accept) {
-      collecting ??= Promise.all(collectors.map((collect) => collect())).finally(() => {
-        collecting = undefined;
-      });
-      await collecting;
+      await Promise.all(collectors.map((collect) => collect()));
       const own = [...registered.values()].map((metric) => metric.family());
       return render([...own, ...(await processRegistry.getMetricsAsJSON())], wantsOpenMetrics(accept));
     },

@@ -23,7 +23,7 @@ describe("PF-036 token buckets", () => {
   test("PF-036 hold no more keys than they may, and forget full ones first", async () => {
     const clock = createVirtualClock();
     const limiter = createRateLimiter({ perSecond: 1, burst: 1 }, clock, 100);
-    for (let index = 0; index < 50; index++) limiter.take(`idle-${index}`);
+    for (const kind of ["busy", "idle"]) for (let index = 0; index < 50; index++) limiter.take(`${kind}-${index}`);
     await clock.advanceBy(1000);
     for (let index = 0; index < 50; index++) limiter.take(`busy-${index}`);
     limiter.take("one more");

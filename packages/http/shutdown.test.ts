@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { createHttpService } from "./http-service.js";
 import { createHttpServer } from "./server.js";
+import { eventually } from "./testing/eventually.js";
 import { openRaw } from "./testing/raw-connection.js";
 import { bodyOf } from "./testing/serve.js";
 
@@ -49,7 +50,7 @@ describe("stopping a server", () => {
     const { app, service, release, url } = await startService();
     const slow = fetch(`${url}/slow`);
     const stream = await fetch(`${url}/stream`);
-    await expect.poll(() => app.shutdown.inFlight).toBe(2);
+    await eventually(() => app.shutdown.inFlight).toBe(2);
     const stopped = service.stop();
     expect(await stream.text()).toBe("event\nbye\n");
     release();
@@ -61,7 +62,7 @@ describe("stopping a server", () => {
   test("what is not done by the deadline is cut, and stopping twice is one stop", async () => {
     const { app, service, url } = await startService();
     const slow = fetch(`${url}/slow`).catch(() => "cut");
-    await expect.poll(() => app.shutdown.inFlight).toBe(1);
+    await eventually(() => app.shutdown.inFlight).toBe(1);
     await Promise.all([service.stop({ deadlineMs: 50 }), service.stop()]);
     expect(await slow).toBe("cut");
   });

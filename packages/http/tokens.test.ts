@@ -103,6 +103,18 @@ describe("PF-032 own tokens", () => {
       await expect(authenticator.authenticate(await sign(claims))).rejects.toMatchObject({ code: "invalid_token" });
   });
 
+  test("PF-032 are EdDSA alone, whatever else their header says", async () => {
+    const authenticator = createAuthenticator({ key, ...allGood });
+    const { token } = await mintToken(key, request);
+    const [, claims, signature] = token.split(".");
+    for (const alg of ["ES256", "RS256", "none", "HS256", "Ed25519"]) {
+      const header = Buffer.from(JSON.stringify({ alg, kid: key.keyId })).toString("base64url");
+      await expect(authenticator.authenticate([header, claims, signature].join("."))).rejects.toMatchObject({
+        code: "invalid_token",
+      });
+    }
+  });
+
   test("PF-032 end 30 s after their time, also when they were found good before", async () => {
     const clock = createVirtualClock();
     const authenticator = createAuthenticator({ key, ...allGood, clock });

@@ -6,7 +6,7 @@ import type { ExternalAlgorithm } from "../issuers.js";
 export interface TestIssuer {
   /** Its `iss`, and where it listens. */
   readonly url: string;
-  /** Requests for its key set so far. */
+  /** Requests for its key set so far; the set is also at `/moved`, uncounted and never hostile. */
   readonly keyRequests: number;
   /** Adds a key to the published set and signs with it from now on. */
   addKey(algorithm: ExternalAlgorithm): Promise<string>;
@@ -40,6 +40,10 @@ export async function startTestIssuer(): Promise<TestIssuer> {
     response.setHeader("content-type", "application/json");
     if (request.url === "/.well-known/openid-configuration") {
       response.end(JSON.stringify({ issuer: url, jwks_uri: `${url}/keys` }));
+      return;
+    }
+    if (request.url === "/moved") {
+      response.end(JSON.stringify({ keys: published }));
       return;
     }
     keyRequests++;
