@@ -12,7 +12,7 @@ export interface HttpMetrics {
 
 const methods: ReadonlySet<string> = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
 
-export const rateLimitKinds = ["address", "token", "failed_login"] as const;
+const rateLimitKinds = ["address", "token", "failed_login"] as const;
 
 export function createHttpMetrics(metrics: Metrics, refusalReasons: readonly string[]): HttpMetrics {
   const requests = metrics.counter({

@@ -1,7 +1,7 @@
 import type { Counter, Metrics } from "@signalbox/kernel";
 
 /** Which check a token did not pass: for the log and the metric, never for the client. */
-export const refusalReasons = [
+const refusalReasons = [
   "missing",
   "malformed",
   "expired",
