@@ -69,6 +69,7 @@ function isVerdict(verdict: unknown): verdict is RetryVerdict {
     verdict !== null &&
     "delayMs" in verdict &&
     typeof verdict.delayMs === "number" &&
+    Number.isFinite(verdict.delayMs) &&
     verdict.delayMs >= 0
   );
 }

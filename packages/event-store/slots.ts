@@ -28,6 +28,9 @@ export class SlotPool {
   /** Users that may have something to start, in turn. */
   readonly #ready: Record<Urgency, SlotUser[]> = { high: [], low: [], throttled: [] };
   readonly #queued = new Set<SlotUser>();
+  /** Starts so far, each counted as one by the urgency's weight: who is next where what runs does not tell. */
+  readonly #turns: Record<Urgency, number> = { high: 0, low: 0, throttled: 0 };
+  #lastTurn = 0;
   readonly #lone: LoneCall[] = [];
   #total = 0;
   #aloneRunning = false;
@@ -43,9 +46,12 @@ export class SlotPool {
 
   /** Says that the user may have something to start. */
   offer(user: SlotUser): void {
+    const { urgency } = user;
+    // Nobody saves up turns while having nothing to do.
+    if (this.#ready[urgency].length === 0) this.#turns[urgency] = Math.max(this.#turns[urgency], this.#lastTurn);
     if (!this.#queued.has(user)) {
       this.#queued.add(user);
-      this.#ready[user.urgency].push(user);
+      this.#ready[urgency].push(user);
     }
     this.#fill();
   }
@@ -83,6 +89,8 @@ export class SlotPool {
   #start(user: SlotUser, urgency: Urgency): void {
     this.#total++;
     this.#running[urgency]++;
+    this.#lastTurn = this.#turns[urgency];
+    this.#turns[urgency] += 1 / weights[urgency];
     let released = false;
     user.start(() => {
       if (released) return;
@@ -111,15 +119,16 @@ export class SlotPool {
 
   #neediest(): Urgency | undefined {
     let neediest: Urgency | undefined;
-    let smallestShare = Number.POSITIVE_INFINITY;
     for (const urgency of urgencies) {
       if (this.#ready[urgency].length === 0) continue;
-      const share = this.#running[urgency] / weights[urgency];
-      if (share < smallestShare) {
-        neediest = urgency;
-        smallestShare = share;
-      }
+      if (!neediest || this.#isNeedier(urgency, neediest)) neediest = urgency;
     }
     return neediest;
+  }
+
+  #isNeedier(urgency: Urgency, other: Urgency): boolean {
+    const share = this.#running[urgency] / weights[urgency];
+    const otherShare = this.#running[other] / weights[other];
+    return share < otherShare || (share === otherShare && this.#turns[urgency] < this.#turns[other]);
   }
 }
