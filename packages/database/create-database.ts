@@ -40,6 +40,7 @@ export function createDatabase(adapter: EngineAdapter, options: CreateDatabaseOp
     maxMembers: 256,
     maxGroupMs: adapter.maxGroupMs,
     maxWaiting: 10_000,
+    maxGatherMs: 2,
     observe: ({ members, seconds }) => {
       groupSizes.observe(members, { engine: adapter.engine });
       groupSeconds.observe(seconds, { engine: adapter.engine });
