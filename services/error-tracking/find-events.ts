@@ -1,6 +1,8 @@
 import type { Analytics } from "@signalbox/analytics";
 import type { Database } from "@signalbox/database";
+import { type Direction, type KeysetPage, keysetPage } from "./keyset-page.js";
 import type { Issue } from "./list-issues.js";
+import { isoTime } from "./normalise/times.js";
 import type { IssueTables } from "./store/tables.js";
 import { dashed } from "./user-counts.js";
 
@@ -23,7 +25,7 @@ export interface StoredEvent {
 }
 
 /** Place of an event among those of an issue. */
-export type EventPosition = [occurredAt: string, eventId: string, direction: "next" | "prev"];
+export type EventPosition = [occurredAt: string, eventId: string, direction: Direction];
 
 export function isEventPosition(position: unknown): position is EventPosition {
   if (!Array.isArray(position) || position.length !== 3) return false;
@@ -37,14 +39,10 @@ export function isEventPosition(position: unknown): position is EventPosition {
   );
 }
 
-export interface EventPage {
-  readonly events: readonly StoredEvent[];
-  readonly next: EventPosition | undefined;
-  readonly previous: EventPosition | undefined;
+export interface EventStores {
+  readonly database: Database;
+  readonly analytics: Analytics;
 }
-
-/** Longest retention of any project; no older row is ever looked for. */
-const longestRetentionMs = 365 * 86_400_000;
 
 const limits = { maxExecutionSeconds: 10, maxMemoryBytes: 512 * 1024 * 1024, maxResultRows: 101 };
 
@@ -63,57 +61,42 @@ interface Found {
 
 /** One page of an issue's events with their payloads, by the time they happened. */
 export async function listEvents(
-  database: Database,
-  analytics: Analytics,
+  stores: EventStores,
   issue: Issue,
   sort: EventSort,
   limit: number,
   from: EventPosition | undefined,
-): Promise<EventPage> {
-  const backwards = from?.[2] === "prev";
-  const order = (sort === "occurred_at_asc") === !backwards ? "ASC" : "DESC";
-  const beyond =
-    from === undefined
-      ? ""
-      : `AND (timestamp, toString(event_id)) ${order === "ASC" ? ">" : "<"} ({time:DateTime64(3, 'UTC')}, {event:String})`;
-  const rows = await findRows(database, analytics, issue, beyond, order, limit + 1, {
-    ...(from === undefined ? {} : { time: from[0], event: dashed(from[1]) }),
-  });
-  const more = rows.length > limit;
-  const kept = backwards ? rows.slice(0, limit).toReversed() : rows.slice(0, limit);
-  const events = await withPayloads(analytics, issue, kept);
-  const first = events[0];
-  const last = events.at(-1);
-  const at = (event: StoredEvent, direction: "next" | "prev"): EventPosition => [
-    event.occurredAt,
-    event.eventId,
-    direction,
-  ];
-  return {
-    events,
-    next: last && (backwards || more) ? at(last, "next") : undefined,
-    previous: first && (backwards ? more : from !== undefined) ? at(first, "prev") : undefined,
-  };
+): Promise<KeysetPage<StoredEvent, EventPosition>> {
+  const order = (sort === "occurred_at_asc") === (from?.[2] !== "prev") ? "ASC" : "DESC";
+  const sign = order === "ASC" ? ">" : "<";
+  const beyond = `AND (timestamp, toString(event_id)) ${sign} ({time:DateTime64(3, 'UTC')}, {event:String})`;
+  const rows = await (from === undefined
+    ? findRows(stores, issue, "", order, limit + 1, {})
+    : findRows(stores, issue, beyond, order, limit + 1, { time: from[0], event: dashed(from[1]) }));
+  const page = keysetPage(
+    rows,
+    limit,
+    from?.[2],
+    (row, direction): EventPosition => [row.timestamp, plainId(row), direction],
+  );
+  return { ...page, items: await withPayloads(stores, issue, page.items) };
 }
 
 /** The newest or oldest event of an issue, or the one with that id. */
 export async function findEvent(
-  database: Database,
-  analytics: Analytics,
+  stores: EventStores,
   issue: Issue,
   which: "latest" | "oldest" | { readonly eventId: string },
 ): Promise<StoredEvent | undefined> {
-  const order = which === "oldest" ? "ASC" : "DESC";
-  const only = typeof which === "object" ? "AND event_id = {event:UUID}" : "";
-  const params = typeof which === "object" ? { event: dashed(which.eventId) } : {};
-  const rows = await findRows(database, analytics, issue, only, order, 1, params);
-  const [event] = await withPayloads(analytics, issue, rows);
+  const rows = await (typeof which === "object"
+    ? findRows(stores, issue, "AND event_id = {event:UUID}", "ASC", 1, { event: dashed(which.eventId) })
+    : findRows(stores, issue, "", which === "oldest" ? "ASC" : "DESC", 1, {}));
+  const [event] = await withPayloads(stores, issue, rows);
   return event;
 }
 
 async function findRows(
-  database: Database,
-  analytics: Analytics,
+  { database, analytics }: EventStores,
   issue: Issue,
   condition: string,
   order: "ASC" | "DESC",
@@ -135,7 +118,7 @@ async function findRows(
   );
 }
 
-async function withPayloads(analytics: Analytics, issue: Issue, rows: readonly Found[]): Promise<StoredEvent[]> {
+async function withPayloads({ analytics }: EventStores, issue: Issue, rows: readonly Found[]): Promise<StoredEvent[]> {
   if (rows.length === 0) return [];
   const payloads = await analytics.query<{ event_id: string; payload: string }>(
     `SELECT event_id, payload FROM error_payloads FINAL
@@ -147,7 +130,7 @@ async function withPayloads(analytics: Analytics, issue: Issue, rows: readonly F
   );
   const byId = new Map(payloads.map((row) => [row.event_id, row.payload]));
   return rows.map((row) => ({
-    eventId: row.event_id.replaceAll("-", ""),
+    eventId: plainId(row),
     occurredAt: row.timestamp,
     name: row.exception_type === "" ? row.level : row.exception_type,
     description: row.exception_type === "" ? row.message : row.exception_value,
@@ -160,8 +143,11 @@ async function withPayloads(analytics: Analytics, issue: Issue, rows: readonly F
 
 /** Nothing of the issue lies outside of it, so whole weeks of rows need not be looked at. */
 function timeRange(issue: Issue): { since: string; until: string } {
-  const sinceMs = Math.max(issue.first_seen_ms, Date.now() - longestRetentionMs);
-  return { since: new Date(sinceMs).toISOString(), until: new Date(issue.last_seen_ms).toISOString() };
+  return { since: isoTime(issue.first_seen_ms), until: isoTime(issue.last_seen_ms) };
+}
+
+function plainId({ event_id }: Found): string {
+  return event_id.replaceAll("-", "");
 }
 
 async function hashesOf(database: Database, issue: Issue): Promise<string[]> {

@@ -1,5 +1,6 @@
 import type { Database } from "@signalbox/database";
 import { type Kysely, type Selectable, type SqlBool, sql } from "kysely";
+import { type Direction, type KeysetPage, keysetPage } from "./keyset-page.js";
 import type { IssueStatus, IssueTables } from "./store/tables.js";
 
 export type Issue = Selectable<IssueTables["error_issues"]>;
@@ -21,18 +22,12 @@ export interface IssueFilter {
  * A place in a list that is being walked: the sort value and id of an issue, and the project's change at which the walk
  * began. Issues that changed since then stand where they stood at that change; ones made since are not part of it.
  */
-export type WalkPosition = [value: number, id: number, walkSeq: number, direction: "next" | "prev"];
+export type WalkPosition = [value: number, id: number, walkSeq: number, direction: Direction];
 
 export function isWalkPosition(position: unknown): position is WalkPosition {
   if (!Array.isArray(position) || position.length !== 4) return false;
   const [value, id, walkSeq, direction]: unknown[] = position;
   return [value, id, walkSeq].every(Number.isSafeInteger) && (direction === "next" || direction === "prev");
-}
-
-export interface IssuePage {
-  readonly issues: readonly Issue[];
-  readonly next: WalkPosition | undefined;
-  readonly previous: WalkPosition | undefined;
 }
 
 interface Placed {
@@ -56,38 +51,29 @@ export async function listIssues(
   filter: IssueFilter,
   limit: number,
   from: WalkPosition | undefined,
-): Promise<IssuePage> {
+): Promise<KeysetPage<Issue, WalkPosition>> {
   const db = database.reader<IssueTables>();
-  if (from === undefined) {
-    const { placed, walkSeq } = await firstRows(db, filter, limit + 1);
-    return page(placed, limit, walkSeq, { hasPrevious: false, backwards: false });
-  }
-  const [, , walkSeq, direction] = from;
-  const rows = [
-    ...(await unchangedRows(db, filter, limit + 1, from)),
-    ...(await changedRows(db, filter, limit + 1, from)),
-  ];
-  const backwards = direction === "prev";
-  const sorted = rows.sort((a, b) => (backwards ? -1 : 1) * (b.value - a.value || b.issue.id - a.issue.id));
-  return page(sorted.slice(0, limit + 1), limit, walkSeq, { hasPrevious: !backwards, backwards });
+  const { placed, walkSeq } = await (from === undefined
+    ? firstRows(db, filter, limit + 1)
+    : rowsFrom(db, filter, limit + 1, from));
+  const page = keysetPage(
+    placed,
+    limit,
+    from?.[3],
+    ({ value, issue }, direction): WalkPosition => [value, issue.id, walkSeq, direction],
+  );
+  return { ...page, items: page.items.map(({ issue }) => issue) };
 }
 
-function page(
-  rows: readonly Placed[],
-  limit: number,
-  walkSeq: number,
-  { hasPrevious, backwards }: { readonly hasPrevious: boolean; readonly backwards: boolean },
-): IssuePage {
-  const more = rows.length > limit;
-  const kept = backwards ? rows.slice(0, limit).toReversed() : rows.slice(0, limit);
-  const first = kept[0];
-  const last = kept.at(-1);
-  const at = (row: Placed, direction: "next" | "prev"): WalkPosition => [row.value, row.issue.id, walkSeq, direction];
-  return {
-    issues: kept.map(({ issue }) => issue),
-    next: last && (backwards || more) ? at(last, "next") : undefined,
-    previous: first && (backwards ? more : hasPrevious) ? at(first, "prev") : undefined,
-  };
+async function rowsFrom(db: Kysely<IssueTables>, filter: IssueFilter, maxRows: number, from: WalkPosition) {
+  const [, , walkSeq, direction] = from;
+  const unchanged = await unchangedRows(db, filter, maxRows, from);
+  // An issue that changes between the two reads is found by both, at the same place.
+  const met = new Set(unchanged.map(({ issue }) => issue.id));
+  const changed = (await changedRows(db, filter, maxRows, from)).filter(({ issue }) => !met.has(issue.id));
+  const sign = direction === "next" ? 1 : -1;
+  const sorted = [...unchanged, ...changed].sort((a, b) => sign * (b.value - a.value || b.issue.id - a.issue.id));
+  return { placed: sorted.slice(0, maxRows), walkSeq };
 }
 
 /** The list as it is, and the change up to which it is so: one statement, so that nothing can come in between. */
@@ -159,7 +145,7 @@ async function changedRows(
   return rows.map(({ value_before: before, ...issue }) => ({ issue, value: before }));
 }
 
-function beyond(column: ReturnType<typeof sql.ref>, value: number, id: number, direction: "next" | "prev") {
+function beyond(column: ReturnType<typeof sql.ref>, value: number, id: number, direction: Direction) {
   return direction === "next"
     ? sql<SqlBool>`(${column}, issue.id) < (${value}, ${id})`
     : sql<SqlBool>`(${column}, issue.id) > (${value}, ${id})`;

@@ -1,11 +1,12 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createHttpServer, type Principal } from "@signalbox/http";
+import { createHttpServer, createPrometheusMetrics, type Principal } from "@signalbox/http";
 import type { JsonObject } from "@signalbox/sentry-protocol";
 import { type ClickHouseHttpServer, startClickHouseHttp } from "@signalbox/testing/servers";
 import type { FastifyInstance } from "fastify";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { digestSteps } from "./digest-metrics.js";
 import { rewriteIngestUrl } from "./http/ingest.js";
 import { type OpenService, openService } from "./testing/open-service.js";
 import { errorPayload, newEventId, receivedEvent } from "./testing/received-event.js";
@@ -16,8 +17,11 @@ let service: OpenService;
 let app: FastifyInstance;
 let dsn: URL;
 
+const metrics = createPrometheusMetrics();
+
 const open = (): Promise<OpenService> =>
   openService({
+    metrics,
     database: { path: join(directory, "db") },
     analytics: { url: engine.url },
     limits: { leaseMs: 1000 },
@@ -124,6 +128,29 @@ test("ET-280 an event travels as one message with an id of its own; sending it a
   expect(deliveries.rows.map(({ id }) => id)).toEqual([
     `et:1:${eventId}.error_tracking.digest/error_tracking.event_received`,
   ]);
+});
+
+test("ET-403 ET-407 batches, steps, delays and inserts are measured, issues and groupings counted", async () => {
+  await send(errorPayload("measured"));
+  await expect.poll(async () => (await listed("measured"))[0]?.event_count, patience).toBe(1);
+  const value = async (series: string): Promise<number> => {
+    const { body } = await metrics.exposition();
+    const line = body.split("\n").find((text) => text.startsWith(`signalbox_error_tracking_${series} `));
+    return Number(line?.split(" ").at(-1));
+  };
+  // The list shows a count before its batch has come to its end.
+  await expect.poll(() => value("visible_delay_seconds_count"), patience).toBeGreaterThan(0);
+  for (const series of [
+    "digest_batch_events_count",
+    ...digestSteps.map((step) => `digest_duration_seconds_count{step="${step}"}`),
+    'inserts_total{table="error_events",result="ok"}',
+    'insert_rows_total{table="error_payloads",result="ok"}',
+    'insert_duration_seconds_count{table="error_events",result="ok"}',
+    'issues_total{change="created"}',
+    'grouping_total{strategy="exception",version="1"}',
+    'items_total{item_type="event",outcome="stored"}',
+  ])
+    expect(await value(series), series).toBeGreaterThan(0);
 });
 
 test("ET-286 an event that cannot be stored becomes a dead letter after three attempts, and the others are visible", async () => {

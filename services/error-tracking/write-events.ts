@@ -24,42 +24,32 @@ export async function writeEvents(
   events: readonly CountedEvent[],
   signal: AbortSignal,
 ): Promise<void> {
-  const { retentionDays, onStep } = dependencies;
+  const { analytics, clock, metrics, retentionDays, onStep } = dependencies;
   const token = batchToken(events);
-  const insert = (table: string, rows: readonly object[]): Promise<void> =>
-    insertRows(dependencies, table, rows, `${table}:${token}`, signal);
-  // An event that can be found has its payload.
-  await insert(
-    "error_payloads",
-    events.map((event) => payloadRow(event, retentionDays)),
-  );
-  onStep("insert_payloads");
-  await insert("error_events", events.map(eventRow));
-  onStep("insert_events");
-  await insert(
-    "error_user_sightings",
-    events.map(userRow).filter((row) => row !== undefined),
-  );
-  onStep("insert_users");
-}
 
-async function insertRows(
-  { analytics, clock, metrics }: WriteDependencies,
-  table: string,
-  rows: readonly object[],
-  deduplicationToken: string,
-  signal: AbortSignal,
-): Promise<void> {
-  if (rows.length === 0) return;
-  const startedMs = clock.monotonicMs();
-  const seconds = (): number => (clock.monotonicMs() - startedMs) / 1000;
-  try {
-    await analytics.insert(table, rows, { deduplicationToken, signal });
-    metrics.inserted(table, rows.length, seconds());
-  } catch (error) {
-    metrics.insertFailed(table, seconds());
-    throw error;
-  }
+  const insert = async (step: DigestStep, table: string, rows: readonly object[]): Promise<void> => {
+    const startedMs = clock.monotonicMs();
+    const seconds = (): number => (clock.monotonicMs() - startedMs) / 1000;
+    try {
+      if (rows.length > 0) {
+        await analytics.insert(table, rows, { deduplicationToken: `${table}:${token}`, signal });
+        metrics.inserted(table, rows.length, seconds());
+      }
+    } catch (error) {
+      metrics.insertFailed(table, seconds());
+      throw error;
+    } finally {
+      metrics.step(step, seconds());
+    }
+    onStep(step);
+  };
+
+  const payloads = events.map((event) => payloadRow(event, retentionDays));
+  const users = events.map(userRow).filter((row) => row !== undefined);
+  // An event that can be found has its payload.
+  await insert("insert_payloads", "error_payloads", payloads);
+  await insert("insert_events", "error_events", events.map(eventRow));
+  await insert("insert_users", "error_user_sightings", users);
 }
 
 /** The same events in the same order are the same batch; everything that could make their rows differ is in it. */

@@ -1,4 +1,4 @@
-import { decodeCursor, encodeCursor, linkHeader, pageParameters } from "@signalbox/http";
+import { decodeCursor, pageParameters } from "@signalbox/http";
 import type { FastifyInstance } from "fastify";
 import {
   type EventSort,
@@ -11,7 +11,7 @@ import {
 import { findIssue } from "../find-issue.js";
 import type { Issue } from "../list-issues.js";
 import { ReadError } from "../read-errors.js";
-import { type ApiDependencies, visibleProject } from "./api-dependencies.js";
+import { type ApiDependencies, linkPages, visibleProject } from "./api-dependencies.js";
 import {
   errorEventExample,
   errorEventSchema,
@@ -31,7 +31,7 @@ const readable = ["ET_PROJECT_NOT_FOUND", "ET_ISSUE_NOT_FOUND", "unavailable"];
 
 /** Events of one error, with their payloads. */
 export function registerErrorEventRoutes(app: FastifyInstance, dependencies: ApiDependencies): void {
-  const { database, analytics, projects } = dependencies;
+  const { database, projects } = dependencies;
 
   app.get<{ Params: EventsParams; Querystring: { sort: EventSort; cursor?: string; limit: number } }>(
     "/projects/:id/errors/:fingerprint/events",
@@ -60,13 +60,9 @@ export function registerErrorEventRoutes(app: FastifyInstance, dependencies: Api
         const from = cursor === undefined ? undefined : decodeCursor(cursor, isEventPosition);
         const project = await visibleProject(request, projects, request.params.id);
         const issue = await findIssue(database, project.id, request.params.fingerprint);
-        const page = await listEvents(database, analytics, issue, sort, limit, from);
-        const link = linkHeader(request.originalUrl, limit, {
-          ...(page.next ? { nextCursor: encodeCursor(page.next) } : {}),
-          ...(page.previous ? { previousCursor: encodeCursor(page.previous) } : {}),
-        });
-        if (link !== undefined) reply.header("link", link);
-        return page.events.map((event) => toErrorEvent(issue, event));
+        const page = await listEvents(dependencies, issue, sort, limit, from);
+        linkPages(request, reply, limit, page);
+        return page.items.map((event) => toErrorEvent(issue, event));
       },
     },
   );
@@ -74,7 +70,7 @@ export function registerErrorEventRoutes(app: FastifyInstance, dependencies: Api
 
 /** One event of an error, by place or by id. */
 export function registerSingleEventRoute(app: FastifyInstance, dependencies: ApiDependencies): void {
-  const { database, analytics, projects } = dependencies;
+  const { database, projects } = dependencies;
 
   app.get<{ Params: EventsParams & { event: string } }>("/projects/:id/errors/:fingerprint/events/:event", {
     config: { access: { scope: "errors:read" }, errors: [...readable, "ET_EVENT_NOT_FOUND"] },
@@ -100,7 +96,7 @@ export function registerSingleEventRoute(app: FastifyInstance, dependencies: Api
       const issue = await findIssue(database, project.id, request.params.fingerprint);
       const { event } = request.params;
       const which = event === "latest" || event === "oldest" ? event : { eventId: event };
-      const found = await findEvent(database, analytics, issue, which);
+      const found = await findEvent(dependencies, issue, which);
       if (found === undefined) throw new ReadError("ET_EVENT_NOT_FOUND");
       return toErrorEvent(issue, found);
     },

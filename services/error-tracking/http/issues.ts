@@ -1,4 +1,4 @@
-import { decodeCursor, encodeCursor, linkHeader, pageParameters, principalOf } from "@signalbox/http";
+import { decodeCursor, pageParameters, principalOf } from "@signalbox/http";
 import type { FastifyInstance } from "fastify";
 import { findIssue } from "../find-issue.js";
 import { type Bucket, issueFrequencies, periodMs, type StatsPeriod, statsPeriods } from "../issue-frequencies.js";
@@ -7,7 +7,7 @@ import type { Project } from "../projects.js";
 import { ReadError } from "../read-errors.js";
 import { setIssueStatus } from "../set-issue-status.js";
 import { type IssueStatus, issueStatuses } from "../store/tables.js";
-import { type ApiDependencies, visibleProject } from "./api-dependencies.js";
+import { type ApiDependencies, linkPages, visibleProject } from "./api-dependencies.js";
 import {
   errorExample,
   errorSchema,
@@ -91,12 +91,8 @@ export function registerIssueRoutes(app: FastifyInstance, dependencies: ApiDepen
       };
       const from = cursor === undefined ? undefined : decodeCursor(cursor, isWalkPosition);
       const page = await listIssues(database, filter, limit, from);
-      const link = linkHeader(request.originalUrl, limit, {
-        ...(page.next ? { nextCursor: encodeCursor(page.next) } : {}),
-        ...(page.previous ? { previousCursor: encodeCursor(page.previous) } : {}),
-      });
-      if (link !== undefined) reply.header("link", link);
-      return withFrequencies(project, page.issues, shown);
+      linkPages(request, reply, limit, page);
+      return withFrequencies(project, page.items, shown);
     },
   });
 
