@@ -65,7 +65,7 @@ export function createRunner(options: RunnerOptions): Runner {
       keepAlive = setInterval(() => {}, longestTimeoutMs);
       await readPauses();
       for (const worker of workers.values()) worker.consume();
-      watchPauses();
+      if (records.pauses.shared) watchPauses();
     },
 
     async stop(deadlineMs) {

@@ -1,3 +1,4 @@
+export { createTestStore, type TestStore, type TestStoreOptions } from "./test-store.js";
 export {
   describeTransport,
   type TestRunner,

@@ -25,6 +25,7 @@ export function createMemoryRecords(): Records {
 function createPauses(): PauseRecords {
   const paused = new Set<string>();
   return {
+    shared: false,
     async set(subscriber, on) {
       if (on) paused.add(subscriber);
       else paused.delete(subscriber);

@@ -108,6 +108,8 @@ export interface DeadLetterRecords {
 }
 
 export interface PauseRecords {
+  /** True when other processes may set pauses, too. */
+  readonly shared: boolean;
   set(subscriber: string, paused: boolean, nowMs: number): Promise<void>;
   list(): Promise<ReadonlySet<string>>;
 }

@@ -110,6 +110,7 @@ function createDeadLetters(database: Database): DeadLetterRecords {
 
 function createPauses(database: Database): PauseRecords {
   return {
+    shared: true,
     async set(subscriber, paused, nowMs) {
       if (paused)
         await database.run(

@@ -30,12 +30,17 @@ export interface MemoryTransportOptions {
 
 /** All promises of a transport but durability. Made for tests, and for programs that may forget. */
 export interface MemoryTransport extends Transport {
-  /** Moves the virtual clock and lets everything that falls due on the way run, in due order. */
+  /**
+   * Moves the virtual clock and lets everything that falls due on the way run, in due order. A handler that waits for
+   * the clock is waited for as far as the time goes; one that waits for anything else may still be running.
+   */
   advanceBy(durationMs: number): Promise<void>;
   /** Resolves when nothing is running and nothing that somebody consumes is ready. */
   runUntilIdle(): Promise<void>;
 }
 
+/** Turns of the event loop after which what runs is taken to wait for the clock. */
+const turnsWithoutChange = 50;
 /** Ids of settled deliveries that are remembered at most, whatever the window. */
 const maxRememberedIds = 262_144;
 
@@ -115,6 +120,7 @@ class Memory implements MemoryTransport {
   #sequence = 0;
   #state: "new" | "open" | "closed" = "new";
   #onChange: (() => void)[] = [];
+  #changes = 0;
 
   constructor(options: MemoryTransportOptions) {
     this.clock = options.clock ?? systemClock;
@@ -201,23 +207,34 @@ class Memory implements MemoryTransport {
   async advanceBy(durationMs: number): Promise<void> {
     const clock = virtual(this.clock);
     const targetMs = clock.nowMs() + durationMs;
-    await this.runUntilIdle();
+    await this.#settleDown();
     for (let dueMs = clock.nextTimerMs(); dueMs !== undefined && dueMs <= targetMs; dueMs = clock.nextTimerMs()) {
       await clock.advanceBy(Math.max(0, dueMs - clock.nowMs()));
-      await this.runUntilIdle();
+      await this.#settleDown();
     }
     await clock.advanceBy(targetMs - clock.nowMs());
-    await this.runUntilIdle();
+    await this.#settleDown();
   }
 
   async runUntilIdle(): Promise<void> {
     // Publishes and handlers that are already resolved get their say first.
-    await new Promise(setImmediate);
+    await nextTurn();
     while (this.#state === "open" && this.#isBusy()) {
       const change = new Promise<void>((resolve) => this.#onChange.push(resolve));
       for (const queue of this.#queues.values()) queue.hurry();
       await change;
-      await new Promise(setImmediate);
+      await nextTurn();
+    }
+  }
+
+  /** Until idle, or until what runs waits for something else: for time to go on, most likely. */
+  async #settleDown(): Promise<void> {
+    await nextTurn();
+    for (let turns = 0; turns < turnsWithoutChange && this.#state === "open" && this.#isBusy(); turns++) {
+      const before = this.#changes;
+      for (const queue of this.#queues.values()) queue.hurry();
+      await nextTurn();
+      if (this.#changes !== before) turns = 0;
     }
   }
 
@@ -232,6 +249,7 @@ class Memory implements MemoryTransport {
 
   /** Something was handed out, settled or stopped. */
   changed(): void {
+    this.#changes++;
     const waiting = this.#onChange;
     if (waiting.length === 0) return;
     this.#onChange = [];
@@ -669,6 +687,10 @@ function describe(entry: Entry, nowMs: number): QueuedDelivery {
     attempts: entry.attempts,
     body: entry.body,
   };
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
 
 function virtual(clock: Clock): VirtualClock {
