@@ -57,6 +57,17 @@ describe("command line", () => {
     },
   );
 
+  test.for([
+    ["--scope errors:raed", "errors:raed is no scope. Did you mean errors:read?"],
+    ["--scope errors:read --ttl 366d", "at most 365d"],
+    ["--scope errors:read --ttl forever", "a duration such as 12h"],
+    ["--scope errors:read --project one", "Not an id"],
+  ] as const)("PF-032 token create %s is refused", async ([options, refusal]) => {
+    const { exitCode, err } = await run(`token create ${options}`);
+    expect(exitCode).toBe(2);
+    expect(err).toContain(refusal);
+  });
+
   test("PF-013 help and version are answers, not errors", async () => {
     expect(await run("--help")).toMatchObject({ exitCode: 0, err: "" });
     expect(await run("token create --help")).toMatchObject({ exitCode: 0, err: "" });

@@ -4,7 +4,16 @@ import { Agent, type ClientRequest, type IncomingMessage, request } from "node:h
 import { join } from "node:path";
 import { installSignalbox, type SignalboxInstallation, type SignalboxServer } from "@signalbox/testing/servers";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { getJson, newEventId, program, runProgram, sendError, temporaryDirectory } from "./testing.js";
+import {
+  firstDsn,
+  getJson,
+  newEventId,
+  newToken,
+  program,
+  runProgram,
+  sendError,
+  temporaryDirectory,
+} from "./testing.js";
 
 let directory: ReturnType<typeof temporaryDirectory>;
 let installation: SignalboxInstallation;
@@ -30,7 +39,7 @@ describe("stop", () => {
   });
 
   test("PF-009 a stop under load loses nothing that was acknowledged and stores nothing twice", async () => {
-    const dsn = await defaultDsn();
+    const dsn = await firstDsn(installation);
     const acknowledged: string[] = [];
     const refused: number[] = [];
     let running = true;
@@ -52,7 +61,7 @@ describe("stop", () => {
     expect(refused.filter((status) => status !== 503)).toEqual([]);
 
     server = await installation.start();
-    const token = await readToken();
+    const token = await newToken(installation);
     await expect.poll(() => storedEvents(token), { timeout: 60_000 }).toBe(acknowledged.length);
   });
 
@@ -75,7 +84,7 @@ describe("stop", () => {
   });
 
   test("PF-009 a second signal ends the process at once with exit code 130, and what was acknowledged stays", async () => {
-    const dsn = await defaultDsn();
+    const dsn = await firstDsn(installation);
     expect((await sendError(dsn, "acknowledged")).status).toBe(200);
     const slow = await beginEnvelope();
     slow.answer.catch(() => {});
@@ -85,7 +94,7 @@ describe("stop", () => {
     expect(await server.ended).toBe(130);
 
     server = await installation.start();
-    const token = await readToken();
+    const token = await newToken(installation);
     await expect.poll(() => storedEvents(token), { timeout: 60_000 }).toBe(1);
   });
 
@@ -141,18 +150,6 @@ function supervised(): { readonly child: ChildProcess; readonly exitCode: Promis
   return { child, exitCode: new Promise((resolve) => child.once("exit", resolve)) };
 }
 
-async function defaultDsn(): Promise<string> {
-  const projects = await installation.command("project", "list");
-  if (!Array.isArray(projects)) throw new Error("no list of projects");
-  return projects[0].dsn;
-}
-
-async function readToken(): Promise<string> {
-  const made = await installation.command("token", "create", "--scope", "errors:read");
-  if (typeof made !== "object" || made === null || !("token" in made)) throw new Error("no token");
-  return String(made.token);
-}
-
 async function storedEvents(token: string): Promise<number> {
   const { body } = await getJson(`${server.url}/api/v1/projects/1/errors?limit=100`, token);
   if (!Array.isArray(body)) return -1;
@@ -161,7 +158,7 @@ async function storedEvents(token: string): Promise<number> {
 
 /** Sends an envelope up to its middle. */
 async function beginEnvelope(): Promise<{ finish(): void; readonly answer: Promise<IncomingMessage> }> {
-  const { origin, username, pathname } = new URL(await defaultDsn());
+  const { origin, username, pathname } = new URL(await firstDsn(installation));
   const event = JSON.stringify({ message: "slow" });
   const outgoing: ClientRequest = request(`${origin}/api${pathname}/envelope/`, {
     method: "POST",

@@ -84,3 +84,22 @@ export async function getJson(
   const answer = await fetch(url, { headers: token === undefined ? {} : { authorization: `Bearer ${token}` } });
   return { status: answer.status, body: await answer.json().catch(() => undefined) };
 }
+
+/** Something that runs commands of the program and parses what they print with `--json`. */
+interface Installation {
+  command(...args: string[]): Promise<unknown>;
+}
+
+/** DSN of the oldest project. */
+export async function firstDsn(installation: Installation): Promise<string> {
+  const projects = await installation.command("project", "list");
+  if (!Array.isArray(projects)) throw new Error("there is no list of projects");
+  return projects[0].dsn;
+}
+
+/** A new token. */
+export async function newToken(installation: Installation, scopes = "errors:read"): Promise<string> {
+  const made = await installation.command("token", "create", "--scope", scopes);
+  if (typeof made !== "object" || made === null || !("token" in made)) throw new Error("no token was made");
+  return String(made.token);
+}

@@ -1,0 +1,206 @@
+import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
+import { createServer, type Server } from "node:net";
+import { join } from "node:path";
+import {
+  installSignalbox,
+  requireServers,
+  type SignalboxInstallation,
+  type SignalboxServer,
+  startClickHouseHttp,
+  startPostgres,
+} from "@signalbox/testing/servers";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { runProgram, temporaryDirectory } from "./testing.js";
+
+let directory: ReturnType<typeof temporaryDirectory>;
+let dataDirectory: string;
+let installation: SignalboxInstallation;
+let server: SignalboxServer | undefined;
+let blocker: Server | undefined;
+
+beforeEach(async () => {
+  directory = temporaryDirectory();
+  dataDirectory = join(directory.path, "data");
+  installation = await installSignalbox({ dataDirectory });
+});
+afterEach(async () => {
+  await server?.stop();
+  server = undefined;
+  blocker?.close();
+  blocker = undefined;
+  directory.remove();
+});
+
+interface Finding {
+  readonly subject: string;
+  readonly status: string;
+  readonly message: string;
+  readonly advice?: string;
+}
+
+async function examine(env: NodeJS.ProcessEnv = {}): Promise<{ exitCode: unknown; findings: Finding[] }> {
+  const { exitCode, out, err } = await runProgram(["doctor", "--json"], { ...installation.env, ...env });
+  expect(err).toBe("");
+  return { exitCode, findings: JSON.parse(out) };
+}
+
+function about(findings: readonly Finding[], subject: string): Finding[] {
+  return findings.filter((finding) => finding.subject === subject);
+}
+
+describe("doctor", () => {
+  test("PF-011 finds nothing wrong before the first start, and changes nothing", async () => {
+    const { exitCode, findings } = await examine();
+    expect(exitCode).toBe(0);
+    expect(findings.filter(({ status }) => status === "broken")).toEqual([]);
+    expect(new Set(findings.map(({ subject }) => subject))).toEqual(
+      new Set([
+        ...["configuration", "versions", "data directory", "disk", "token key", "server"],
+        ...["database", "analytics", "listen", "metrics_listen"],
+      ]),
+    );
+    expect(await examine()).toEqual({ exitCode, findings });
+  });
+
+  test("PF-011 PF-014 asks a running server about what it holds, and opens it when none runs", async () => {
+    server = await installation.start();
+    const beside = await examine();
+    expect(beside.exitCode).toBe(0);
+    expect(about(beside.findings, `server (process ${server.pid})`)).toMatchObject([{ status: "ok" }]);
+    expect(about(beside.findings, "analytics of the server")).toMatchObject([{ status: "ok" }]);
+    expect(about(beside.findings, "listen")).toMatchObject([
+      { status: "ok", message: expect.stringMatching(/in use while the server runs/) },
+    ]);
+    await server.stop();
+    server = undefined;
+
+    const alone = await examine();
+    expect(alone.exitCode).toBe(0);
+    expect(about(alone.findings, "analytics")).toMatchObject([
+      { status: "ok", message: expect.stringMatching(/^chDB \d.* answers/) },
+    ]);
+    expect(about(alone.findings, "database")).toMatchObject([
+      { status: "ok", message: expect.stringMatching(/^SQLite 3\./) },
+    ]);
+  });
+
+  test("PF-011 names every wrong key of the configuration, with exit code 1", async () => {
+    const { exitCode, findings } = await examine({ SIGNALBOX_LISTN: "x", SIGNALBOX_LOG_LEVEL: "loud" });
+    expect(exitCode).toBe(1);
+    expect(findings).toHaveLength(2);
+    expect(findings).toEqual(
+      expect.arrayContaining([
+        {
+          subject: "configuration",
+          status: "broken",
+          message: 'SIGNALBOX_LOG_LEVEL: log.level is "loud"',
+          advice: "expected one of debug, info, warn, error, silent",
+        },
+        {
+          subject: "configuration",
+          status: "broken",
+          message: "SIGNALBOX_LISTN",
+          advice: "unknown variable; did you mean SIGNALBOX_LISTEN?",
+        },
+      ]),
+    );
+  });
+
+  test("PF-011 says what to do about a port that is taken", async () => {
+    const port = Number(installation.env["SIGNALBOX_LISTEN"]?.split(":")[1]);
+    const taken = createServer();
+    blocker = taken;
+    await new Promise<void>((resolve) => taken.listen(port, "127.0.0.1", resolve));
+    const { exitCode, findings } = await examine();
+    expect(exitCode).toBe(1);
+    expect(about(findings, "listen")).toEqual([
+      {
+        subject: "listen",
+        status: "broken",
+        message: `127.0.0.1:${port} cannot be listened on (EADDRINUSE)`,
+        advice: "Stop the program that has this port, or set another `listen`.",
+      },
+    ]);
+  });
+
+  test("PF-011 says what to do about a full disk", async () => {
+    const { exitCode, findings } = await examine({ SIGNALBOX_STORAGE_MIN_FREE: "1000TiB" });
+    expect(exitCode).toBe(1);
+    expect(about(findings, "disk")).toMatchObject([{ status: "broken", advice: expect.stringMatching(/^Free space/) }]);
+  });
+
+  test("PF-011 warns of rights that are too wide", async () => {
+    mkdirSync(dataDirectory);
+    writeFileSync(join(dataDirectory, "token-key.json"), "{}");
+    chmodSync(join(dataDirectory, "token-key.json"), 0o644);
+    chmodSync(dataDirectory, 0o755);
+    const { exitCode, findings } = await examine();
+    expect(exitCode).toBe(0);
+    expect(about(findings, "token key")).toMatchObject([
+      { status: "warning", advice: expect.stringMatching(/^chmod 600/) },
+    ]);
+    expect(about(findings, "data directory")).toMatchObject([
+      { status: "warning", advice: `chmod 700 ${dataDirectory}` },
+    ]);
+  });
+
+  test("PF-011 a database and an analytics server that are away are broken, each with advice", async () => {
+    const { exitCode, findings } = await examine({
+      SIGNALBOX_DATABASE_URL: "postgres://box:hunter2@127.0.0.1:1/box",
+      SIGNALBOX_CLICKHOUSE_URL: "http://box:hunter2@127.0.0.1:1",
+    });
+    expect(exitCode).toBe(1);
+    expect(about(findings, "database")).toMatchObject([
+      { status: "broken", advice: expect.stringContaining("reachable") },
+    ]);
+    expect(about(findings, "analytics")).toMatchObject([{ status: "broken", advice: expect.any(String) }]);
+    expect(JSON.stringify(findings)).not.toContain("hunter2");
+  });
+
+  test("PF-011 a damaged database file is a finding", async () => {
+    mkdirSync(dataDirectory);
+    writeFileSync(join(dataDirectory, "signalbox.db"), "this is no database, whatever its name says ".repeat(100));
+    const { exitCode, findings } = await examine();
+    expect(exitCode).toBe(1);
+    expect(about(findings, "database")).toMatchObject([{ status: "broken" }]);
+  });
+
+  test("PF-011 a server that holds the directory and does not answer is broken", async () => {
+    server = await installation.start();
+    server.kill("SIGSTOP");
+    try {
+      const { exitCode, findings } = await examine();
+      expect(exitCode).toBe(1);
+      expect(about(findings, `server (process ${server.pid})`)).toMatchObject([
+        { status: "broken", advice: expect.stringMatching(/does not answer/) },
+      ]);
+    } finally {
+      server.kill("SIGCONT");
+    }
+  });
+});
+
+const needed = requireServers(["postgres"]);
+
+describe.skipIf(needed.skip)(needed.title("doctor with real servers"), () => {
+  test("PF-011 tells versions, rights and clocks of PostgreSQL and ClickHouse", async () => {
+    const [postgres, clickhouse] = await Promise.all([startPostgres(), startClickHouseHttp()]);
+    try {
+      const { exitCode, findings } = await examine({
+        SIGNALBOX_DATABASE_URL: await postgres.createDatabase(),
+        SIGNALBOX_CLICKHOUSE_URL: clickhouse.url,
+      });
+      expect(exitCode).toBe(0);
+      expect(about(findings, "database")).toMatchObject([
+        { status: "ok", message: expect.stringMatching(/^PostgreSQL \d+.* answers, tables may be made$/) },
+        { status: "ok", message: expect.stringMatching(/clock is within/) },
+      ]);
+      expect(about(findings, "analytics")).toMatchObject([
+        { status: "ok", message: expect.stringMatching(/^ClickHouse \d+.* answers, tables may be made$/) },
+        { status: "ok", message: expect.stringMatching(/clock is within/) },
+      ]);
+    } finally {
+      await Promise.all([postgres.stop(), clickhouse.stop()]);
+    }
+  });
+});
