@@ -17,5 +17,7 @@ try {
 process.exitCode = await supervise({
   command: process.execPath,
   args: [join(root, "apps", "server", "dist", "main.js"), "serve", ...process.argv.slice(2)],
+  // The column store's calls take up to four threads of the pool, which files and compression need too.
+  env: { UV_THREADPOOL_SIZE: "8", ...process.env },
   say: (line) => console.error(line),
 });

@@ -11,6 +11,7 @@ const secondSignalGraceMs = 1_000;
  * @typedef {object} SuperviseOptions
  * @property {string} command
  * @property {readonly string[]} args
+ * @property {NodeJS.ProcessEnv} [env]
  * @property {(line: string) => void} say
  * @property {number} [firstDelayMs] pause before the first restart; doubles up to `maxDelayMs`
  * @property {number} [maxDelayMs]
@@ -74,6 +75,7 @@ export function supervise(options) {
       const started = spawn(options.command, options.args, {
         stdio: ["ignore", "inherit", "inherit", "ipc"],
         detached: true,
+        env: options.env ?? process.env,
       });
       child = started;
       started.on("message", (message) => {

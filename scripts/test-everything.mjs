@@ -1,4 +1,4 @@
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "./build.mjs";
 import { ensurePackages } from "./install-packages.mjs";
@@ -9,11 +9,14 @@ import { runTests } from "./run-tests.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
+/** Programs that some test runs. */
+const usedServers = ["postgres", "redis-server", "nats-server", "promtool"];
+
 try {
   await ensurePackages(root);
-  const { missing } = await installServers();
+  const { missing } = await installServers(usedServers);
   // Tests of the command line start the built program.
-  await build(root, "tsconfig.json");
+  await build(root, join("apps", "server"));
   process.exitCode = await runTests({
     root,
     args: process.argv.slice(2),

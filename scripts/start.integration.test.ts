@@ -1,0 +1,94 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { findFreePort } from "@signalbox/testing/servers";
+import { afterEach, beforeEach, expect, test } from "vitest";
+
+let folder: string;
+let running: ChildProcess | undefined;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), "signalbox-start-"));
+});
+afterEach(() => {
+  if (running?.exitCode === null) running.kill("SIGKILL");
+  rmSync(folder, { recursive: true, force: true });
+});
+
+test("PF-001 npm start in a checkout that is installed and built goes straight to the server, which stops with it", async () => {
+  const program = await npmStart();
+  await program.says("is ready after");
+  expect(program.output()).not.toContain("Installing");
+  expect(program.output()).toMatch(/^Building …\nBuild is up to date/);
+  program.process.kill("SIGTERM");
+  expect(await program.exitCode).toBe(0);
+});
+
+test("PF-015 npm start starts a server again that was aborted, and both say what happened", async () => {
+  const program = await npmStart();
+  await program.says("is ready after");
+  process.kill(JSON.parse(readFileSync(join(folder, "data", "server.lock"), "utf8")).pid, "SIGABRT");
+  await program.says("The server was ended by SIGABRT; starting it again");
+  await program.says("the server before this one ended without stopping");
+  program.process.kill("SIGINT");
+  expect(await program.exitCode).toBe(0);
+});
+
+test("PF-020 npm start does not retry a bad configuration", async () => {
+  const program = await npmStart("--log-level", "loud");
+  expect(await program.exitCode).toBe(1);
+  expect(program.output()).toContain('log.level is "loud"');
+  expect(program.output()).not.toContain("starting it again");
+});
+
+test("PF-001 PF-002 packages are installed with npm alone when there are none, and progress is shown", async () => {
+  // A workspace without packages from elsewhere, so that nothing is fetched.
+  mkdirSync(join(folder, "part"));
+  const part = { name: "part", version: "1.0.0" };
+  writeFileSync(join(folder, "part", "package.json"), JSON.stringify(part));
+  const rootPackage = { name: "root", version: "1.0.0", workspaces: ["part"] };
+  writeFileSync(join(folder, "package.json"), JSON.stringify(rootPackage));
+  writeFileSync(
+    join(folder, "package-lock.json"),
+    JSON.stringify({
+      ...rootPackage,
+      lockfileVersion: 3,
+      requires: true,
+      packages: { "": rootPackage, "node_modules/part": { resolved: "part", link: true }, part },
+    }),
+  );
+  const install = `import { ensurePackages } from ${JSON.stringify(new URL("./install-packages.mjs", import.meta.url).href)};
+    await ensurePackages(${JSON.stringify(folder)});`;
+  const first = run(["--input-type=module", "--eval", install]);
+  expect(await first.exitCode).toBe(0);
+  expect(first.output()).toMatch(/^Installing npm packages \(first start\) …\nnpm packages installed \(\d+\.\d s\)\n$/);
+  expect(JSON.parse(readFileSync(join(folder, "node_modules", "part", "package.json"), "utf8"))).toEqual(part);
+
+  const second = run(["--input-type=module", "--eval", install]);
+  expect(await second.exitCode).toBe(0);
+  expect(second.output()).toBe("");
+});
+
+async function npmStart(...flags: string[]) {
+  const [port, metricsPort] = [await findFreePort(), await findFreePort()];
+  return run([
+    ...["scripts/start.mjs", "--data-dir", join(folder, "data")],
+    ...["--listen", `127.0.0.1:${port}`, "--metrics-listen", `127.0.0.1:${metricsPort}`, ...flags],
+  ]);
+}
+
+function run(args: readonly string[]) {
+  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] });
+  running = child;
+  let output = "";
+  for (const stream of [child.stdout, child.stderr])
+    stream.on("data", (bytes) => {
+      output += bytes;
+    });
+  return {
+    process: child,
+    output: () => output,
+    exitCode: new Promise<number | null>((resolve) => child.once("close", (code) => resolve(code))),
+    says: (text: string) => expect.poll(() => output, { timeout: 60_000 }).toContain(text),
+  };
+}
