@@ -42,7 +42,7 @@ export interface IngestRequest extends Sender {
 }
 
 /** Items with what the envelope's header says about all of them. */
-export interface IncomingEnvelope {
+interface IncomingEnvelope {
   readonly eventId: string | undefined;
   readonly sentAtMs: number | undefined;
   readonly sdk: JsonObject | undefined;

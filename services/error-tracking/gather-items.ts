@@ -24,7 +24,7 @@ export interface IncomingItem extends ItemHeader {
 }
 
 /** A blob that belongs to an event. */
-export interface EventAttachment {
+interface EventAttachment {
   readonly blob: string;
   readonly name: string;
   readonly content_type?: string;
@@ -132,8 +132,8 @@ export function createItemGatherer({ blobs, limits, logger, recordOutcome }: Gat
 
   const countTransaction: ItemHandler = (item, gathering) => {
     gathering.transactions++;
-    if (gathering.transactions > 1) count(gathering, item.type, "invalid", "duplicate_item");
-    else countNotStored(item, gathering);
+    if (gathering.transactions === 1) return countNotStored(item, gathering);
+    return count(gathering, item.type, "invalid", "duplicate_item");
   };
 
   const countNotStored: ItemHandler = (item, gathering) => {

@@ -4,7 +4,7 @@ import { projectsChannel } from "./projects.js";
 import type { ProjectTables } from "./projects-migration.js";
 
 /** What a usable key opens. Disabled and expired keys, and keys of disabled projects, are not found at all. */
-export interface KeyEntry {
+interface KeyEntry {
   readonly keyId: number;
   readonly projectId: number;
 }

@@ -34,7 +34,7 @@ export interface ProjectKeysTable {
 }
 
 /** One row. Rises with every change of a project or key, so that caches see with one small read that they are stale. */
-export interface ProjectRevisionTable {
+interface ProjectRevisionTable {
   id: number;
   revision: number;
 }

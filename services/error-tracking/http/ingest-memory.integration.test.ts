@@ -38,7 +38,7 @@ async function measure(attack: () => Promise<readonly number[]>) {
 }
 
 async function post(body: Uint8Array, encoding?: string): Promise<number> {
-  const headers = encoding === undefined ? {} : { "content-encoding": encoding };
+  const headers: Record<string, string> = encoding === undefined ? {} : { "content-encoding": encoding };
   const response = await fetch(edge.envelopeUrl, { method: "POST", body, headers });
   await response.arrayBuffer();
   return response.status;

@@ -30,10 +30,16 @@ async function arrived(count: number) {
   return (await server.received(seen + count)).slice(seen);
 }
 
-async function post(url: string, body: RequestInit["body"], headers: Record<string, string> = {}) {
-  const response = await fetch(url, { method: "POST", body: body ?? null, headers });
+async function post(url: string, body: RequestInit["body"], headers: Record<string, string | undefined> = {}) {
+  const sent = Object.entries(headers).filter((header): header is [string, string] => header[1] !== undefined);
+  const response = await fetch(url, { method: "POST", body: body ?? null, headers: sent });
   const text = await response.text();
   return { status: response.status, headers: response.headers, json: text === "" ? undefined : JSON.parse(text) };
+}
+
+/** How a request with this project and key, but without an item, is answered. */
+async function statusFor(project: string, key: string): Promise<number> {
+  return (await post(`${server.url}/api/${project}/envelope/?sentry_key=${key}`, "{}")).status;
 }
 
 describe("routes", () => {
@@ -69,7 +75,7 @@ describe("routes", () => {
   test("ET-002 without a project in the path the key selects it", async () => {
     const other = await server.projects.create("other");
     const key = new URL(other.dsn).username;
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    await expect.poll(() => statusFor(String(other.id), key)).toBe(200);
     for (const path of ["/api/store/", "/prefix/api/store"])
       expect(await post(`${server.url}${path}?sentry_key=${key}`, '{"message":"x"}')).toMatchObject({ status: 200 });
     const events = await arrived(2);
@@ -206,8 +212,10 @@ describe("credentials", () => {
     await server.projects.updateKey(1, disabled.id, { active: false });
     const off = await server.projects.create("switched off");
     await server.projects.update(off.id, { active: false });
-    await new Promise((resolve) => setTimeout(resolve, 300));
     const keyOf = (dsn: string) => new URL(dsn).username;
+    // All changes are seen once the last one is.
+    await expect.poll(() => statusFor(String(other.id), keyOf(other.dsn))).toBe(200);
+    await expect.poll(() => statusFor(String(off.id), keyOf(off.dsn))).toBe(403);
 
     const refusals = await Promise.all(
       [

@@ -22,13 +22,11 @@ import type { EdgeOutcome } from "../edge-outcomes.js";
 import { eventReceived } from "../events.js";
 import { createIngest, type IngestOptions, rewriteIngestUrl } from "../http/ingest.js";
 import { createKeyCache } from "../key-cache.js";
-import { type PackedPayload, unpackPayload } from "../payload.js";
+import { unpackPayload } from "../payload.js";
 import { createProjects, type Projects } from "../projects.js";
 import { projectMigrations } from "../projects-migration.js";
 
 const ports = { logger: silentLogger, metrics: noMetrics, clock: systemClock };
-
-export type ReceivedEvent = DomainEvent<{ readonly payload: PackedPayload }>["data"] & JsonObject;
 
 export interface IngestServer {
   readonly app: FastifyInstance;
