@@ -1,4 +1,13 @@
-import { type Clock, type Logger, type Metrics, noMetrics, silentLogger, systemClock, ulid } from "@signalbox/kernel";
+import {
+  type Clock,
+  createPace,
+  type Logger,
+  type Metrics,
+  noMetrics,
+  silentLogger,
+  systemClock,
+  ulid,
+} from "@signalbox/kernel";
 import type { Analytics, CommandOptions, InsertOptions, QueryOptions, QueryParams } from "./analytics.js";
 import { bindParams } from "./bind-params.js";
 import { type CallMetrics, createCallMetrics } from "./call-metrics.js";
@@ -6,7 +15,6 @@ import { type EncodedRows, encodeRows } from "./encode-rows.js";
 import type { Engine, Settings } from "./engine.js";
 import { AnalyticsError } from "./errors.js";
 import { rejectWhenAborted } from "./lane.js";
-import { createPace } from "./pace.js";
 import { type CallKind, translateError } from "./translate-error.js";
 
 export interface AnalyticsDependencies {

@@ -1,5 +1,5 @@
+import { createPace } from "@signalbox/kernel";
 import { AnalyticsError } from "./errors.js";
-import { createPace } from "./pace.js";
 
 /** Rows as they travel: one JSON object on each line. */
 export interface EncodedRows {

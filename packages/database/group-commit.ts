@@ -32,7 +32,7 @@ export interface GroupCommitOptions {
   /** A group that has worked this long commits what it has; the rest goes into the next one. */
   readonly maxGroupMs: number;
   readonly maxWaiting: number;
-  /** Longest wait of a group for as many members as the one before it had. */
+  /** Longest wait of a group for as many writes as the one before it had. */
   readonly maxGatherMs: number;
   readonly observe: (group: { readonly members: number; readonly seconds: number }) => void;
 }
@@ -49,7 +49,7 @@ const closelyMs = 10;
  * Gathers members while a group is under way and gives the next group all of them. The first one after a pause
  * starts in the same turn of the event loop, together with everything else that this turn brings.
  *
- * A group that follows closely on a larger one waits for as many members, but no longer than that one took to commit:
+ * A group that follows closely on a larger one waits for as many writes, but no longer than that one took to commit:
  * callers that were answered together come back within a moment of each other, and one `fsync` for all of them is
  * cheaper than one for each handful. Somebody who writes alone never waits.
  */
@@ -57,12 +57,12 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
   const { clock, maxMembers, maxGatherMs } = options;
   let waiting: GroupMember[] = [];
   let running = false;
-  let last = { members: 0, tookMs: 0, endedMs: Number.NEGATIVE_INFINITY };
+  let last = { writes: 0, tookMs: 0, endedMs: Number.NEGATIVE_INFINITY };
 
   const gather = async (): Promise<void> => {
     const startedMs = clock.monotonicMs();
     const limitMs = startedMs - last.endedMs < closelyMs ? Math.min(maxGatherMs, last.tookMs) : 0;
-    while (waiting.length < last.members && clock.monotonicMs() - startedMs < limitMs) await nextTurn();
+    while (writesOf(waiting) < last.writes && clock.monotonicMs() - startedMs < limitMs) await nextTurn();
   };
 
   const run = async (): Promise<void> => {
@@ -72,7 +72,7 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
       const startedMs = clock.monotonicMs();
       const begun = await commitGroup(members, options);
       const endedMs = clock.monotonicMs();
-      last = { members: begun, tookMs: endedMs - startedMs, endedMs };
+      last = { writes: writesOf(members.slice(0, begun)), tookMs: endedMs - startedMs, endedMs };
       if (begun < members.length) waiting = [...members.slice(begun), ...waiting];
       await nextTurn();
     }
@@ -92,6 +92,16 @@ export function createGroupCommit(options: GroupCommitOptions): GroupCommit {
       setImmediate(start);
     },
   };
+}
+
+/** What members bring: a batch may itself hold the rows of many callers. */
+function writesOf(members: readonly GroupMember[]): number {
+  let writes = 0;
+  for (const member of members) {
+    if (member.kind === "work") writes++;
+    else for (const { rows } of member.statements) writes += rows.length;
+  }
+  return writes;
 }
 
 function nextTurn(): Promise<void> {

@@ -13,5 +13,6 @@ export * from "./logger.js";
 export { maskCredentials } from "./mask-credentials.js";
 export * from "./metrics.js";
 export * from "./nearest.js";
+export * from "./pace.js";
 export * from "./retry.js";
 export * from "./ulid.js";

@@ -1,8 +1,7 @@
-import { setImmediate as nextTurn } from "node:timers/promises";
 import type { Analytics } from "@signalbox/analytics";
 import type { Database, TransactionHandle } from "@signalbox/database";
 import type { BatchResult, DomainEvent, HandlerContext } from "@signalbox/event-store";
-import { type Clock, isRetryable, type Logger, type Metrics, type SignalboxError } from "@signalbox/kernel";
+import { type Clock, createPace, isRetryable, type Logger, type Metrics, type SignalboxError } from "@signalbox/kernel";
 import type { Transaction } from "kysely";
 import { DigestError } from "./digest-errors.js";
 import { createDigestMetrics, type DigestMetrics, type DigestStep } from "./digest-metrics.js";
@@ -154,7 +153,7 @@ export function createDigest(dependencies: DigestDependencies): Digest {
     try {
       return await countUsersOf(database, analytics, written);
     } catch (error) {
-      if (isRetryable(error)) throw error;
+      if (isAway(error)) throw error;
       logger.error("users of issues could not be counted", { error });
       return new Map();
     }
@@ -192,12 +191,20 @@ export function createDigest(dependencies: DigestDependencies): Digest {
   return { handle: (events, context) => closingGate(gate, () => handle(events, context)) };
 }
 
+/** What is closed while a batch is under way belongs to a process that ends; the events are somebody else's then. */
+const closedCodes: ReadonlySet<string | undefined> = new Set(["DATABASE_CLOSED", "ANALYTICS_CLOSED", "EVT_CLOSED"]);
+
+/** Whether the failure lies in an engine and not in the events. */
+function isAway(error: unknown): boolean {
+  return isRetryable(error) || closedCodes.has(errorCode(error));
+}
+
 /** Turns what an engine's absence throws into the one error that means it, and holds back the batches to come. */
 async function closingGate<T>(gate: OutageGate, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (cause) {
-    if (cause instanceof DigestError || !isRetryable(cause)) throw cause;
+    if (cause instanceof DigestError || !isAway(cause)) throw cause;
     gate.close(cause);
     throw new DigestError("ET_STORE_AWAY", { cause });
   }
@@ -205,25 +212,21 @@ async function closingGate<T>(gate: OutageGate, work: () => Promise<T>): Promise
 
 const dayMs = 86_400_000;
 
-/** Longest time that the pure steps keep the event loop from others. */
-const longestTurnMs = 10;
-
 async function prepareAll(
   events: readonly ReceivedEvent[],
-  options: PrepareOptions & { readonly clock: Clock },
+  options: PrepareOptions,
   failures: Failures,
 ): Promise<Work[]> {
   const works: Work[] = [];
-  let turnEndsMs = options.clock.monotonicMs() + longestTurnMs;
+  // Requests that are being taken in go first: what is digested has been acknowledged already.
+  const pace = createPace();
   for (const [index, received] of events.entries()) {
     try {
       works.push({ index, received, digested: prepareEvent(received, options) });
     } catch (error) {
       failures.push({ index, error });
     }
-    if (options.clock.monotonicMs() < turnEndsMs) continue;
-    await nextTurn();
-    turnEndsMs = options.clock.monotonicMs() + longestTurnMs;
+    await pace();
   }
   return works;
 }
@@ -242,7 +245,7 @@ async function isolate<Item extends { readonly index: number }>(
   try {
     await work(items);
   } catch (error) {
-    if (isRetryable(error) || signal.aborted) throw error;
+    if (isAway(error) || signal.aborted) throw error;
     const [only] = items;
     if (items.length === 1 && only) {
       failures.push({ index: only.index, error: refused(error) });
