@@ -4,4 +4,5 @@ import type { Benchmark } from "./harness.js";
 export const benchmarks: Readonly<Record<string, () => Promise<Benchmark>>> = {
   "event-store-sqlite": async () => (await import("./event-store-sqlite.js")).eventStoreSqlite,
   "errors-ingest": async () => (await import("./errors-ingest.js")).errorsIngest,
+  "platform-http": async () => (await import("./platform-http.js")).platformHttp,
 };

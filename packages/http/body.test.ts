@@ -229,6 +229,18 @@ describe("PF-042 slow and broken clients", () => {
     expect((await postJson(`${url}/echo`, "{}")).status).toBe(200);
   });
 
+  test("PF-042 a client that does not read its answer is cut", async () => {
+    const { url, app } = await serve({ limits: { idleTimeoutMs: 300 } }, (server) => {
+      server.get("/large", open, (_request, reply) => reply.send(Buffer.alloc(64 * 1024 * 1024)));
+    });
+    const raw = await openRaw(url);
+    raw.socket.pause();
+    raw.send("GET /large HTTP/1.1\r\nHost: a\r\n\r\n");
+    await eventually(() => app.shutdown.inFlight).toBe(1);
+    await eventually(() => app.shutdown.inFlight).toBe(0);
+    raw.socket.destroy();
+  });
+
   test("PF-042 a client that leaves in the middle of its body disturbs nobody", async () => {
     const { url, app } = await serve({}, echo);
     const raw = await openRaw(url);

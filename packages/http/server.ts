@@ -173,7 +173,7 @@ export async function createHttpServer(options: HttpServerOptions = {}): Promise
       reply.header("x-request-id", requestId);
     enterContext(Object.freeze({ correlationId, traceparent, tracestate, meta: route.meta }));
     shutdown.requestBegun();
-    reply.raw.once("close", () => {
+    reply.raw.on("close", () => {
       shutdown.requestEnded();
       const status = reply.raw.writableFinished ? reply.raw.statusCode : clientClosed;
       metrics.requestDone(route, request.method, status, (clock.monotonicMs() - startedMs) / 1000, correlationId);
