@@ -253,6 +253,11 @@ describe("outage", () => {
     await expectStoredOnce([...before, ...during]);
   });
 
+  test("a batch that is under way when the program ends is nobody's failure", async () => {
+    await stores.database.close();
+    await expect(handle([message("a"), message("b")])).rejects.toMatchObject({ code: "ET_STORE_AWAY" });
+  });
+
   test("ET-283 a batch that is held back too long is given back instead of counted", async () => {
     let nowMs = 0;
     const { digest } = createTestDigest(stores, stored, {

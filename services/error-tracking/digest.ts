@@ -1,7 +1,15 @@
 import type { Analytics } from "@signalbox/analytics";
 import type { Database, TransactionHandle } from "@signalbox/database";
 import type { BatchResult, DomainEvent, HandlerContext } from "@signalbox/event-store";
-import { type Clock, createPace, isRetryable, type Logger, type Metrics, type SignalboxError } from "@signalbox/kernel";
+import {
+  type Clock,
+  createPace,
+  errorCode,
+  isRetryable,
+  type Logger,
+  type Metrics,
+  type SignalboxError,
+} from "@signalbox/kernel";
 import type { Transaction } from "kysely";
 import { DigestError } from "./digest-errors.js";
 import { createDigestMetrics, type DigestMetrics, type DigestStep } from "./digest-metrics.js";

@@ -35,7 +35,7 @@ export interface DigestedEvent {
   readonly payload: string;
 }
 
-export interface DigestedHash {
+interface DigestedHash {
   /** 32 lower-case hex digits. */
   readonly hash: string;
   readonly variant: VariantName;

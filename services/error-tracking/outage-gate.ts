@@ -2,7 +2,7 @@ import { type Clock, fullJitterMs, type Logger } from "@signalbox/kernel";
 import { DigestError } from "./digest-errors.js";
 
 /** Something that events are stored in, and that may be away for a while. */
-export interface Dependency {
+interface Dependency {
   readonly name: string;
   ping(signal?: AbortSignal): Promise<void>;
 }

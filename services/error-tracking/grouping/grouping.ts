@@ -7,7 +7,7 @@ export interface GroupingRules {
 }
 
 /** The part of a frame that rules look at. */
-export interface FrameLike {
+interface FrameLike {
   readonly function?: string | undefined;
   readonly module?: string | undefined;
   readonly filename?: string | undefined;

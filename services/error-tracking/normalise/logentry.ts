@@ -41,7 +41,7 @@ function normaliseParams(raw: Sent, place: Place): JsonValue[] | JsonObject | un
  * The template with its parameters: `%s`, `%d` and `%(name)s` when it contains a percent sign, else `{}`, `{0}` and
  * `{name}`. The raw template when parameters and placeholders do not match.
  */
-export function fillTemplate(template: string, params: JsonValue[] | JsonObject | undefined): string {
+function fillTemplate(template: string, params: JsonValue[] | JsonObject | undefined): string {
   if (params === undefined) return template;
   const style = template.includes("%") ? percentStyle : braceStyle;
   const filled = fill(template, style, params);

@@ -25,10 +25,6 @@ export function normaliseRequest(raw: Sent, root: Place): Request | undefined {
   return keepUnknown(request, sent, requestKeys);
 }
 
-export function headerOf(request: Request | undefined, name: string): string | undefined {
-  return request?.headers?.find(([header]) => header === name)?.[1];
-}
-
 function parseQuery(sent: string): Pair[] {
   return [...new URLSearchParams(sent.startsWith("?") ? sent.slice(1) : sent)];
 }

@@ -142,8 +142,9 @@ function releaseColumns({ firstRelease, lastRelease }: IssueGrowth): (string | n
 const setUsers = overRows(`
   update error_issues set user_count = seen.users
   from (select $int(0) as id, $int(1) as users from $rows) as seen
-  where error_issues.id = seen.id and error_issues.user_count <> seen.users`);
+  where error_issues.id = seen.id and error_issues.user_count < seen.users`);
 
+/** Sets counts that are higher than the known ones: of two workers the one that counted first may come last. */
 export async function setUserCounts(
   database: Database,
   counts: ReadonlyMap<number, number>,

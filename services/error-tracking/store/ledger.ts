@@ -2,7 +2,7 @@ import type { Database, TransactionHandle } from "@signalbox/database";
 import { overRows, runOverRows } from "./json-rows.js";
 
 /** How an item ended. Every item that was received ends in exactly one of these. */
-export type Outcome =
+type Outcome =
   | "stored"
   | "sampled"
   | "not_stored"

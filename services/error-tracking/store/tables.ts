@@ -16,7 +16,7 @@ export interface IssueTables {
 export const issueStatuses = ["unresolved", "resolved", "ignored"] as const;
 export type IssueStatus = (typeof issueStatuses)[number];
 
-export type IssueSubstatus = "new" | "ongoing" | "regressed" | "escalating";
+type IssueSubstatus = "new" | "ongoing" | "regressed" | "escalating";
 
 interface IssuesTable {
   id: Generated<number>;

@@ -11,7 +11,7 @@ export interface StackComponents {
   readonly all: Component;
 }
 
-export const noStack: StackComponents = { app: node("stacktrace", []), all: node("stacktrace", []) };
+const noStack: StackComponents = { app: node("stacktrace", []), all: node("stacktrace", []) };
 
 export function stackComponents(
   stacktrace: Stacktrace | undefined,
