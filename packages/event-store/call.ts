@@ -23,24 +23,13 @@ export interface CallHost {
 /** Why the result of a call does not count for a lease any more. */
 export type LeaseEnd = "lease_lost" | "handed_back";
 
-/** One call of a handler, with everything that may end it early. */
-export class Call {
-  readonly leases: readonly Lease[];
-  readonly startedAtMs: number;
-  readonly startedMonotonicMs: number;
-  /** Leases that ended meanwhile. */
-  readonly ended = new Map<Lease, LeaseEnd>();
+/** The time that a handler has for a batch, or for one item of a group, and everything that may end it early. */
+export class Turn {
   timedOut = false;
   #abort: AbortController | undefined;
   #abortReason: unknown;
   #giveUp: ((error: unknown) => void) | undefined;
   #givenUp: { readonly error: unknown } | undefined;
-
-  constructor(leases: readonly Lease[], startedAtMs: number, startedMonotonicMs: number) {
-    this.leases = leases;
-    this.startedAtMs = startedAtMs;
-    this.startedMonotonicMs = startedMonotonicMs;
-  }
 
   /** Made when it is first asked for: most handlers never do. */
   get signal(): AbortSignal {
@@ -73,7 +62,7 @@ export class Call {
     this.#giveUp?.(error);
   }
 
-  /** Settles like the work, unless the call is given up before. */
+  /** Settles like the work, unless the turn is given up before. */
   race(work: () => unknown): Promise<unknown> {
     return new Promise((resolve, reject) => {
       if (this.#givenUp) {
@@ -89,10 +78,55 @@ export class Call {
   }
 }
 
+/** One call of a handler: the deliveries it is about, and the turn that it is at. */
+export class Call {
+  readonly leases: readonly Lease[];
+  readonly startedAtMs: number;
+  readonly startedMonotonicMs: number;
+  turnStartedMonotonicMs: number;
+  /** Leases that ended meanwhile. */
+  readonly ended = new Map<Lease, LeaseEnd>();
+  #turn = new Turn();
+  #abortReason: unknown;
+  #givenUp: { readonly error: unknown } | undefined;
+
+  constructor(leases: readonly Lease[], startedAtMs: number, startedMonotonicMs: number) {
+    this.leases = leases;
+    this.startedAtMs = startedAtMs;
+    this.startedMonotonicMs = startedMonotonicMs;
+    this.turnStartedMonotonicMs = startedMonotonicMs;
+  }
+
+  get turn(): Turn {
+    return this.#turn;
+  }
+
+  /** The next item of a group has the whole time, also after one that hangs. */
+  beginTurn(nowMonotonicMs: number): void {
+    this.turnStartedMonotonicMs = nowMonotonicMs;
+    if (!this.#turn.timedOut) return;
+    this.#turn = new Turn();
+    if (this.#abortReason !== undefined) this.#turn.abort(this.#abortReason);
+    if (this.#givenUp) this.#turn.giveUp(this.#givenUp.error);
+  }
+
+  /** For this turn and all that would follow. */
+  abort(reason: unknown): void {
+    this.#abortReason ??= reason;
+    this.#turn.abort(reason);
+  }
+
+  /** For this turn and all that would follow. */
+  giveUp(error: unknown): void {
+    this.#givenUp ??= { error };
+    this.#turn.giveUp(error);
+  }
+}
+
 export class CallContext implements HandlerContext {
   readonly attempt: number;
   readonly deliveryId: string;
-  readonly #call: Call;
+  readonly #turn: Turn;
   readonly #host: CallHost;
   readonly #events: readonly EventInstance<unknown>[];
   #ignored = false;
@@ -106,13 +140,13 @@ export class CallContext implements HandlerContext {
   ) {
     this.attempt = attempt;
     this.deliveryId = deliveryId;
-    this.#call = call;
+    this.#turn = call.turn;
     this.#host = host;
     this.#events = events;
   }
 
   get signal(): AbortSignal {
-    return this.#call.signal;
+    return this.#turn.signal;
   }
 
   get log(): Logger {

@@ -33,7 +33,8 @@ export interface PlannedDelivery {
   readonly id: string;
   readonly subscription: Subscription;
   readonly events: readonly EventInstance<unknown>[];
-  readonly group: boolean;
+  /** Of a group: the places of its events among those that were published together. */
+  readonly places: readonly number[] | null;
   readonly key: string | null;
   readonly dedup: DedupLock | null;
   /** 0: at once. */
@@ -101,6 +102,7 @@ export interface GroupLimits {
 /** Events that one subscription accepted, in order. */
 export interface Accepted {
   readonly event: EventInstance<unknown>;
+  readonly place: number;
   readonly key: string | null;
   readonly dedup: DedupLock | null;
 }
@@ -116,7 +118,7 @@ export function planSingle(
     id: `${event.id}.${subscription.id}`,
     subscription,
     events: [event],
-    group: false,
+    places: null,
     key,
     dedup,
     dueAtMs: delayMs > 0 ? nowMs + delayMs : 0,
@@ -145,7 +147,7 @@ export function planGroups(
       id: `${first?.event.id}.${subscription.id}.g${index}`,
       subscription,
       events: slice.map(({ event }) => event),
-      group: true,
+      places: slice.map(({ place }) => place),
       key: first?.key ?? null,
       dedup: slice.length === 1 ? (first?.dedup ?? null) : null,
       dueAtMs: baseMs + gapMs > 0 ? nowMs + baseMs + gapMs : 0,

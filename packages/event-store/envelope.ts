@@ -43,6 +43,8 @@ export interface Envelope {
 export interface EncodeOptions {
   /** Stands in for the event's own key. */
   readonly key?: string | null;
+  /** Stands in for the event's own sequence, if it has none. */
+  readonly sequence?: string | undefined;
   /** Written instead of the data. */
   readonly dataRef?: string;
 }
@@ -98,7 +100,8 @@ export function createCodec(registry: DefinitionLookup, format: EnvelopeFormat, 
     const id = JSON.stringify(event.id);
     const subject = event.subject === event.id ? id : JSON.stringify(event.subject);
     const correlationId = event.correlationId === event.id ? id : JSON.stringify(event.correlationId);
-    const rare = rareMembers(event, hidden, options?.key === undefined ? event.key : options.key);
+    const key = options?.key === undefined ? event.key : options.key;
+    const rare = rareMembers(event, hidden, key, event.sequence ?? options?.sequence ?? null);
     const data =
       options?.dataRef === undefined
         ? `"data":${EventInstance.dataJson(instance)}`
@@ -217,13 +220,18 @@ function sourceOf({ source }: EventInstance<unknown>): string {
 }
 
 /** The attributes that most events lack. */
-function rareMembers(event: DomainEvent<unknown>, hidden: HiddenAttributes, key: string | null): string {
+function rareMembers(
+  event: DomainEvent<unknown>,
+  hidden: HiddenAttributes,
+  key: string | null,
+  sequence: string | null,
+): string {
   let json = "";
   if (event.causationId !== null) json += member("causationid", event.causationId);
   if (event.traceparent !== null) json += member("traceparent", event.traceparent);
   if (hidden.tracestate !== null) json += member("tracestate", hidden.tracestate);
   if (key !== null) json += member("partitionkey", key);
-  if (event.sequence !== null) json += member("sequence", event.sequence);
+  if (sequence !== null) json += member("sequence", sequence);
   if (event.rootCaller !== null) json += member("rootcaller", event.rootCaller);
   if (hidden.meta !== undefined) json += member("logmeta", JSON.stringify(hidden.meta));
   if (hidden.userId !== undefined) json += member("userid", hidden.userId);

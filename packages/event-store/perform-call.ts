@@ -43,6 +43,7 @@ async function handleInTurn(call: Call, items: readonly Item[], subject: CallSub
   const handled: HandledItem[] = [];
   let keyFailed = false;
   for (const item of items) {
+    call.beginTurn(subject.clock.monotonicMs());
     const result: ItemResult = keyFailed ? { kind: "waiting" } : await handleItem(call, item, subject);
     keyFailed ||= result.kind === "failed" && item.lease.key !== null;
     handled.push({ item, result });
@@ -67,7 +68,8 @@ function handleItem(call: Call, item: Item, subject: CallSubject): Promise<ItemR
   // The registry has checked that the subscriber accepts events of this definition.
   const typed = event as EventInstance<never>;
   const { handle } = subscriber.options;
-  return call
+  const { turn } = call;
+  return turn
     .race(() => inContext(contextOf(event, host.meta), () => handle?.(typed, context)))
     .then(
       () => {
@@ -76,7 +78,7 @@ function handleItem(call: Call, item: Item, subject: CallSubject): Promise<ItemR
       },
       (error: unknown) => {
         const durationMs = clock.monotonicMs() - startedMs;
-        log.handlerEnded(item.lease.subscription, call.timedOut ? "timeout" : "error", durationMs);
+        log.handlerEnded(item.lease.subscription, turn.timedOut ? "timeout" : "error", durationMs);
         return { kind: "failed", stage: "handle", error, startedAtMs, durationMs };
       },
     );
@@ -125,14 +127,14 @@ async function callBatch(
   const { handleBatch } = subscriber.options;
   const typed = events as readonly EventInstance<never>[];
   try {
-    const result: unknown = await call.race(() =>
+    const result: unknown = await call.turn.race(() =>
       inContext(contextOf(first, host.meta), () => handleBatch?.(typed, context)),
     );
     const failures = readBatchResult(result, events.length);
     log.handlerEnded(lease.subscription, "ok", clock.monotonicMs() - startedMs);
     return failures;
   } catch (error) {
-    log.handlerEnded(lease.subscription, call.timedOut ? "timeout" : "error", clock.monotonicMs() - startedMs);
+    log.handlerEnded(lease.subscription, call.turn.timedOut ? "timeout" : "error", clock.monotonicMs() - startedMs);
     return new Map(events.map((_, index) => [index, error]));
   }
 }

@@ -4,7 +4,7 @@ import type { Clock, Logger } from "@signalbox/kernel";
 import type { EventDefinition } from "./define-event.js";
 import { type Decision, judge, type PlannedDelivery, planGroups, planSingle, type Verdict } from "./dispatch.js";
 import type { DispatchLog } from "./dispatch-log.js";
-import type { Codec } from "./envelope.js";
+import type { Codec, EncodeOptions } from "./envelope.js";
 import { fingerprintOf, recordError } from "./error-record.js";
 import { EventStoreError, InvalidEvent } from "./errors.js";
 import { EventInstance } from "./event.js";
@@ -168,11 +168,11 @@ export class Publisher {
   ): Promise<Planned[]> {
     const accepted = [];
     const own = new Map<EventInstance<unknown>, Outcome>();
-    for (const event of events) {
+    for (const [place, event] of events.entries()) {
       const { verdict, outcome } = this.#judge(subscription, event);
       outcomes.push(outcome);
       own.set(event, outcome);
-      if (verdict.kind === "accept") accepted.push({ event, key: verdict.key, dedup: verdict.dedup });
+      if (verdict.kind === "accept") accepted.push({ event, place, key: verdict.key, dedup: verdict.dedup });
       if (outcomes.length % judgedAtOnce === 0) await nextTurn();
     }
     return planGroups(subscription, accepted, nowMs, this.#options.limits).map((delivery) => ({
@@ -208,7 +208,7 @@ export class Publisher {
   /** Resolves with the error of the transport, if any, which the outcomes then carry. */
   #handOver(planned: readonly Planned[], transaction: TransactionHandle | undefined): Promise<unknown> {
     const [only] = planned;
-    if (planned.length > 1 || !only || only.delivery.group) return this.#handOverMany(planned, transaction);
+    if (planned.length > 1 || !only || only.delivery.places) return this.#handOverMany(planned, transaction);
     const { delivery } = only;
     const handOver = (body: string) => this.#enqueue(planned, [toDelivery(delivery, body)], transaction);
     const encoded = this.#encode(delivery);
@@ -219,7 +219,7 @@ export class Publisher {
     const deliveries: Delivery[] = [];
     for (const { delivery } of planned) {
       deliveries.push(toDelivery(delivery, await this.#encode(delivery)));
-      if (delivery.group && deliveries.length % encodedAtOnce === 0) await nextTurn();
+      if (delivery.places && deliveries.length % encodedAtOnce === 0) await nextTurn();
     }
     return this.#enqueue(planned, deliveries, transaction);
   }
@@ -246,17 +246,19 @@ export class Publisher {
     );
   }
 
-  #encode({ group, events, key }: PlannedDelivery): string | Promise<string> {
+  #encode({ places, events, key }: PlannedDelivery): string | Promise<string> {
     const [first] = events;
-    if (!group && first) return this.#encodeEvent(first, key);
-    const encoded = events.map((event) => this.#encodeEvent(event, key));
+    if (!places && first) return this.#encodeEvent(first, { key: key ?? first.key });
+    const encoded = events.map((event, index) =>
+      this.#encodeEvent(event, { key: key ?? event.key, sequence: String(places?.[index] ?? index).padStart(10, "0") }),
+    );
     if (encoded.every((item) => typeof item === "string")) return `[${encoded.join(",")}]`;
     return Promise.all(encoded).then((items) => `[${items.join(",")}]`);
   }
 
-  #encodeEvent(event: EventInstance<unknown>, key: string | null): string | Promise<string> {
+  #encodeEvent(event: EventInstance<unknown>, encoding: EncodeOptions): string | Promise<string> {
     const { codec, limits, registry } = this.#options;
-    const json = codec.encode(event, { key: key ?? event.key });
+    const json = codec.encode(event, encoding);
     const maxInlineBytes = registry.lookup(event.type)?.maxInlineBytes ?? limits.maxInlineBytes;
     // A UTF-16 unit takes at most three bytes, so small events need no exact count.
     if (json.length * 3 <= Math.min(largeEventBytes, maxInlineBytes, limits.maxEventBytes)) {
@@ -267,15 +269,20 @@ export class Publisher {
     this.#log.encoded(event, bytes);
     if (bytes > limits.maxEventBytes) throw tooLarge(event, bytes, limits.maxEventBytes);
     if (bytes > largeEventBytes) this.#log.warnLarge(event, bytes);
-    return bytes > maxInlineBytes ? this.#spill(event, key, bytes, maxInlineBytes) : json;
+    return bytes > maxInlineBytes ? this.#spill(event, encoding, bytes, maxInlineBytes) : json;
   }
 
   /** The data goes to the blob store, the envelope says where it is. */
-  async #spill(event: EventInstance<unknown>, key: string | null, bytes: number, maxBytes: number): Promise<string> {
+  async #spill(
+    event: EventInstance<unknown>,
+    encoding: EncodeOptions,
+    bytes: number,
+    maxBytes: number,
+  ): Promise<string> {
     const { blobs, codec } = this.#options;
     if (!blobs) throw tooLarge(event, bytes, maxBytes);
     const stored = await blobs.put(Buffer.from(EventInstance.dataJson(event)), { namespace: "event-data" });
-    return codec.encode(event, { key: key ?? event.key, dataRef: stored.key });
+    return codec.encode(event, { ...encoding, dataRef: stored.key });
   }
 
   // Concluding

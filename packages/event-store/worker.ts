@@ -66,7 +66,6 @@ export class Worker implements SlotUser, CallHost {
   /** Leases that wait for a slot, oldest first. */
   #waiting: Lease[] = [];
   #waitingBytes = 0;
-  /** In order of start. */
   readonly #calls = new Set<Call>();
   readonly #callOf = new Map<Lease, Call>();
   /** Suspects that wait for the process to be free. */
@@ -174,6 +173,7 @@ export class Worker implements SlotUser, CallHost {
   async idle(): Promise<void> {
     while (this.#calls.size > 0 || this.#starting > 0) await new Promise<void>((resolve) => this.#onIdle.push(resolve));
     await this.#settler.idle();
+    this.#timeoutTimer?.cancel();
   }
 
   abortCalls(reason: unknown): void {
@@ -299,7 +299,6 @@ export class Worker implements SlotUser, CallHost {
     this.#callMs = this.#callMs === undefined ? durationMs : this.#callMs * 0.9 + durationMs * 0.1;
     this.#calls.delete(call);
     for (const lease of call.leases) this.#callOf.delete(lease);
-    release();
 
     const nowMs = clock.nowMs();
     const ends: DeliveryEnd[] = [];
@@ -313,6 +312,7 @@ export class Worker implements SlotUser, CallHost {
       for (const [index, item] of items.entries()) this.#handlingLog.itemEnded(item, end.verdicts[index], handling);
     }
     this.#settler.add(ends);
+    release();
     if (this.#calls.size === 0) this.#tellIdle();
   }
 
@@ -357,8 +357,10 @@ export class Worker implements SlotUser, CallHost {
       else if (this.#stopped.signal.aborted) {
         this.#settler.handBack([lease]);
         release();
-      } else if (await this.#leases.markAlone(lease)) this.#begin([lease], release);
-      else release();
+      } else if (await this.#leases.markAlone(lease)) {
+        // Until it is settled it would be blamed for a crash of the next one.
+        this.#begin([lease], () => void this.#settler.idle().then(release));
+      } else release();
     } catch (error) {
       this.#deps.logger.warn("a delivery could not be started alone", { error, delivery_id: lease.deliveryId });
       this.#settler.handBack([lease]);
@@ -386,7 +388,7 @@ export class Worker implements SlotUser, CallHost {
     const { timeoutMs } = this.#registered.work;
     let nextMs = Number.POSITIVE_INFINITY;
     for (const call of this.#calls)
-      nextMs = Math.min(nextMs, call.startedMonotonicMs + timeoutMs + (call.timedOut ? graceMs : 0));
+      nextMs = Math.min(nextMs, call.turnStartedMonotonicMs + timeoutMs + (call.turn.timedOut ? graceMs : 0));
     this.#timeoutTimer = clock.setTimer(Math.max(1, nextMs - clock.monotonicMs()), () => {
       this.#timeoutTimer = undefined;
       this.#timeOut();
@@ -397,11 +399,11 @@ export class Worker implements SlotUser, CallHost {
   #timeOut(): void {
     const nowMs = this.#deps.clock.monotonicMs();
     const { timeoutMs } = this.#registered.work;
-    for (const call of this.#calls) {
-      const overdueMs = nowMs - call.startedMonotonicMs - timeoutMs;
-      if (overdueMs < 0) break;
-      call.timeOut(timeoutMs);
-      if (overdueMs >= graceMs) call.giveUp(call.signal.reason);
+    for (const { turn, turnStartedMonotonicMs } of this.#calls) {
+      const overdueMs = nowMs - turnStartedMonotonicMs - timeoutMs;
+      if (overdueMs < 0) continue;
+      turn.timeOut(timeoutMs);
+      if (overdueMs >= graceMs) turn.giveUp(turn.signal.reason);
     }
   }
 
