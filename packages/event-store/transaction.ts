@@ -2,11 +2,6 @@ import type { TransactionHandle } from "@signalbox/database";
 import { errorCode } from "@signalbox/kernel";
 import { EventStoreError } from "./errors.js";
 
-/** A `pg` client on which `BEGIN` was sent. */
-export interface PgClient {
-  query(text: string, values?: unknown[]): Promise<{ readonly rows: unknown[]; readonly rowCount: number | null }>;
-}
-
 /** @throws {EventStoreError} `EVT_TRANSACTION_CLOSED` for anything that is no transaction. */
 export function readTransaction(value: unknown): TransactionHandle {
   if (isHandle(value)) return value;
