@@ -11,8 +11,8 @@ import { showProgress } from "./show-progress.mjs";
  */
 export async function build(root, project) {
   const compiler = join(root, "node_modules", "typescript", "bin", "tsc");
-  const { exitCode, output } = await showProgress({ begin: "Building", done: "Build is up to date" }, () =>
-    runCommand(process.execPath, [compiler, "-b", project], { cwd: root }),
-  );
-  if (exitCode !== 0) throw new Error(`The build failed:\n${output.trimEnd()}`);
+  await showProgress({ begin: "Building", done: "Build is up to date" }, async () => {
+    const { exitCode, output } = await runCommand(process.execPath, [compiler, "-b", project], { cwd: root });
+    if (exitCode !== 0) throw new Error(`The build failed:\n${output.trimEnd()}`);
+  });
 }

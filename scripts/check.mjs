@@ -23,6 +23,7 @@ const steps = [
   { name: "types", commands: [["tsc", "-b"]] },
   { name: "promises", commands: [["oxlint"]] },
   { name: "import direction", commands: [["node", "scripts/import-direction.mjs"]] },
+  { name: "lockfile", commands: [["node", "scripts/lockfile.mjs"]] },
   { name: "unused code", commands: [["knip", "--no-progress", "--treat-config-hints-as-errors"]] },
   {
     name: "published packages",

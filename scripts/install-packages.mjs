@@ -12,12 +12,11 @@ import { showProgress } from "./show-progress.mjs";
 export async function ensurePackages(root) {
   const problem = packagesProblem(readLock(join(root, "package-lock.json")), readInstalled(root));
   if (!problem) return;
-  // The compiler is a development dependency, so these come along whatever NODE_ENV says.
-  const { exitCode, output } = await showProgress(
-    { begin: `Installing npm packages (${problem})`, done: "npm packages installed" },
-    () => runCommand("npm", ["ci", "--include=dev", "--loglevel=error"], { cwd: root }),
-  );
-  if (exitCode !== 0) throw new Error(`npm ci failed with exit code ${exitCode}:\n${output.trimEnd()}`);
+  await showProgress({ begin: `Installing npm packages (${problem})`, done: "npm packages installed" }, async () => {
+    // The compiler is a development dependency, so these come along whatever NODE_ENV says.
+    const { exitCode, output } = await runCommand("npm", ["ci", "--include=dev", "--loglevel=error"], { cwd: root });
+    if (exitCode !== 0) throw new Error(`npm ci failed with exit code ${exitCode}:\n${output.trimEnd()}`);
+  });
 }
 
 /**

@@ -1,11 +1,11 @@
-import { type ChildProcess, spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { type Program, runNode } from "./program.js";
 
 const root = new URL("..", import.meta.url).pathname;
 let folder: string;
-let running: ChildProcess | undefined;
+let running: Program | undefined;
 beforeEach(() => {
   // Inside the checkout, where the fixture finds Vitest.
   mkdirSync(join(root, ".cache"), { recursive: true });
@@ -13,7 +13,7 @@ beforeEach(() => {
   write("vitest.config.ts", `export default { test: { include: ["*.fixture.ts"] } };`);
 });
 afterEach(() => {
-  if (running?.exitCode === null) running.kill("SIGKILL");
+  running?.process.kill("SIGKILL");
   rmSync(folder, { recursive: true, force: true });
 });
 
@@ -79,7 +79,7 @@ describe("npm test", () => {
     };
     await expect.poll(pid, { timeout: 30_000 }).toBeGreaterThan(0);
     program.process.kill("SIGINT");
-    expect((await program.ended).exitCode).not.toBe(0);
+    expect(await program.exitCode).not.toBe(0);
     await expect.poll(() => isRunning(pid()), { timeout: 10_000 }).toBe(false);
   });
 });
@@ -106,11 +106,12 @@ interface RunOptions {
   readonly requireServers?: boolean;
 }
 
-function run(options: RunOptions): Promise<{ exitCode: number | null; output: string }> {
-  return start(options).ended;
+async function run(options: RunOptions): Promise<{ exitCode: number | null; output: string }> {
+  const program = start(options);
+  return { exitCode: await program.exitCode, output: program.output() };
 }
 
-function start({ missingServers = [], requireServers = false }: RunOptions) {
+function start({ missingServers = [], requireServers = false }: RunOptions): Program {
   write(
     "run.mjs",
     `import { runTests } from ${JSON.stringify(new URL("./run-tests.mjs", import.meta.url).href)};
@@ -122,16 +123,8 @@ function start({ missingServers = [], requireServers = false }: RunOptions) {
       say: (line) => console.log(line),
     });`,
   );
-  const child = spawn(process.execPath, [join(folder, "run.mjs")], {
-    stdio: ["ignore", "pipe", "pipe"],
-    // The outer run must not show through in the inner one.
-    env: Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("VITEST"))),
-  });
-  running = child;
-  let output = "";
-  for (const stream of [child.stdout, child.stderr]) stream.on("data", (bytes) => (output += bytes));
-  const ended = new Promise<{ exitCode: number | null; output: string }>((resolve) => {
-    child.on("close", (exitCode) => resolve({ exitCode, output }));
-  });
-  return { process: child, ended };
+  // The outer run must not show through in the inner one.
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("VITEST")));
+  running = runNode([join(folder, "run.mjs")], env);
+  return running;
 }

@@ -1,17 +1,18 @@
-import { type ChildProcess, spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { findFreePort } from "@signalbox/testing/servers";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { type Program, runNode } from "./program.js";
 
 let folder: string;
-let running: ChildProcess | undefined;
+let running: Program | undefined;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "signalbox-start-"));
 });
-afterEach(() => {
-  if (running?.exitCode === null) running.kill("SIGKILL");
+afterEach(async () => {
+  running?.process.kill("SIGKILL");
+  await running?.exitCode;
   rmSync(folder, { recursive: true, force: true });
 });
 
@@ -59,36 +60,21 @@ test("PF-001 PF-002 packages are installed with npm alone when there are none, a
   );
   const install = `import { ensurePackages } from ${JSON.stringify(new URL("./install-packages.mjs", import.meta.url).href)};
     await ensurePackages(${JSON.stringify(folder)});`;
-  const first = run(["--input-type=module", "--eval", install]);
+  const first = runNode(["--input-type=module", "--eval", install]);
   expect(await first.exitCode).toBe(0);
   expect(first.output()).toMatch(/^Installing npm packages \(first start\) …\nnpm packages installed \(\d+\.\d s\)\n$/);
   expect(JSON.parse(readFileSync(join(folder, "node_modules", "part", "package.json"), "utf8"))).toEqual(part);
 
-  const second = run(["--input-type=module", "--eval", install]);
+  const second = runNode(["--input-type=module", "--eval", install]);
   expect(await second.exitCode).toBe(0);
   expect(second.output()).toBe("");
 });
 
-async function npmStart(...flags: string[]) {
+async function npmStart(...flags: string[]): Promise<Program> {
   const [port, metricsPort] = [await findFreePort(), await findFreePort()];
-  return run([
+  running = runNode([
     ...["scripts/start.mjs", "--data-dir", join(folder, "data")],
     ...["--listen", `127.0.0.1:${port}`, "--metrics-listen", `127.0.0.1:${metricsPort}`, ...flags],
   ]);
-}
-
-function run(args: readonly string[]) {
-  const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "pipe"] });
-  running = child;
-  let output = "";
-  for (const stream of [child.stdout, child.stderr])
-    stream.on("data", (bytes) => {
-      output += bytes;
-    });
-  return {
-    process: child,
-    output: () => output,
-    exitCode: new Promise<number | null>((resolve) => child.once("close", (code) => resolve(code))),
-    says: (text: string) => expect.poll(() => output, { timeout: 60_000 }).toContain(text),
-  };
+  return running;
 }

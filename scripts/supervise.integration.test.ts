@@ -1,51 +1,51 @@
-import { type ChildProcess, spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { type Program, runNode } from "./program.js";
 
 let folder: string;
-let running: ChildProcess | undefined;
+let running: Program | undefined;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "signalbox-supervise-"));
 });
 afterEach(() => {
-  if (running?.exitCode === null) running.kill("SIGKILL");
+  running?.process.kill("SIGKILL");
   rmSync(folder, { recursive: true, force: true });
 });
 
 describe("supervise", () => {
   test("PF-015 starts the program again after an abort and says which signal ended it", async () => {
-    const { exitCode, output } = await supervised(`
+    const program = supervised(`
       process.send({ ready: true });
       if (runs === 1) process.abort();
       if (runs === 2) process.kill(process.pid, "SIGKILL");
       process.exit(0);
-    `).ended;
-    expect(exitCode).toBe(0);
-    expect(output).toContain("was ended by SIGABRT; starting it again in");
-    expect(output).toContain("was ended by SIGKILL; starting it again in");
+    `);
+    expect(await program.exitCode).toBe(0);
+    expect(program.output()).toContain("was ended by SIGABRT; starting it again in");
+    expect(program.output()).toContain("was ended by SIGKILL; starting it again in");
     expect(runs()).toBe(3);
   });
 
   test("PF-015 an abort before the program is ready is retried, but not for ever", async () => {
-    const { exitCode, output } = await supervised(`process.abort();`).ended;
-    expect(exitCode).toBe(1);
-    expect(output).toContain("3 times in a row before it was ready: giving up");
+    const program = supervised(`process.abort();`);
+    expect(await program.exitCode).toBe(1);
+    expect(program.output()).toContain("3 times in a row before it was ready: giving up");
     expect(runs()).toBe(3);
   });
 
   test("a program that was ready and failed is started again", async () => {
-    const { exitCode, output } = await supervised(`
+    const program = supervised(`
       process.send({ ready: true }, () => process.exit(runs === 1 ? 1 : 0));
-    `).ended;
-    expect(exitCode).toBe(0);
-    expect(output).toContain("ended with exit code 1; starting it again in");
+    `);
+    expect(await program.exitCode).toBe(0);
+    expect(program.output()).toContain("ended with exit code 1; starting it again in");
   });
 
   test("a program that refuses to start is not retried, and its exit code is passed on", async () => {
-    const { exitCode } = await supervised(`process.exit(7);`).ended;
-    expect(exitCode).toBe(7);
+    const program = supervised(`process.exit(7);`);
+    expect(await program.exitCode).toBe(7);
     expect(runs()).toBe(1);
   });
 
@@ -57,7 +57,7 @@ describe("supervise", () => {
     `);
     await program.says("waiting");
     program.process.kill(signal);
-    expect((await program.ended).exitCode).toBe(0);
+    expect(await program.exitCode).toBe(0);
     expect(runs()).toBe(1);
   });
 
@@ -74,7 +74,7 @@ describe("supervise", () => {
     // Two different ones, since the system may merge equal ones.
     program.process.kill("SIGINT");
     program.process.kill("SIGTERM");
-    expect((await program.ended).exitCode).toBe(0);
+    expect(await program.exitCode).toBe(0);
   });
 
   test("PF-009 a second request ends a program that hangs, with exit code 130", async () => {
@@ -89,7 +89,7 @@ describe("supervise", () => {
     // Later than the window in which two signals are one request.
     await new Promise((resolve) => setTimeout(resolve, 400));
     program.process.kill("SIGTERM");
-    expect((await program.ended).exitCode).toBe(130);
+    expect(await program.exitCode).toBe(130);
   });
 });
 
@@ -99,7 +99,7 @@ function runs(): number {
 }
 
 /** Supervises a program whose body is given; it finds the number of its starts in `runs`. */
-function supervised(body: string) {
+function supervised(body: string): Program {
   const program = join(folder, "program.mjs");
   writeFileSync(
     program,
@@ -117,16 +117,6 @@ function supervised(body: string) {
       firstDelayMs: 20, maxDelayMs: 50, maxFailedStarts: 3,
     });`,
   );
-  const child = spawn(process.execPath, [supervisor], { stdio: ["ignore", "pipe", "pipe"] });
-  running = child;
-  let output = "";
-  for (const stream of [child.stdout, child.stderr]) stream.on("data", (bytes) => (output += bytes));
-  const ended = new Promise<{ exitCode: number | null; output: string }>((resolve) => {
-    child.on("close", (exitCode) => resolve({ exitCode, output }));
-  });
-  return {
-    process: child,
-    ended,
-    says: (text: string) => expect.poll(() => output, { timeout: 10_000 }).toContain(text),
-  };
+  running = runNode([supervisor]);
+  return running;
 }
