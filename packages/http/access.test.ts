@@ -1,4 +1,4 @@
-import type { FastifyInstance } from "fastify";
+import type { FastifyInstance, FastifyRequest } from "fastify";
 import { describe, expect, test } from "vitest";
 import { principalOf } from "./access.js";
 import { hasScope, requireExperience, requireProject, type Scope, scopes } from "./scopes.js";
@@ -84,17 +84,23 @@ describe("PF-030 who may call a route", () => {
     expect(await bodyOf(response)).toMatchObject({ code: "missing_token" });
   });
 
-  test("PF-030 a route can find its token elsewhere", async () => {
-    const { url } = await serve({ authenticator: tokens.authenticator }, (app) => {
+  test("PF-030 a server or a route can find its tokens elsewhere", async () => {
+    const fromCookie = (request: FastifyRequest) => /session=(\S+)/.exec(request.headers.cookie ?? "")?.[1];
+    const { url } = await serve({ authenticator: tokens.authenticator, readToken: fromCookie }, (app) => {
+      routes(app);
       const readToken = (request: { headers: Record<string, unknown> }) => {
         const token = request.headers["private-token"];
         return typeof token === "string" ? token : undefined;
       };
-      app.get("/issues", { config: { access: { scope: "errors:read" }, readToken } }, async () => ({}));
+      app.get("/private", { config: { access: { scope: "errors:read" }, readToken } }, async () => ({}));
     });
     const token = await tokens.token(["errors:read"]);
-    expect((await fetch(`${url}/issues`, { headers: { "private-token": token } })).status).toBe(200);
-    expect((await fetch(`${url}/issues`, { headers: { authorization: `Bearer ${token}` } })).status).toBe(401);
+    const status = async (path: string, headers: Record<string, string>) =>
+      (await fetch(url + path, { headers })).status;
+    expect(await status("/private", { "private-token": token })).toBe(200);
+    expect(await status("/private", { cookie: `session=${token}` })).toBe(401);
+    expect(await status("/issues", { cookie: `session=${token}` })).toBe(200);
+    expect(await status("/issues", { authorization: `Bearer ${token}` })).toBe(401);
   });
 });
 

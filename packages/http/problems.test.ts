@@ -1,3 +1,4 @@
+import { PassThrough } from "node:stream";
 import { defineErrors, SignalboxError } from "@signalbox/kernel";
 import { describe, expect, test } from "vitest";
 import { httpErrors } from "./errors.js";
@@ -86,6 +87,20 @@ describe("PF-040 errors are problem documents", () => {
     expect(logger.lines).toHaveLength(1);
     expect(logger.lines[0]?.level).toBe("error");
     expect(logger.lines[0]?.fields?.error).toMatchObject({ message: expect.stringContaining("hunter2") });
+  });
+
+  test("PF-040 an answer that breaks off after its headers is logged, and its connection closed", async () => {
+    const logger = createRecordingLogger();
+    const { url } = await serve({ logger }, (app) => {
+      app.get("/stream", { config: { access: "public" } }, (_request, reply) => {
+        const source = new PassThrough();
+        source.write("begin");
+        setImmediate(() => source.destroy(new Error("disk gone")));
+        return reply.send(source);
+      });
+    });
+    await expect(fetch(`${url}/stream`).then((response) => response.text())).rejects.toThrow("terminated");
+    expect(logger.lines).toMatchObject([{ level: "warn", message: "answer broke off" }]);
   });
 
   test("PF-040 errors of other packages keep their code and status; passing ones are 503 with Retry-After", async () => {

@@ -1,29 +1,22 @@
 import type { IncomingMessage } from "node:http";
-import {
-  type Clock,
-  enterContext,
-  type Logger,
-  type Metrics,
-  noMetrics,
-  silentLogger,
-  systemClock,
-} from "@signalbox/kernel";
-import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest, LogController } from "fastify";
-import { type Authenticator, requireScope } from "./access.js";
+import { type Clock, type Logger, type Metrics, noMetrics, silentLogger, systemClock } from "@signalbox/kernel";
+import fastify, { type FastifyInstance, type FastifyRequest } from "fastify";
+import type { Authenticator } from "./access.js";
+import { type Authorization, authorize, bearerToken } from "./authorize.js";
+import { beginRequest } from "./begin-request.js";
 import { type ClientAddresses, createClientAddresses } from "./client-address.js";
 import { answerClientError, clientErrorReasons } from "./client-error.js";
-import { readCorrelation } from "./correlation.js";
 import { HttpSetupError } from "./errors.js";
 import { createHttpMetrics } from "./http-metrics.js";
 import { addJsonParser } from "./json-body.js";
 import { addOpenApi, type OpenApiOptions } from "./openapi.js";
-import { HttpProblem, problemDocument } from "./problems.js";
+import { HttpProblem } from "./problems.js";
 import { createRequestLimits, defaultRateLimits, type RateLimits } from "./request-limits.js";
-import { type Route, rememberRoute, routeOf } from "./route.js";
+import { rememberRoute } from "./route.js";
 import type { Principal } from "./scopes.js";
 import { setSecurityHeaders } from "./security-headers.js";
+import { StreamErrorLog, sendProblem } from "./send-problem.js";
 import { createShutdown, type Shutdown } from "./shutdown.js";
-import { toProblem } from "./to-problem.js";
 import { authFailuresCounter } from "./token-refusal.js";
 import { answerUnmatched } from "./unmatched.js";
 import { createSchemaController } from "./validation.js";
@@ -78,6 +71,8 @@ export interface HttpServerOptions {
   readonly clock?: Clock;
   /** Without it no route with a scope can be registered. */
   readonly authenticator?: Authenticator;
+  /** Where the token is on routes that do not say it themselves. Default: after `Bearer` in `Authorization`. */
+  readonly readToken?: (request: FastifyRequest) => string | undefined;
   /** Addresses and networks of proxies whose `X-Forwarded-For` is believed. */
   readonly trustedProxies?: readonly string[];
   readonly limits?: Partial<HttpLimits>;
@@ -105,34 +100,29 @@ export interface HttpServerOptions {
 export async function createHttpServer(options: HttpServerOptions = {}): Promise<FastifyInstance> {
   const limits: HttpLimits = { ...defaultHttpLimits, ...options.limits };
   const logger = (options.logger ?? silentLogger).child("http");
-  const clock = options.clock ?? systemClock;
-  const metrics = createHttpMetrics(options.metrics ?? noMetrics, clientErrorReasons);
-  const authFailures = authFailuresCounter(options.metrics ?? noMetrics);
-  const rates: RateLimits = { ...defaultRateLimits, ...(options.rateLimits || {}) };
+  const { clock = systemClock, authenticator, rewriteUrl } = options;
+  const metricsPort = options.metrics ?? noMetrics;
+  const metrics = createHttpMetrics(metricsPort, clientErrorReasons);
   const requestLimits =
-    options.rateLimits === false ? undefined : createRequestLimits(rates, clock, metrics.rateLimited);
-  const clientAddresses = createClientAddresses(options.trustedProxies ?? []);
+    options.rateLimits === false
+      ? undefined
+      : createRequestLimits({ ...defaultRateLimits, ...options.rateLimits }, clock, metrics.rateLimited);
   const shutdown = createShutdown();
   const methods = new Set<string>();
-  const { rewriteUrl, authenticator } = options;
+  const beginning = { clock, metrics, shutdown };
+  const authorization: Authorization = {
+    authenticator,
+    readToken: options.readToken ?? bearerToken,
+    limits: requestLimits,
+    authFailures: authFailuresCounter(metricsPort),
+  };
 
   const app: FastifyInstance = fastify({
+    ...connectionOptions(limits),
     logger: false,
     logController: new StreamErrorLog(logger),
-    bodyLimit: limits.maxBytes,
-    requestTimeout: limits.requestTimeoutMs,
-    connectionTimeout: limits.idleTimeoutMs,
-    keepAliveTimeout: limits.keepAliveTimeoutMs,
-    maxRequestsPerSocket: limits.maxRequestsPerConnection,
     return503OnClosing: false,
     routerOptions: { ignoreTrailingSlash: true, caseSensitive: true, maxParamLength: 512 },
-    http: {
-      maxHeaderSize: limits.maxHeaderBytes,
-      headersTimeout: Math.min(limits.headersTimeoutMs, limits.requestTimeoutMs),
-      requestTimeout: limits.requestTimeoutMs,
-      // Node looks for overdue requests at this interval; its default of 30 s would make the limits a guess.
-      connectionsCheckingInterval: 1000,
-    },
     schemaController: createSchemaController(
       options.onResponseMismatch === "report"
         ? { report: (error) => logger.warn("answer does not match its schema", { error }) }
@@ -141,13 +131,13 @@ export async function createHttpServer(options: HttpServerOptions = {}): Promise
     clientErrorHandler: (error, socket) => answerClientError(error, socket, metrics.refusedConnections),
     frameworkErrors: (error, request, reply) => {
       // No hook runs for a path that cannot be read.
-      beginRequest(request, reply);
-      sendProblem(error, request, reply);
+      beginRequest(request, reply, beginning);
+      sendProblem(error, request, reply, logger);
     },
     ...(rewriteUrl ? { rewriteUrl: (request: IncomingMessage) => rewriteUrl(request.url ?? "/", request) } : {}),
   });
 
-  decorate(app, clientAddresses, shutdown);
+  decorate(app, createClientAddresses(options.trustedProxies ?? []), shutdown);
   addJsonParser(app);
   app.addHook("onRoute", (routeOptions) => {
     const route = rememberRoute(routeOptions, limits);
@@ -160,49 +150,8 @@ export async function createHttpServer(options: HttpServerOptions = {}): Promise
       metrics.routeKnown(route, method);
     }
   });
-
-  const beginRequest = (request: FastifyRequest, reply: FastifyReply): Route => {
-    const route = routeOf(request);
-    const startedMs = clock.monotonicMs();
-    const { correlationId, traceparent, tracestate } = readCorrelation(request.headers);
-    request.correlationId = correlationId;
-    reply.header("x-correlation-id", correlationId);
-    if (traceparent !== undefined) reply.header("traceparent", traceparent);
-    const requestId = request.headers["x-request-id"];
-    if (typeof requestId === "string" && /^[\x21-\x7e]{1,128}$/.test(requestId))
-      reply.header("x-request-id", requestId);
-    enterContext(Object.freeze({ correlationId, traceparent, tracestate, meta: route.meta }));
-    shutdown.requestBegun();
-    reply.raw.on("close", () => {
-      shutdown.requestEnded();
-      const status = reply.raw.writableFinished ? reply.raw.statusCode : clientClosed;
-      metrics.requestDone(route, request.method, status, (clock.monotonicMs() - startedMs) / 1000, correlationId);
-    });
-    return route;
-  };
-
-  const authorize = async (request: FastifyRequest, route: Route): Promise<void> => {
-    if (authenticator === undefined) return;
-    const token = route.readToken ? route.readToken(request) : bearerToken(request);
-    if (!authenticator.isVerified(token)) requestLimits?.checkFailedLogins(request.clientAddress);
-    try {
-      request.principal = await authenticator.authenticate(token);
-    } catch (error) {
-      const failed = error instanceof HttpProblem && error.status === 401 && error.code !== "missing_token";
-      if (failed) requestLimits?.countFailedLogin(request.clientAddress);
-      throw error;
-    }
-    if (route.sharedRateLimit) requestLimits?.countToken(request.principal.tokenId);
-    try {
-      requireScope(request.principal, route.scopes);
-    } catch (error) {
-      authFailures.add(1, { reason: "insufficient_scope" });
-      throw error;
-    }
-  };
-
   app.addHook("onRequest", (request, reply, done) => {
-    const route = beginRequest(request, reply);
+    const route = beginRequest(request, reply, beginning);
     try {
       if (shutdown.begun && !route.duringShutdown)
         throw new HttpProblem("shutting_down", { headers: { "retry-after": "5", connection: "close" } });
@@ -212,30 +161,17 @@ export async function createHttpServer(options: HttpServerOptions = {}): Promise
       return done(toError(error));
     }
     if (route.scopes.length === 0) return done();
-    authorize(request, route).then(
+    authorize(request, route, authorization).then(
       () => done(),
       (error) => done(toError(error)),
     );
   });
-
   app.addHook("onSend", (_request, reply, payload, done) => {
     setSecurityHeaders(reply);
     if (shutdown.begun) reply.header("connection", "close");
     done(null, payload);
   });
-
-  const sendProblem = (error: unknown, request: FastifyRequest, reply: FastifyReply): void => {
-    const problem = toProblem(error);
-    if (problem.code === "internal_error") logger.error("request failed", { error: problem.cause ?? problem });
-    else if (problem.code === "unavailable") logger.warn("request needs what is away", { error: problem.cause });
-    const [path = "/"] = request.originalUrl.split("?", 1);
-    reply
-      .code(problem.status)
-      .headers(problem.headers)
-      .type("application/problem+json; charset=utf-8")
-      .send(JSON.stringify(problemDocument(problem, path, request.correlationId)));
-  };
-  app.setErrorHandler(sendProblem);
+  app.setErrorHandler((error, request, reply) => sendProblem(error, request, reply, logger));
   // Reached by `reply.callNotFound()` alone; requests without a route end in the hook above.
   app.setNotFoundHandler(() => {
     throw new HttpProblem("not_found");
@@ -246,22 +182,21 @@ export async function createHttpServer(options: HttpServerOptions = {}): Promise
   return app;
 }
 
-/** Counted as the status of requests whose client went away before the answer was out. */
-const clientClosed = 499;
-
-/** Fastify's own log is off; what breaks after the headers are out would otherwise go unseen. */
-class StreamErrorLog extends LogController {
-  readonly #logger: Logger;
-
-  constructor(logger: Logger) {
-    super({ disableRequestLogging: true });
-    this.#logger = logger;
-  }
-
-  override streamError(error: Error): void {
-    if ("code" in error && error.code === "ERR_STREAM_PREMATURE_CLOSE") return;
-    this.#logger.warn("answer broke off", { error });
-  }
+function connectionOptions(limits: HttpLimits) {
+  return {
+    bodyLimit: limits.maxBytes,
+    requestTimeout: limits.requestTimeoutMs,
+    connectionTimeout: limits.idleTimeoutMs,
+    keepAliveTimeout: limits.keepAliveTimeoutMs,
+    maxRequestsPerSocket: limits.maxRequestsPerConnection,
+    http: {
+      maxHeaderSize: limits.maxHeaderBytes,
+      headersTimeout: Math.min(limits.headersTimeoutMs, limits.requestTimeoutMs),
+      requestTimeout: limits.requestTimeoutMs,
+      // Node looks for overdue requests at this interval; its default of 30 s would make the limits a guess.
+      connectionsCheckingInterval: 1000,
+    },
+  };
 }
 
 function decorate(app: FastifyInstance, addresses: ClientAddresses, shutdown: Shutdown): void {
@@ -274,13 +209,6 @@ function decorate(app: FastifyInstance, addresses: ClientAddresses, shutdown: Sh
       return addresses.of(this.raw.socket, this.headers["x-forwarded-for"]);
     },
   });
-}
-
-/** `undefined` without a bearer token, the empty string when there is one that cannot be read. */
-function bearerToken(request: FastifyRequest): string | undefined {
-  const header = request.headers.authorization;
-  if (header === undefined || !/^bearer(?: |$)/i.test(header)) return undefined;
-  return header.slice("bearer".length).trim();
 }
 
 function toError(error: unknown): Error {
