@@ -65,7 +65,7 @@ export function createShutdown(clock: Clock, deadlineMs: number): Shutdown {
     },
     async abandon() {
       begin();
-      await Promise.allSettled(engines.map((close) => close()));
+      await Promise.allSettled(engines.map(async (close) => close()));
     },
   };
 }
