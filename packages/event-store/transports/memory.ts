@@ -555,7 +555,9 @@ class Queue {
     const nowMs = this.#nowMs();
     const tokens = refillTokens(this.#bucket, nowMs);
     if (tokens < 1 && !this.#bucketTimer) {
-      this.#bucketTimer = this.#transport.clock.setTimer(((1 - tokens) * this.#bucket.perMs) / this.#bucket.max, () => {
+      // Rounded up, or a fraction of a token could stay missing for ever.
+      const waitMs = Math.ceil(((1 - tokens) * this.#bucket.perMs) / this.#bucket.max);
+      this.#bucketTimer = this.#transport.clock.setTimer(waitMs, () => {
         this.#bucketTimer = null;
         this.requestPump();
       });
