@@ -1,5 +1,5 @@
 import type { Blobs } from "@signalbox/blobs";
-import { type Database, inTransaction, type TransactionHandle } from "@signalbox/database";
+import { type Database, inTransaction } from "@signalbox/database";
 import { type Clock, type Logger, type Metrics, noMetrics, silentLogger, systemClock } from "@signalbox/kernel";
 import { checkBoolean, checkChoice, checkFunction, checkKeys, checkObject, checkText } from "./check-options.js";
 import { createDeadLetters, type DeadLetters } from "./dead-letters.js";
@@ -18,7 +18,7 @@ import { createSqlRecords } from "./records/sql.js";
 import { buildRegistry, type Configure, type Subscription } from "./registry.js";
 import { createRunner, type Runner } from "./runner.js";
 import { storeGauges } from "./store-gauges.js";
-import { readTransaction } from "./transaction.js";
+import { type JoinableTransaction, readTransaction, verifyTransaction } from "./transaction.js";
 import { openTransport, releaseTransport } from "./transport-use.js";
 import type { Transport } from "./transports/transport.js";
 
@@ -53,7 +53,7 @@ export interface EventStoreOptions {
 
 export interface PublishOptions {
   /** Publishes as part of this open transaction: delivered if it commits, never if it rolls back. */
-  readonly transaction?: TransactionHandle;
+  readonly transaction?: JoinableTransaction;
 }
 
 export interface EventStore {
@@ -149,7 +149,10 @@ export function createEventStore(options: EventStoreOptions): EventStore {
       condition: options.errors?.condition ?? (process.env["NODE_ENV"] === "production" ? "report" : "throw"),
       transport: options.errors?.transport ?? "throw",
     },
-    opening: () => (phase.opened ? undefined : open()),
+    ready: (transaction) => {
+      if (!transaction || !database) return phase.opened ? undefined : open();
+      return (phase.opened ? Promise.resolve() : open()).then(() => verifyTransaction(transaction, database));
+    },
     timeConditions: options.metrics !== undefined || dispatchLog !== undefined,
   });
 

@@ -30,8 +30,8 @@ export interface PublisherOptions {
   readonly limits: Limits;
   readonly isEnabled: (flag: string) => boolean;
   readonly errors: { readonly condition: "throw" | "report"; readonly transport: "throw" | "report" };
-  /** Resolves when the transport can be used; `undefined` when it can be now. */
-  readonly opening: () => Promise<void> | undefined;
+  /** Resolves when the transport, and the transaction if any, can be used; `undefined` when it can be now. */
+  readonly ready: (transaction: TransactionHandle | undefined) => Promise<void> | undefined;
   /** Somebody counts how long conditions take. */
   readonly timeConditions: boolean;
 }
@@ -229,8 +229,8 @@ export class Publisher {
     deliveries: readonly Delivery[],
     transaction: TransactionHandle | undefined,
   ): Promise<unknown> {
-    const { transport, opening } = this.#options;
-    const transportReady = opening();
+    const { transport, ready } = this.#options;
+    const transportReady = ready(transaction);
     const enqueued = transportReady
       ? transportReady.then(() => transport.enqueue(deliveries, transaction && { transaction }))
       : transport.enqueue(deliveries, transaction && { transaction });

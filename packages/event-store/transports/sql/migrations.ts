@@ -1,11 +1,24 @@
 import type { Engine, MigrationSet } from "@signalbox/database";
+import { ulid } from "@signalbox/kernel";
 import { type Kysely, sql } from "kysely";
 
 /** Everything that the SQL transport and the records beside any transport keep in a database. */
 export const eventStoreMigrations: MigrationSet = {
   name: "event_store",
-  migrations: [{ name: "0001_deliveries_and_records", up: createTables }],
+  migrations: [
+    { name: "0001_deliveries_and_records", up: createTables },
+    { name: "0002_identity", up: createIdentity },
+  ],
 };
+
+/** By this one row a connection tells whether it is on the same database as another one. */
+async function createIdentity(db: Kysely<unknown>): Promise<void> {
+  await db.schema
+    .createTable("event_store_identity")
+    .addColumn("identity", "text", (column) => column.notNull())
+    .execute();
+  await sql`insert into event_store_identity (identity) values (${ulid()})`.execute(db);
+}
 
 async function createTables(db: Kysely<unknown>, engine: Engine): Promise<void> {
   await createDeliveries(db, engine);
