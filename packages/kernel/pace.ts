@@ -1,32 +1,38 @@
-import { setImmediate } from "node:timers/promises";
+import { setImmediate, setTimeout } from "node:timers/promises";
 
 export interface PaceOptions {
   /** Longest time that the loop holds the event loop in one go. Default: 5 ms. */
   readonly sliceMs?: number;
-  /** How long others may go on before the loop has its next slice. Default: 20 ms. */
-  readonly patienceMs?: number;
 }
 
-/** A turn of the event loop that took less had nothing much to do. */
-const quietTurnMs = 1;
+/** While there is urgent work, a loop rests for this many times what its slice took. */
+const restFactor = 3;
+
+let urgentWork = 0;
+
+/** Says that something began that somebody waits for, such as a request. Loops that pace themselves then make room. */
+export function noteUrgentWork(): void {
+  urgentWork++;
+}
 
 /**
- * Lets a long loop give way: `await pace()` after each item costs nothing until the slice is used up. Then the others
- * go first, until a turn of the event loop is quiet or `patienceMs` is over. Work that can wait so leaves most of a
- * busy process to requests that cannot, and loses nothing in an idle one.
+ * Lets a long loop give way: `await pace()` after each item costs nothing until the slice is used up. Then everything
+ * else has a turn; and when urgent work was noted since the last slice, the loop rests for three times its slice. Work
+ * that can wait so leaves most of a busy process to requests that cannot, and loses nothing in a quiet one.
  */
-export function createPace({ sliceMs = 5, patienceMs = 20 }: PaceOptions = {}): () => Promise<void> | undefined {
-  let sliceEndMs = performance.now() + sliceMs;
-  const giveWay = async (): Promise<void> => {
-    let turnStartMs = performance.now();
-    const untilMs = turnStartMs + patienceMs;
-    for (;;) {
-      await setImmediate();
-      const nowMs = performance.now();
-      if (nowMs - turnStartMs < quietTurnMs || nowMs >= untilMs) break;
-      turnStartMs = nowMs;
+export function createPace({ sliceMs = 5 }: PaceOptions = {}): () => Promise<void> | undefined {
+  let sliceStartMs = performance.now();
+  let seenUrgentWork = urgentWork;
+  const giveWay = async (tookMs: number): Promise<void> => {
+    await setImmediate();
+    if (urgentWork !== seenUrgentWork) {
+      await setTimeout(tookMs * restFactor);
+      seenUrgentWork = urgentWork;
     }
-    sliceEndMs = performance.now() + sliceMs;
+    sliceStartMs = performance.now();
   };
-  return () => (performance.now() < sliceEndMs ? undefined : giveWay());
+  return () => {
+    const tookMs = performance.now() - sliceStartMs;
+    return tookMs < sliceMs ? undefined : giveWay(tookMs);
+  };
 }
