@@ -1,5 +1,13 @@
 import type { IncomingMessage } from "node:http";
-import { type Clock, type Logger, type Metrics, noMetrics, silentLogger, systemClock } from "@signalbox/kernel";
+import {
+  type Clock,
+  type Logger,
+  type Metrics,
+  noMetrics,
+  noteUrgentWork,
+  silentLogger,
+  systemClock,
+} from "@signalbox/kernel";
 import fastify, { type FastifyInstance, type FastifyRequest } from "fastify";
 import type { Authenticator } from "./access.js";
 import { type Authorization, authorize, bearerToken } from "./authorize.js";
@@ -152,6 +160,7 @@ export async function createHttpServer(options: HttpServerOptions = {}): Promise
   });
   app.addHook("onRequest", (request, reply, done) => {
     const route = beginRequest(request, reply, beginning);
+    if (!route.duringShutdown) noteUrgentWork();
     try {
       if (shutdown.begun && !route.duringShutdown)
         throw new HttpProblem("shutting_down", { headers: { "retry-after": "5", connection: "close" } });

@@ -15,6 +15,11 @@ export function noteUrgentWork(): void {
   urgentWork++;
 }
 
+/** How often urgent work was noted in this process so far; only differences mean something. */
+export function urgentWorkNoted(): number {
+  return urgentWork;
+}
+
 /**
  * Lets a long loop give way: `await pace()` after each item costs nothing until the slice is used up. Then everything
  * else has a turn; and when urgent work was noted since the last slice, the loop rests for three times its slice. Work

@@ -9,6 +9,7 @@ import {
   type Logger,
   type Metrics,
   type SignalboxError,
+  urgentWorkNoted,
 } from "@signalbox/kernel";
 import type { Transaction } from "kysely";
 import { DigestError } from "./digest-errors.js";
@@ -182,8 +183,13 @@ export function createDigest(dependencies: DigestDependencies): Digest {
     for (const { digested } of written) metrics.visible((nowMs - digested.receivedAtMs) / 1000);
   };
 
+  const breather = createBreather(clock);
+
   const handle: Digest["handle"] = async (events, context) => {
     await gate.pass(context.signal);
+    await breather.rest(context.signal);
+    const startedMs = clock.monotonicMs();
+    const requestsBefore = urgentWorkNoted();
     metrics.batch(events.length);
     const failures: Failures = [];
     const works = await timed("prepare", () => prepareAll(events, dependencies, failures));
@@ -193,6 +199,7 @@ export function createDigest(dependencies: DigestDependencies): Digest {
     const written = await write(counted, works, context.signal, failures);
     await timed("settle", () => settle(written));
     onStep("settle");
+    breather.batchTook(clock.monotonicMs() - startedMs, urgentWorkNoted() - requestsBefore);
     return { failed: failures };
   };
 
@@ -205,6 +212,27 @@ const closedCodes: ReadonlySet<string | undefined> = new Set(["DATABASE_CLOSED",
 /** Whether the failure lies in an engine and not in the events. */
 function isAway(error: unknown): boolean {
   return isRetryable(error) || closedCodes.has(errorCode(error));
+}
+
+/** From this many requests per second on, taking them in comes before digesting them. */
+const busyRequestsPerSecond = 500;
+const longestRestMs = 1_000;
+
+/**
+ * Under a burst the digest works half of the time: what is in the queue is safe there, what is at the door is not yet.
+ * Batches rest before they begin, for as long as the one before took.
+ */
+function createBreather(clock: Clock) {
+  let restMs = 0;
+  return {
+    batchTook(tookMs: number, requests: number): void {
+      const isBusy = requests > (busyRequestsPerSecond * tookMs) / 1000;
+      restMs = isBusy ? Math.min(tookMs, longestRestMs) : 0;
+    },
+    async rest(signal: AbortSignal): Promise<void> {
+      if (restMs > 0) await clock.sleep(restMs, { signal });
+    },
+  };
 }
 
 /** Turns what an engine's absence throws into the one error that means it, and holds back the batches to come. */
