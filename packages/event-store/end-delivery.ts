@@ -140,7 +140,8 @@ export function letterOf(
   };
 }
 
-function correlationOf(item: Item): string {
+/** Of an event that may be unreadable. */
+export function correlationOf(item: Item): string {
   const { wire } = item;
   if (typeof wire === "object" && wire !== null && "correlationid" in wire && typeof wire.correlationid === "string")
     return wire.correlationid;

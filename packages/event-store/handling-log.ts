@@ -1,8 +1,7 @@
 import type { Clock, LogFields, Logger } from "@signalbox/kernel";
 import type { DispatchLog, SettlementKind } from "./dispatch-log.js";
-import type { HandledItem } from "./end-delivery.js";
+import { correlationOf, type HandledItem } from "./end-delivery.js";
 import { recordError } from "./error-record.js";
-import type { EventInstance } from "./event.js";
 import type { EventLines } from "./event-lines.js";
 import type { Item } from "./handled-items.js";
 import type { StoreMetrics } from "./metrics.js";
@@ -55,7 +54,7 @@ export class HandlingLog {
     const { logger, lines } = this.#options;
     if (!logger.isEnabled("debug") || !("event" in item.read) || !lines.wantsAll(item.subscription?.event ?? null))
       return;
-    logger.debug("delivery started", { ...this.#fields(item, item.read.event, startedAtMs), job_status: "start" });
+    logger.debug("delivery started", { ...this.#fields(item, startedAtMs), job_status: "start" });
   }
 
   handlerEnded(subscription: string, result: "ok" | "error" | "timeout", durationMs: number): void {
@@ -76,7 +75,7 @@ export class HandlingLog {
     if (failed) this.#logFailure(item, result.error, verdict, handling);
     else if (logger.isEnabled("info") && "event" in item.read)
       logger.info("delivery done", {
-        ...this.#fields(item, item.read.event, handling.startedAtMs),
+        ...this.#fields(item, handling.startedAtMs),
         job_status: "done",
         duration_s: handling.durationMs / 1_000,
       });
@@ -87,9 +86,7 @@ export class HandlingLog {
     const { logger } = this.#options;
     const record = recordError(error);
     const fields: LogFields = {
-      ...("event" in item.read
-        ? this.#fields(item, item.read.event, handling.startedAtMs)
-        : { event_id: item.eventId, subscription: item.lease.subscription, delivery_id: item.lease.deliveryId }),
+      ...this.#fields(item, handling.startedAtMs),
       job_status: "fail",
       duration_s: handling.durationMs / 1_000,
       settlement: handling.settlement,
@@ -102,10 +99,12 @@ export class HandlingLog {
     else logger.warn("delivery failed", fields);
   }
 
-  #fields(item: Item, event: EventInstance<unknown>, startedAtMs: number): LogFields {
-    const { lease, subscription } = item;
+  #fields(item: Item, startedAtMs: number): LogFields {
+    const { lease, subscription, read } = item;
     return {
-      ...(subscription ? this.#options.lines.fields(event, subscription.event) : { event_id: event.id }),
+      ...("event" in read && subscription
+        ? this.#options.lines.fields(read.event, subscription.event)
+        : { event_id: item.eventId, event_type: eventTypeOf(lease), correlation_id: correlationOf(item) }),
       subscription: lease.subscription,
       delivery_id: lease.deliveryId,
       attempt: item.progress.failures + 1,
@@ -118,10 +117,10 @@ export class HandlingLog {
     const record = error === undefined ? undefined : recordError(error);
     return {
       eventId: item.eventId,
-      eventType: item.lease.subscription.slice(item.lease.subscription.indexOf("/") + 1),
+      eventType: eventTypeOf(item.lease),
       subscription: item.lease.subscription,
       deliveryId: item.lease.deliveryId,
-      correlationId: "event" in item.read ? item.read.event.correlationId : item.eventId,
+      correlationId: "event" in item.read ? item.read.event.correlationId : correlationOf(item),
       attempt: item.progress.failures + 1,
       settlement: handling.settlement,
       startedAtMs: handling.startedAtMs,
@@ -133,4 +132,8 @@ export class HandlingLog {
       errorMessage: record?.message ?? null,
     };
   }
+}
+
+function eventTypeOf({ subscription }: Lease): string {
+  return subscription.slice(subscription.indexOf("/") + 1);
 }
