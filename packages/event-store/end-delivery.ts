@@ -1,6 +1,14 @@
 import type { SettlementKind } from "./dispatch-log.js";
 import { fingerprintOf, recordError } from "./error-record.js";
-import { addFailure, encodeBody, encodeProgress, type Item, type ItemProgress, isGroupBody } from "./handled-items.js";
+import {
+  addFailure,
+  dataRefOf,
+  encodeBody,
+  encodeProgress,
+  type Item,
+  type ItemProgress,
+  isGroupBody,
+} from "./handled-items.js";
 import type { DeadReason, NewDeadLetter } from "./records/records.js";
 import type { EffectiveWork } from "./registry.js";
 import { type FailureVerdict, judgeFailure } from "./retry-policy.js";
@@ -31,6 +39,8 @@ export interface DeliveryEnd {
   readonly kind: SettlementKind;
   readonly letters: readonly NewDeadLetter[];
   readonly pause: boolean;
+  /** The delivery refers to blobs. */
+  readonly hasBlobs: boolean;
   /** In the order of the items; `undefined` for those that did not fail. */
   readonly verdicts: readonly (FailureVerdict | undefined)[];
 }
@@ -46,8 +56,9 @@ export function endDelivery(
   nowMs: number,
   random: () => number,
 ): DeliveryEnd {
+  const hasBlobs = handled.some(({ item }) => dataRefOf(item.wire) !== undefined);
   if (handled.every(({ result }) => result.kind === "done"))
-    return { lease, settlement: done, kind: "done", letters: nothing, pause: false, verdicts: nothing };
+    return { lease, settlement: done, kind: "done", letters: nothing, pause: false, hasBlobs, verdicts: nothing };
 
   const verdicts = handled.map(({ item, result }) => judge(item, result, work, nowMs, random));
   const remaining: Item[] = [];
@@ -72,7 +83,7 @@ export function endDelivery(
     }
   });
   const pause = verdicts.some((verdict) => verdict?.kind === "pause");
-  const common = { lease, letters, pause, verdicts };
+  const common = { lease, letters, pause, hasBlobs, verdicts };
   if (remaining.length === 0) return { ...common, ...endOf(letters) };
   if (pause && !counted && remaining.length === handled.length)
     return { ...common, settlement: { kind: "hand_back" }, kind: "handed_back" };

@@ -9,6 +9,7 @@ import type { DispatchLog } from "./dispatch-log.js";
 import { asInstance, createCodec, defaultFormat } from "./envelope.js";
 import { EventStoreError, InvalidEvent } from "./errors.js";
 import { type DomainEvent, EventInstance, type Resolver } from "./event.js";
+import { EventBlobs } from "./event-blobs.js";
 import { createEventLines } from "./event-lines.js";
 import { type Limits, readLimits } from "./limits.js";
 import { createStoreMetrics } from "./metrics.js";
@@ -119,7 +120,8 @@ export function createEventStore(options: EventStoreOptions): EventStore {
     storeGauges({ registry, transport, records, clock, isOpen }),
   );
   const lines = createEventLines({ mode: options.log ?? "all", data: options.logData ?? true });
-  const parts = { registry, transport, codec, records, blobs, clock, logger, metrics, lines, dispatchLog, limits };
+  const eventBlobs = blobs && new EventBlobs({ blobs, records: records.blobs, clock, logger });
+  const parts = { registry, transport, codec, records, eventBlobs, clock, logger, metrics, lines, dispatchLog, limits };
   const phase: Phase = {
     opened: false,
     opening: undefined,

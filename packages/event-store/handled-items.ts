@@ -1,7 +1,7 @@
-import type { Blobs } from "@signalbox/blobs";
 import { type Codec, checkedData } from "./envelope.js";
 import { EventStoreError, InvalidEvent } from "./errors.js";
 import type { EventInstance } from "./event.js";
+import type { EventBlobs } from "./event-blobs.js";
 import type { AttemptRecord } from "./records/records.js";
 import type { FrozenRegistry, Subscription } from "./registry.js";
 import type { Lease } from "./transports/transport.js";
@@ -36,7 +36,7 @@ const maxItemsWithAllStacks = 10;
 export interface ItemReader {
   readonly registry: FrozenRegistry;
   readonly codec: Codec;
-  readonly blobs: Blobs | undefined;
+  readonly eventBlobs: EventBlobs | undefined;
 }
 
 /** The items of a delivery. Never throws: what cannot be read is an item with an error. Synchronous unless data is in a blob. */
@@ -79,16 +79,16 @@ async function fetchData(items: readonly Item[], reader: ItemReader): Promise<It
   return fetched;
 }
 
-async function fetchItem(item: Item, { codec, blobs }: ItemReader): Promise<Item> {
+async function fetchItem(item: Item, { codec, eventBlobs }: ItemReader): Promise<Item> {
   try {
     const envelope = codec.readEnvelope(item.wire);
-    if (!blobs || envelope.dataRef === undefined)
+    if (!eventBlobs || envelope.dataRef === undefined)
       throw new EventStoreError("EVT_CONFIG_INVALID", {
         message: "The event's data is in a blob, but the store has no blob store",
         retryable: true,
         details: { option: "blobs" },
       });
-    const bytes = await blobs.get(envelope.dataRef);
+    const bytes = await eventBlobs.get(envelope.dataRef);
     const data = checkedData(JSON.parse(new TextDecoder().decode(bytes)));
     return { ...item, read: { event: codec.toEvent(envelope, data) } };
   } catch (error) {

@@ -1,4 +1,3 @@
-import type { Blobs } from "@signalbox/blobs";
 import type { TransactionHandle } from "@signalbox/database";
 import type { Clock, Logger } from "@signalbox/kernel";
 import type { EventDefinition } from "./define-event.js";
@@ -8,6 +7,7 @@ import type { Codec, EncodeOptions } from "./envelope.js";
 import { fingerprintOf, recordError } from "./error-record.js";
 import { EventStoreError, InvalidEvent } from "./errors.js";
 import { EventInstance } from "./event.js";
+import type { EventBlobs } from "./event-blobs.js";
 import type { EventLines } from "./event-lines.js";
 import type { Limits } from "./limits.js";
 import type { StoreMetrics } from "./metrics.js";
@@ -21,7 +21,7 @@ export interface PublisherOptions {
   readonly transport: Transport;
   readonly codec: Codec;
   readonly records: Records;
-  readonly blobs: Blobs | undefined;
+  readonly eventBlobs: EventBlobs | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: StoreMetrics;
@@ -54,6 +54,12 @@ export interface ReceiptDecision {
 interface Planned {
   readonly delivery: PlannedDelivery;
   readonly outcomes: readonly Outcome[];
+}
+
+/** For which delivery, and in which transaction, a blob is held. */
+interface Keep {
+  readonly deliveryId: string;
+  readonly transaction: TransactionHandle | undefined;
 }
 
 /** Encoded events above this size are worth a warning. */
@@ -108,11 +114,12 @@ export class Publisher {
     return handedOver.then(
       (error) => {
         this.#waiting--;
-        EventInstance.forgetDataJson(event);
+        this.#letGo(event, error !== undefined);
         return this.#conclude(publication, error);
       },
       (error: unknown) => {
         this.#waiting--;
+        this.#letGo(event, true);
         throw error;
       },
     );
@@ -145,9 +152,15 @@ export class Publisher {
       }
     } finally {
       this.#waiting--;
-      for (const event of events) EventInstance.forgetDataJson(event);
+      for (const event of events) this.#letGo(event, transportError !== undefined);
     }
     return this.#conclude({ definition, events, outcomes, startedMs, nowMs, transaction }, transportError);
+  }
+
+  /** What was kept of the event for the time of its publish. */
+  #letGo(event: EventInstance<unknown>, failed: boolean): void {
+    EventInstance.forgetDataJson(event);
+    this.#options.eventBlobs?.concluded(event, failed);
   }
 
   // Deciding
@@ -211,14 +224,14 @@ export class Publisher {
     if (planned.length > 1 || !only || only.delivery.places) return this.#handOverMany(planned, transaction);
     const { delivery } = only;
     const handOver = (body: string) => this.#enqueue(planned, [toDelivery(delivery, body)], transaction);
-    const encoded = this.#encode(delivery);
+    const encoded = this.#encode(delivery, transaction);
     return typeof encoded === "string" ? handOver(encoded) : encoded.then(handOver);
   }
 
   async #handOverMany(planned: readonly Planned[], transaction: TransactionHandle | undefined): Promise<unknown> {
     const deliveries: Delivery[] = [];
     for (const { delivery } of planned) {
-      deliveries.push(toDelivery(delivery, await this.#encode(delivery)));
+      deliveries.push(toDelivery(delivery, await this.#encode(delivery, transaction)));
       if (delivery.places && deliveries.length % encodedAtOnce === 0) await nextTurn();
     }
     return this.#enqueue(planned, deliveries, transaction);
@@ -235,7 +248,10 @@ export class Publisher {
       ? transportReady.then(() => transport.enqueue(deliveries, transaction && { transaction }))
       : transport.enqueue(deliveries, transaction && { transaction });
     return enqueued.then(
-      (results) => applyResults(planned, results),
+      (results) => {
+        const error = applyResults(planned, results);
+        return this.#options.eventBlobs ? this.#releaseRefused(planned, results).then(() => error) : error;
+      },
       (error: unknown) => {
         if (isCallersFault(error)) throw error;
         const code = error instanceof EventStoreError ? error.code : "EVT_TRANSPORT_UNAVAILABLE";
@@ -246,18 +262,30 @@ export class Publisher {
     );
   }
 
-  #encode({ places, events, key }: PlannedDelivery): string | Promise<string> {
+  async #releaseRefused(planned: readonly Planned[], results: readonly EnqueueResult[]): Promise<void> {
+    for (const [index, { delivery }] of planned.entries()) {
+      if (results[index] === "enqueued") continue;
+      for (const event of delivery.events) await this.#options.eventBlobs?.refused(event, delivery.id);
+    }
+  }
+
+  #encode(
+    { id, places, events, key }: PlannedDelivery,
+    transaction: TransactionHandle | undefined,
+  ): string | Promise<string> {
     const [first] = events;
-    if (!places && first) return this.#encodeEvent(first, { key: key ?? first.key });
-    const encoded = events.map((event, index) =>
-      this.#encodeEvent(event, { key: key ?? event.key, sequence: String(places?.[index] ?? index).padStart(10, "0") }),
-    );
+    const keep = { deliveryId: id, transaction };
+    if (!places && first) return this.#encodeEvent(first, { key: key ?? first.key }, keep);
+    const encoded = events.map((event, index) => {
+      const sequence = String(places?.[index] ?? index).padStart(10, "0");
+      return this.#encodeEvent(event, { key: key ?? event.key, sequence }, keep);
+    });
     if (encoded.every((item) => typeof item === "string")) return `[${encoded.join(",")}]`;
     return Promise.all(encoded).then((items) => `[${items.join(",")}]`);
   }
 
-  #encodeEvent(event: EventInstance<unknown>, encoding: EncodeOptions): string | Promise<string> {
-    const { codec, limits, registry } = this.#options;
+  #encodeEvent(event: EventInstance<unknown>, encoding: EncodeOptions, keep: Keep): string | Promise<string> {
+    const { codec, limits, registry, eventBlobs } = this.#options;
     const json = codec.encode(event, encoding);
     const maxInlineBytes = registry.lookup(event.type)?.maxInlineBytes ?? limits.maxInlineBytes;
     // A UTF-16 unit takes at most three bytes, so small events need no exact count.
@@ -269,20 +297,12 @@ export class Publisher {
     this.#log.encoded(event, bytes);
     if (bytes > limits.maxEventBytes) throw tooLarge(event, bytes, limits.maxEventBytes);
     if (bytes > largeEventBytes) this.#log.warnLarge(event, bytes);
-    return bytes > maxInlineBytes ? this.#spill(event, encoding, bytes, maxInlineBytes) : json;
-  }
-
-  /** The data goes to the blob store, the envelope says where it is. */
-  async #spill(
-    event: EventInstance<unknown>,
-    encoding: EncodeOptions,
-    bytes: number,
-    maxBytes: number,
-  ): Promise<string> {
-    const { blobs, codec } = this.#options;
-    if (!blobs) throw tooLarge(event, bytes, maxBytes);
-    const stored = await blobs.put(Buffer.from(EventInstance.dataJson(event)), { namespace: "event-data" });
-    return codec.encode(event, { ...encoding, dataRef: stored.key });
+    if (bytes <= maxInlineBytes) return json;
+    if (!eventBlobs) throw tooLarge(event, bytes, maxInlineBytes);
+    // The data goes to the blob store, the envelope says where it is.
+    return Promise.resolve(this.#options.ready(keep.transaction))
+      .then(() => eventBlobs.keep(event, keep.deliveryId, keep.transaction))
+      .then((dataRef) => codec.encode(event, { ...encoding, dataRef }));
   }
 
   // Concluding

@@ -1,5 +1,6 @@
 import type { Timer } from "@signalbox/kernel";
 import { EventStoreError } from "./errors.js";
+import type { EventBlobs } from "./event-blobs.js";
 import { SlotPool } from "./slots.js";
 import { Worker, type WorkerDependencies } from "./worker.js";
 
@@ -22,6 +23,7 @@ const pausePollMs = 2_000;
 /** How long after the deadline the last settlements may take when the engine is away. */
 const giveUpLagMs = 1_000;
 const longestTimeoutMs = 2_147_483_647;
+const orphanPollMs = 3_600_000;
 /** Signals are aborted this long before calls are given up. */
 const abortLeadMs = 2_000;
 
@@ -30,7 +32,8 @@ export function createRunner(options: RunnerOptions): Runner {
   const workers = new Map<string, Worker>();
   let pauseTimer: Timer | undefined;
   let keepAlive: NodeJS.Timeout | undefined;
-  let stopped = false;
+  let houseTimer: Timer | undefined;
+  const stopped = new AbortController();
 
   const setPaused = (subscriber: string, paused: boolean): void => workers.get(subscriber)?.setPaused(paused);
 
@@ -51,11 +54,21 @@ export function createRunner(options: RunnerOptions): Runner {
   };
 
   const watchPauses = (): void => {
-    if (stopped) return;
+    if (stopped.signal.aborted) return;
     pauseTimer = clock.setTimer(pausePollMs, () => {
       readPauses()
         .catch((error: unknown) => logger.warn("pauses could not be read", { error }))
         .finally(watchPauses);
+    });
+  };
+
+  const keepHouse = (eventBlobs: EventBlobs): void => {
+    if (stopped.signal.aborted) return;
+    houseTimer = clock.setTimer(orphanPollMs, () => {
+      eventBlobs
+        .deleteOrphans(stopped.signal)
+        .catch((error: unknown) => logger.warn("orphaned event data could not be deleted", { error }))
+        .finally(() => keepHouse(eventBlobs));
     });
   };
 
@@ -66,11 +79,13 @@ export function createRunner(options: RunnerOptions): Runner {
       await readPauses();
       for (const worker of workers.values()) worker.consume();
       if (records.pauses.shared) watchPauses();
+      if (options.eventBlobs) keepHouse(options.eventBlobs);
     },
 
     async stop(deadlineMs) {
-      stopped = true;
+      stopped.abort();
       pauseTimer?.cancel();
+      houseTimer?.cancel();
       const all = [...workers.values()];
       await Promise.all(all.map((worker) => worker.stopIntake()));
       const idle = Promise.all(all.map((worker) => worker.idle()));

@@ -1,14 +1,17 @@
 import { type Clock, type Logger, retry } from "@signalbox/kernel";
 import type { SettlementKind } from "./dispatch-log.js";
 import type { DeliveryEnd } from "./end-delivery.js";
+import { type EventBlobs, letterHolder } from "./event-blobs.js";
+import { dataRefOf } from "./handled-items.js";
 import type { Limits } from "./limits.js";
 import type { StoreMetrics } from "./metrics.js";
-import type { Records } from "./records/records.js";
-import type { Lease, SettleItem, Transport } from "./transports/transport.js";
+import type { NewDeadLetter, Records } from "./records/records.js";
+import type { Lease, SettleItem, SettleResult, Transport } from "./transports/transport.js";
 
 export interface SettlerOptions {
   readonly transport: Transport;
   readonly records: Records;
+  readonly eventBlobs: EventBlobs | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: StoreMetrics;
@@ -26,7 +29,7 @@ export class Settler {
   readonly #options: SettlerOptions;
   readonly #givenUp = new AbortController();
   #plain: DeliveryEnd[] = [];
-  readonly #underway = new Set<Promise<void>>();
+  readonly #underway = new Set<Promise<unknown>>();
 
   constructor(options: SettlerOptions) {
     this.#options = options;
@@ -35,7 +38,7 @@ export class Settler {
   add(ends: readonly DeliveryEnd[]): void {
     for (const end of ends) {
       // What needs a record first goes its own way, so that it holds up nobody.
-      if (end.letters.length > 0 || end.pause || replayedLetter(end) !== undefined)
+      if (end.letters.length > 0 || end.pause || end.hasBlobs || replayedLetter(end) !== undefined)
         this.#track(this.#settleRecorded(end));
       else {
         if (this.#plain.length === 0) setImmediate(() => this.#flush());
@@ -80,6 +83,7 @@ export class Settler {
     const { letters } = end;
     const replayed = replayedLetter(end);
     const written = await this.#insist(async () => {
+      for (const letter of letters) await this.#holdBlob(letter);
       if (letters.length > 0) await records.deadLetters.write(letters);
       if (replayed !== undefined) await records.deadLetters.resolve([replayed]);
       if (end.pause) await pause();
@@ -91,18 +95,28 @@ export class Settler {
     }
     for (const { subscription, reason } of letters) metrics.deadLetters.add(1, { subscription, reason });
     if (replayed !== undefined) metrics.replays.add(1, { subscription: end.lease.subscription, result: "resolved" });
-    await this.#settle([end]);
+    const [result] = (await this.#settle([end])) ?? [];
+    // A retry needs the data again, and so does whoever has the delivery when its lease was lost here.
+    const isOver = end.settlement.kind === "done" || end.settlement.kind === "dead";
+    if (end.hasBlobs && isOver && result === "settled") await this.#options.eventBlobs?.release(end.lease.deliveryId);
+    if (replayed !== undefined) await this.#options.eventBlobs?.release(letterHolder(replayed));
+  }
+
+  async #holdBlob(letter: NewDeadLetter): Promise<void> {
+    const blob = dataRefOf(JSON.parse(letter.event));
+    if (blob !== undefined) await this.#options.eventBlobs?.hold(blob, letterHolder(letter.id));
   }
 
   async #settle(
     items: readonly (SettleItem & { readonly kind?: SettlementKind })[],
     kind?: SettlementKind,
-  ): Promise<void> {
+  ): Promise<readonly SettleResult[] | undefined> {
     const { transport, onEnd, onRound } = this.#options;
     const results = await this.#insist(() => transport.settle(items));
     for (const [index, item] of items.entries())
       onEnd(item.lease, results?.[index] === "settled" ? (item.kind ?? kind ?? "done") : "lease_lost");
     onRound();
+    return results;
   }
 
   /** Leases are kept alive meanwhile. `undefined` when it was given up: the deliveries will be handled again. */
@@ -123,7 +137,7 @@ export class Settler {
     }
   }
 
-  #track(work: Promise<void>): void {
+  #track(work: Promise<unknown>): void {
     this.#underway.add(work);
     const forget = (): void => void this.#underway.delete(work);
     work.then(forget, (error: unknown) => {

@@ -1,4 +1,3 @@
-import type { Blobs } from "@signalbox/blobs";
 import type { Clock, Logger, Timer } from "@signalbox/kernel";
 import { atRoot } from "./at-root.js";
 import { Call, type CallHost } from "./call.js";
@@ -6,8 +5,9 @@ import type { DispatchLog } from "./dispatch-log.js";
 import { type DeliveryEnd, endDelivery, type HandledItem, letterOf } from "./end-delivery.js";
 import type { Codec } from "./envelope.js";
 import { EventStoreError } from "./errors.js";
+import type { EventBlobs } from "./event-blobs.js";
 import type { EventLines } from "./event-lines.js";
-import { isGroupBody, readItems } from "./handled-items.js";
+import { dataRefOf, isGroupBody, readItems } from "./handled-items.js";
 import { HandlingLog } from "./handling-log.js";
 import { LeaseKeeper } from "./lease-keeper.js";
 import type { Limits } from "./limits.js";
@@ -24,7 +24,7 @@ export interface WorkerDependencies {
   readonly transport: Transport;
   readonly codec: Codec;
   readonly records: Records;
-  readonly blobs: Blobs | undefined;
+  readonly eventBlobs: EventBlobs | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: StoreMetrics;
@@ -375,9 +375,12 @@ export class Worker implements SlotUser, CallHost {
     error.name = "ProcessCrashed";
     const items = await readItems(lease, this.#deps);
     const letters = items.map((item) => letterOf(item, "crashed", error, item.progress, nowMs));
+    const hasBlobs = items.some(({ wire }) => dataRefOf(wire) !== undefined);
     const { deliveryId, subscription } = lease;
     logger.error("delivery failed", { subscription, delivery_id: deliveryId, reason: "crashed", job_status: "fail" });
-    this.#settler.add([{ lease, settlement: { kind: "dead" }, kind: "dead", letters, pause: false, verdicts: [] }]);
+    this.#settler.add([
+      { lease, settlement: { kind: "dead" }, kind: "dead", letters, pause: false, hasBlobs, verdicts: [] },
+    ]);
   }
 
   // Time

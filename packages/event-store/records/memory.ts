@@ -1,5 +1,6 @@
 import { EventStoreError } from "../errors.js";
 import type {
+  BlobRecords,
   DeadLetter,
   DeadLetterCursor,
   DeadLetterFilter,
@@ -13,12 +14,31 @@ export function createMemoryRecords(): Records {
   return {
     deadLetters: createDeadLetters(),
     pauses: createPauses(),
+    blobs: createBlobs(),
     async once() {
       throw new EventStoreError("EVT_CONFIG_INVALID", {
         message: "`context.once` needs an event store with a `database`",
         details: { option: "database" },
       });
     },
+  };
+}
+
+function createBlobs(): BlobRecords {
+  const blobsOf = new Map<string, Set<string>>();
+  const isHeld = (blob: string): boolean => [...blobsOf.values()].some((blobs) => blobs.has(blob));
+  return {
+    async hold(blob, holder) {
+      blobsOf.set(holder, new Set(blobsOf.get(holder)).add(blob));
+    },
+    async release(holder, blob) {
+      const blobs = blobsOf.get(holder) ?? new Set();
+      const released = [...blobs].filter((one) => blob === undefined || one === blob);
+      for (const one of released) blobs.delete(one);
+      if (blobs.size === 0) blobsOf.delete(holder);
+      return released.filter((blob) => !isHeld(blob));
+    },
+    unheld: async (blobs) => blobs.filter((blob) => !isHeld(blob)),
   };
 }
 

@@ -76,6 +76,7 @@ export interface DeadLetterCursor {
 export interface Records {
   readonly deadLetters: DeadLetterRecords;
   readonly pauses: PauseRecords;
+  readonly blobs: BlobRecords;
   /**
    * Runs `work` in a transaction that also remembers subscription and event; `undefined`, without running, when they
    * were remembered before.
@@ -105,6 +106,16 @@ export interface DeadLetterRecords {
   returnToDead(ids: readonly string[]): Promise<void>;
   /** Letters in state `dead` by subscription. */
   counts(): Promise<ReadonlyMap<string, number>>;
+}
+
+/** Which deliveries and dead letters refer to which blobs. */
+export interface BlobRecords {
+  /** Repeatable. With `transaction` the reference exists when it commits. */
+  hold(blob: string, holder: string, transaction: TransactionHandle | undefined): Promise<void>;
+  /** Takes back all references of a holder, or one; resolves with the blobs that nobody refers to any more. */
+  release(holder: string, blob?: string): Promise<readonly string[]>;
+  /** Those that nobody refers to. */
+  unheld(blobs: readonly string[]): Promise<readonly string[]>;
 }
 
 export interface PauseRecords {

@@ -4,6 +4,7 @@ import { sql, type Transaction } from "kysely";
 import { EventStoreError } from "../errors.js";
 import { translateTransactionError } from "../transaction.js";
 import type {
+  BlobRecords,
   DeadLetter,
   DeadLetterFilter,
   DeadLetterRecords,
@@ -18,6 +19,7 @@ export function createSqlRecords(database: Database, clock: Clock = systemClock)
   return {
     deadLetters: createDeadLetters(database),
     pauses: createPauses(database),
+    blobs: createBlobs(database),
     once: <T, Tables>(
       subscription: string,
       eventId: string,
@@ -45,13 +47,6 @@ const insertLetter = `insert into event_dead_letters (
   where event_dead_letters.state = 'replaying'`;
 
 function createDeadLetters(database: Database): DeadLetterRecords {
-  const guard = async <T>(work: () => Promise<T>): Promise<T> => {
-    try {
-      return await work();
-    } catch (error) {
-      throw translate(error);
-    }
-  };
   const move = (ids: readonly string[], to: "resolved" | "dead") =>
     guard(() =>
       database.runMany(
@@ -105,6 +100,39 @@ function createDeadLetters(database: Database): DeadLetterRecords {
         );
         return new Map(rows.map((row) => [String(row["subscription"]), Number(row["count"])]));
       }),
+  };
+}
+
+function createBlobs(database: Database): BlobRecords {
+  const unheld = async (blobs: readonly string[]): Promise<readonly string[]> => {
+    if (blobs.length === 0) return [];
+    const [result] = await database.batch([
+      {
+        sql: "select cast(? as text) as blob, (select count(*) from event_blobs where blob = ?) as held",
+        rows: blobs.map((blob) => [blob, blob]),
+      },
+    ]);
+    return (result?.rows ?? []).filter((row) => Number(row["held"]) === 0).map((row) => String(row["blob"]));
+  };
+  return {
+    hold: (blob, holder, transaction) =>
+      guard(() =>
+        database.runMany(
+          "insert into event_blobs (blob, holder) values (?, ?) on conflict do nothing",
+          [[blob, holder]],
+          transaction,
+        ),
+      ),
+    release: (holder, blob) =>
+      guard(async () => {
+        const [released] = await database.batch([
+          blob === undefined
+            ? { sql: "delete from event_blobs where holder = ? returning blob", rows: [[holder]] }
+            : { sql: "delete from event_blobs where holder = ? and blob = ? returning blob", rows: [[holder, blob]] },
+        ]);
+        return unheld((released?.rows ?? []).map((row) => String(row["blob"])));
+      }),
+    unheld: (blobs) => guard(() => unheld(blobs)),
   };
 }
 
@@ -205,6 +233,14 @@ function whereOf(filter: DeadLetterFilter): { readonly where: string[]; readonly
   if (filter.untilMs !== undefined) add("dead_at_ms < ?", filter.untilMs);
   if (filter.text !== undefined) add("error_message like ? escape '!'", `%${filter.text.replaceAll(/[!%_]/g, "!$&")}%`);
   return { where, values };
+}
+
+async function guard<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    throw translate(error);
+  }
 }
 
 function translate(error: unknown): unknown {
