@@ -2,6 +2,7 @@ import { randomFillSync } from "node:crypto";
 
 /** Crockford's base 32, as the ULID specification orders it. */
 const alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+const letterCodes = Buffer.from(alphabet, "latin1");
 const values = new Map([...alphabet].map((letter, value) => [letter, value]));
 
 /** Largest time a ULID can carry: 48 bits of milliseconds. */
@@ -26,29 +27,34 @@ export type UlidFactory = () => string;
 export function createUlidFactory(nowMs: () => number): UlidFactory {
   // 80 random bits kept as 16 base-32 digits: counting up within a millisecond is then an increment with carry.
   const digits = new Uint8Array(16);
+  // The digits as letters behind those of the time. Adding letter to letter would leave a chain of sixteen strings.
+  const letters = Buffer.alloc(26);
   const randomness = new Uint8Array(16 * 256);
   let randomnessUsed = randomness.length;
   let lastMs = -1;
-  let timePart = "";
+
+  const put = (index: number, digit: number): void => {
+    digits[index] = digit;
+    letters[10 + index] = letterCodes[digit] ?? 0;
+  };
 
   const draw = (): void => {
     if (randomnessUsed === randomness.length) {
       randomFillSync(randomness);
       randomnessUsed = 0;
     }
-    for (let index = 0; index < 16; index++) digits[index] = (randomness[randomnessUsed++] ?? 0) & 31;
     // A clear top bit leaves at least 2^79 increments before the digits overflow.
-    digits[0] = (digits[0] ?? 0) & 15;
+    for (let index = 0; index < 16; index++) put(index, (randomness[randomnessUsed++] ?? 0) & (index === 0 ? 15 : 31));
   };
 
   const increment = (): void => {
     for (let index = 15; index >= 0; index--) {
       const digit = digits[index] ?? 0;
       if (digit < 31) {
-        digits[index] = digit + 1;
+        put(index, digit + 1);
         return;
       }
-      digits[index] = 0;
+      put(index, 0);
     }
   };
 
@@ -56,14 +62,12 @@ export function createUlidFactory(nowMs: () => number): UlidFactory {
     const currentMs = Math.min(Math.max(0, Math.floor(nowMs())), maxTimeMs);
     if (currentMs > lastMs) {
       lastMs = currentMs;
-      timePart = encodeTime(currentMs);
+      letters.write(encodeTime(currentMs), "latin1");
       draw();
     } else {
       increment();
     }
-    let text = timePart;
-    for (let index = 0; index < 16; index++) text += alphabet.charAt(digits[index] ?? 0);
-    return text;
+    return letters.toString("latin1");
   };
 }
 
