@@ -521,6 +521,15 @@ test("ES-058 without an id, a resolver or an answer they are null", async () => 
   expect(await known.organization()).toBeNull();
 });
 
+test("ES-058 an event that is older than the store gets its resolvers when it is published", async () => {
+  const Early = defineEvent("ci.pipeline_early", { schema: { type: "object" } });
+  const event = Early.create({}, { userId: "u1" });
+  const store = storeOf([Early], { resolvers: { user: (id) => `user ${id}` } });
+  await store.publish(event);
+  expect(await event.user()).toBe("user u1");
+  expect(event.source).toBe("app");
+});
+
 test("ES-058 a decoded event has them too", async () => {
   const store = storeOf([PipelineCreated], { resolvers: { user: (id) => `user ${id}` } });
   const wire = store.encodeEvent(PipelineCreated.create({ pipeline_id: 7 }, { userId: "u1" }));

@@ -40,12 +40,16 @@ export function fingerprintOf(subscription: string, error: ErrorRecord): string 
 }
 
 function generalMessage(message: string): string {
-  return message
-    .replaceAll(/"[^"]*"|'[^']*'|`[^`]*`/g, "<text>")
-    .replaceAll(/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/gi, "<uuid>")
-    .replaceAll(/\b[0-7][0-9A-HJKMNP-TV-Z]{25}\b/g, "<ulid>")
-    .replaceAll(/\b(0x)?[0-9a-f]*\d[0-9a-f]{7,}\b|\b[0-9a-f]{12,}\b/gi, "<hex>")
-    .replaceAll(/\d+(\.\d+)?/g, "<number>");
+  return (
+    message
+      .replaceAll(/"[^"]*"|'[^']*'|`[^`]*`/g, "<text>")
+      .replaceAll(/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/gi, "<uuid>")
+      .replaceAll(/\b[0-7][0-9A-HJKMNP-TV-Z]{25}\b/gi, "<ulid>")
+      .replaceAll(/\b\d+\.\d+\b/g, "<number>")
+      // A short commit id may look like a number, so both are written alike.
+      .replaceAll(/\b(?:0x[0-9a-f]+|(?=[a-f]*\d)[0-9a-f]{6,}|[0-9a-f]{12,})\b/gi, "<number>")
+      .replaceAll(/\d+/g, "<number>")
+  );
 }
 
 function topFrames(stack: string | null): string[] {

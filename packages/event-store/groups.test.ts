@@ -232,6 +232,13 @@ test("ES-105 every slice is tried, also after one has failed", async () => {
   expect(decisions[1_000]).toBe("dispatched");
 });
 
+test("ES-105 one failed slice rejects the whole, whatever became of the later ones", async () => {
+  const made = setUp({ groupSize: 1 });
+  made.enqueue.mockRejectedValueOnce(new Error("away"));
+  expect((await refusal(made.store.publishGroup(jobs(1_001)))).code).toBe("EVT_TRANSPORT_UNAVAILABLE");
+  expect((await made.transport.depth("notes.worker")).scheduled).toBe(1);
+});
+
 // Handling
 
 describe("ES-134 with handle", () => {
