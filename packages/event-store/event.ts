@@ -113,7 +113,7 @@ export class EventInstance<D> implements DomainEvent<D> {
     this.key = attributes.key;
     this.sequence = attributes.sequence;
     this.extensions = attributes.extensions;
-    this.#hidden = attributes;
+    this.#hidden = hiddenOf(attributes);
     this.#home = home;
     Object.freeze(this);
   }
@@ -152,6 +152,25 @@ export class EventInstance<D> implements DomainEvent<D> {
   static forgetDataJson(event: EventInstance<unknown>): void {
     event.#dataJson = undefined;
   }
+}
+
+const nothingHidden: HiddenAttributes = Object.freeze({
+  source: undefined,
+  tracestate: null,
+  meta: undefined,
+  userId: undefined,
+  userName: undefined,
+  actorId: undefined,
+  organizationId: undefined,
+});
+
+/** Most events have none of these, and share the record that says so. */
+function hiddenOf(attributes: HiddenAttributes): HiddenAttributes {
+  const { source, tracestate, meta, userId, userName, actorId, organizationId } = attributes;
+  const known = source ?? tracestate ?? meta ?? userId ?? userName ?? actorId ?? organizationId;
+  return known === undefined || known === null
+    ? nothingHidden
+    : { source, tracestate, meta, userId, userName, actorId, organizationId };
 }
 
 async function resolve(id: string | undefined, resolver: Resolver | undefined): Promise<unknown | null> {

@@ -86,7 +86,7 @@ export class Publisher {
     return this.#waiting;
   }
 
-  /** Conditions run before this returns. The hot path: one promise for the transport, two for what follows. */
+  /** Conditions run before this returns. */
   publish(
     definition: EventDefinition<unknown>,
     event: EventInstance<unknown>,
@@ -95,21 +95,27 @@ export class Publisher {
     const { clock, registry } = this.#options;
     const startedMs = clock.monotonicMs();
     const nowMs = clock.nowMs();
-    let outcomes = this.#undecided(definition, event);
-    let planned: readonly Planned[] = nothingPlanned;
-    if (!outcomes) {
-      outcomes = [];
-      for (const subscription of registry.subscribersFor(definition.type)) {
+    const planned: Planned[] = [];
+    const outcomes =
+      this.#undecided(definition, event) ??
+      registry.subscribersFor(definition.type).map((subscription) => {
         const { verdict, outcome } = this.#judge(subscription, event);
-        outcomes.push(outcome);
-        if (verdict.kind !== "accept") continue;
-        const plan = { delivery: planSingle(subscription, event, verdict, nowMs), outcomes: [outcome] };
-        planned = planned.length === 0 ? [plan] : [...planned, plan];
-      }
-    }
+        if (verdict.kind === "accept")
+          planned.push({ delivery: planSingle(subscription, event, verdict, nowMs), outcomes: [outcome] });
+        return outcome;
+      });
     const publication = { definition, events: [event], outcomes, startedMs, nowMs, transaction };
     if (planned.length === 0) return Promise.resolve(this.#conclude(publication, undefined));
     const handedOver = this.#handOver(planned, transaction);
+    return this.#whenHandedOver(handedOver, publication, event);
+  }
+
+  /** A function of its own, so that what waits holds nothing but what it needs. */
+  #whenHandedOver(
+    handedOver: Promise<unknown>,
+    publication: Publication,
+    event: EventInstance<unknown>,
+  ): Promise<PublishReceipt> {
     this.#waiting++;
     return handedOver.then(
       (error) => {
@@ -222,10 +228,13 @@ export class Publisher {
   #handOver(planned: readonly Planned[], transaction: TransactionHandle | undefined): Promise<unknown> {
     const [only] = planned;
     if (planned.length > 1 || !only || only.delivery.places) return this.#handOverMany(planned, transaction);
-    const { delivery } = only;
-    const handOver = (body: string) => this.#enqueue(planned, [toDelivery(delivery, body)], transaction);
-    const encoded = this.#encode(delivery, transaction);
-    return typeof encoded === "string" ? handOver(encoded) : encoded.then(handOver);
+    const { delivery, outcomes } = only;
+    const body = this.#encode(delivery, transaction);
+    if (typeof body !== "string")
+      return body.then((late) => this.#enqueue([toDelivery(delivery, late)], [outcomes], transaction));
+    // Nobody needs it a second time; thousands of publishes may wait at once, and what they hold is what it costs.
+    for (const event of delivery.events) EventInstance.forgetDataJson(event);
+    return this.#enqueue([toDelivery(delivery, body)], [outcomes], transaction);
   }
 
   async #handOverMany(planned: readonly Planned[], transaction: TransactionHandle | undefined): Promise<unknown> {
@@ -234,12 +243,14 @@ export class Publisher {
       deliveries.push(toDelivery(delivery, await this.#encode(delivery, transaction)));
       if (delivery.places && deliveries.length % encodedAtOnce === 0) await nextTurn();
     }
-    return this.#enqueue(planned, deliveries, transaction);
+    const outcomesOf = planned.map(({ outcomes }) => outcomes);
+    return this.#enqueue(deliveries, outcomesOf, transaction);
   }
 
+  /** `outcomesOf`: for each delivery, those that depend on it. */
   #enqueue(
-    planned: readonly Planned[],
     deliveries: readonly Delivery[],
+    outcomesOf: readonly (readonly Outcome[])[],
     transaction: TransactionHandle | undefined,
   ): Promise<unknown> {
     const { transport, ready } = this.#options;
@@ -249,50 +260,57 @@ export class Publisher {
       : transport.enqueue(deliveries, transaction && { transaction });
     return enqueued.then(
       (results) => {
-        const error = applyResults(planned, results);
-        return this.#options.eventBlobs ? this.#releaseRefused(planned, results).then(() => error) : error;
+        const error = applyResults(deliveries, outcomesOf, results);
+        if (!this.#options.eventBlobs) return error;
+        return this.#releaseRefused(deliveries, outcomesOf, results).then(() => error);
       },
       (error: unknown) => {
         if (isCallersFault(error)) throw error;
         const code = error instanceof EventStoreError ? error.code : "EVT_TRANSPORT_UNAVAILABLE";
         this.#options.metrics.transportErrors.add(1, { operation: "enqueue", code });
-        for (const { outcomes } of planned) for (const outcome of outcomes) failDelivery(outcome, error);
+        for (const outcomes of outcomesOf) for (const outcome of outcomes) failDelivery(outcome, error);
         return error;
       },
     );
   }
 
-  async #releaseRefused(planned: readonly Planned[], results: readonly EnqueueResult[]): Promise<void> {
-    for (const [index, { delivery }] of planned.entries()) {
+  async #releaseRefused(
+    deliveries: readonly Delivery[],
+    outcomesOf: readonly (readonly Outcome[])[],
+    results: readonly EnqueueResult[],
+  ): Promise<void> {
+    for (const [index, { id }] of deliveries.entries()) {
       if (results[index] === "enqueued") continue;
-      for (const event of delivery.events) await this.#options.eventBlobs?.refused(event, delivery.id);
+      for (const { event } of outcomesOf[index] ?? []) await this.#options.eventBlobs?.refused(event, id);
     }
   }
 
-  #encode(
+  #encode(delivery: PlannedDelivery, transaction: TransactionHandle | undefined): string | Promise<string> {
+    const { id, places, events, key } = delivery;
+    const [first] = events;
+    if (places || !first) return this.#encodeGroup(delivery, transaction);
+    return this.#encodeEvent(first, { key: key ?? first.key }, { deliveryId: id, transaction });
+  }
+
+  async #encodeGroup(
     { id, places, events, key }: PlannedDelivery,
     transaction: TransactionHandle | undefined,
-  ): string | Promise<string> {
-    const [first] = events;
-    const keep = { deliveryId: id, transaction };
-    if (!places && first) return this.#encodeEvent(first, { key: key ?? first.key }, keep);
-    const encoded = events.map((event, index) => {
+  ): Promise<string> {
+    const encoded: string[] = [];
+    for (const [index, event] of events.entries()) {
       const sequence = String(places?.[index] ?? index).padStart(10, "0");
-      return this.#encodeEvent(event, { key: key ?? event.key, sequence }, keep);
-    });
-    if (encoded.every((item) => typeof item === "string")) return `[${encoded.join(",")}]`;
-    return Promise.all(encoded).then((items) => `[${items.join(",")}]`);
+      const keep = { deliveryId: id, transaction };
+      const json = this.#encodeEvent(event, { key: key ?? event.key, sequence }, keep);
+      encoded.push(typeof json === "string" ? json : await json);
+    }
+    return `[${encoded.join(",")}]`;
   }
 
   #encodeEvent(event: EventInstance<unknown>, encoding: EncodeOptions, keep: Keep): string | Promise<string> {
     const { codec, limits, registry, eventBlobs } = this.#options;
     const json = codec.encode(event, encoding);
     const maxInlineBytes = registry.lookup(event.type)?.maxInlineBytes ?? limits.maxInlineBytes;
-    // A UTF-16 unit takes at most three bytes, so small events need no exact count.
-    if (json.length * 3 <= Math.min(largeEventBytes, maxInlineBytes, limits.maxEventBytes)) {
-      this.#log.encoded(event, json.length);
-      return json;
-    }
+    // Counting also makes one text of the pieces, which are then free.
     const bytes = Buffer.byteLength(json);
     this.#log.encoded(event, bytes);
     if (bytes > limits.maxEventBytes) throw tooLarge(event, bytes, limits.maxEventBytes);
@@ -397,7 +415,6 @@ function receiptOf({ events, outcomes }: Publication): PublishReceipt {
 }
 
 const noOutcomes: readonly Outcome[] = Object.freeze([]);
-const nothingPlanned: readonly Planned[] = Object.freeze([]);
 
 function outcomeOf(
   event: EventInstance<unknown>,
@@ -426,14 +443,17 @@ function toDelivery(planned: PlannedDelivery, body: string): Delivery {
 }
 
 /** Writes the transport's answers into the outcomes. The error of the first full subscription, if any. */
-function applyResults(planned: readonly Planned[], results: readonly EnqueueResult[]): unknown {
+function applyResults(
+  deliveries: readonly Delivery[],
+  outcomesOf: readonly (readonly Outcome[])[],
+  results: readonly EnqueueResult[],
+): unknown {
   let firstError: unknown;
-  for (let index = 0; index < planned.length; index++) {
-    const one = planned[index];
-    if (!one) continue;
-    const { delivery, outcomes } = one;
+  for (let index = 0; index < deliveries.length; index++) {
+    const delivery = deliveries[index];
     const result = results[index];
-    for (const outcome of outcomes) {
+    for (const outcome of outcomesOf[index] ?? noOutcomes) {
+      if (!delivery) continue;
       if (result === "full") firstError ??= failDelivery(outcome, queueFull(delivery.subscription));
       else if (result === "duplicate" || result === "deduplicated") outcome.decision = result;
       else {
@@ -451,10 +471,10 @@ function failDelivery(outcome: Outcome, error: unknown): unknown {
   return error;
 }
 
-function queueFull({ id }: Subscription): EventStoreError {
+function queueFull(subscription: string): EventStoreError {
   return new EventStoreError("EVT_TRANSPORT_FULL", {
-    message: `The queue of subscription ${id} is full`,
-    details: { subscription: id },
+    message: `The queue of subscription ${subscription} is full`,
+    details: { subscription },
   });
 }
 
