@@ -109,6 +109,20 @@ test("ES-033 a definition's own maxInlineBytes goes before the store's", async (
   expect(bodies().map((body) => "dataref" in body)).toEqual([true, false]);
 });
 
+test("ES-033 a group is refused once, when one event is too large and another's blob cannot be written", async () => {
+  const rejections: unknown[] = [];
+  const note = (error: unknown): void => void rejections.push(error);
+  process.on("unhandledRejection", note);
+  onTestFinished(() => void process.off("unhandledRejection", note));
+  const blobs = await fileBlobs();
+  vi.spyOn(blobs, "put").mockRejectedValue(new Error("disk full"));
+  const { store, bodies } = setUp({ blobs });
+  await refusal(store.publishGroup([ofSize(store, 262_145), ofSize(store, 16_777_217)])).catch(() => {});
+  for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate);
+  expect(rejections).toEqual([]);
+  expect(bodies()).toEqual([]);
+});
+
 test("ES-033 data that a process cannot fetch is retried, and handled once it can", async () => {
   const blobs = await fileBlobs();
   const { store, transport, handled, warnings } = setUp({ blobs });
