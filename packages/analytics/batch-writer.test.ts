@@ -71,6 +71,7 @@ describe("PF-062 the batch writer", () => {
   test("inserts what is there when the oldest row has waited long enough, not before", async () => {
     const writer = createWriter({ maxRows: 1_000, maxWaitMs: 500 });
     const first = write(writer, 1);
+    await pending(writer, 1);
     await clock.advanceBy(400);
     const second = write(writer, 1);
     await pending(writer, 2);

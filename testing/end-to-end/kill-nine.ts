@@ -181,7 +181,8 @@ async function readPages(firstUrl: string, token: string): Promise<Record<string
     if (!answer.ok) throw new Error(`${url}: ${answer.status} ${await answer.text()}`);
     const page: unknown = await answer.json();
     if (Array.isArray(page)) rows.push(...page);
-    url = /<([^>]+)>; rel="next"/.exec(answer.headers.get("link") ?? "")?.[1];
+    const next = /<([^>]+)>; rel="next"/.exec(answer.headers.get("link") ?? "")?.[1];
+    url = next && new URL(next, firstUrl).href;
   }
   return rows;
 }
