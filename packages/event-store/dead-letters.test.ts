@@ -49,6 +49,7 @@ test("ES-250 a letter holds the event, the failures and where it belongs", async
       replayCount: 0,
       lastReplayedAtMs: null,
       state: "dead",
+      note: null,
     },
   ]);
   expect(await made.store.dead.get(letters[0]?.id ?? "")).toEqual(letters[0]);

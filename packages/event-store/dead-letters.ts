@@ -1,10 +1,16 @@
-import type { Clock } from "@signalbox/kernel";
-import type { Codec } from "./envelope.js";
+import type { Clock, Logger } from "@signalbox/kernel";
+import { checkInteger, checkKeys } from "./check-options.js";
 import { EventStoreError } from "./errors.js";
-import type { StoreMetrics } from "./metrics.js";
-import type { DeadLetter, DeadLetterCursor, DeadLetterFilter, Records } from "./records/records.js";
-import type { FrozenRegistry } from "./registry.js";
-import type { Transport } from "./transports/transport.js";
+import { letterHolder } from "./event-blobs.js";
+import type { DeadLetter, DeadLetterCursor, DeadLetterFilter, DeadLetterGroup } from "./records/records.js";
+import {
+  previewReplay,
+  type ReplayDependencies,
+  type ReplayOptions,
+  type ReplayPreview,
+  type ReplayResult,
+  replayLetters,
+} from "./replay.js";
 
 export interface DeadLetterPage {
   readonly letters: readonly DeadLetter[];
@@ -12,23 +18,37 @@ export interface DeadLetterPage {
   readonly next: DeadLetterCursor | null;
 }
 
-/** What an operator can do with deliveries that were given up. */
+/** Letters by their ids, or by what they have in common. */
+export type DeadLetterSelection = readonly string[] | DeadLetterFilter;
+
+/** What an operator can do with deliveries that were given up. @throws {EventStoreError} `EVT_FILTER_INVALID`. */
 export interface DeadLetters {
-  /** Newest first. Default limit 20, at most 1,000. @throws {EventStoreError} `EVT_FILTER_INVALID`. */
+  /** Newest first. Default limit 20, at most 1,000. */
   list(
     filter?: DeadLetterFilter,
     page?: { readonly limit?: number; readonly after?: DeadLetterCursor },
   ): Promise<DeadLetterPage>;
   get(id: string): Promise<DeadLetter | null>;
+  /** Failures that look the same, largest group first. Default limit 20, at most 1,000. */
+  groups(filter?: DeadLetterFilter, page?: { readonly limit?: number }): Promise<readonly DeadLetterGroup[]>;
+  /**
+   * Puts letters back into the queue of their own subscription, with fresh attempts and without its condition, delay
+   * or deduplication. A filter selects letters in state `dead`.
+   * @throws {EventStoreError} `EVT_FILTER_EMPTY`; `EVT_DEAD_LETTER_STATE` for a named letter that is not dead;
+   * `EVT_REPLAY_LIMIT` when one was replayed too often; both before anything is changed. `EVT_TRANSPORT_UNAVAILABLE`.
+   */
+  replay(selection: DeadLetterSelection, options: ReplayOptions & { readonly dryRun: true }): Promise<ReplayPreview>;
+  replay(selection: DeadLetterSelection, options?: ReplayOptions): Promise<ReplayResult>;
+  /** Gives letters up for good. @throws {EventStoreError} as `replay`. */
+  discard(
+    selection: DeadLetterSelection,
+    options: { readonly reason: string },
+  ): Promise<{ readonly discarded: number }>;
 }
 
-export interface DeadLetterDependencies {
-  readonly registry: FrozenRegistry;
-  readonly transport: Transport;
-  readonly codec: Codec;
-  readonly records: Records;
+export interface DeadLetterDependencies extends ReplayDependencies {
   readonly clock: Clock;
-  readonly metrics: StoreMetrics;
+  readonly logger: Logger;
   /** Resolves when the transport can be used. */
   readonly open: () => Promise<void>;
 }
@@ -45,12 +65,56 @@ const filterKeys: readonly (keyof DeadLetterFilter)[] = [
   "untilMs",
   "text",
 ];
+const maxSelected = 10_000;
 
-export function createDeadLetters({ records, open }: DeadLetterDependencies): DeadLetters {
+export function createDeadLetters(dependencies: DeadLetterDependencies): DeadLetters {
+  const { records, open, clock, limits, logger, eventBlobs } = dependencies;
+
+  /** One more than `limit`, if there is one; oldest first. */
+  const select = async (selection: DeadLetterSelection, limit: number): Promise<readonly DeadLetter[]> => {
+    if (isIds(selection)) {
+      if (selection.length === 0) throw new EventStoreError("EVT_FILTER_EMPTY");
+      const named = await Promise.all(selection.slice(0, limit + 1).map((id) => records.deadLetters.get(id)));
+      const wrong = selection.filter((_, index) => named[index]?.state !== "dead");
+      if (wrong.length > 0)
+        throw new EventStoreError("EVT_DEAD_LETTER_STATE", { details: { ids: wrong.slice(0, 20) } });
+      return named.filter((letter) => letter !== null);
+    }
+    checkFilter(selection);
+    if (Object.values(selection).every((value) => value === undefined)) throw new EventStoreError("EVT_FILTER_EMPTY");
+    const letters = await records.deadLetters.list({ ...selection, state: "dead" }, limit + 1);
+    return letters.toReversed();
+  };
+
+  const refuseWornOut = (letters: readonly DeadLetter[], { force, by }: ReplayOptions): void => {
+    const wornOut = letters.filter(({ replayCount }) => replayCount >= limits.maxReplays);
+    if (wornOut.length === 0) return;
+    const ids = wornOut.slice(0, 20).map(({ id }) => id);
+    if (!force) throw new EventStoreError("EVT_REPLAY_LIMIT", { details: { ids, maxReplays: limits.maxReplays } });
+    logger.warn("dead letters are replayed by force", { ids, count: wornOut.length, by: by ?? "unknown" });
+  };
+
+  const replay = async (
+    selection: DeadLetterSelection,
+    options: ReplayOptions = {},
+  ): Promise<ReplayPreview & ReplayResult> => {
+    checkReplayOptions(options);
+    const limit = options.limit ?? maxSelected;
+    await open();
+    const found = await select(selection, limit);
+    const letters = found.slice(0, limit);
+    const nothing = { matched: 0, replayed: 0, failed: [], wouldReplay: 0, wouldFail: [], overLimit: false };
+    if (options.dryRun) return { ...nothing, ...(await previewReplay(letters, found.length > limit, dependencies)) };
+    refuseWornOut(letters, options);
+    const result = await replayLetters(letters, options.ratePerSecond ?? 50, clock.nowMs(), dependencies);
+    logger.info("dead letters replayed", { ...result, failed: result.failed.length });
+    return { ...nothing, ...result };
+  };
+
   return {
     async list(filter = {}, { limit = 20, after } = {}) {
       checkFilter(filter);
-      if (!Number.isInteger(limit) || limit < 1 || limit > 1_000) throw filterInvalid("limit");
+      checkLimit(limit);
       await open();
       const letters = await records.deadLetters.list(filter, limit + 1, after);
       const page = letters.slice(0, limit);
@@ -58,17 +122,56 @@ export function createDeadLetters({ records, open }: DeadLetterDependencies): De
       const next = letters.length > limit && last ? { deadAtMs: last.deadAtMs, id: last.id } : null;
       return { letters: page, next };
     },
+
     async get(id) {
       await open();
       return records.deadLetters.get(id);
     },
+
+    async groups(filter = {}, { limit = 20 } = {}) {
+      checkFilter(filter);
+      checkLimit(limit);
+      await open();
+      return records.deadLetters.groups(filter, limit);
+    },
+
+    replay,
+
+    async discard(selection, { reason }) {
+      if (typeof reason !== "string" || reason === "") throw filterInvalid("reason");
+      await open();
+      let discarded = 0;
+      for (const { id } of (await select(selection, maxSelected)).slice(0, maxSelected)) {
+        if (!(await records.deadLetters.discard(id, reason))) continue;
+        await eventBlobs?.release(letterHolder(id));
+        discarded++;
+      }
+      logger.info("dead letters discarded", { discarded, reason });
+      return { discarded };
+    },
   };
 }
 
+function isIds(selection: DeadLetterSelection): selection is readonly string[] {
+  return Array.isArray(selection);
+}
+
+function checkReplayOptions(options: ReplayOptions): void {
+  checkKeys(options, ["dryRun", "ratePerSecond", "limit", "force", "by"], "", refuse);
+  checkInteger(options.ratePerSecond, 1, 100_000, "ratePerSecond", refuse);
+  checkInteger(options.limit, 1, maxSelected, "limit", refuse);
+}
+
+function checkLimit(limit: number): void {
+  checkInteger(limit, 1, 1_000, "limit", refuse);
+}
+
 function checkFilter(filter: DeadLetterFilter): void {
-  for (const key of Object.keys(filter)) {
-    if (!filterKeys.some((known) => known === key)) throw filterInvalid(key);
-  }
+  checkKeys(filter, filterKeys, "", refuse);
+}
+
+function refuse(key: string): never {
+  throw filterInvalid(key);
 }
 
 function filterInvalid(key: string): EventStoreError {

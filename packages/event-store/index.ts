@@ -1,6 +1,6 @@
 export type { CreateOptions } from "./create-options.js";
 export type { DataOf, DeepReadonly, JsonObject, JsonSchema, JsonValue, SchemaInput, TypedSchema } from "./data-type.js";
-export type { DeadLetterPage, DeadLetters } from "./dead-letters.js";
+export type { DeadLetterPage, DeadLetterSelection, DeadLetters } from "./dead-letters.js";
 export {
   type CompatibilityMode,
   type Deprecation,
@@ -45,6 +45,7 @@ export type {
   DeadLetter,
   DeadLetterCursor,
   DeadLetterFilter,
+  DeadLetterGroup,
   DeadLetterState,
   DeadReason,
   ErrorRecord,
@@ -58,6 +59,7 @@ export type {
   SubscribeOptions,
   Subscription,
 } from "./registry.js";
+export type { ReplayFailure, ReplayOptions, ReplayPreview, ReplayResult } from "./replay.js";
 export { createMemoryTransport, type MemoryTransport, type MemoryTransportOptions } from "./transports/memory.js";
 export { eventStoreMigrations } from "./transports/sql/migrations.js";
 export { createSqlTransport, type SqlTransportOptions } from "./transports/sql/transport.js";

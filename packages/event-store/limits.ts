@@ -23,6 +23,10 @@ export interface Limits {
   readonly groupBaseDelayMs: number;
   /** How long `context.once` remembers. Default 604,800,000 (7 days). */
   readonly inboxRetentionMs: number;
+  /** Dead letters expire after this many days. Default 30. */
+  readonly deadRetentionDays: number;
+  /** How often a dead letter is replayed without being forced. Default 3. */
+  readonly maxReplays: number;
 }
 
 export const defaultLimits: Limits = Object.freeze({
@@ -36,6 +40,8 @@ export const defaultLimits: Limits = Object.freeze({
   groupBatchGapMs: 10_000,
   groupBaseDelayMs: 1_000,
   inboxRetentionMs: 604_800_000,
+  deadRetentionDays: 30,
+  maxReplays: 3,
 });
 
 const ranges: Readonly<Record<keyof Limits, readonly [min: number, max: number]>> = {
@@ -49,6 +55,8 @@ const ranges: Readonly<Record<keyof Limits, readonly [min: number, max: number]>
   groupBatchGapMs: [1, 86_400_000],
   groupBaseDelayMs: [1, 86_400_000],
   inboxRetentionMs: [1_000, 31_536_000_000],
+  deadRetentionDays: [1, 3_650],
+  maxReplays: [1, 1_000],
 };
 
 /** @throws {EventStoreError} `EVT_CONFIG_INVALID` naming key and range. */

@@ -1,6 +1,6 @@
 import type { Timer } from "@signalbox/kernel";
 import { EventStoreError } from "./errors.js";
-import type { EventBlobs } from "./event-blobs.js";
+import { startHousekeeping } from "./housekeeping.js";
 import { SlotPool } from "./slots.js";
 import { Worker, type WorkerDependencies } from "./worker.js";
 
@@ -23,7 +23,6 @@ const pausePollMs = 2_000;
 /** How long after the deadline the last settlements may take when the engine is away. */
 const giveUpLagMs = 1_000;
 const longestTimeoutMs = 2_147_483_647;
-const orphanPollMs = 3_600_000;
 /** Signals are aborted this long before calls are given up. */
 const abortLeadMs = 2_000;
 
@@ -32,7 +31,7 @@ export function createRunner(options: RunnerOptions): Runner {
   const workers = new Map<string, Worker>();
   let pauseTimer: Timer | undefined;
   let keepAlive: NodeJS.Timeout | undefined;
-  let houseTimer: Timer | undefined;
+  let housekeeping: { stop(): void } | undefined;
   const stopped = new AbortController();
 
   const setPaused = (subscriber: string, paused: boolean): void => workers.get(subscriber)?.setPaused(paused);
@@ -62,30 +61,20 @@ export function createRunner(options: RunnerOptions): Runner {
     });
   };
 
-  const keepHouse = (eventBlobs: EventBlobs): void => {
-    if (stopped.signal.aborted) return;
-    houseTimer = clock.setTimer(orphanPollMs, () => {
-      eventBlobs
-        .deleteOrphans(stopped.signal)
-        .catch((error: unknown) => logger.warn("orphaned event data could not be deleted", { error }))
-        .finally(() => keepHouse(eventBlobs));
-    });
-  };
-
   return {
     async start() {
       // Nothing else may hold the process, and a process that was started to handle events must not end by itself.
       keepAlive = setInterval(() => {}, longestTimeoutMs);
       await readPauses();
       for (const worker of workers.values()) worker.consume();
-      if (records.pauses.shared) watchPauses();
-      if (options.eventBlobs) keepHouse(options.eventBlobs);
+      if (records.shared) watchPauses();
+      housekeeping = startHousekeeping(options);
     },
 
     async stop(deadlineMs) {
       stopped.abort();
       pauseTimer?.cancel();
-      houseTimer?.cancel();
+      housekeeping?.stop();
       const all = [...workers.values()];
       await Promise.all(all.map((worker) => worker.stopIntake()));
       const idle = Promise.all(all.map((worker) => worker.idle()));

@@ -93,7 +93,10 @@ export class Settler {
       this.#options.onEnd(end.lease, "lease_lost");
       return;
     }
-    for (const { subscription, reason } of letters) metrics.deadLetters.add(1, { subscription, reason });
+    for (const { subscription, reason } of letters) {
+      metrics.deadLetters.add(1, { subscription, reason });
+      if (isReplay(end)) metrics.replays.add(1, { subscription, result: "dead" });
+    }
     if (replayed !== undefined) metrics.replays.add(1, { subscription: end.lease.subscription, result: "resolved" });
     const [result] = (await this.#settle([end])) ?? [];
     // A retry needs the data again, and so does whoever has the delivery when its lease was lost here.
@@ -148,8 +151,13 @@ export class Settler {
 }
 
 /** A replayed delivery says so in its id; its letter is known by the event and the subscription. */
-function replayedLetter({ lease, kind }: DeliveryEnd): string | undefined {
-  if (lease.deliveryId.endsWith(lease.subscription) || (kind !== "done" && kind !== "discarded")) return undefined;
-  const letter = /^(.+)\.r\d+$/.exec(lease.deliveryId)?.[1];
-  return letter?.endsWith(`.${lease.subscription}`) ? letter : undefined;
+function replayedLetter(end: DeliveryEnd): string | undefined {
+  if ((end.kind !== "done" && end.kind !== "discarded") || !isReplay(end)) return undefined;
+  return end.lease.deliveryId.slice(0, end.lease.deliveryId.lastIndexOf(".r"));
+}
+
+function isReplay({ lease: { deliveryId, subscription } }: DeliveryEnd): boolean {
+  if (deliveryId.endsWith(subscription)) return false;
+  const end = deliveryId.lastIndexOf(".r");
+  return deliveryId.endsWith(`.${subscription}`, end) && /^\d+$/.test(deliveryId.slice(end + 2));
 }

@@ -4,6 +4,7 @@ import type {
   DeadLetter,
   DeadLetterCursor,
   DeadLetterFilter,
+  DeadLetterGroup,
   DeadLetterRecords,
   PauseRecords,
   Records,
@@ -12,9 +13,11 @@ import type {
 /** Records that end with the process, for the memory transport. */
 export function createMemoryRecords(): Records {
   return {
+    shared: false,
     deadLetters: createDeadLetters(),
     pauses: createPauses(),
     blobs: createBlobs(),
+    forgetOnce: async () => 0,
     async once() {
       throw new EventStoreError("EVT_CONFIG_INVALID", {
         message: "`context.once` needs an event store with a `database`",
@@ -45,7 +48,6 @@ function createBlobs(): BlobRecords {
 function createPauses(): PauseRecords {
   const paused = new Set<string>();
   return {
-    shared: false,
     async set(subscriber, on) {
       if (on) paused.add(subscriber);
       else paused.delete(subscriber);
@@ -68,7 +70,7 @@ function createDeadLetters(): DeadLetterRecords {
         const before = letters.get(letter.id);
         if (before && before.state !== "replaying") continue;
         const kept = { replayCount: before?.replayCount ?? 0, lastReplayedAtMs: before?.lastReplayedAtMs ?? null };
-        letters.set(letter.id, Object.freeze({ ...letter, ...kept, state: "dead" }));
+        letters.set(letter.id, Object.freeze({ ...letter, ...kept, state: "dead", note: null }));
       }
     },
     async list(filter, limit, after) {
@@ -85,6 +87,33 @@ function createDeadLetters(): DeadLetterRecords {
       letters.set(id, Object.freeze({ ...letter, state: "replaying", replayCount, lastReplayedAtMs: nowMs }));
       return true;
     },
+    async groups(filter, limit) {
+      const groups = new Map<string, DeadLetter[]>();
+      for (const letter of letters.values()) {
+        if (matches(letter, filter))
+          groups.set(letter.fingerprint, [...(groups.get(letter.fingerprint) ?? []), letter]);
+      }
+      return [...groups.values()]
+        .map(toGroup)
+        .sort((left, right) => right.count - left.count || (left.fingerprint < right.fingerprint ? -1 : 1))
+        .slice(0, limit);
+    },
+    async discard(id, note) {
+      const letter = letters.get(id);
+      if (letter?.state !== "dead") return false;
+      letters.set(id, Object.freeze({ ...letter, state: "discarded", note }));
+      return true;
+    },
+    async replayingSince(beforeMs, limit) {
+      return [...letters.values()]
+        .filter((letter) => letter.state === "replaying" && (letter.lastReplayedAtMs ?? 0) < beforeMs)
+        .slice(0, limit);
+    },
+    async expire(beforeMs, limit) {
+      const old = [...letters.values()].filter((letter) => letter.state === "dead" && letter.deadAtMs < beforeMs);
+      for (const letter of old.slice(0, limit)) letters.set(letter.id, Object.freeze({ ...letter, state: "expired" }));
+      return old.slice(0, limit);
+    },
     resolve: async (ids) => move(ids, "resolved"),
     returnToDead: async (ids) => move(ids, "dead"),
     async counts() {
@@ -94,6 +123,19 @@ function createDeadLetters(): DeadLetterRecords {
       }
       return counts;
     },
+  };
+}
+
+function toGroup(letters: readonly DeadLetter[]): DeadLetterGroup {
+  const times = letters.map(({ deadAtMs }) => deadAtMs);
+  const [newest] = [...letters].sort(newestFirst);
+  return {
+    fingerprint: newest?.fingerprint ?? "",
+    count: letters.length,
+    firstDeadAtMs: Math.min(...times),
+    lastDeadAtMs: Math.max(...times),
+    sampleId: newest?.id ?? "",
+    subscriptions: [...new Set(letters.map(({ subscription }) => subscription))].sort(),
   };
 }
 

@@ -41,10 +41,12 @@ export interface DeadLetter {
   readonly replayCount: number;
   readonly lastReplayedAtMs: number | null;
   readonly state: DeadLetterState;
+  /** Why an operator discarded it. */
+  readonly note: string | null;
 }
 
 /** A letter as it is first written; the rest belongs to the records. */
-export type NewDeadLetter = Omit<DeadLetter, "replayCount" | "lastReplayedAtMs" | "state">;
+export type NewDeadLetter = Omit<DeadLetter, "replayCount" | "lastReplayedAtMs" | "state" | "note">;
 
 export interface DeadLetterFilter {
   readonly ids?: readonly string[];
@@ -62,6 +64,16 @@ export interface DeadLetterFilter {
   readonly text?: string;
 }
 
+/** Failures that look the same. */
+export interface DeadLetterGroup {
+  readonly fingerprint: string;
+  readonly count: number;
+  readonly firstDeadAtMs: number;
+  readonly lastDeadAtMs: number;
+  readonly sampleId: string;
+  readonly subscriptions: readonly string[];
+}
+
 /** Where a list goes on: the last letter of the page before. */
 export interface DeadLetterCursor {
   readonly deadAtMs: number;
@@ -74,6 +86,8 @@ export interface DeadLetterCursor {
  * @throws {EventStoreError} `EVT_TRANSPORT_UNAVAILABLE` (worth retrying) when the database is away.
  */
 export interface Records {
+  /** True when other processes may write them, too, and crash in between. */
+  readonly shared: boolean;
   readonly deadLetters: DeadLetterRecords;
   readonly pauses: PauseRecords;
   readonly blobs: BlobRecords;
@@ -87,6 +101,8 @@ export interface Records {
     eventId: string,
     work: (transaction: Transaction<Tables>) => Promise<T>,
   ): Promise<T | undefined>;
+  /** Forgets what `once` has remembered before the time; resolves with how many, at most `limit`. */
+  forgetOnce(beforeMs: number, limit: number): Promise<number>;
 }
 
 export interface DeadLetterRecords {
@@ -98,8 +114,16 @@ export interface DeadLetterRecords {
   /** Newest first. */
   list(filter: DeadLetterFilter, limit: number, after?: DeadLetterCursor): Promise<readonly DeadLetter[]>;
   get(id: string): Promise<DeadLetter | null>;
+  /** Letters with one fingerprint are one group. Largest first. */
+  groups(filter: DeadLetterFilter, limit: number): Promise<readonly DeadLetterGroup[]>;
   /** `dead` → `replaying` with a raised count. False when the letter is in another state. Of concurrent calls one wins. */
   beginReplay(id: string, nowMs: number): Promise<boolean>;
+  /** `dead` → `discarded`. False when the letter is in another state. */
+  discard(id: string, note: string): Promise<boolean>;
+  /** Letters in state `replaying` since before the time. */
+  replayingSince(beforeMs: number, limit: number): Promise<readonly DeadLetter[]>;
+  /** `dead` → `expired` for what died before the time; resolves with the ids, at most `limit`. */
+  expire(beforeMs: number, limit: number): Promise<readonly Pick<DeadLetter, "id" | "subscription">[]>;
   /** `replaying` → `resolved`. */
   resolve(ids: readonly string[]): Promise<void>;
   /** `replaying` → `dead`, the error as it was. */
@@ -119,8 +143,6 @@ export interface BlobRecords {
 }
 
 export interface PauseRecords {
-  /** True when other processes may set pauses, too. */
-  readonly shared: boolean;
   set(subscriber: string, paused: boolean, nowMs: number): Promise<void>;
   list(): Promise<ReadonlySet<string>>;
 }

@@ -7,6 +7,7 @@ import type {
   BlobRecords,
   DeadLetter,
   DeadLetterFilter,
+  DeadLetterGroup,
   DeadLetterRecords,
   DeadReason,
   NewDeadLetter,
@@ -17,7 +18,19 @@ import type {
 /** Records in the tables of `eventStoreMigrations`. */
 export function createSqlRecords(database: Database, clock: Clock = systemClock): Records {
   return {
+    shared: true,
     deadLetters: createDeadLetters(database),
+    forgetOnce: (beforeMs, limit) =>
+      guard(async () => {
+        const [result] = await database.batch([
+          {
+            sql: `delete from event_inbox where (subscription, event_id) in (
+              select subscription, event_id from event_inbox where handled_at_ms < ? order by handled_at_ms limit ?)`,
+            rows: [[beforeMs, limit]],
+          },
+        ]);
+        return result?.changes ?? 0;
+      }),
     pauses: createPauses(database),
     blobs: createBlobs(database),
     once: <T, Tables>(
@@ -54,6 +67,20 @@ function createDeadLetters(database: Database): DeadLetterRecords {
         ids.map((id) => [id]),
       ),
     );
+  const groupOf = async (row: Record<string, unknown>, filter: DeadLetterFilter): Promise<DeadLetterGroup> => {
+    const { where, values } = whereOf(filter);
+    const from = `from event_dead_letters where ${where.join(" and ")}`;
+    const subscriptions = await database.run(`select distinct subscription ${from} order by subscription`, values);
+    const sample = await database.run(`select id ${from} order by dead_at_ms desc, id desc limit 1`, values);
+    return {
+      fingerprint: String(row["fingerprint"]),
+      count: Number(row["count"]),
+      firstDeadAtMs: Number(row["first"]),
+      lastDeadAtMs: Number(row["last"]),
+      sampleId: String(sample.rows[0]?.["id"]),
+      subscriptions: subscriptions.rows.map((one) => String(one["subscription"])),
+    };
+  };
   return {
     write: (letters, transaction) =>
       guard(() => database.runMany(insertLetter, letters.map(letterValues), transaction)),
@@ -88,6 +115,54 @@ function createDeadLetters(database: Database): DeadLetterRecords {
           [nowMs, id],
         );
         return changes === 1;
+      }),
+
+    groups: (filter, limit) =>
+      guard(async () => {
+        const { where, values } = whereOf(filter);
+        const condition = where.length > 0 ? `where ${where.join(" and ")}` : "";
+        const { rows } = await database.run(
+          `select fingerprint, count(*) as count, min(dead_at_ms) as first, max(dead_at_ms) as last
+           from event_dead_letters ${condition} group by fingerprint order by count(*) desc, fingerprint limit ?`,
+          [...values, limit],
+        );
+        const groups: DeadLetterGroup[] = [];
+        for (const row of rows) groups.push(await groupOf(row, { ...filter, fingerprint: String(row["fingerprint"]) }));
+        return groups;
+      }),
+
+    discard: (id, note) =>
+      guard(async () => {
+        const { changes } = await database.run(
+          "update event_dead_letters set state = 'discarded', note = ? where id = ? and state = 'dead'",
+          [note, id],
+        );
+        return changes === 1;
+      }),
+
+    replayingSince: (beforeMs, limit) =>
+      guard(async () => {
+        const { rows } = await database.run(
+          "select * from event_dead_letters where state = 'replaying' and last_replayed_at_ms < ? limit ?",
+          [beforeMs, limit],
+        );
+        return rows.map(toLetter);
+      }),
+
+    expire: (beforeMs, limit) =>
+      guard(async () => {
+        const [result] = await database.batch([
+          {
+            sql: `update event_dead_letters set state = 'expired' where id in (
+                select id from event_dead_letters where state = 'dead' and dead_at_ms < ? order by dead_at_ms limit ?)
+              returning id, subscription`,
+            rows: [[beforeMs, limit]],
+          },
+        ]);
+        return (result?.rows ?? []).map((row) => ({
+          id: String(row["id"]),
+          subscription: String(row["subscription"]),
+        }));
       }),
 
     resolve: (ids) => move(ids, "resolved"),
@@ -138,7 +213,6 @@ function createBlobs(database: Database): BlobRecords {
 
 function createPauses(database: Database): PauseRecords {
   return {
-    shared: true,
     async set(subscriber, paused, nowMs) {
       if (paused)
         await database.run(
@@ -203,6 +277,7 @@ function toLetter(row: Record<string, unknown>): DeadLetter {
     replayCount: Number(row["replay_count"]),
     lastReplayedAtMs: row["last_replayed_at_ms"] === null ? null : Number(row["last_replayed_at_ms"]),
     state: text("state") as DeadLetter["state"],
+    note: optional("note"),
   });
 }
 

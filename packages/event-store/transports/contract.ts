@@ -89,6 +89,7 @@ export function describeTransport({ name, create, cannot = [], runner }: Transpo
       await assert.rejects(transport.peek({}, 1), withCode("EVT_CLOSED"));
       await assert.rejects(transport.remove({}), withCode("EVT_CLOSED"));
       await assert.rejects(transport.subscribers(), withCode("EVT_CLOSED"));
+      await assert.rejects(transport.unsettled([]), withCode("EVT_CLOSED"));
       assert.throws(() => new Collector(transport, open.subscriber), withCode("EVT_CLOSED"));
       await assert.rejects(transport.open(), withCode("EVT_CLOSED"));
       await destroy();
@@ -736,6 +737,29 @@ export function describeTransport({ name, create, cannot = [], runner }: Transpo
       assert.equal((await transport.peek({ subscriber: own.subscriber }, 1)).length, 1);
       assert.equal((await transport.depth(own.subscriber)).ready, 1);
       assert.ok((await transport.subscribers()).includes(own.subscriber));
+      await collector.finish();
+    });
+
+    test("ES-208 unsettled tells which deliveries are still to come, or running", async () => {
+      const { transport } = await subject();
+      const own = queue();
+      const [running, waiting, scheduled, done] = [
+        own.delivery(),
+        own.delivery({ key: "k" }),
+        own.delivery({ dueAtMs: Date.now() + 60_000 }),
+        own.delivery(),
+      ];
+      assert.ok(running && waiting && scheduled && done);
+      const ids = [running, waiting, scheduled, done].map(({ id }) => id);
+      assert.deepEqual(await transport.unsettled(ids), []);
+      await transport.enqueue([running, waiting, scheduled, done]);
+      const collector = new Collector(transport, own.subscriber);
+      await collector.has(3);
+      await collector.settleId(done.id, { kind: "done" });
+      assert.deepEqual(
+        new Set(await transport.unsettled([...ids, "never-seen"])),
+        new Set([running.id, waiting.id, scheduled.id]),
+      );
       await collector.finish();
     });
 

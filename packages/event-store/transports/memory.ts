@@ -199,6 +199,15 @@ class Memory implements MemoryTransport {
     return removed;
   }
 
+  async unsettled(ids: readonly string[]): Promise<readonly string[]> {
+    this.#refuseUnlessOpen();
+    const asked = new Set(ids);
+    const found: string[] = [];
+    for (const queue of this.#queues.values())
+      for (const { delivery } of queue.entries) if (asked.has(delivery.id)) found.push(delivery.id);
+    return found;
+  }
+
   async subscribers(): Promise<readonly string[]> {
     this.#refuseUnlessOpen();
     return [...this.#queues].filter(([, queue]) => queue.entries.size > 0).map(([name]) => name);

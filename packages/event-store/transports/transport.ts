@@ -209,6 +209,9 @@ export interface Transport {
   /** Deletes waiting deliveries (not running ones) and returns how many. */
   remove(filter: QueueFilter): Promise<number>;
 
+  /** Which of the deliveries are not settled yet: waiting, running or retrying. */
+  unsettled(ids: readonly string[]): Promise<readonly string[]>;
+
   /** Subscribers with unsettled deliveries, whether or not anybody consumes them. */
   subscribers(): Promise<readonly string[]>;
 }

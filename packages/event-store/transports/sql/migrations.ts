@@ -8,8 +8,14 @@ export const eventStoreMigrations: MigrationSet = {
   migrations: [
     { name: "0001_deliveries_and_records", up: createTables },
     { name: "0002_identity", up: createIdentity },
+    { name: "0003_dead_letter_notes", up: addNotes },
   ],
 };
+
+/** Why an operator discarded a letter. */
+async function addNotes(db: Kysely<unknown>): Promise<void> {
+  await db.schema.alterTable("event_dead_letters").addColumn("note", "text").execute();
+}
 
 /** By this one row a connection tells whether it is on the same database as another one. */
 async function createIdentity(db: Kysely<unknown>): Promise<void> {

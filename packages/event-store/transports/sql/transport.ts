@@ -59,6 +59,7 @@ const handBackRow = `update event_deliveries set state = 0, available_at_ms = du
 const extendRow = `update event_deliveries set available_at_ms = ?, alone = case when ? = 1 then 1 else alone end
   where seq = ? and lease = ? and state = 1 returning seq`;
 const settledRow = "select seq from event_deliveries where seq = ? and lease = ? and state = 3";
+const unsettledRow = "select id from event_deliveries where id = ? and state <> 3";
 const runningCount =
   "select count(*) as running from event_deliveries where subscriber = ? and state = 1 and available_at_ms is not null";
 const readBucket = "select tokens, at_ms from event_rate_limits where subscriber = ?";
@@ -235,6 +236,14 @@ class SqlTransport implements Transport {
     this.#refuseUnlessOpen();
     const { where, values } = whereOf(filter);
     return this.#guard(() => this.#removeRows(where, values));
+  }
+
+  async unsettled(ids: readonly string[]): Promise<readonly string[]> {
+    this.#refuseUnlessOpen();
+    if (ids.length === 0) return [];
+    const rows = ids.map((id) => [id]);
+    const [result] = await this.#guard(() => this.database.batch([{ sql: unsettledRow, rows }]));
+    return (result?.rows ?? []).map((row) => String(row["id"]));
   }
 
   async subscribers(): Promise<readonly string[]> {
