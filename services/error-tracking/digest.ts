@@ -216,18 +216,19 @@ function isAway(error: unknown): boolean {
 
 /** From this many requests per second on, taking them in comes before digesting them. */
 const busyRequestsPerSecond = 500;
-const longestRestMs = 1_000;
+const restFactor = 3;
+const longestRestMs = 2_000;
 
 /**
- * Under a burst the digest works half of the time: what is in the queue is safe there, what is at the door is not yet.
- * Batches rest before they begin, for as long as the one before took.
+ * Under a burst the digest works a quarter of the time: what is in the queue is safe there, what is at the door is not
+ * yet. Batches rest before they begin, for three times as long as the one before took.
  */
 function createBreather(clock: Clock) {
   let restMs = 0;
   return {
     batchTook(tookMs: number, requests: number): void {
       const isBusy = requests > (busyRequestsPerSecond * tookMs) / 1000;
-      restMs = isBusy ? Math.min(tookMs, longestRestMs) : 0;
+      restMs = isBusy ? Math.min(tookMs * restFactor, longestRestMs) : 0;
     },
     async rest(signal: AbortSignal): Promise<void> {
       if (restMs > 0) await clock.sleep(restMs, { signal });
