@@ -30,6 +30,7 @@ export default defineConfig({
         test: {
           ...shared,
           name: "integration",
+          globalSetup: ["scripts/build-before-tests.mjs"],
           include: ["{packages,services,apps,testing,benchmarks,scripts}/**/*.integration.test.ts"],
           exclude: ["**/node_modules/**", "**/dist/**"],
           testTimeout: 120_000,

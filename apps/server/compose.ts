@@ -16,7 +16,7 @@ import {
 } from "@signalbox/kernel";
 import type { Adapter } from "./banner.js";
 import type { ServerConfig } from "./config.js";
-import { lockDataDirectory, makeDataDirectory } from "./data-directory.js";
+import { type DirectoryLock, lockDataDirectory, makeDataDirectory } from "./data-directory.js";
 import { createHealth, type Health } from "./health.js";
 import { createApiListener, createMetricsListener } from "./listeners.js";
 import { needsStore, type Role } from "./roles.js";
@@ -72,23 +72,27 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const metrics = createPrometheusMetrics({ logger, clock });
   const health = createHealth();
   const context: StartContext = { config, roles, logger, metrics, clock, signal: shutdown.signal, shutdown, health };
-  await holdDataDirectory(context);
+  const lock = await holdDataDirectory(context);
   const metricsUrl = await createMetricsListener(context, metrics);
+  const processMetrics = observeProcess(metrics);
+  shutdown.add(() => processMetrics.stop());
   const disk = await startDiskGuard(context);
   const stores = await openStores(context);
   const { url, defaultDsn } = await startServices(context, stores, disk);
+  lock?.announce({ url, metricsUrl });
   health.begin();
   return { url, metricsUrl, defaultDsn, adapters: describeAdapters(context) };
 }
 
 /** Embedded stores are for one process; roles that use only real servers may share a data directory. */
-async function holdDataDirectory({ config, roles, logger, clock, shutdown }: StartContext): Promise<void> {
+async function holdDataDirectory(context: StartContext): Promise<DirectoryLock | undefined> {
+  const { config, roles, logger, clock, signal, shutdown } = context;
   const { directory } = dataPaths(config);
   makeDataDirectory(directory);
   const usesSqlite = config.databaseUrl === undefined && needsStore(roles, "database");
   const usesChdb = config.clickhouseUrl === undefined && needsStore(roles, "analytics");
-  if (!usesSqlite && !usesChdb) return;
-  const lock = await lockDataDirectory(directory, clock);
+  if (!usesSqlite && !usesChdb) return undefined;
+  const lock = await lockDataDirectory(directory, clock, signal);
   shutdown.add(() => lock.release());
   if (lock.crashed) {
     const { pid, startedAt } = lock.crashed;
@@ -97,6 +101,7 @@ async function holdDataDirectory({ config, roles, logger, clock, shutdown }: Sta
       previous_started_at: startedAt,
     });
   }
+  return lock;
 }
 
 async function startDiskGuard({ config, clock, logger, metrics, shutdown }: StartContext): Promise<DiskGuard> {
@@ -114,7 +119,7 @@ async function startDiskGuard({ config, clock, logger, metrics, shutdown }: Star
 }
 
 async function openStores(context: StartContext): Promise<Stores> {
-  const { config, logger, metrics, clock, signal, shutdown, health } = context;
+  const { config, logger, clock, signal, shutdown, health } = context;
   const database = await openDatabaseServer(context);
   shutdown.add(() => database.close());
   health.add("database", (checkSignal) => database.ping(checkSignal));
@@ -130,7 +135,6 @@ async function openStores(context: StartContext): Promise<Stores> {
 
   const transport = createSqlTransport({ database, clock, logger: logger.child("transport") });
   shutdown.add(() => transport.close());
-  observeProcess(metrics);
   return { database, transport, analytics, blobs };
 }
 

@@ -99,6 +99,27 @@ describe("data directory lock", () => {
     locks[0]?.release();
   });
 
+  test("the holder says where it listens", async () => {
+    const lock = await lockDataDirectory(directory, systemClock);
+    lock.announce({ url: "http://127.0.0.1:8787", metricsUrl: "http://127.0.0.1:9464" });
+    expect(directoryHolder(directory, systemClock)).toMatchObject({
+      pid: process.pid,
+      url: "http://127.0.0.1:8787",
+      metricsUrl: "http://127.0.0.1:9464",
+    });
+    lock.release();
+    lock.announce({ url: "http://127.0.0.1:1", metricsUrl: undefined });
+    expect(existsSync(lockFile)).toBe(false);
+  });
+
+  test("waiting for a holder on another host can be given up", async () => {
+    await given({ pid: 1, host: "elsewhere" });
+    const giveUp = new AbortController();
+    const attempt = lockDataDirectory(directory, createVirtualClock(), giveUp.signal);
+    giveUp.abort(new Error("stop"));
+    await expect(attempt).rejects.toThrow("stop");
+  });
+
   test("releasing leaves the lock of a successor alone", async () => {
     const lock = await lockDataDirectory(directory, systemClock);
     const successor = JSON.stringify({ pid: process.ppid, host: hostname(), startedAt: "later" });

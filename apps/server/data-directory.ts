@@ -12,11 +12,16 @@ export interface DirectoryHolder {
   readonly startedAt: string;
   /** Tells a process from a later one with the same id; absent where the system does not say. */
   readonly startTicks?: string | undefined;
+  /** Where it serves clients, and where metrics and health; known once it listens. */
+  readonly url?: string | undefined;
+  readonly metricsUrl?: string | undefined;
 }
 
 export interface DirectoryLock {
   /** The server that held the directory before and never gave it back: it was killed or crashed. */
   readonly crashed: DirectoryHolder | undefined;
+  /** Tells other processes where the holder listens. */
+  announce(addresses: Pick<DirectoryHolder, "url" | "metricsUrl">): void;
   /** Gives the directory back; a second call does nothing. */
   release(): void;
 }
@@ -37,7 +42,7 @@ const watchEveryMs = 500;
  *
  * @throws {ServerError} `DATA_DIRECTORY_HELD` naming the process id; `DATA_DIRECTORY_UNUSABLE`.
  */
-export async function lockDataDirectory(directory: string, clock: Clock): Promise<DirectoryLock> {
+export async function lockDataDirectory(directory: string, clock: Clock, signal?: AbortSignal): Promise<DirectoryLock> {
   makeDataDirectory(directory);
   const path = join(directory, fileName);
   const mine: DirectoryHolder = {
@@ -50,7 +55,7 @@ export async function lockDataDirectory(directory: string, clock: Clock): Promis
   while (!create(path, mine)) {
     const holder = readHolder(path);
     if (!holder) continue;
-    if (await isAlive(path, holder, clock)) throw heldBy(directory, holder);
+    if (await isAlive(path, holder, clock, signal)) throw heldBy(directory, holder);
     if (removeStale(path, holder)) crashed = holder;
   }
   return hold(path, mine, crashed, clock);
@@ -117,12 +122,17 @@ function isHolder(value: unknown): value is DirectoryHolder {
   return "pid" in value && typeof value.pid === "number" && "host" in value && typeof value.host === "string";
 }
 
-async function isAlive(path: string, holder: DirectoryHolder, clock: Clock): Promise<boolean> {
+async function isAlive(
+  path: string,
+  holder: DirectoryHolder,
+  clock: Clock,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
   if (isOfThisHost(holder)) return isRunning(holder);
   const before = touchedMs(path);
   const untilMs = clock.monotonicMs() + silentAfterMs;
   while (clock.monotonicMs() < untilMs) {
-    await clock.sleep(watchEveryMs);
+    await clock.sleep(watchEveryMs, { signal });
     if (touchedMs(path) !== before) return true;
   }
   return false;
@@ -190,6 +200,12 @@ function hold(path: string, mine: DirectoryHolder, crashed: DirectoryHolder | un
     const holder = readHolder(path);
     return holder?.pid === mine.pid && holder.host === mine.host && holder.startedAt === mine.startedAt;
   };
+  const announce = (addresses: Pick<DirectoryHolder, "url" | "metricsUrl">): void => {
+    if (released || !isMine()) return;
+    const draft = `${path}.${randomUUID()}`;
+    writeFileSync(draft, `${JSON.stringify({ ...mine, ...addresses })}\n`, { mode: 0o600 });
+    renameSync(draft, path);
+  };
   const touch = (): void => {
     if (released) return;
     const now = new Date(clock.nowMs());
@@ -199,6 +215,7 @@ function hold(path: string, mine: DirectoryHolder, crashed: DirectoryHolder | un
   touch();
   return {
     crashed,
+    announce,
     release() {
       if (released) return;
       released = true;

@@ -2,7 +2,7 @@ import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { installSignalbox, type SignalboxInstallation, type SignalboxServer } from "@signalbox/testing/servers";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { getJson, runProgram, temporaryDirectory } from "./testing.js";
 
 let directory: ReturnType<typeof temporaryDirectory>;
@@ -19,9 +19,18 @@ afterEach(async () => {
   directory.remove();
 });
 
-describe("start", () => {
+describe("a running server", () => {
+  const place = temporaryDirectory();
+  let server: SignalboxServer;
+  beforeAll(async () => {
+    server = await (await installSignalbox({ dataDirectory: join(place.path, "data") })).start();
+  });
+  afterAll(async () => {
+    await server.stop();
+    place.remove();
+  });
+
   test("PF-003 says where everything is in at most 20 lines, with the DSN of the project default", async () => {
-    server = await installation.start();
     await expect.poll(server.output).toContain("token create --scope");
     const lines = server
       .output()
@@ -31,13 +40,50 @@ describe("start", () => {
     const banner = lines.join("\n");
     expect(banner).toContain(`Ingest and API  ${server.url}\n`);
     expect(banner).toContain(`Metrics, health ${server.metricsUrl}\n`);
-    expect(banner).toContain(`Data directory  ${directory.path}/data\n`);
+    expect(banner).toContain(`Data directory  ${place.path}/data\n`);
     expect(banner).toContain(
       "Embedded        SQLite (database), SQL on SQLite (transport), chDB (analytics), files (blobs)",
     );
     expect(banner).toMatch(/DSN of default {2}http:\/\/[0-9a-f]{32}@127\.0\.0\.1:\d+\/1\n/);
   });
 
+  test("PF-053 liveness and readiness answer on both listeners, with every dependency of the running roles", async () => {
+    for (const url of [server.url, server.metricsUrl]) {
+      expect(await getJson(`${url}/-/liveness`)).toMatchObject({ status: 200 });
+      const { status, body } = await getJson(`${url}/-/readiness`);
+      expect(status).toBe(200);
+      expect(body).toMatchObject({ status: "ready" });
+      expect(body).toHaveProperty("checks", [
+        expect.objectContaining({ name: "server", status: "up" }),
+        expect.objectContaining({ name: "database", status: "up" }),
+        expect.objectContaining({ name: "analytics", status: "up" }),
+      ]);
+    }
+  });
+
+  test("PF-054 /metrics shows the process and the queues, on its own listener alone", async () => {
+    const text = await (await fetch(`${server.metricsUrl}/metrics`)).text();
+    for (const series of [
+      'signalbox_event_loop_delay_seconds{stat="p999"}',
+      'signalbox_memory_bytes{kind="resident"}',
+      'signalbox_memory_bytes{kind="heap_used"}',
+      "signalbox_open_handles{kind=",
+      'signalbox_queue_items{queue="error_tracking.digest"}',
+      'signalbox_queue_oldest_item_age_seconds{queue="error_tracking.digest"}',
+      "signalbox_disk_full 0",
+    ])
+      expect(text).toContain(series);
+    expect((await getJson(`${server.url}/metrics`)).status).toBe(404);
+  });
+
+  test("the data directory and what is secret in it belong to the server's user alone", async () => {
+    const mode = (name: string): number => statSync(join(place.path, "data", name)).mode & 0o777;
+    expect(mode(".")).toBe(0o700);
+    expect(mode("token-key.json")).toBe(0o600);
+  });
+});
+
+describe("start", () => {
   test("PF-001 a second start reuses what is there", async () => {
     server = await installation.start();
     await expect.poll(server.output).toContain("DSN of default");
@@ -79,37 +125,6 @@ describe("start", () => {
     expect(server.output()).not.toContain('{"level"');
   });
 
-  test("PF-053 liveness and readiness answer on both listeners, with every dependency of the running roles", async () => {
-    server = await installation.start();
-    for (const url of [server.url, server.metricsUrl]) {
-      expect(await getJson(`${url}/-/liveness`)).toMatchObject({ status: 200 });
-      const { status, body } = await getJson(`${url}/-/readiness`);
-      expect(status).toBe(200);
-      expect(body).toMatchObject({ status: "ready" });
-      expect(body).toHaveProperty("checks", [
-        expect.objectContaining({ name: "server", status: "up" }),
-        expect.objectContaining({ name: "database", status: "up" }),
-        expect.objectContaining({ name: "analytics", status: "up" }),
-      ]);
-    }
-  });
-
-  test("PF-054 /metrics shows the process and the queues, on its own listener alone", async () => {
-    server = await installation.start();
-    const text = await (await fetch(`${server.metricsUrl}/metrics`)).text();
-    for (const series of [
-      'signalbox_event_loop_delay_seconds{stat="p999"}',
-      'signalbox_memory_bytes{kind="resident"}',
-      'signalbox_memory_bytes{kind="heap_used"}',
-      "signalbox_open_handles{kind=",
-      'signalbox_queue_items{queue="error_tracking.digest"}',
-      'signalbox_queue_oldest_item_age_seconds{queue="error_tracking.digest"}',
-      "signalbox_disk_full 0",
-    ])
-      expect(text).toContain(series);
-    expect((await getJson(`${server.url}/metrics`)).status).toBe(404);
-  });
-
   test("PF-015 PF-010 after a crash the next start needs no help and says what happened", async () => {
     server = await installation.start();
     const { pid } = server;
@@ -119,13 +134,6 @@ describe("start", () => {
     server = await installation.start();
     await expect.poll(server.output).toContain("ended without stopping");
     expect(server.output()).toContain(`"previous_pid":${pid}`);
-  });
-
-  test("the data directory and what is secret in it belong to the server's user alone", async () => {
-    server = await installation.start();
-    const mode = (name: string): number => statSync(join(directory.path, "data", name)).mode & 0o777;
-    expect(mode(".")).toBe(0o700);
-    expect(mode("token-key.json")).toBe(0o600);
   });
 });
 

@@ -4,7 +4,7 @@ import { errorTrackingMigrations } from "@signalbox/error-tracking";
 import { eventStoreMigrations } from "@signalbox/event-store";
 import { type Clock, type Logger, type Metrics, noMetrics, silentLogger, systemClock } from "@signalbox/kernel";
 import type { ServerConfig } from "./config.js";
-import { makeDataDirectory } from "./data-directory.js";
+import { directoryHolder, makeDataDirectory } from "./data-directory.js";
 import { serverMigrations } from "./migrations.js";
 
 /** Every schema of the relational database, in the order in which they are applied. */
@@ -62,9 +62,10 @@ export async function withDatabase<T>(config: ServerConfig, work: (database: Dat
   }
 }
 
-/** Address under which clients reach the server. */
+/** For commands: the address under which clients reach the server, where the running one listens by its own account. */
 export function publicUrl(config: ServerConfig): string {
-  return config.publicUrl?.replace(/\/+$/, "") ?? urlOf(config.listen);
+  const holder = directoryHolder(dataPaths(config).directory, systemClock);
+  return config.publicUrl?.replace(/\/+$/, "") ?? holder?.url ?? urlOf(config.listen);
 }
 
 /** @param address a host that stands for every address of this machine is reached as localhost */

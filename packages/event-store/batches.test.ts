@@ -73,6 +73,15 @@ test("ES-033 batch.maxBytes bounds the encoded events of a call, but for a singl
   expect(tight.calls).toEqual([[1], [2]]);
 });
 
+test("ES-033 a batch that has its bytes waits for nothing", async () => {
+  const probe = await started({});
+  const bytes = Buffer.byteLength(probe.store.encodeEvent(JobFinished.create({ job_id: 1 })));
+  const made = await started({ batch: { maxBytes: bytes * 2, maxWaitMs: 60_000 } });
+  await publish(made, 1, 2);
+  await quietly(made, 0);
+  expect(made.calls).toEqual([[1, 2]]);
+});
+
 test("ES-175 ES-134 what is named in `failed` is retried, the rest is done, each by itself", async () => {
   const made = await started({}, async (events, { attempt }) => ({
     failed:

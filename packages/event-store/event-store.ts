@@ -1,7 +1,15 @@
 import type { Blobs } from "@signalbox/blobs";
 import { type Database, inTransaction } from "@signalbox/database";
 import { type Clock, type Logger, type Metrics, noMetrics, silentLogger, systemClock } from "@signalbox/kernel";
-import { checkBoolean, checkChoice, checkFunction, checkKeys, checkObject, checkText } from "./check-options.js";
+import {
+  checkBoolean,
+  checkChoice,
+  checkFunction,
+  checkInteger,
+  checkKeys,
+  checkObject,
+  checkText,
+} from "./check-options.js";
 import { createDeadLetters, type DeadLetters } from "./dead-letters.js";
 import type { EventDefinition, LogMode } from "./define-event.js";
 import { describeStore, type StoreDescription } from "./describe.js";
@@ -190,7 +198,7 @@ export function createEventStore(options: EventStoreOptions): EventStore {
   /** What every publish goes through before anything is decided. */
   const beginPublish = (publishOptions: PublishOptions | undefined): void => {
     if (phase.stopping) throw new EventStoreError("EVT_CLOSED");
-    if (publishOptions !== undefined) checkPublishOptions(publishOptions);
+    if (publishOptions !== undefined) checkCallOptions(publishOptions, ["transaction"]);
     if (publisher.waiting >= limits.maxPendingPublishes)
       throw new EventStoreError("EVT_OVERLOADED", { details: { limit: limits.maxPendingPublishes } });
   };
@@ -247,7 +255,9 @@ export function createEventStore(options: EventStoreOptions): EventStore {
     publish,
     publishGroup,
 
-    async start({ only } = {}) {
+    async start(startOptions = {}) {
+      checkCallOptions(startOptions, ["only"]);
+      const { only } = startOptions;
       if (phase.stopping) throw new EventStoreError("EVT_CLOSED");
       phase.starting ??= startOnce(only).catch((error: unknown) => {
         phase.starting = undefined;
@@ -256,14 +266,17 @@ export function createEventStore(options: EventStoreOptions): EventStore {
       await phase.starting;
     },
 
-    stop({ deadlineMs = 20_000 } = {}) {
+    async stop(stopOptions = {}) {
+      checkCallOptions(stopOptions, ["deadlineMs"]);
+      const { deadlineMs = 20_000 } = stopOptions;
+      checkInteger(deadlineMs, 0, longestDeadlineMs, "deadlineMs", refuseConfig);
       phase.stopping ??= (async () => {
         await phase.starting?.catch(() => {});
         await phase.runner?.stop(deadlineMs);
         await dispatchLog?.flush();
         if (phase.opening) await releaseTransport(transport);
       })();
-      return phase.stopping;
+      await phase.stopping;
     },
 
     pause: (subscriber) => setPaused(subscriber, true),
@@ -331,9 +344,12 @@ function checkStoreOptions(options: EventStoreOptions): void {
   checkBoolean(options.logData, "logData", refuseConfig);
 }
 
-function checkPublishOptions(options: PublishOptions): void {
+/** One day. */
+const longestDeadlineMs = 86_400_000;
+
+function checkCallOptions(options: object, known: readonly string[]): void {
   checkObject(options, "options", refuseConfig);
-  checkKeys(options, ["transaction"], "", refuseConfig);
+  checkKeys(options, known, "", refuseConfig);
 }
 
 function refuseConfig(option: string, message: string): never {

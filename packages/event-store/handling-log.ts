@@ -42,7 +42,7 @@ export class HandlingLog {
     const urgency = subscription?.options.urgency ?? "low";
     let labels = this.#labels.get(lease.subscription);
     if (!labels) {
-      labels = { subscription: lease.subscription, urgency };
+      labels = { subscription: metrics.labelOf(lease.subscription), urgency };
       this.#labels.set(lease.subscription, labels);
     }
     const delayMs = Math.max(0, startedAtMs - lease.dueAtMs);
@@ -58,11 +58,13 @@ export class HandlingLog {
   }
 
   handlerEnded(subscription: string, result: "ok" | "error" | "timeout", durationMs: number): void {
-    this.#options.metrics.handlerSeconds.observe(durationMs / 1_000, { subscription, result });
+    const { metrics } = this.#options;
+    metrics.handlerSeconds.observe(durationMs / 1_000, { subscription: metrics.labelOf(subscription), result });
   }
 
   ended(lease: Lease, settlement: SettlementKind): void {
-    this.#options.metrics.deliveries.add(1, { subscription: lease.subscription, settlement });
+    const { metrics } = this.#options;
+    metrics.deliveries.add(1, { subscription: metrics.labelOf(lease.subscription), settlement });
   }
 
   itemEnded({ item, result }: HandledItem, verdict: FailureVerdict | undefined, handling: Handling): void {

@@ -513,6 +513,7 @@ describe("crashes", () => {
         perKey: 1,
         rateLimit: null,
         capacity: () => 1 - leases.length,
+        limited: () => {},
         hurry: () => {},
       },
       (batch) => {

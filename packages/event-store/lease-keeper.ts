@@ -17,9 +17,15 @@ export class LeaseKeeper {
   /** With the time of the last sign of life. */
   readonly #held = new Map<Lease, number>();
   #timer: Timer | undefined;
+  #bytes = 0;
 
   constructor(options: LeaseKeeperOptions) {
     this.#options = options;
+  }
+
+  /** Length of all bodies that are held. */
+  get bytes(): number {
+    return this.#bytes;
   }
 
   get size(): number {
@@ -32,12 +38,15 @@ export class LeaseKeeper {
 
   hold(leases: readonly Lease[]): void {
     const nowMs = this.#options.clock.monotonicMs();
-    for (const lease of leases) this.#held.set(lease, nowMs);
+    for (const lease of leases) {
+      this.#held.set(lease, nowMs);
+      this.#bytes += lease.body.length;
+    }
     this.#arm();
   }
 
   drop(lease: Lease): void {
-    this.#held.delete(lease);
+    if (this.#held.delete(lease)) this.#bytes -= lease.body.length;
     if (this.#held.size > 0) return;
     this.#timer?.cancel();
     this.#timer = undefined;

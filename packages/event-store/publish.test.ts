@@ -539,6 +539,16 @@ test("ES-108 after stop every call that works is refused with EVT_CLOSED", async
     expect((await refusal(attempt())).code).toBe("EVT_CLOSED");
 });
 
+test.each(["throw", "report"] as const)(
+  "ES-108 a transport that was closed rejects with EVT_CLOSED (%s)",
+  async (transport) => {
+    const parts = setUp({ options: { errors: { transport } } });
+    await parts.store.publish(Created.create({ pipeline_id: 1 }));
+    await parts.transport.close();
+    expect((await refusal(parts.store.publish(Created.create({ pipeline_id: 2 })))).code).toBe("EVT_CLOSED");
+  },
+);
+
 // What subscribers get
 
 test("ES-109 a subscriber gets plain JSON at every depth that nobody else holds", async () => {

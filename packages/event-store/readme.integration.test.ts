@@ -7,14 +7,22 @@ import { afterAll, expect, test } from "vitest";
 const folder = fileURLToPath(new URL("./.cache/", import.meta.url));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
+const readme = readFileSync(new URL("./README.md", import.meta.url), "utf8");
+const examples = [...readme.matchAll(/```ts\n(.*?)```/gs)].map(([, code]) => code ?? "");
+
 test("PF-081 the first example of the README runs and prints what the README says", () => {
-  const readme = readFileSync(new URL("./README.md", import.meta.url), "utf8");
-  const [, example] = /```ts\n(.*?)```/s.exec(readme) ?? [];
   const [, printed] = /```text\n(.*?)```/s.exec(readme) ?? [];
-  mkdirSync(folder, { recursive: true });
-  writeFileSync(`${folder}readme.mts`, example ?? "");
-  const output = execFileSync(process.execPath, ["-C", "source", "--import", "tsx", `${folder}readme.mts`], {
-    encoding: "utf8",
-  });
-  expect(output).toBe(printed);
+  expect(outputOf("first.mts", examples[0] ?? "")).toBe(printed);
 });
+
+test("PF-081 the example goes on with tests of both sides, and they hold", () => {
+  expect(examples).toHaveLength(2);
+  const output = outputOf("both.mts", `${examples.join("\n")}\nconsole.log("both sides hold");`);
+  expect(output).toContain("both sides hold");
+});
+
+function outputOf(name: string, program: string): string {
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(folder + name, program);
+  return execFileSync(process.execPath, ["-C", "source", "--import", "tsx", folder + name], { encoding: "utf8" });
+}

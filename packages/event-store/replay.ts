@@ -102,7 +102,8 @@ export async function replayLetters(
       throw error;
     }
     replayed += begun.length;
-    for (const { subscription } of begun) metrics.replays.add(1, { subscription, result: "replayed" });
+    for (const { subscription } of begun)
+      metrics.replays.add(1, { subscription: metrics.labelOf(subscription), result: "replayed" });
   }
   return { matched: letters.length, replayed, failed };
 }

@@ -93,11 +93,12 @@ export class Settler {
       this.#options.onEnd(end.lease, "lease_lost");
       return;
     }
-    for (const { subscription, reason } of letters) {
+    const subscription = metrics.labelOf(end.lease.subscription);
+    for (const { reason } of letters) {
       metrics.deadLetters.add(1, { subscription, reason });
       if (isReplay(end)) metrics.replays.add(1, { subscription, result: "dead" });
     }
-    if (replayed !== undefined) metrics.replays.add(1, { subscription: end.lease.subscription, result: "resolved" });
+    if (replayed !== undefined) metrics.replays.add(1, { subscription, result: "resolved" });
     const [result] = (await this.#settle([end])) ?? [];
     // A retry needs the data again, and so does whoever has the delivery when its lease was lost here.
     const isOver = end.settlement.kind === "done" || end.settlement.kind === "dead";

@@ -45,6 +45,8 @@ const suspectAfterCrashes = 2;
 /** Deliveries are fetched ahead for about this much work. */
 const prefetchMs = 50;
 const maxPrefetch = 256;
+/** A worker that holds this much takes nothing more until some of it is settled. */
+const maxHeldBytes = 67_108_864;
 
 /**
  * Handles the deliveries of one subscriber in this process: takes leases, forms calls, and settles what they did.
@@ -130,6 +132,7 @@ export class Worker implements SlotUser, CallHost {
         perKey: concurrency.perKey,
         rateLimit,
         capacity: () => this.#capacity(),
+        limited: () => this.#noteLimited(),
         hurry: () => this.#ripen(),
       },
       (leases) => this.#take(leases),
@@ -197,9 +200,16 @@ export class Worker implements SlotUser, CallHost {
 
   // Intake
 
+  /** One queue for all subscriptions of the subscriber: the first one stands for them. */
+  #noteLimited(): void {
+    const subscription = this.#registered.subscriptions[0]?.id ?? this.subscriberName;
+    this.#deps.metrics.rateLimited.add(1, { subscription });
+  }
+
   #capacity(): number {
     if (this.#paused || this.#stopped.signal.aborted) return 0;
     const { batch, concurrency } = this.#registered.work;
+    if (this.#leases.bytes >= Math.max(maxHeldBytes, 2 * (batch?.maxBytes ?? 0))) return 0;
     if (batch) return batch.maxSize * (Math.min(this.#calls.size, concurrency.perProcess) + 1) - this.#leases.size;
     const ahead = this.#callMs === undefined ? 1 : prefetchMs / Math.max(this.#callMs, 0.01);
     const prefetch = Math.min(maxPrefetch, Math.floor(concurrency.perProcess * ahead));

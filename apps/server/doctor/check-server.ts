@@ -4,7 +4,7 @@ import { broken, brokenBy, type Check, type Finding, ok } from "./finding.js";
 /** A running server knows best how its own engines are. */
 export const checkServer: Check = async ({ config, server }) => {
   if (!server) return [ok("server", "no server runs on this data directory")];
-  const url = `${urlOf(config.metricsListen)}/-/readiness`;
+  const url = `${server.metricsUrl ?? urlOf(config.metricsListen)}/-/readiness`;
   const subject = `server (process ${server.pid})`;
   try {
     const answer = await fetch(url, { signal: AbortSignal.timeout(10_000) });

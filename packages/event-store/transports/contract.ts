@@ -569,10 +569,13 @@ export function describeTransport({ name, create, cannot = [], runner }: Transpo
       const rateLimit = { max: 3, perMs: 1_500 };
       await transport.enqueue(Array.from({ length: 5 }, () => own.delivery()));
       const startedMs = Date.now();
-      const here = new Collector(transport, own.subscriber, { rateLimit, onLease: "done" });
-      const there = new Collector(await another(), own.subscriber, { rateLimit, onLease: "done" });
+      let limited = 0;
+      const limit = { rateLimit, limited: () => void limited++ };
+      const here = new Collector(transport, own.subscriber, { ...limit, onLease: "done" });
+      const there = new Collector(await another(), own.subscriber, { ...limit, onLease: "done" });
       const taken = () => [...here.taken, ...there.taken].sort((left, right) => left.atMs - right.atMs);
       await eventually(async () => taken().length === 5);
+      assert.ok(limited > 0, "nobody was told");
       for (const [index, { atMs, lease }] of taken().entries()) {
         const earliestMs = startedMs + Math.max(0, index + 1 - rateLimit.max) * (rateLimit.perMs / rateLimit.max);
         // A token may have been refilled between the enqueue and the start of the clock here.
@@ -853,6 +856,7 @@ class Collector {
         perKey: 1,
         rateLimit: null,
         capacity: () => 1_000,
+        limited: () => {},
         hurry: () => {},
         ...spec,
       },

@@ -566,6 +566,7 @@ class Queue {
     if (tokens < 1 && !this.#bucketTimer) {
       // Rounded up, or a fraction of a token could stay missing for ever.
       const waitMs = Math.ceil(((1 - tokens) * this.#bucket.perMs) / this.#bucket.max);
+      if (this.#hasReady()) for (const { spec } of this.#consumers) spec.limited();
       this.#bucketTimer = this.#transport.clock.setTimer(waitMs, () => {
         this.#bucketTimer = null;
         this.requestPump();

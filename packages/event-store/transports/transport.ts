@@ -95,6 +95,8 @@ export interface ConsumeSpec {
   readonly rateLimit: { readonly max: number; readonly perMs: number } | null;
   /** How many more deliveries are wanted now; asked before each look into the queue. */
   capacity(): number;
+  /** Says that the rate limit holds up a delivery that is due; once until deliveries come again. */
+  limited(): void;
   /** Asks the consumer not to wait for company any longer, because nothing more is coming. */
   hurry(): void;
 }

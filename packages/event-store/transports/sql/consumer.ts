@@ -20,6 +20,8 @@ export interface ConsumerOptions {
 
 /** SQLite holds the event loop while it works, so a claim stays small. */
 const maxClaim = 256;
+/** What a claim brings into memory, as far as the ones before tell. */
+const maxClaimBytes = 8_388_608;
 
 /** One subscriber's look into the queue: claims when there is room and reason to, one claim at a time. */
 export class SqlConsumer implements Consumer, LeaseHolder {
@@ -29,10 +31,13 @@ export class SqlConsumer implements Consumer, LeaseHolder {
   readonly spec: ConsumeSpec;
   readonly #options: ConsumerOptions;
   #inFlight = 0;
+  /** Moving average of a body; the first claim is careful. */
+  #bodyBytes = 262_144;
   #wanted = false;
   #claiming: Promise<void> | undefined;
   #failures = 0;
   #stopped = false;
+  #limited = false;
 
   constructor(options: ConsumerOptions) {
     this.spec = options.spec;
@@ -46,6 +51,12 @@ export class SqlConsumer implements Consumer, LeaseHolder {
     if (this.#wanted || this.#stopped) return;
     this.#wanted = true;
     if (!this.#claiming) this.#schedule();
+  }
+
+  /** The rate limit holds up a delivery that is due. */
+  limited(): void {
+    if (!this.#limited) this.spec.limited();
+    this.#limited = true;
   }
 
   released(): void {
@@ -72,7 +83,8 @@ export class SqlConsumer implements Consumer, LeaseHolder {
   async #claimAll(): Promise<void> {
     while (this.#wanted && !this.#stopped) {
       this.#wanted = false;
-      const limit = Math.min(this.spec.capacity(), this.spec.maxInFlight - this.#inFlight, maxClaim);
+      const affordable = Math.max(1, Math.floor(maxClaimBytes / this.#bodyBytes));
+      const limit = Math.min(this.spec.capacity(), this.spec.maxInFlight - this.#inFlight, maxClaim, affordable);
       if (limit <= 0) return;
       try {
         const { leases, more } = await this.#options.claim(this, limit);
@@ -87,7 +99,10 @@ export class SqlConsumer implements Consumer, LeaseHolder {
 
   async #handOut(leases: SqlLease[]): Promise<void> {
     if (leases.length === 0) return;
+    this.#limited = false;
     this.#inFlight += leases.length;
+    const bodyBytes = leases.reduce((sum, { body }) => sum + body.length, 0) / leases.length;
+    this.#bodyBytes = Math.max(1, bodyBytes, this.#bodyBytes / 4);
     if (this.#stopped) await this.#options.handBack(leases);
     else this.#options.onBatch(leases);
   }

@@ -1,0 +1,97 @@
+import type { RunResult } from "@signalbox/database";
+import type { Delivery, EnqueueResult } from "../transport.js";
+import type { PendingBounds } from "./bounds.js";
+import type { NewRow } from "./engine.js";
+import { type Execute, pendingOf, type SqlParts } from "./parts.js";
+
+/** Inserts deliveries: within the bound of their subscription, with their lock, and only ids that are new. */
+export async function insertDeliveries(
+  deliveries: readonly Delivery[],
+  parts: SqlParts,
+  execute: Execute,
+): Promise<EnqueueResult[]> {
+  const { bounds, clock, engine } = parts;
+  const nowMs = clock.nowMs();
+  if (deliveries.some(({ maxPending }) => maxPending !== null)) await bounds.refresh(deliveries, execute);
+  const results: EnqueueResult[] = deliveries.map(() => "enqueued");
+  const rows: NewRow[] = [];
+  const places: number[] = [];
+  for (const [place, delivery] of deliveries.entries()) {
+    const admitted = await admit(delivery, nowMs, parts, execute);
+    if (typeof admitted === "string") results[place] = admitted;
+    else {
+      rows.push(admitted);
+      places.push(place);
+    }
+  }
+  if (rows.length === 0) return results;
+  const count = bounds.statementFor(rows.map(pendingOf), 1);
+  const statements = engine.insert(rows);
+  try {
+    const inserted = await execute(count ? [...statements, count] : statements);
+    for (const index of await repeatedRows(rows, inserted.slice(0, statements.length), parts, execute)) {
+      const place = places[index];
+      if (place !== undefined) results[place] = "duplicate";
+    }
+  } catch (error) {
+    for (const row of rows) uncount(row, bounds);
+    throw error;
+  }
+  return results;
+}
+
+/** The row, or why there is none. */
+async function admit(
+  delivery: Delivery,
+  nowMs: number,
+  { bounds, dedup }: SqlParts,
+  execute: Execute,
+): Promise<NewRow | EnqueueResult> {
+  const row = toRow(delivery, nowMs);
+  if (row.boundedBytes !== null && !bounds.admit(delivery, row.boundedBytes)) return "full";
+  const held = delivery.dedup ? await dedup.take(delivery, execute) : undefined;
+  if (!held) return row;
+  uncount(row, bounds);
+  return held;
+}
+
+/** Places of the rows that were not added because their id was known; they no longer count towards a bound. */
+async function repeatedRows(
+  rows: readonly NewRow[],
+  inserted: readonly RunResult[],
+  { bounds, engine }: SqlParts,
+  execute: Execute,
+): Promise<number[]> {
+  const changes = inserted.reduce((sum, result) => sum + result.changes, 0);
+  if (changes === rows.length) return [];
+  const ids = rows.map(({ id }) => id);
+  const lookUp = engine.inserted(ids, changes);
+  const answers = !lookUp ? inserted : changes > 0 ? await execute([lookUp]) : [];
+  const fresh = new Set(answers.flatMap((result) => result.rows.map((row) => row["id"])));
+  // The second of two equal ids in one call is a repetition, too.
+  const repeated = [...rows.keys()].filter((index) => !fresh.delete(rows[index]?.id));
+  const uncounted = repeated.flatMap((index) => rows[index] ?? []);
+  for (const row of uncounted) uncount(row, bounds);
+  const correction = bounds.statementFor(uncounted.map(pendingOf), -1);
+  if (correction) await execute([correction]);
+  return repeated;
+}
+
+function uncount({ subscription, boundedBytes }: NewRow, bounds: PendingBounds): void {
+  if (boundedBytes !== null) bounds.note(subscription, -1, -boundedBytes);
+}
+
+function toRow(delivery: Delivery, nowMs: number): NewRow {
+  return {
+    id: delivery.id,
+    subscriber: delivery.subscriber,
+    subscription: delivery.subscription,
+    eventType: delivery.eventType,
+    key: delivery.key,
+    perKey: delivery.perKey,
+    dueAtMs: delivery.dueAtMs || nowMs,
+    boundedBytes: delivery.maxPending ? Buffer.byteLength(delivery.body) : null,
+    lockName: delivery.dedup ? `${delivery.dedup.until}:${delivery.dedup.lock}` : null,
+    body: delivery.body,
+  };
+}
