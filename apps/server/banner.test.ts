@@ -6,7 +6,7 @@ const facts: BannerFacts = {
   startedInMs: 1_234,
   url: "https://box.example.test",
   metricsUrl: "http://127.0.0.1:9464",
-  defaultDsn: "https://0123456789abcdef@box.example.test/1",
+  announcements: [{ label: "DSN of default", value: "https://0123456789abcdef@box.example.test/1" }],
   dataDirectory: "/srv/box",
   adapters: [
     { port: "database", name: "PostgreSQL", embedded: false },
@@ -28,7 +28,7 @@ test("PF-003 says in at most 20 lines where things are and what they run on", ()
 });
 
 test("leaves out what a role does not have", () => {
-  const text = bannerLines({ ...facts, url: undefined, defaultDsn: undefined, adapters: [] }).join("\n");
+  const text = bannerLines({ ...facts, url: undefined, announcements: [], adapters: [] }).join("\n");
   expect(text).not.toContain("Ingest and API");
   expect(text).not.toContain("DSN");
   expect(text).toContain("Embedded        none\n");

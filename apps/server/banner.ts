@@ -5,11 +5,17 @@ export interface BannerFacts {
   /** Public address of ingest and API; absent when no running role serves it. */
   readonly url?: string | undefined;
   readonly metricsUrl: string;
-  /** DSN of the project `default`; absent when it was deleted. */
-  readonly defaultDsn?: string | undefined;
+  /** Lines of the systems, as the DSN of the project `default`. */
+  readonly announcements: readonly BannerLine[];
   readonly dataDirectory: string;
   readonly adapters: readonly Adapter[];
   readonly roles: readonly string[];
+}
+
+export interface BannerLine {
+  /** At most 15 characters. */
+  readonly label: string;
+  readonly value: string;
 }
 
 /** What stands behind a port. */
@@ -32,7 +38,7 @@ export function bannerLines(facts: BannerFacts): string[] {
     `Signalbox ${facts.version} is ready after ${(facts.startedInMs / 1000).toFixed(1)} s`,
     "",
     ...optional("Ingest and API", facts.url),
-    ...optional("DSN of default", facts.defaultDsn),
+    ...facts.announcements.map(({ label, value }) => row(label, value)),
     row("Metrics, health", facts.metricsUrl),
     row("Data directory", facts.dataDirectory),
     row("Embedded", adapterNames(facts.adapters, true)),

@@ -1,7 +1,6 @@
 import { type Analytics, AnalyticsError, migrateAnalytics, openAnalytics } from "@signalbox/analytics";
 import { type Blobs, createFileBlobs } from "@signalbox/blobs";
 import { type Database, migrate } from "@signalbox/database";
-import { createErrorTracking, type ErrorTracking, errorTrackingAnalytics } from "@signalbox/error-tracking";
 import { createEventStore, createSqlTransport, type EventStore, type Transport } from "@signalbox/event-store";
 import { createPrometheusMetrics, observeProcess, observeQueues } from "@signalbox/http";
 import {
@@ -14,7 +13,7 @@ import {
   retry,
   systemClock,
 } from "@signalbox/kernel";
-import type { Adapter } from "./banner.js";
+import type { Adapter, BannerLine } from "./banner.js";
 import type { ServerConfig } from "./config.js";
 import { type DirectoryLock, lockDataDirectory, makeDataDirectory } from "./data-directory.js";
 import { createHealth, type Health } from "./health.js";
@@ -22,6 +21,7 @@ import { createApiListener, createMetricsListener } from "./listeners.js";
 import { needsStore, type Role } from "./roles.js";
 import type { Shutdown } from "./shutdown.js";
 import { databaseMigrations, dataPaths, openServerDatabase, urlOf } from "./stores.js";
+import { analyticsMigrations, type ServerSystem, systems } from "./systems/index.js";
 
 export interface ServerOptions {
   readonly config: ServerConfig;
@@ -36,8 +36,9 @@ export interface RunningServer {
   /** Where clients reach ingest and API; absent when no running role serves them. */
   readonly url: string | undefined;
   readonly metricsUrl: string;
-  readonly defaultDsn: string | undefined;
   readonly adapters: readonly Adapter[];
+  /** What the systems have to say to an operator. */
+  readonly announcements: readonly BannerLine[];
 }
 
 /** What everything below needs to start. */
@@ -78,10 +79,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   shutdown.add(() => processMetrics.stop());
   const disk = await startDiskGuard(context);
   const stores = await openStores(context);
-  const { url, defaultDsn } = await startServices(context, stores, disk);
+  const { url, announcements } = await startSystems(context, stores, disk);
   lock?.announce({ url, metricsUrl });
   health.begin();
-  return { url, metricsUrl, defaultDsn, adapters: describeAdapters(context) };
+  return { url, metricsUrl, adapters: describeAdapters(context), announcements };
 }
 
 /** Embedded stores are for one process; roles that use only real servers may share a data directory. */
@@ -168,34 +169,46 @@ const absentAnalytics: Analytics = {
   close: async () => {},
 };
 
-async function startServices(context: StartContext, stores: Stores, disk: DiskGuard) {
-  const { config, roles, logger, metrics, clock, shutdown } = context;
+async function startSystems(context: StartContext, stores: Stores, disk: DiskGuard) {
+  const { config, roles, shutdown } = context;
   let listeningUrl = urlOf(config.listen);
   const serverUrl = (): string => config.publicUrl?.replace(/\/+$/, "") ?? listeningUrl;
+  const isDiskFull = (): boolean => disk.isFull();
 
-  const errorTracking = createErrorTracking({
-    ...stores,
-    clock,
-    logger,
-    metrics,
-    settings: config.errorTracking,
-    serverUrl,
-    isDiskGuardActive: () => disk.isFull(),
-  });
-  const eventStore = composeEventStore(context, stores, errorTracking, serverUrl);
-  errorTracking.attach(eventStore);
-  await errorTracking.service.start();
-  shutdown.add(() => errorTracking.service.stop({ deadlineMs: shutdown.remainingMs }));
+  const running: ServerSystem[] = [];
+  for (const { create } of systems) running.push(await create({ ...context, stores, serverUrl, isDiskFull }));
+  const eventStore = composeEventStore(context, stores, running, serverUrl);
+  for (const system of running) system.attach?.(eventStore);
+  await startEach(context, running, "service");
 
-  const listener = servesClients(roles) ? await createApiListener(context, stores.database, errorTracking) : undefined;
+  const listener = servesClients(roles)
+    ? await createApiListener(
+        context,
+        stores.database,
+        running.flatMap(({ routes = [] }) => routes),
+      )
+    : undefined;
   // Until everything has stopped, requests on open connections are told to come back later.
   shutdown.add(() => listener?.stop({ deadlineMs: shutdown.remainingMs }));
   shutdown.add(() => eventStore.stop({ deadlineMs: shutdown.remainingMs }));
   await startSubscribers(context, stores.analytics, eventStore);
+  await startEach(context, running, "intake");
   shutdown.add(() => listener?.drain(shutdown.remainingMs / 2));
   if (listener) listeningUrl = await listener.listen();
-  const project = await errorTracking.projects.ensureDefault();
-  return { url: listener ? serverUrl() : undefined, defaultDsn: roles.has("ingest") ? project?.dsn : undefined };
+  const announcements = await Promise.all(running.map((system) => system.announce?.() ?? []));
+  return { url: listener ? serverUrl() : undefined, announcements: announcements.flat() };
+}
+
+async function startEach(
+  { shutdown }: StartContext,
+  running: readonly ServerSystem[],
+  part: "service" | "intake",
+): Promise<void> {
+  for (const { [part]: service } of running) {
+    if (!service) continue;
+    shutdown.add(() => service.stop({ deadlineMs: shutdown.remainingMs }));
+    await service.start();
+  }
 }
 
 function servesClients(roles: ReadonlySet<Role>): boolean {
@@ -205,7 +218,7 @@ function servesClients(roles: ReadonlySet<Role>): boolean {
 function composeEventStore(
   { config, logger, metrics, clock }: StartContext,
   { transport, database, blobs }: Stores,
-  errorTracking: ErrorTracking,
+  running: readonly ServerSystem[],
   serverUrl: () => string,
 ): EventStore {
   const { log, logData, typePrefix, ...limits } = config.events;
@@ -217,7 +230,7 @@ function composeEventStore(
     logger: logger.child("event-store"),
     metrics,
     source: "/signalbox",
-    configure: [errorTracking.configure],
+    configure: running.flatMap(({ configure }) => configure ?? []),
     typePrefix,
     schemaUri: (type, schemaVersion) => `${serverUrl()}/api/v1/events/schemas/${type}/v${schemaVersion}`,
     errors: { condition: "report" },
@@ -252,7 +265,7 @@ async function startSubscribers(context: StartContext, analytics: Analytics, eve
     if (!migrated) throw new AnalyticsError("ANALYTICS_UNAVAILABLE");
   });
   const begin = async (): Promise<void> => {
-    await migrateAnalytics(analytics, [errorTrackingAnalytics], { logger, signal });
+    await migrateAnalytics(analytics, analyticsMigrations, { logger, signal });
     migrated = true;
     if (roles.has("worker")) await eventStore.start();
   };

@@ -1,11 +1,5 @@
 import type { Database } from "@signalbox/database";
-import {
-  type ErrorTracking,
-  ingestErrors,
-  projectErrors,
-  readErrors,
-  rewriteIngestUrl,
-} from "@signalbox/error-tracking";
+import { rewriteIngestUrl } from "@signalbox/error-tracking";
 import {
   type Authenticator,
   addHealthRoutes,
@@ -24,6 +18,7 @@ import type { StartContext } from "./compose.js";
 import type { ServerConfig } from "./config.js";
 import { ServerError } from "./errors.js";
 import { dataPaths } from "./stores.js";
+import { type SystemRoutes, systems } from "./systems/index.js";
 import { revokedTokenIds } from "./tokens.js";
 import { version } from "./version.js";
 
@@ -48,7 +43,7 @@ export interface ApiListener {
 export async function createApiListener(
   context: StartContext,
   database: Database,
-  errorTracking: ErrorTracking,
+  routes: readonly SystemRoutes[],
 ): Promise<ApiListener> {
   const { config, roles, logger, metrics, clock, health } = context;
   const { http } = config;
@@ -73,13 +68,12 @@ export async function createApiListener(
       title: "Signalbox",
       version,
       description: "The event backbone of a software forge.",
-      catalogues: [ingestErrors, projectErrors, readErrors],
+      catalogues: systems.flatMap(({ catalogues }) => catalogues),
       ...(config.publicUrl === undefined ? {} : { serverUrl: config.publicUrl }),
     },
   });
   addHealthRoutes(app, { checks: health.checks, clock, logger });
-  if (roles.has("ingest")) await app.register(errorTracking.ingest);
-  if (roles.has("dashboard")) await app.register(errorTracking.api);
+  for (const { role, plugin } of routes) if (roles.has(role)) await app.register(plugin);
   const service = createHttpService({ name: "api", app, ...config.listen, clock });
   return {
     async listen() {

@@ -1,17 +1,17 @@
 import { join, resolve } from "node:path";
 import { type Database, type MigrationSet, migrate, openDatabase } from "@signalbox/database";
-import { errorTrackingMigrations } from "@signalbox/error-tracking";
 import { eventStoreMigrations } from "@signalbox/event-store";
 import { type Clock, type Logger, type Metrics, noMetrics, silentLogger, systemClock } from "@signalbox/kernel";
 import type { ServerConfig } from "./config.js";
 import { directoryHolder, makeDataDirectory } from "./data-directory.js";
 import { serverMigrations } from "./migrations.js";
+import { systems } from "./systems/index.js";
 
 /** Every schema of the relational database, in the order in which they are applied. */
 export const databaseMigrations: readonly MigrationSet[] = [
   serverMigrations,
   eventStoreMigrations,
-  errorTrackingMigrations,
+  ...systems.flatMap(({ migrations }) => migrations),
 ];
 
 /** Where everything lies in the data directory. */

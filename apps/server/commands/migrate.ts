@@ -1,11 +1,11 @@
 import { migrateAnalytics, openAnalytics } from "@signalbox/analytics";
 import { migrate } from "@signalbox/database";
-import { errorTrackingAnalytics } from "@signalbox/error-tracking";
 import { systemClock } from "@signalbox/kernel";
 import type { Command } from "commander";
 import type { ServerConfig } from "../config.js";
 import { directoryHolder, lockDataDirectory } from "../data-directory.js";
 import { databaseMigrations, dataPaths, openServerDatabase } from "../stores.js";
+import { analyticsMigrations } from "../systems/index.js";
 import {
   addConfigOptions,
   addJsonOption,
@@ -65,7 +65,7 @@ async function migrateAnalyticsStore(config: ServerConfig): Promise<Applied[]> {
 async function applyTo(place: { readonly url?: string; readonly path?: string }): Promise<Applied[]> {
   const analytics = await openAnalytics(place);
   try {
-    const applied = await migrateAnalytics(analytics, [errorTrackingAnalytics]);
+    const applied = await migrateAnalytics(analytics, analyticsMigrations);
     return applied.map((one) => ({ store: "analytics", ...one }));
   } finally {
     await analytics.close();

@@ -1,0 +1,53 @@
+import type { AnalyticsMigrationSet } from "@signalbox/analytics";
+import type { MigrationSet } from "@signalbox/database";
+import type { Configure, EventStore } from "@signalbox/event-store";
+import type { ErrorCatalogue, Service } from "@signalbox/kernel";
+import type { FastifyPluginAsync } from "fastify";
+import type { BannerLine } from "../banner.js";
+import type { StartContext, Stores } from "../compose.js";
+import type { Role } from "../roles.js";
+
+/** What a system is put together from. */
+export interface SystemContext extends StartContext {
+  readonly stores: Stores;
+  /** Address under which clients reach the API listener; asked for each time, since it may be known late. */
+  serverUrl(): string;
+  /** True while the disk is too full to take anything. */
+  isDiskFull(): boolean;
+}
+
+/** One of the systems on the spine, before it runs: what its stores must hold. */
+export interface SystemDefinition {
+  readonly name: string;
+  readonly migrations: readonly MigrationSet[];
+  readonly analyticsMigrations: readonly AnalyticsMigrationSet[];
+  /** The codes that its routes answer with. */
+  readonly catalogues: readonly ErrorCatalogue[];
+  /** Puts it together; nothing runs yet. */
+  create(context: SystemContext): Promise<ServerSystem> | ServerSystem;
+}
+
+/**
+ * A system in a running server. In this order: one event store is made with the `configure` of all systems and handed to
+ * each `attach`; every `service` starts; subscribers begin to handle; `intake` starts; the API listener, which has the
+ * `routes`, begins to take requests; `announce` is asked. It stops in the reverse order.
+ */
+export interface ServerSystem {
+  /** Its events and subscriptions. */
+  readonly configure?: Configure;
+  /** Gives the event store; nothing can be published before. */
+  attach?(eventStore: EventStore): void;
+  /** What it needs as long as anything runs: caches, ledgers, housekeeping. */
+  readonly service?: Service;
+  /** What takes in work or makes it beside the API listener: a listener of its own, a timer. Stops before the subscribers do. */
+  readonly intake?: Service;
+  /** Plugins of the API listener, each registered where its role runs. */
+  readonly routes?: readonly SystemRoutes[];
+  /** What an operator should see once the server is up. */
+  announce?(): Promise<readonly BannerLine[]>;
+}
+
+export interface SystemRoutes {
+  readonly role: Role;
+  readonly plugin: FastifyPluginAsync;
+}
