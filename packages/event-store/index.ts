@@ -1,3 +1,4 @@
+export { correlationTagger } from "@signalbox/kernel";
 export type { CreateOptions } from "./create-options.js";
 export type { DataOf, DeepReadonly, JsonObject, JsonSchema, JsonValue, SchemaInput, TypedSchema } from "./data-type.js";
 export type { DeadLetterPage, DeadLetterSelection, DeadLetters } from "./dead-letters.js";

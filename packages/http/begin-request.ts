@@ -1,6 +1,5 @@
-import { type Clock, enterContext } from "@signalbox/kernel";
+import { type Clock, enterContext, readCorrelation } from "@signalbox/kernel";
 import type { FastifyReply, FastifyRequest } from "fastify";
-import { readCorrelation } from "./correlation.js";
 import type { HttpMetrics } from "./http-metrics.js";
 import { type Route, routeOf } from "./route.js";
 import type { Shutdown } from "./shutdown.js";

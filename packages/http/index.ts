@@ -2,7 +2,6 @@ export * from "./access.js";
 export { type AuthenticatorOptions, createAuthenticator } from "./authenticator.js";
 export { acceptedEncodings, type BodyLimits, readBody } from "./body.js";
 export { addressGroup, type ClientAddresses, createClientAddresses, type Peer } from "./client-address.js";
-export { type Correlation, readCorrelation } from "./correlation.js";
 export * from "./errors.js";
 export type { Exposition } from "./exposition.js";
 export { addHealthRoutes, type DependencyCheck, type HealthOptions } from "./health.js";
