@@ -190,6 +190,7 @@ export class Definition<D> implements EventDefinition<D> {
         actorId: options?.actorId ?? context.actorId,
         organizationId: options?.organizationId ?? context.organizationId,
       },
+      this,
       home,
     );
   }

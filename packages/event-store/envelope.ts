@@ -170,6 +170,7 @@ export function createCodec(registry: DefinitionLookup, format: EnvelopeFormat, 
         actorId: optionalText(attributes, "actorid"),
         organizationId: optionalText(attributes, "organizationid"),
       },
+      definition,
       home,
     );
   };

@@ -22,6 +22,7 @@ import { createEventLines } from "./event-lines.js";
 import { type Limits, readLimits } from "./limits.js";
 import { createStoreMetrics } from "./metrics.js";
 import { Publisher, type PublishReceipt } from "./publisher.js";
+import { currentRecording } from "./recording.js";
 import { createMemoryRecords } from "./records/memory.js";
 import { createSqlRecords } from "./records/sql.js";
 import { buildRegistry, type Configure, type Subscription } from "./registry.js";
@@ -30,6 +31,7 @@ import { storeGauges } from "./store-gauges.js";
 import { type JoinableTransaction, readTransaction, verifyTransaction } from "./transaction.js";
 import { openTransport, releaseTransport } from "./transport-use.js";
 import type { Transport } from "./transports/transport.js";
+import { keepInternals, type StoreWatchers } from "./watch.js";
 
 export interface EventStoreOptions {
   readonly transport: Transport;
@@ -127,9 +129,23 @@ export function createEventStore(options: EventStoreOptions): EventStore {
     registry,
     storeGauges({ registry, transport, records, clock, isOpen }),
   );
+  const watchers: StoreWatchers = new Set();
   const lines = createEventLines({ mode: options.log ?? "all", data: options.logData ?? true });
   const eventBlobs = blobs && new EventBlobs({ blobs, records: records.blobs, clock, logger });
-  const parts = { registry, transport, codec, records, eventBlobs, clock, logger, metrics, lines, dispatchLog, limits };
+  const parts = {
+    registry,
+    transport,
+    codec,
+    records,
+    eventBlobs,
+    clock,
+    logger,
+    watchers,
+    metrics,
+    lines,
+    dispatchLog,
+    limits,
+  };
   const phase: Phase = {
     opened: false,
     opening: undefined,
@@ -183,6 +199,8 @@ export function createEventStore(options: EventStoreOptions): EventStore {
 
   const transactionOf = (publishOptions: PublishOptions | undefined, eventIds: () => readonly string[]) => {
     if (publishOptions?.transaction !== undefined) {
+      // What a test records goes nowhere, so the store may be another than the transaction's.
+      if (currentRecording()?.keeps) return readTransaction(publishOptions.transaction);
       if (!database || transport.database !== database)
         throw new EventStoreError("EVT_TRANSACTION_FOREIGN", {
           message: `The ${transport.name} transport cannot join a transaction of this database`,
@@ -203,13 +221,34 @@ export function createEventStore(options: EventStoreOptions): EventStore {
       throw new EventStoreError("EVT_OVERLOADED", { details: { limit: limits.maxPendingPublishes } });
   };
 
+  /** The receipt of events that a test has recorded: checked like all others, and handed to nobody. */
+  const keepRecorded = (events: readonly EventInstance<unknown>[]): PublishReceipt | undefined => {
+    const recording = currentRecording();
+    if (!recording) return undefined;
+    publisher.checkSizes(events);
+    return recording.keep(events) ? { eventIds: events.map(({ id }) => id), decisions: [] } : undefined;
+  };
+
+  const watched = (
+    events: readonly EventInstance<unknown>[],
+    work: () => Promise<PublishReceipt>,
+  ): Promise<PublishReceipt> => {
+    if (watchers.size === 0) return work();
+    for (const watcher of watchers) watcher.publishing(events);
+    return work().finally(() => {
+      for (const watcher of watchers) watcher.published(events);
+    });
+  };
+
   const publish = (candidate: unknown, publishOptions?: PublishOptions): Promise<PublishReceipt> => {
     try {
       beginPublish(publishOptions);
       const event = admit(candidate, "EVT_NOT_AN_EVENT");
       const definition = definitionOf(event);
       const transaction = transactionOf(publishOptions, () => [event.id]);
-      return publisher.publish(definition, event, transaction);
+      const recorded = keepRecorded([event]);
+      if (recorded) return Promise.resolve(recorded);
+      return watched([event], () => publisher.publish(definition, event, transaction));
     } catch (error) {
       return Promise.reject(error);
     }
@@ -231,7 +270,7 @@ export function createEventStore(options: EventStoreOptions): EventStore {
       });
     const definition = definitionOf(first);
     const transaction = transactionOf(publishOptions, () => events.map(({ id }) => id));
-    return publisher.publishGroup(definition, events, transaction);
+    return keepRecorded(events) ?? watched(events, () => publisher.publishGroup(definition, events, transaction));
   };
 
   const startOnce = async (only: readonly string[] | undefined): Promise<void> => {
@@ -251,7 +290,7 @@ export function createEventStore(options: EventStoreOptions): EventStore {
     phase.runner?.setPaused(subscriber, paused);
   };
 
-  return Object.freeze({
+  const store = Object.freeze({
     publish,
     publishGroup,
 
@@ -287,6 +326,8 @@ export function createEventStore(options: EventStoreOptions): EventStore {
     decodeEvent: (wire) => codec.decode(wire),
     dead: createDeadLetters({ ...parts, open }),
   } satisfies EventStore);
+  keepInternals(store, parts);
+  return store;
 }
 
 interface Phase {

@@ -1,4 +1,5 @@
 import type { DeepReadonly } from "./data-type.js";
+import type { EventDefinition } from "./define-event.js";
 
 /** Looks up the user or organization that an event names. */
 export type Resolver = (id: string) => unknown;
@@ -93,13 +94,14 @@ export class EventInstance<D> implements DomainEvent<D> {
   readonly sequence: string | null;
   readonly extensions: Readonly<Record<string, ExtensionValue>>;
   readonly #hidden: HiddenAttributes;
+  readonly #definition: EventDefinition<unknown>;
   #home: EventHome | undefined;
   #user: Promise<unknown> | undefined;
   #organization: Promise<unknown> | undefined;
   /** JSON of the data, kept between the deliveries of one publish. */
   #dataJson: string | undefined;
 
-  constructor(attributes: EventAttributes<D>, home: EventHome | undefined) {
+  constructor(attributes: EventAttributes<D>, definition: EventDefinition<unknown>, home: EventHome | undefined) {
     this.id = attributes.id;
     this.type = attributes.type;
     this.version = attributes.version;
@@ -114,6 +116,7 @@ export class EventInstance<D> implements DomainEvent<D> {
     this.sequence = attributes.sequence;
     this.extensions = attributes.extensions;
     this.#hidden = hiddenOf(attributes);
+    this.#definition = definition;
     this.#home = home;
     Object.freeze(this);
   }
@@ -138,6 +141,10 @@ export class EventInstance<D> implements DomainEvent<D> {
 
   static settle(event: EventInstance<unknown>, home: EventHome): void {
     event.#home = home;
+  }
+
+  static definition(event: EventInstance<unknown>): EventDefinition<unknown> {
+    return event.#definition;
   }
 
   static hidden(event: EventInstance<unknown>): HiddenAttributes {

@@ -8,6 +8,7 @@ import type { StoreMetrics } from "./metrics.js";
 import type { Subscription } from "./registry.js";
 import type { FailureVerdict } from "./retry-policy.js";
 import type { Lease } from "./transports/transport.js";
+import type { StoreWatchers, WatchedAttempt } from "./watch.js";
 
 export interface HandlingLogOptions {
   readonly clock: Clock;
@@ -15,6 +16,7 @@ export interface HandlingLogOptions {
   readonly metrics: StoreMetrics;
   readonly lines: EventLines;
   readonly dispatchLog: DispatchLog | undefined;
+  readonly watchers: StoreWatchers;
 }
 
 /** When a start counts as late, milliseconds. */
@@ -69,6 +71,8 @@ export class HandlingLog {
 
   itemEnded({ item, result }: HandledItem, verdict: FailureVerdict | undefined, handling: Handling): void {
     if (result.kind === "waiting") return;
+    for (const watcher of this.#options.watchers)
+      watcher.attempted(attemptOf(item, result.kind === "failed" ? result.error : undefined, handling));
     const definition = item.subscription?.event ?? null;
     const failed = result.kind === "failed";
     const { logger, lines, dispatchLog } = this.#options;
@@ -134,6 +138,20 @@ export class HandlingLog {
       errorMessage: record?.message ?? null,
     };
   }
+}
+
+function attemptOf({ eventId, lease, progress, read }: Item, error: unknown, handling: Handling): WatchedAttempt {
+  const { subscription, deliveryId } = lease;
+  const event = "event" in read ? read.event : null;
+  return {
+    eventId,
+    subscription,
+    deliveryId,
+    attempt: progress.failures + 1,
+    settlement: handling.settlement,
+    event,
+    error,
+  };
 }
 
 function eventTypeOf({ subscription }: Lease): string {

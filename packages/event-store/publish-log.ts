@@ -6,6 +6,7 @@ import type { EventLines } from "./event-lines.js";
 import type { StoreMetrics } from "./metrics.js";
 import type { Publication } from "./publisher.js";
 import type { Subscription } from "./registry.js";
+import type { StoreWatchers } from "./watch.js";
 
 /** One event and one subscription on their way through a publish. */
 export interface Outcome {
@@ -24,6 +25,7 @@ export interface PublishLogOptions {
   readonly metrics: StoreMetrics;
   readonly lines: EventLines;
   readonly dispatchLog: DispatchLog | undefined;
+  readonly watchers: StoreWatchers;
 }
 
 const warningGapMs = 60_000;
@@ -47,6 +49,7 @@ export class PublishLog {
 
   published({ definition, events, outcomes, startedMs, nowMs }: Publication): void {
     const { metrics, clock, logger, lines, dispatchLog } = this.#options;
+    for (const watcher of this.#options.watchers) watcher.decided(outcomes);
     if (definition.deprecated) this.#warnDeprecated(definition.type, definition.deprecated);
     const labels = this.#labelsOf(definition.type);
     metrics.published.add(events.length, labels);

@@ -15,6 +15,7 @@ import { type Outcome, PublishLog } from "./publish-log.js";
 import type { NewDeadLetter, Records } from "./records/records.js";
 import type { FrozenRegistry, Subscription } from "./registry.js";
 import type { Delivery, EnqueueResult, Transport } from "./transports/transport.js";
+import type { StoreWatchers } from "./watch.js";
 
 export interface PublisherOptions {
   readonly registry: FrozenRegistry;
@@ -27,6 +28,7 @@ export interface PublisherOptions {
   readonly metrics: StoreMetrics;
   readonly lines: EventLines;
   readonly dispatchLog: DispatchLog | undefined;
+  readonly watchers: StoreWatchers;
   readonly limits: Limits;
   readonly isEnabled: (flag: string) => boolean;
   readonly errors: { readonly condition: "throw" | "report"; readonly transport: "throw" | "report" };
@@ -84,6 +86,16 @@ export class Publisher {
   /** Publishes that have been handed to the transport and not been answered. */
   get waiting(): number {
     return this.#waiting;
+  }
+
+  /** @throws {InvalidEvent} `EVT_TOO_LARGE` for an event that no transport would be given. */
+  checkSizes(events: readonly EventInstance<unknown>[]): void {
+    const { codec, limits } = this.#options;
+    for (const event of events) {
+      const bytes = Buffer.byteLength(codec.encode(event));
+      EventInstance.forgetDataJson(event);
+      if (bytes > limits.maxEventBytes) throw tooLarge(event, bytes, limits.maxEventBytes);
+    }
   }
 
   /** Conditions run before this returns. */

@@ -18,6 +18,7 @@ import type { FrozenRegistry, RegisteredSubscriber } from "./registry.js";
 import { Settler } from "./settler.js";
 import type { SlotPool, SlotUser } from "./slots.js";
 import type { Consumer, Lease, Transport } from "./transports/transport.js";
+import type { StoreWatchers } from "./watch.js";
 
 export interface WorkerDependencies {
   readonly registry: FrozenRegistry;
@@ -30,6 +31,7 @@ export interface WorkerDependencies {
   readonly metrics: StoreMetrics;
   readonly lines: EventLines;
   readonly dispatchLog: DispatchLog | undefined;
+  readonly watchers: StoreWatchers;
   readonly limits: Limits;
   readonly slots: SlotPool;
   readonly random: () => number;
