@@ -2,7 +2,7 @@ import { type Context, currentContext, inContext, type Logger } from "@signalbox
 import type { Transaction } from "kysely";
 import type { HandlerContext } from "./define-subscriber.js";
 import { EventStoreError } from "./errors.js";
-import { type DomainEvent, EventInstance } from "./event.js";
+import { type DomainEvent, EventInstance, type TraceContext } from "./event.js";
 import { isThenable } from "./registry.js";
 import type { Lease } from "./transports/transport.js";
 
@@ -153,6 +153,11 @@ export class CallContext implements HandlerContext {
     return this.#host.log;
   }
 
+  /** The handler said so. */
+  get isIgnored(): boolean {
+    return this.#ignored;
+  }
+
   ignored(reason: string): void {
     if (this.#ignored) return;
     this.#ignored = true;
@@ -176,14 +181,18 @@ export class CallContext implements HandlerContext {
 }
 
 /** The context in which an event is handled: what it publishes and logs belongs to the same story. */
-export function contextOf(event: DomainEvent<unknown>, worker: Readonly<Record<string, string>>): Context {
+export function contextOf(
+  event: DomainEvent<unknown>,
+  worker: Readonly<Record<string, string>>,
+  trace: TraceContext | null = null,
+): Context {
   const hidden = EventInstance.is(event) ? EventInstance.hidden(event) : undefined;
   return {
     correlationId: event.correlationId,
     causationId: event.id,
     rootCaller: event.rootCaller ?? undefined,
-    traceparent: event.traceparent ?? undefined,
-    tracestate: hidden?.tracestate ?? undefined,
+    traceparent: trace?.traceparent ?? event.traceparent ?? undefined,
+    tracestate: (trace ? trace.tracestate : hidden?.tracestate) ?? undefined,
     userId: hidden?.userId,
     userName: hidden?.userName,
     actorId: hidden?.actorId,

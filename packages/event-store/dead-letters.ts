@@ -1,5 +1,5 @@
 import type { Clock, Logger } from "@signalbox/kernel";
-import { checkInteger, checkKeys } from "./check-options.js";
+import { checkFunction, checkInteger, checkKeys } from "./check-options.js";
 import { EventStoreError } from "./errors.js";
 import { letterHolder } from "./event-blobs.js";
 import type { DeadLetter, DeadLetterCursor, DeadLetterFilter, DeadLetterGroup } from "./records/records.js";
@@ -106,7 +106,7 @@ export function createDeadLetters(dependencies: DeadLetterDependencies): DeadLet
     const nothing = { matched: 0, replayed: 0, failed: [], wouldReplay: 0, wouldFail: [], overLimit: false };
     if (options.dryRun) return { ...nothing, ...(await previewReplay(letters, found.length > limit, dependencies)) };
     refuseWornOut(letters, options);
-    const result = await replayLetters(letters, options.ratePerSecond ?? 50, clock.nowMs(), dependencies);
+    const result = await replayLetters(letters, options, clock.nowMs(), dependencies);
     logger.info("dead letters replayed", { ...result, failed: result.failed.length });
     return { ...nothing, ...result };
   };
@@ -157,9 +157,10 @@ function isIds(selection: DeadLetterSelection): selection is readonly string[] {
 }
 
 function checkReplayOptions(options: ReplayOptions): void {
-  checkKeys(options, ["dryRun", "ratePerSecond", "limit", "force", "by"], "", refuse);
+  checkKeys(options, ["dryRun", "ratePerSecond", "limit", "force", "by", "onBegin"], "", refuse);
   checkInteger(options.ratePerSecond, 1, 100_000, "ratePerSecond", refuse);
   checkInteger(options.limit, 1, maxSelected, "limit", refuse);
+  checkFunction(options.onBegin, "onBegin", refuse);
 }
 
 function checkLimit(limit: number): void {

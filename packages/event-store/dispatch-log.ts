@@ -17,6 +17,8 @@ export interface DispatchRecord {
   readonly conditionUs: readonly number[];
   /** 0 where nothing was scheduled. */
   readonly dueAtMs: readonly number[];
+  /** Empty where nothing was dispatched. Events of one group share a delivery. */
+  readonly deliveryIds: readonly string[];
 }
 
 /** One attempt to handle one event for one subscription. */
@@ -35,6 +37,8 @@ export interface HandlingRecord {
   readonly errorClass: string | null;
   readonly errorCode: string | null;
   readonly errorMessage: string | null;
+  /** The handler said that the event did not concern it. */
+  readonly ignored: boolean;
 }
 
 /**
@@ -46,4 +50,24 @@ export interface DispatchLog {
   handled(record: HandlingRecord): void;
   /** Resolves when what was given so far is written, or given up. */
   flush(): Promise<void>;
+  /** Reads back what was logged; absent in a log that only writes. */
+  readonly history?: DispatchHistory;
+}
+
+/** What a log knows of some events. */
+export interface LoggedEvents {
+  readonly dispatches: readonly DispatchRecord[];
+  /** Oldest first. */
+  readonly attempts: readonly HandlingRecord[];
+}
+
+/**
+ * The log as it can be read: what was given to this process is there at once, what other processes were given when they
+ * have written it. @throws an error that is `retryable` while the store of the log is away.
+ */
+export interface DispatchHistory {
+  /** Everything about these events. */
+  find(eventIds: readonly string[]): Promise<LoggedEvents>;
+  /** Publishes that happened while one of these events was handled; oldest first, at most `limit`. */
+  causedBy(eventIds: readonly string[], limit: number): Promise<readonly DispatchRecord[]>;
 }

@@ -16,7 +16,7 @@ import type { Lease, Settlement } from "./transports/transport.js";
 
 /** What a handler call did with one item. */
 export type ItemResult =
-  | { readonly kind: "done" }
+  | { readonly kind: "done"; readonly ignored: boolean }
   | {
       readonly kind: "failed";
       readonly stage: "decode" | "handle";

@@ -10,6 +10,7 @@ import {
   type ExtensionValue,
   type HiddenAttributes,
   noExtensions,
+  type TraceContext,
 } from "./event.js";
 import { copyData, freezeParsed } from "./json-copy.js";
 
@@ -101,7 +102,13 @@ export function createCodec(registry: DefinitionLookup, format: EnvelopeFormat, 
     const subject = event.subject === event.id ? id : JSON.stringify(event.subject);
     const correlationId = event.correlationId === event.id ? id : JSON.stringify(event.correlationId);
     const key = options?.key === undefined ? event.key : options.key;
-    const rare = rareMembers(event, hidden, key, event.sequence ?? options?.sequence ?? null);
+    const rare = rareMembers(
+      event,
+      hidden,
+      EventInstance.publishTrace(instance),
+      key,
+      event.sequence ?? options?.sequence ?? null,
+    );
     const data =
       options?.dataRef === undefined
         ? `"data":${EventInstance.dataJson(instance)}`
@@ -224,13 +231,15 @@ function sourceOf({ source }: EventInstance<unknown>): string {
 function rareMembers(
   event: DomainEvent<unknown>,
   hidden: HiddenAttributes,
+  trace: TraceContext | undefined,
   key: string | null,
   sequence: string | null,
 ): string {
   let json = "";
   if (event.causationId !== null) json += member("causationid", event.causationId);
-  if (event.traceparent !== null) json += member("traceparent", event.traceparent);
-  if (hidden.tracestate !== null) json += member("tracestate", hidden.tracestate);
+  const { traceparent, tracestate } = trace ?? { traceparent: event.traceparent, tracestate: hidden.tracestate };
+  if (traceparent !== null) json += member("traceparent", traceparent);
+  if (tracestate !== null) json += member("tracestate", tracestate);
   if (key !== null) json += member("partitionkey", key);
   if (sequence !== null) json += member("sequence", sequence);
   if (event.rootCaller !== null) json += member("rootcaller", event.rootCaller);

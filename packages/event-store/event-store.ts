@@ -22,16 +22,19 @@ import { createEventLines } from "./event-lines.js";
 import { type Limits, readLimits } from "./limits.js";
 import { createStoreMetrics } from "./metrics.js";
 import { Publisher, type PublishReceipt } from "./publisher.js";
+import { createQueues, type Queues } from "./queues.js";
 import { currentRecording } from "./recording.js";
 import { createMemoryRecords } from "./records/memory.js";
 import { createSqlRecords } from "./records/sql.js";
 import { buildRegistry, type Configure, type Subscription } from "./registry.js";
 import { createRunner, type Runner } from "./runner.js";
 import { storeGauges } from "./store-gauges.js";
+import type { Tracing } from "./tracing.js";
 import { type JoinableTransaction, readTransaction, verifyTransaction } from "./transaction.js";
 import { openTransport, releaseTransport } from "./transport-use.js";
 import type { Transport } from "./transports/transport.js";
 import { keepInternals, type StoreWatchers } from "./watch.js";
+import { type DispatchExplanation, explain } from "./why.js";
 
 export interface EventStoreOptions {
   readonly transport: Transport;
@@ -60,6 +63,8 @@ export interface EventStoreOptions {
   readonly log?: LogMode;
   /** Whether log lines carry the data of events. Default true. */
   readonly logData?: boolean;
+  /** Makes spans. Default: none are made. */
+  readonly tracing?: Tracing;
 }
 
 export interface PublishOptions {
@@ -91,11 +96,19 @@ export interface EventStore {
   /** In dispatch order; empty for an unknown type. Frozen. */
   subscribersFor(target: EventDefinition<unknown> | string): readonly Subscription[];
   describe(): StoreDescription;
+  /** Every registered definition, in order of registration. Frozen. */
+  readonly definitions: readonly EventDefinition<unknown>[];
+  /**
+   * What became of one event: who got it, who did not and why, and what its handlers published. Reads the dispatch log
+   * and what waits now; `null` for an event that neither knows. A log that cannot be read is said to be so.
+   */
+  why(eventId: string): Promise<DispatchExplanation | null>;
   /** The wire form that subscribers of this store get. */
   encodeEvent(event: DomainEvent<unknown>): string;
   /** An event of its wire form. @throws {InvalidEvent} saying what is wrong with it. */
   decodeEvent(wire: string | Uint8Array | object): DomainEvent<unknown>;
   readonly dead: DeadLetters;
+  readonly queues: Queues;
 }
 
 /**
@@ -132,20 +145,9 @@ export function createEventStore(options: EventStoreOptions): EventStore {
   const watchers: StoreWatchers = new Set();
   const lines = createEventLines({ mode: options.log ?? "all", data: options.logData ?? true });
   const eventBlobs = blobs && new EventBlobs({ blobs, records: records.blobs, clock, logger });
-  const parts = {
-    registry,
-    transport,
-    codec,
-    records,
-    eventBlobs,
-    clock,
-    logger,
-    watchers,
-    metrics,
-    lines,
-    dispatchLog,
-    limits,
-  };
+  const { tracing } = options;
+  const reported = { metrics, lines, dispatchLog, tracing };
+  const parts = { registry, transport, codec, records, eventBlobs, clock, logger, watchers, limits, ...reported };
   const phase: Phase = {
     opened: false,
     opening: undefined,
@@ -322,9 +324,12 @@ export function createEventStore(options: EventStoreOptions): EventStore {
     resume: (subscriber) => setPaused(subscriber, false),
     subscribersFor: (target) => registry.subscribersFor(typeof target === "string" ? target : target.type),
     describe: () => describeStore(registry, transport, limits),
+    definitions: registry.definitions,
+    why: (eventId) => explain(eventId, { ...parts, open, history: dispatchLog?.history }),
     encodeEvent: (event) => codec.encode(asInstance(event)),
     decodeEvent: (wire) => codec.decode(wire),
     dead: createDeadLetters({ ...parts, open }),
+    queues: createQueues({ ...parts, open }),
   } satisfies EventStore);
   keepInternals(store, parts);
   return store;
@@ -356,6 +361,7 @@ const storeKeys: readonly (keyof EventStoreOptions)[] = [
   "limits",
   "log",
   "logData",
+  "tracing",
 ];
 
 function checkStoreOptions(options: EventStoreOptions): void {

@@ -4,6 +4,12 @@ import type { EventDefinition } from "./define-event.js";
 /** Looks up the user or organization that an event names. */
 export type Resolver = (id: string) => unknown;
 
+/** A place in a trace, in the form of W3C Trace Context. */
+export interface TraceContext {
+  readonly traceparent: string;
+  readonly tracestate: string | null;
+}
+
 export type ExtensionValue = string | number | boolean;
 
 /**
@@ -100,6 +106,8 @@ export class EventInstance<D> implements DomainEvent<D> {
   #organization: Promise<unknown> | undefined;
   /** JSON of the data, kept between the deliveries of one publish. */
   #dataJson: string | undefined;
+  /** Where the publish stands in a trace: written into the envelope in place of the event's own. */
+  #publishTrace: TraceContext | undefined;
 
   constructor(attributes: EventAttributes<D>, definition: EventDefinition<unknown>, home: EventHome | undefined) {
     this.id = attributes.id;
@@ -149,6 +157,14 @@ export class EventInstance<D> implements DomainEvent<D> {
 
   static hidden(event: EventInstance<unknown>): HiddenAttributes {
     return event.#hidden;
+  }
+
+  static publishTrace(event: EventInstance<unknown>): TraceContext | undefined {
+    return event.#publishTrace;
+  }
+
+  static setPublishTrace(event: EventInstance<unknown>, trace: TraceContext): void {
+    event.#publishTrace = trace;
   }
 
   static dataJson(event: EventInstance<unknown>): string {

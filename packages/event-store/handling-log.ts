@@ -1,5 +1,5 @@
 import type { Clock, LogFields, Logger } from "@signalbox/kernel";
-import type { DispatchLog, SettlementKind } from "./dispatch-log.js";
+import type { DispatchLog, HandlingRecord, SettlementKind } from "./dispatch-log.js";
 import { correlationOf, type HandledItem } from "./end-delivery.js";
 import { recordError } from "./error-record.js";
 import type { EventLines } from "./event-lines.js";
@@ -85,7 +85,7 @@ export class HandlingLog {
         job_status: "done",
         duration_s: handling.durationMs / 1_000,
       });
-    dispatchLog?.handled(this.#record(item, failed ? result.error : undefined, handling));
+    dispatchLog?.handled(this.#record(item, result, handling));
   }
 
   #logFailure(item: Item, error: unknown, verdict: FailureVerdict | undefined, handling: Handling): void {
@@ -119,8 +119,8 @@ export class HandlingLog {
     };
   }
 
-  #record(item: Item, error: unknown, handling: Handling): Parameters<DispatchLog["handled"]>[0] {
-    const record = error === undefined ? undefined : recordError(error);
+  #record(item: Item, result: HandledItem["result"], handling: Handling): HandlingRecord {
+    const record = result.kind === "failed" ? recordError(result.error) : undefined;
     return {
       eventId: item.eventId,
       eventType: eventTypeOf(item.lease),
@@ -136,6 +136,7 @@ export class HandlingLog {
       errorClass: record?.class ?? null,
       errorCode: record?.code ?? null,
       errorMessage: record?.message ?? null,
+      ignored: result.kind === "done" && result.ignored,
     };
   }
 }

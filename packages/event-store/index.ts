@@ -25,7 +25,14 @@ export {
 } from "./define-subscriber.js";
 export type { StoreDescription } from "./describe.js";
 export type { Decision } from "./dispatch.js";
-export type { DispatchLog, DispatchRecord, HandlingRecord, SettlementKind } from "./dispatch-log.js";
+export type {
+  DispatchHistory,
+  DispatchLog,
+  DispatchRecord,
+  HandlingRecord,
+  LoggedEvents,
+  SettlementKind,
+} from "./dispatch-log.js";
 export { type DefinitionLookup, decodeEvent, type EnvelopeFormat, encodeEvent } from "./envelope.js";
 export {
   EventStoreError,
@@ -37,10 +44,12 @@ export {
   type InvalidSubscriberCode,
   NotImplemented,
 } from "./errors.js";
-export type { DomainEvent, ExtensionValue, Resolver } from "./event.js";
+export type { DomainEvent, ExtensionValue, Resolver, TraceContext } from "./event.js";
 export { createEventStore, type EventStore, type EventStoreOptions, type PublishOptions } from "./event-store.js";
 export { defaultLimits, type Limits } from "./limits.js";
+export { createMemoryDispatchLog } from "./memory-dispatch-log.js";
 export type { PublishReceipt, ReceiptDecision } from "./publisher.js";
+export type { BlockedKey, QueueState, Queues } from "./queues.js";
 export type {
   AttemptRecord,
   DeadLetter,
@@ -51,6 +60,7 @@ export type {
   DeadReason,
   ErrorRecord,
 } from "./records/records.js";
+export { redactData } from "./redact.js";
 export type {
   Configure,
   DedupOptions,
@@ -60,8 +70,17 @@ export type {
   SubscribeOptions,
   Subscription,
 } from "./registry.js";
-export type { ReplayFailure, ReplayOptions, ReplayPreview, ReplayResult } from "./replay.js";
+export type { BegunLetter, ReplayFailure, ReplayOptions, ReplayPreview, ReplayResult } from "./replay.js";
+export type { PublishSpan, TracedAttempt, Tracing } from "./tracing.js";
 export { createMemoryTransport, type MemoryTransport, type MemoryTransportOptions } from "./transports/memory.js";
 export { eventStoreMigrations } from "./transports/sql/migrations.js";
 export { createSqlTransport, type SqlTransportOptions } from "./transports/sql/transport.js";
 export type * from "./transports/transport.js";
+export type {
+  DeliveryOutcome,
+  DispatchExplanation,
+  EventBranch,
+  ExplainedEvent,
+  QueuePlace,
+  SubscriptionExplanation,
+} from "./why.js";

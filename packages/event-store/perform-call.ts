@@ -3,9 +3,11 @@ import { type Call, CallContext, type CallHost, contextOf } from "./call.js";
 import type { Subscriber } from "./define-subscriber.js";
 import type { HandledItem, ItemResult } from "./end-delivery.js";
 import { InvalidSubscriber } from "./errors.js";
-import type { EventInstance } from "./event.js";
+import type { EventInstance, TraceContext } from "./event.js";
 import { type Item, type ItemReader, readItems } from "./handled-items.js";
 import type { HandlingLog } from "./handling-log.js";
+import type { TracedAttempt, Tracing } from "./tracing.js";
+import type { Lease } from "./transports/transport.js";
 
 /** Whose handler is called, and with whose help. */
 export interface CallSubject {
@@ -14,6 +16,7 @@ export interface CallSubject {
   readonly reader: ItemReader;
   readonly clock: Clock;
   readonly log: HandlingLog;
+  readonly tracing: Tracing | undefined;
 }
 
 /** Reads the deliveries of a call, hands them to the handler and resolves with what became of each item. */
@@ -51,7 +54,8 @@ async function handleInTurn(call: Call, items: readonly Item[], subject: CallSub
   return handled;
 }
 
-const succeeded: ItemResult = Object.freeze({ kind: "done" });
+const succeeded: ItemResult = Object.freeze({ kind: "done", ignored: false });
+const ignored: ItemResult = Object.freeze({ kind: "done", ignored: true });
 
 function unreadable(error: unknown, startedAtMs: number): ItemResult {
   return { kind: "failed", stage: "decode", error, startedAtMs, durationMs: 0 };
@@ -70,11 +74,15 @@ function handleItem(call: Call, item: Item, subject: CallSubject): Promise<ItemR
   const { handle } = subscriber.options;
   const { turn } = call;
   return turn
-    .race(() => inContext(contextOf(event, host.meta), () => handle?.(typed, context)))
+    .race(() =>
+      inSpan(subject.tracing, attemptOf(item.lease, context, [event]), (trace) =>
+        inContext(contextOf(event, host.meta, trace), () => handle?.(typed, context)),
+      ),
+    )
     .then(
       () => {
         log.handlerEnded(item.lease.subscription, "ok", clock.monotonicMs() - startedMs);
-        return succeeded;
+        return context.isIgnored ? ignored : succeeded;
       },
       (error: unknown) => {
         const durationMs = clock.monotonicMs() - startedMs;
@@ -82,6 +90,23 @@ function handleItem(call: Call, item: Item, subject: CallSubject): Promise<ItemR
         return { kind: "failed", stage: "handle", error, startedAtMs, durationMs };
       },
     );
+}
+
+/** Without tracing exactly `work`: nothing is made and nothing waited for that would not be otherwise. */
+function inSpan(
+  tracing: Tracing | undefined,
+  attempt: TracedAttempt,
+  work: (trace: TraceContext | null) => unknown,
+): unknown {
+  return tracing ? tracing.processing(attempt, async (trace) => work(trace)) : work(null);
+}
+
+function attemptOf(
+  { subscription }: Lease,
+  { deliveryId, attempt }: CallContext,
+  events: readonly EventInstance<unknown>[],
+): TracedAttempt {
+  return { subscription, deliveryId, attempt, events };
 }
 
 /** All events in one call, settled item by item. */
@@ -99,28 +124,33 @@ async function handleTogether(
     events.push(item.read.event);
     log.itemStarted(item, startedAtMs);
   }
-  const failures = await callBatch(call, items, events, subject);
+  const { failures, isIgnored } = await callBatch(call, items, events, subject);
   const durationMs = clock.monotonicMs() - startedMs;
   let index = 0;
   return items.map((item) => {
     if (!("event" in item.read)) return { item, result: unreadable(item.read.error, startedAtMs) };
     const position = index++;
-    if (!failures.has(position)) return { item, result: succeeded };
+    if (!failures.has(position)) return { item, result: isIgnored ? ignored : succeeded };
     const error = failures.get(position);
     return { item, result: { kind: "failed", stage: "handle", error, startedAtMs, durationMs } };
   });
 }
 
-/** Errors by position in `events`. */
+interface BatchEnd {
+  /** Errors by position in the events. */
+  readonly failures: ReadonlyMap<number, unknown>;
+  readonly isIgnored: boolean;
+}
+
 async function callBatch(
   call: Call,
   items: readonly Item[],
   events: readonly EventInstance<unknown>[],
-  { clock, host, log, subscriber }: CallSubject,
-): Promise<ReadonlyMap<number, unknown>> {
+  { clock, host, log, subscriber, tracing }: CallSubject,
+): Promise<BatchEnd> {
   const [first] = events;
   const [lease] = call.leases;
-  if (!first || !lease) return new Map();
+  if (!first || !lease) return { failures: new Map(), isIgnored: false };
   const attempt = items.reduce((most, item) => Math.max(most, item.progress.failures + 1), 1);
   const context = new CallContext(call, host, events, lease.deliveryId, attempt);
   const startedMs = clock.monotonicMs();
@@ -128,14 +158,16 @@ async function callBatch(
   const typed = events as readonly EventInstance<never>[];
   try {
     const result: unknown = await call.turn.race(() =>
-      inContext(contextOf(first, host.meta), () => handleBatch?.(typed, context)),
+      inSpan(tracing, attemptOf(lease, context, events), (trace) =>
+        inContext(contextOf(first, host.meta, trace), () => handleBatch?.(typed, context)),
+      ),
     );
     const failures = readBatchResult(result, events.length);
     log.handlerEnded(lease.subscription, "ok", clock.monotonicMs() - startedMs);
-    return failures;
+    return { failures, isIgnored: context.isIgnored };
   } catch (error) {
     log.handlerEnded(lease.subscription, call.turn.timedOut ? "timeout" : "error", clock.monotonicMs() - startedMs);
-    return new Map(events.map((_, index) => [index, error]));
+    return { failures: new Map(events.map((_, index) => [index, error])), isIgnored: false };
   }
 }
 

@@ -29,12 +29,17 @@ export interface PublishLogOptions {
 }
 
 const warningGapMs = 60_000;
+/** A condition is asked for every event, so it may not cost more than this on average. */
+const dearConditionMs = 1;
+/** Below this many runs a mean says little: the first ones are slow because nothing is compiled yet. */
+const fewestRuns = 100;
 
 /** Says what was published and to whom: metrics, log lines, dispatch log. Nothing in here decides anything. */
 export class PublishLog {
   readonly #options: PublishLogOptions;
   readonly #warnedAtMs = new Map<string, number>();
   readonly #deprecationTold = new Set<string>();
+  readonly #conditions = new Map<string, { runs: number; totalMs: number; warnedAtMs: number }>();
   /** Label sets are made once: events are many, types and subscriptions few. */
   readonly #eventLabels = new Map<string, Labels>();
   readonly #decisionLabels = new Map<string, Map<string, Labels>>();
@@ -89,6 +94,26 @@ export class PublishLog {
     if (last !== undefined && nowMs - last < warningGapMs) return;
     this.#warnedAtMs.set(event.type, nowMs);
     this.#options.logger.warn("event is large", { event_type: event.type, event_id: event.id, bytes });
+  }
+
+  conditionTimed(subscription: string, elapsedMs: number): void {
+    this.#options.metrics.conditionSeconds.observe(elapsedMs / 1_000, { subscription });
+    let timed = this.#conditions.get(subscription);
+    if (!timed) {
+      timed = { runs: 0, totalMs: 0, warnedAtMs: Number.NEGATIVE_INFINITY };
+      this.#conditions.set(subscription, timed);
+    }
+    timed.runs++;
+    timed.totalMs += elapsedMs;
+    if (timed.runs < fewestRuns || timed.totalMs / timed.runs <= dearConditionMs) return;
+    const nowMs = this.#options.clock.nowMs();
+    if (nowMs - timed.warnedAtMs < warningGapMs) return;
+    timed.warnedAtMs = nowMs;
+    this.#options.logger.warn("a condition is too expensive", {
+      subscription,
+      mean_duration_s: timed.totalMs / timed.runs / 1_000,
+      runs: timed.runs,
+    });
   }
 
   #warnDeprecated(type: string, deprecated: object): void {
@@ -155,5 +180,6 @@ function dispatchRecord(event: EventInstance<unknown>, outcomes: readonly Outcom
     decisions: outcomes.map(({ decision }) => decision),
     conditionUs: outcomes.map(({ conditionUs }) => conditionUs),
     dueAtMs: outcomes.map(({ dueAtMs }) => dueAtMs),
+    deliveryIds: outcomes.map(({ deliveryId }) => deliveryId ?? ""),
   };
 }

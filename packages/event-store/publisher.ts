@@ -14,6 +14,7 @@ import type { StoreMetrics } from "./metrics.js";
 import { type Outcome, PublishLog } from "./publish-log.js";
 import type { NewDeadLetter, Records } from "./records/records.js";
 import type { FrozenRegistry, Subscription } from "./registry.js";
+import type { Tracing } from "./tracing.js";
 import type { Delivery, EnqueueResult, Transport } from "./transports/transport.js";
 import type { StoreWatchers } from "./watch.js";
 
@@ -36,6 +37,7 @@ export interface PublisherOptions {
   readonly ready: (transaction: TransactionHandle | undefined) => Promise<void> | undefined;
   /** Somebody counts how long conditions take. */
   readonly timeConditions: boolean;
+  readonly tracing: Tracing | undefined;
 }
 
 /** What a publish concluded, for each event and subscription. */
@@ -104,6 +106,32 @@ export class Publisher {
     event: EventInstance<unknown>,
     transaction: TransactionHandle | undefined,
   ): Promise<PublishReceipt> {
+    if (!this.#options.tracing) return this.#publish(definition, event, transaction);
+    return this.#traced([event], this.#options.tracing, () => this.#publish(definition, event, transaction));
+  }
+
+  /** Gives each event a span of its own, whose place in the trace goes into its envelope. */
+  async #traced<T>(events: readonly EventInstance<unknown>[], tracing: Tracing, work: () => Promise<T>): Promise<T> {
+    const spans = events.map((event) => {
+      const span = tracing.publishing(event);
+      if (span.trace) EventInstance.setPublishTrace(event, span.trace);
+      return span;
+    });
+    try {
+      const result = await work();
+      for (const span of spans) span.end();
+      return result;
+    } catch (error) {
+      for (const span of spans) span.end(error);
+      throw error;
+    }
+  }
+
+  #publish(
+    definition: EventDefinition<unknown>,
+    event: EventInstance<unknown>,
+    transaction: TransactionHandle | undefined,
+  ): Promise<PublishReceipt> {
     const { clock, registry } = this.#options;
     const startedMs = clock.monotonicMs();
     const nowMs = clock.nowMs();
@@ -144,7 +172,16 @@ export class Publisher {
   }
 
   /** All events are of this definition. */
-  async publishGroup(
+  publishGroup(
+    definition: EventDefinition<unknown>,
+    events: readonly EventInstance<unknown>[],
+    transaction: TransactionHandle | undefined,
+  ): Promise<PublishReceipt> {
+    if (!this.#options.tracing) return this.#publishGroup(definition, events, transaction);
+    return this.#traced(events, this.#options.tracing, () => this.#publishGroup(definition, events, transaction));
+  }
+
+  async #publishGroup(
     definition: EventDefinition<unknown>,
     events: readonly EventInstance<unknown>[],
     transaction: TransactionHandle | undefined,
@@ -219,12 +256,12 @@ export class Publisher {
     let conditionUs = 0;
     let verdict: Verdict;
     if (this.#options.timeConditions && subscription.condition) {
-      const { clock, metrics } = this.#options;
+      const { clock } = this.#options;
       const startedMs = clock.monotonicMs();
       verdict = judge(subscription, event);
       const elapsedMs = clock.monotonicMs() - startedMs;
       conditionUs = elapsedMs * 1_000;
-      metrics.conditionSeconds.observe(elapsedMs / 1_000, { subscription: subscription.id });
+      this.#log.conditionTimed(subscription.id, elapsedMs);
     } else verdict = judge(subscription, event);
     if (verdict.kind === "fail")
       return { verdict, outcome: outcomeOf(event, subscription, "condition_error", conditionUs, verdict.error) };

@@ -19,6 +19,17 @@ export interface ReplayOptions {
   readonly force?: boolean;
   /** Who forces it, for the log. */
   readonly by?: string;
+  /**
+   * Told which letters begin to be replayed, before their deliveries exist. When it rejects, they are dead again and the
+   * replay rejects.
+   */
+  readonly onBegin?: (letters: readonly BegunLetter[]) => Promise<void>;
+}
+
+/** A letter with the count that its replay raised it to. */
+export interface BegunLetter {
+  readonly id: string;
+  readonly replayCount: number;
 }
 
 export interface ReplayFailure {
@@ -77,7 +88,7 @@ export async function previewReplay(
  */
 export async function replayLetters(
   letters: readonly DeadLetter[],
-  ratePerSecond: number,
+  { ratePerSecond = 50, onBegin }: ReplayOptions,
   nowMs: number,
   dependencies: ReplayDependencies,
 ): Promise<ReplayResult> {
@@ -95,6 +106,7 @@ export async function replayLetters(
       toDelivery(letter, nowMs + Math.floor(((from + index) * 1_000) / ratePerSecond), dependencies.registry),
     );
     try {
+      if (begun.length > 0) await onBegin?.(begun.map(({ id, replayCount }) => ({ id, replayCount: replayCount + 1 })));
       for (const { id, body } of deliveries) await holdBlob(body, id, dependencies);
       if (deliveries.length > 0) await transport.enqueue(deliveries);
     } catch (error) {

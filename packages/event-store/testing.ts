@@ -1,3 +1,4 @@
+export { type DispatchLogContractOptions, describeDispatchLog } from "./dispatch-log-contract.js";
 export { createTestStore, type TestStore, type TestStoreOptions } from "./test-store.js";
 export {
   describeTransport,

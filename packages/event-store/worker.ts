@@ -17,6 +17,7 @@ import type { Records } from "./records/records.js";
 import type { FrozenRegistry, RegisteredSubscriber } from "./registry.js";
 import { Settler } from "./settler.js";
 import type { SlotPool, SlotUser } from "./slots.js";
+import type { Tracing } from "./tracing.js";
 import type { Consumer, Lease, Transport } from "./transports/transport.js";
 import type { StoreWatchers } from "./watch.js";
 
@@ -32,6 +33,7 @@ export interface WorkerDependencies {
   readonly lines: EventLines;
   readonly dispatchLog: DispatchLog | undefined;
   readonly watchers: StoreWatchers;
+  readonly tracing: Tracing | undefined;
   readonly limits: Limits;
   readonly slots: SlotPool;
   readonly random: () => number;
@@ -117,6 +119,7 @@ export class Worker implements SlotUser, CallHost {
       reader: deps,
       clock: deps.clock,
       log: this.#handlingLog,
+      tracing: deps.tracing,
     };
   }
 
