@@ -3,7 +3,8 @@ import type { FastifyRequest } from "fastify";
 import { type Authenticator, requireScope } from "./access.js";
 import { HttpProblem } from "./problems.js";
 import type { RequestLimits } from "./request-limits.js";
-import type { Route } from "./route.js";
+import { type Route, routeOf } from "./route.js";
+import type { Principal } from "./scopes.js";
 
 export interface Authorization {
   readonly authenticator: Authenticator | undefined;
@@ -37,6 +38,12 @@ export async function authorize(request: FastifyRequest, route: Route, how: Auth
     how.authFailures.add(1, { reason: "insufficient_scope" });
     throw error;
   }
+}
+
+/** The principal of a request's token now; limits do not count it. @throws {HttpProblem} as `authorize`. */
+export async function verifyAgain(request: FastifyRequest, how: Authorization): Promise<Principal> {
+  if (how.authenticator === undefined) throw new HttpProblem("missing_token");
+  return how.authenticator.authenticate((routeOf(request).readToken ?? how.readToken)(request));
 }
 
 /** `undefined` without a bearer token, the empty string when there is one that cannot be read. */

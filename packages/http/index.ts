@@ -23,5 +23,13 @@ export * from "./scopes.js";
 export { escapeHtml } from "./security-headers.js";
 export * from "./server.js";
 export type { Shutdown } from "./shutdown.js";
+export {
+  type ChangeOptions,
+  createStreamHub,
+  type StreamHub,
+  type StreamHubOptions,
+  type StreamTopic,
+  type TopicOptions,
+} from "./stream-hub.js";
 export type { ScopeClaim } from "./token-claims.js";
 export * from "./tokens.js";

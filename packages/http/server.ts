@@ -10,7 +10,7 @@ import {
 } from "@signalbox/kernel";
 import fastify, { type FastifyInstance, type FastifyRequest } from "fastify";
 import type { Authenticator } from "./access.js";
-import { type Authorization, authorize, bearerToken } from "./authorize.js";
+import { type Authorization, authorize, bearerToken, verifyAgain } from "./authorize.js";
 import { beginRequest } from "./begin-request.js";
 import { type ClientAddresses, createClientAddresses } from "./client-address.js";
 import { answerClientError, clientErrorReasons } from "./client-error.js";
@@ -42,6 +42,11 @@ declare module "fastify" {
     /** From now on new requests are answered 503 with `Retry-After`, also on connections that are open. */
     beginShutdown(): void;
     readonly shutdown: Shutdown;
+    /**
+     * The principal of the request's token now, for answers that last longer than a token may.
+     * @throws {HttpProblem} when it is not good any more.
+     */
+    verifyAgain(request: FastifyRequest): Promise<Principal>;
   }
 }
 
@@ -146,6 +151,7 @@ export async function createHttpServer(options: HttpServerOptions = {}): Promise
   });
 
   decorate(app, createClientAddresses(options.trustedProxies ?? []), shutdown);
+  app.decorate("verifyAgain", (request: FastifyRequest) => verifyAgain(request, authorization));
   addJsonParser(app);
   app.addHook("onRoute", (routeOptions) => {
     const route = rememberRoute(routeOptions, limits);

@@ -13,17 +13,23 @@ export interface TestTokens {
   token(scopes: readonly Scope[], changes?: Partial<TokenRequest>): Promise<string>;
   /** Headers that carry such a token. */
   bearer(scopes: readonly Scope[], changes?: Partial<TokenRequest>): Promise<{ authorization: string }>;
+  /** From now on all of them are refused. */
+  revokeAll(): void;
 }
 
 export async function createTestTokens(): Promise<TestTokens> {
   const directory = await mkdtemp(join(tmpdir(), "signalbox-tokens-"));
   const key = await createTokenKey(directory);
   await rm(directory, { recursive: true });
+  let revoked = false;
   const token: TestTokens["token"] = async (scopes, changes = {}) =>
     (await mintToken(key, { subject: "test", scopes, lifetimeMs: 3_600_000, ...changes })).token;
   return {
-    authenticator: createAuthenticator({ key, isRevoked: () => false }),
+    authenticator: createAuthenticator({ key, isRevoked: () => revoked }),
     token,
     bearer: async (scopes, changes) => ({ authorization: `Bearer ${await token(scopes, changes)}` }),
+    revokeAll() {
+      revoked = true;
+    },
   };
 }
