@@ -95,12 +95,12 @@ export function eventRow({ digested, primaryHash, timestampMs, sampleWeight }: C
 }
 
 /** The row of `error_payloads`. */
-export function payloadRow({ digested, timestampMs }: CountedEvent, retentionDays: number): object {
+export function payloadRow({ digested, timestampMs }: CountedEvent): object {
   return {
     project_id: digested.projectId,
     event_id: digested.eventId,
     timestamp: isoTime(timestampMs),
-    retention_days: retentionDays,
+    retention_days: digested.retentionDays,
     version: firstVersion,
     payload: digested.payload,
   };

@@ -17,7 +17,8 @@ import { createDigestMetrics, type DigestMetrics, type DigestStep } from "./dige
 import type { CountedEvent, DigestedEvent } from "./digested-event.js";
 import { issueCreated } from "./issue-events.js";
 import { createOutageGate, type OutageGate } from "./outage-gate.js";
-import { type PrepareOptions, prepareEvent, type ReceivedEvent } from "./prepare-event.js";
+import { explainHash, type PrepareOptions, prepareEvent, type ReceivedEvent } from "./prepare-event.js";
+import { createProjectOptions, type InstanceDefaults } from "./project-settings.js";
 import { recallEvents } from "./recall-events.js";
 import type { CreatedIssue } from "./store/assign-issues.js";
 import { markWritten } from "./store/event-ids.js";
@@ -31,7 +32,7 @@ export interface TransactionalPublisher {
   publish(event: DomainEvent<unknown>, options: { readonly transaction: TransactionHandle }): Promise<unknown>;
 }
 
-export interface DigestDependencies extends PrepareOptions {
+export interface DigestDependencies extends InstanceDefaults {
   readonly database: Database;
   readonly analytics: Analytics;
   readonly publisher: () => TransactionalPublisher;
@@ -61,6 +62,7 @@ export interface Digest {
 interface Work {
   readonly index: number;
   readonly received: ReceivedEvent;
+  readonly options: PrepareOptions;
   readonly digested: DigestedEvent;
 }
 
@@ -77,7 +79,8 @@ export function createDigest(dependencies: DigestDependencies): Digest {
       { name: "database", ping: (signal) => database.ping(signal) },
     ],
   });
-  const writing = { analytics, clock, metrics, retentionDays: dependencies.retentionDays, onStep };
+  const writing = { analytics, clock, metrics, onStep };
+  const projectOptions = createProjectOptions(database, dependencies);
 
   const timed = async <T>(step: DigestStep, work: () => Promise<T>): Promise<T> => {
     const startedMs = clock.monotonicMs();
@@ -89,15 +92,19 @@ export function createDigest(dependencies: DigestDependencies): Digest {
   };
 
   const record = async (works: readonly Work[], context: Pick<HandlerContext, "forEvent">): Promise<RecordedBatch> => {
-    const causes = new Map(works.map(({ digested, received }) => [digested, received]));
+    const causes = new Map(works.map((work) => [work.digested, work]));
     const events = [...causes.keys()];
+    const explain = (event: DigestedEvent, hash: string): string => {
+      const cause = causes.get(event);
+      return cause === undefined ? "{}" : explainHash(cause.received, cause.options, hash);
+    };
     const nowMs = clock.nowMs();
     const recalled = await recallEvents(analytics, events, nowMs - dependencies.dedupDays * dayMs);
     return database.transaction(async (transaction: Transaction<unknown>) => {
-      const batch = await recordEvents(database, events, nowMs, transaction, recalled);
+      const batch = await recordEvents(database, events, nowMs, transaction, { explain, recalled });
       for (const created of batch.created) {
         const cause = causes.get(created.cause);
-        if (cause) await context.forEvent(cause, () => announce(created, transaction));
+        if (cause) await context.forEvent(cause.received, () => announce(created, transaction));
       }
       return batch;
     });
@@ -192,7 +199,8 @@ export function createDigest(dependencies: DigestDependencies): Digest {
     const requestsBefore = urgentWorkNoted();
     metrics.batch(events.length);
     const failures: Failures = [];
-    const works = await timed("prepare", () => prepareAll(events, dependencies, failures));
+    const optionsOf = await projectOptions.load();
+    const works = await timed("prepare", () => prepareAll(events, optionsOf, failures));
     onStep("prepare");
     const counted = await timed("count", () => count(works, context, failures));
     onStep("count");
@@ -251,7 +259,7 @@ const dayMs = 86_400_000;
 
 async function prepareAll(
   events: readonly ReceivedEvent[],
-  options: PrepareOptions,
+  optionsOf: (projectId: number) => PrepareOptions,
   failures: Failures,
 ): Promise<Work[]> {
   const works: Work[] = [];
@@ -259,7 +267,8 @@ async function prepareAll(
   const pace = createPace();
   for (const [index, received] of events.entries()) {
     try {
-      works.push({ index, received, digested: prepareEvent(received, options) });
+      const options = optionsOf(received.data.project_id);
+      works.push({ index, received, options, digested: prepareEvent(received, options) });
     } catch (error) {
       failures.push({ index, error });
     }

@@ -3,7 +3,7 @@ import type { Strategy, VariantName } from "./grouping/grouping.js";
 import type { Title } from "./title.js";
 
 /**
- * An event that went through the pure steps: what is left is to count it and to write it. Holds texts and numbers rather
+ * An event that went through the pure steps: what is left is to count it and to write it. Plain data. Holds texts and numbers rather
  * than the event itself: a batch of whole events would keep the garbage collector busier than all of the steps.
  */
 export interface DigestedEvent {
@@ -23,6 +23,8 @@ export interface DigestedEvent {
   readonly platform: string;
   readonly environment: string;
   readonly release: string | undefined;
+  /** Days for which its rows are kept. */
+  readonly retentionDays: number;
   readonly groupingVersion: number;
   readonly strategy: Strategy;
   /** 1 to 8 of them, the primary one first. */
@@ -39,8 +41,6 @@ interface DigestedHash {
   /** 32 lower-case hex digits. */
   readonly hash: string;
   readonly variant: VariantName;
-  /** The explanation as it is stored with a new hash. Made anew from the message at each call, as few hashes are new. */
-  explain(): string;
 }
 
 /** The hash that every row of the event carries. */

@@ -40,6 +40,8 @@ export interface ErrorEvent {
   fingerprint?: string[] | undefined;
   debug_meta?: JsonObject | undefined;
   processing_errors?: ProcessingError[] | undefined;
+  /** What was taken out of it before it was stored. */
+  scrubbed?: ScrubbedValue[] | undefined;
   [unknownKey: string]: unknown;
 }
 
@@ -172,6 +174,13 @@ export interface ProcessingError {
   readonly name: string;
   /** At most 200 characters of what was sent. */
   readonly value?: string | undefined;
+}
+
+/** A value that was taken out: where it stood, and why. */
+export interface ScrubbedValue {
+  readonly path: string;
+  /** `name`: of what it was called by; else the kind of secret that it looked like, or the project's own rule. */
+  readonly rule: string;
 }
 
 export type ProcessingErrorType =

@@ -6,6 +6,7 @@ import { createHousekeeping } from "./housekeeping.js";
 import { prepareEvent } from "./prepare-event.js";
 import { markWritten } from "./store/event-ids.js";
 import { recordEvents } from "./store/record-events.js";
+import { defaultOptions, unexplained } from "./testing/prepare.js";
 import { errorPayload, receivedEvent } from "./testing/received-event.js";
 import { openTestDatabase, type TestDatabase } from "./testing/stores.js";
 
@@ -27,14 +28,14 @@ const count = async (table: string): Promise<number> => {
 test("housekeeping removes what is old, and never an id whose rows may be missing", async () => {
   const clock = createVirtualClock(startMs);
   const event = (receivedAtMs: number) =>
-    prepareEvent(receivedEvent({ ...errorPayload("a"), timestamp: receivedAtMs / 1000 }, { receivedAtMs }), {
-      groupingVersion: 1,
-      retentionDays: 90,
-    });
+    prepareEvent(
+      receivedEvent({ ...errorPayload("a"), timestamp: receivedAtMs / 1000 }, { receivedAtMs }),
+      defaultOptions,
+    );
   const record = (receivedAtMs: number, written: boolean) =>
     stores.database.transaction(async (transaction: Transaction<unknown>) => {
       const digested = event(receivedAtMs);
-      await recordEvents(stores.database, [digested], receivedAtMs, transaction);
+      await recordEvents(stores.database, [digested], receivedAtMs, transaction, unexplained);
       if (written) await markWritten(stores.database, [digested], transaction);
     });
   await record(startMs - 8 * dayMs, true);

@@ -7,6 +7,7 @@ import { type IssueFilter, type IssueSort, issueSorts, listIssues, type WalkPosi
 import { prepareEvent } from "./prepare-event.js";
 import { setIssueStatus } from "./set-issue-status.js";
 import { recordEvents } from "./store/record-events.js";
+import { defaultOptions, unexplained } from "./testing/prepare.js";
 import { errorPayload, receivedEvent } from "./testing/received-event.js";
 import { openTestDatabase, type TestDatabase } from "./testing/stores.js";
 
@@ -35,12 +36,12 @@ function describeLists(open: () => Promise<TestDatabase>): void {
   const record = (...events: readonly [name: string, timeMs: number][]) =>
     stores.database.transaction((transaction: Transaction<unknown>) => {
       const digested = events.map(([name, timeMs]) =>
-        prepareEvent(receivedEvent(errorPayload(name, { timestamp: timeMs / 1000 }), { receivedAtMs: nowMs }), {
-          groupingVersion: 1,
-          retentionDays: 90,
-        }),
+        prepareEvent(
+          receivedEvent(errorPayload(name, { timestamp: timeMs / 1000 }), { receivedAtMs: nowMs }),
+          defaultOptions,
+        ),
       );
-      return recordEvents(stores.database, digested, nowMs, transaction);
+      return recordEvents(stores.database, digested, nowMs, transaction, unexplained);
     });
 
   const filter = (changes: Partial<IssueFilter> = {}): IssueFilter => ({

@@ -4,6 +4,7 @@ import { parseJsonObject } from "@signalbox/sentry-protocol";
 import { makeEventRow } from "./analytics-rows.js";
 import type { DigestedEvent } from "./digested-event.js";
 import type { eventReceived } from "./events.js";
+import { compileGroupingRules } from "./grouping/compile-rules.js";
 import { groupEvent } from "./grouping/group-event.js";
 import { explanationText } from "./grouping/grouping.js";
 import { markInApp } from "./grouping/mark-in-app.js";
@@ -11,29 +12,42 @@ import { normaliseEvent } from "./normalise/normalise-event.js";
 import { parseTime } from "./normalise/times.js";
 import { userIdentity } from "./normalise/user.js";
 import { unpackPayload } from "./payload.js";
+import { scrubEvent, scrubText } from "./scrub/scrub-event.js";
+import type { ScrubSettings } from "./scrub/scrub-settings.js";
 import { culpritOf, titleOf } from "./title.js";
 
 /** A message as the edge published it. */
 export type ReceivedEvent = DomainEvent<PayloadOf<typeof eventReceived>>;
 
-/** How the pure steps are done; what projects can change about them comes with the project. */
+/** The part of it that the pure steps read: plain data. */
+export type ReceivedMessage = Pick<ReceivedEvent, "data" | "correlationId">;
+
+/** How the pure steps are done for one project. Plain data. */
 export interface PrepareOptions {
   readonly groupingVersion: number;
   readonly retentionDays: number;
+  readonly scrubbing: ScrubSettings;
+  /** False: the address that a report came from is not taken for the user's. */
+  readonly storeAddresses: boolean;
+  readonly fingerprintRules: string;
+  readonly stackRules: string;
 }
 
 /**
- * The steps that need nothing but the message: parse, normalise, correct the clock, group, name, and make the row. Pure;
- * what it throws concerns this event alone.
+ * The steps that need nothing but the message: parse, normalise, correct the clock, group, scrub, name, and make the row.
+ * Pure, from plain data to plain data; what it throws concerns this event alone.
  * @throws {ProtocolError} when the payload is no JSON object, which the edge does not let through
  */
-export function prepareEvent(received: ReceivedEvent, options: PrepareOptions): DigestedEvent {
+export function prepareEvent(received: ReceivedMessage, options: PrepareOptions): DigestedEvent {
   const { data } = received;
   const { bytes, receivedAtMs, normalised, grouping } = understand(received, options);
   const { event, timestampMs, correlationId } = normalised;
-  const title = titleOf(event);
+  const hash = userHash(userIdentity(event.user, options.scrubbing));
+  const named = titleOf(event);
+  scrubEvent(event, options.scrubbing);
+  const title = event.scrubbed === undefined ? named : titleOf(event);
   const culprit = culpritOf(event);
-  const hash = userHash(userIdentity(event.user));
+  const ruleTitle = grouping.title === undefined ? undefined : scrubText(grouping.title, options.scrubbing);
   return {
     projectId: data.project_id,
     keyId: data.key_id,
@@ -42,19 +56,16 @@ export function prepareEvent(received: ReceivedEvent, options: PrepareOptions): 
     timestampMs,
     correlationId,
     bodyDigest: createHash("sha256").update(bytes).digest("hex").slice(0, 32),
-    title,
+    title: ruleTitle === undefined ? title : { ...title, title: ruleTitle },
     culprit,
     level: event.level,
     platform: event.platform,
     environment: event.environment,
     release: event.release,
+    retentionDays: options.retentionDays,
     groupingVersion: grouping.version,
     strategy: grouping.strategy,
-    hashes: grouping.hashes.map(({ hash: hex, variant }) => ({
-      hash: hex,
-      variant,
-      explain: () => explain(received, options, hex),
-    })),
+    hashes: grouping.hashes.map(({ hash: hex, variant }) => ({ hash: hex, variant })),
     userHash: hash,
     row: makeEventRow(event, {
       projectId: data.project_id,
@@ -63,7 +74,7 @@ export function prepareEvent(received: ReceivedEvent, options: PrepareOptions): 
       retentionDays: options.retentionDays,
       primaryHash: grouping.hashes[0]?.hash ?? "",
       groupingVersion: grouping.version,
-      title: title.title,
+      title: ruleTitle ?? title.title,
       culprit,
       correlationId,
       userHash: hash,
@@ -73,7 +84,18 @@ export function prepareEvent(received: ReceivedEvent, options: PrepareOptions): 
   };
 }
 
-function understand(received: ReceivedEvent, { groupingVersion }: PrepareOptions) {
+/**
+ * Why the event has this hash, as it is stored with a hash that is new. Pure; made anew from the message, as few hashes
+ * are new. What the explanation shows is scrubbed, what was hashed was not.
+ */
+export function explainHash(received: ReceivedMessage, options: PrepareOptions, hash: string): string {
+  const { grouping } = understand(received, options);
+  const found = grouping.hashes.find((candidate) => candidate.hash === hash);
+  if (found === undefined) throw new Error("Grouping the same event twice gave different hashes.");
+  return explanationText(grouping, found, (text) => scrubText(text, options.scrubbing));
+}
+
+function understand(received: ReceivedMessage, options: PrepareOptions) {
   const { data } = received;
   const bytes = unpackPayload(data.payload);
   const receivedAtMs = requiredTime(data.received_at);
@@ -81,20 +103,14 @@ function understand(received: ReceivedEvent, { groupingVersion }: PrepareOptions
     eventId: data.event_id,
     receivedAtMs,
     sentAtMs: parseTime(data.sent_at),
-    clientAddress: data.client_address,
+    clientAddress: options.storeAddresses ? data.client_address : undefined,
     correlationId: data.request_correlation_id ?? received.correlationId,
   });
   const { event } = normalised;
   event.sdk ??= data.sdk === undefined ? undefined : { ...data.sdk };
-  markInApp(event);
-  return { bytes, receivedAtMs, normalised, grouping: groupEvent(event, {}, groupingVersion) };
-}
-
-function explain(received: ReceivedEvent, options: PrepareOptions, hash: string): string {
-  const { grouping } = understand(received, options);
-  const found = grouping.hashes.find((candidate) => candidate.hash === hash);
-  if (found === undefined) throw new Error("Grouping the same event twice gave different hashes.");
-  return explanationText(grouping, found);
+  const rules = compileGroupingRules(options.fingerprintRules, options.stackRules);
+  markInApp(event, rules);
+  return { bytes, receivedAtMs, normalised, grouping: groupEvent(event, rules, options.groupingVersion) };
 }
 
 function requiredTime(text: string): number {

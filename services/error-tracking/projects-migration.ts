@@ -16,6 +16,8 @@ export interface ProjectsTable {
   active: Generated<number>;
   /** Milliseconds since the Unix epoch, as all times here. */
   created_at: number;
+  /** JSON; see `readProjectSettings`. */
+  settings: Generated<string>;
 }
 
 export interface ProjectKeysTable {

@@ -17,10 +17,11 @@ import { issuesMigration } from "./issues-migration.js";
 import { createKeyCache } from "./key-cache.js";
 import { createProjects, type Projects } from "./projects.js";
 import { projectMigrations } from "./projects-migration.js";
+import { workflowMigration } from "./workflow-migration.js";
 
 export const errorTrackingMigrations: MigrationSet = {
   name: "error-tracking",
-  migrations: [...projectMigrations, issuesMigration],
+  migrations: [...projectMigrations, issuesMigration, workflowMigration],
 };
 
 export interface ErrorTrackingDependencies {

@@ -9,7 +9,6 @@ export interface WriteDependencies {
   readonly analytics: Analytics;
   readonly clock: Clock;
   readonly metrics: DigestMetrics;
-  readonly retentionDays: number;
   /** Called after each step. */
   onStep(step: DigestStep): void;
 }
@@ -24,7 +23,7 @@ export async function writeEvents(
   events: readonly CountedEvent[],
   signal: AbortSignal,
 ): Promise<void> {
-  const { analytics, clock, metrics, retentionDays, onStep } = dependencies;
+  const { analytics, clock, metrics, onStep } = dependencies;
   const token = batchToken(events);
 
   const insert = async (step: DigestStep, table: string, rows: readonly object[]): Promise<void> => {
@@ -44,7 +43,7 @@ export async function writeEvents(
     onStep(step);
   };
 
-  const payloads = events.map((event) => payloadRow(event, retentionDays));
+  const payloads = events.map(payloadRow);
   const users = events.map(userRow).filter((row) => row !== undefined);
   // An event that can be found has its payload.
   await insert("insert_payloads", "error_payloads", payloads);

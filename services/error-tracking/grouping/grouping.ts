@@ -1,18 +1,15 @@
-import type { ErrorEvent } from "../error-event.js";
+import type { ErrorEvent, Frame } from "../error-event.js";
+import type { FingerprintRules } from "./fingerprint-rules.js";
+import type { StackRules } from "./stack-rules.js";
 
 /** Per-project rules that change grouping; empty for projects that set none. */
 export interface GroupingRules {
   /** Decides `in_app` before the client and the built-in rules do; undefined means no rule matches. */
-  readonly inApp?: (frame: FrameLike, event: ErrorEvent) => boolean | undefined;
-}
-
-/** The part of a frame that rules look at. */
-interface FrameLike {
-  readonly function?: string | undefined;
-  readonly module?: string | undefined;
-  readonly filename?: string | undefined;
-  readonly abs_path?: string | undefined;
-  readonly package?: string | undefined;
+  readonly inApp?: ((frame: Frame, event: ErrorEvent) => boolean | undefined) | undefined;
+  /** Rules over whole stacks, oldest frame first. */
+  readonly stack?: StackRules | undefined;
+  /** Finds the rule that replaces the client's fingerprint. */
+  readonly fingerprint?: FingerprintRules | undefined;
 }
 
 export type Strategy =
@@ -34,6 +31,10 @@ export interface Grouping {
   readonly strategy: Strategy;
   /** 1 to 8 of them, the primary one first. */
   readonly hashes: readonly GroupingHash[];
+  /** The project's rule that decided, and what the client had asked for instead. */
+  readonly rule?: { readonly text: string; readonly clientFingerprint?: readonly string[] | undefined } | undefined;
+  /** How that rule wants the issue to be called. */
+  readonly title?: string | undefined;
 }
 
 export interface GroupingHash {
@@ -59,14 +60,30 @@ export interface Component {
 
 export const maxExplanationBytes = 16 * 1024;
 
-/** The explanation as it is stored with a hash: JSON, cut at the deepest levels until it fits. */
-export function explanationText(grouping: Grouping, hash: GroupingHash): string {
-  const head = { version: grouping.version, strategy: grouping.strategy, variant: hash.variant };
+/** The explanation as it is stored with a hash: JSON, its texts `clean`ed, cut at the deepest levels until it fits. */
+export function explanationText(
+  grouping: Grouping,
+  hash: GroupingHash,
+  clean: (text: string) => string = (text) => text,
+): string {
+  const { version, strategy, rule } = grouping;
+  const head = { version, strategy, variant: hash.variant, rule };
+  const component = cleaned(hash.component, clean);
   for (let depth = 8; depth > 0; depth--) {
-    const text = JSON.stringify({ ...head, component: atDepth(hash.component, depth) });
+    const text = JSON.stringify({ ...head, component: atDepth(component, depth) });
     if (Buffer.byteLength(text) <= maxExplanationBytes) return text;
   }
   return JSON.stringify(head);
+}
+
+function cleaned(component: Component, clean: (text: string) => string): Component {
+  const { token, original, parts } = component;
+  return {
+    ...component,
+    ...(token === undefined ? {} : { token: clean(token) }),
+    ...(original === undefined ? {} : { original: clean(original) }),
+    ...(parts === undefined ? {} : { parts: parts.map((part) => cleaned(part, clean)) }),
+  };
 }
 
 function atDepth(component: Component, depth: number): Component {

@@ -10,11 +10,16 @@ export function markInApp(event: ErrorEvent, rules: GroupingRules = {}): void {
   const stacks: (Stacktrace | undefined)[] = [event.stacktrace];
   for (const exception of event.exception?.values ?? []) stacks.push(exception.stacktrace);
   for (const thread of event.threads?.values ?? []) stacks.push(thread.stacktrace);
-  for (const stack of stacks) for (const frame of stack?.frames ?? []) markFrame(frame, event, rules);
+  for (const stack of stacks) if (stack !== undefined) markStack(stack.frames, event, rules);
 }
 
-function markFrame(frame: Frame, event: ErrorEvent, rules: GroupingRules): void {
-  const inApp = isInApp(frame, event, rules);
+function markStack(frames: readonly Frame[], event: ErrorEvent, rules: GroupingRules): void {
+  const decisions = rules.stack?.decide(frames, event, (frame) => isInApp(frame, event, rules));
+  for (const [index, frame] of frames.entries())
+    markFrame(frame, decisions?.[index]?.inApp ?? isInApp(frame, event, rules));
+}
+
+function markFrame(frame: Frame, inApp: boolean): void {
   if (frame.in_app !== undefined && frame.in_app !== inApp) frame["orig_in_app"] = frame.in_app;
   frame.in_app = inApp;
 }

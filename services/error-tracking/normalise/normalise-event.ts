@@ -220,4 +220,5 @@ const eventKeys = new Set([
   "fingerprint",
   "debug_meta",
   "processing_errors",
+  "scrubbed",
 ]);

@@ -32,12 +32,18 @@ export function normaliseUser(
   return Object.values(user).some((value) => value !== undefined) ? user : undefined;
 }
 
-/** What tells users apart: the first of id, name, mail address, network address. */
-export function userIdentity(user: User | undefined): string | undefined {
+/**
+ * What tells users apart: the first of id, name, mail address, network address. Where a project keeps no addresses,
+ * nothing that could be led back to one is kept either.
+ */
+export function userIdentity(
+  user: User | undefined,
+  { addresses: withoutAddress }: { readonly addresses: boolean } = { addresses: false },
+): string | undefined {
   if (user?.id !== undefined) return `id:${user.id}`;
   if (user?.username !== undefined) return `username:${user.username}`;
   if (user?.email !== undefined) return `email:${user.email}`;
-  return user?.ip_address === undefined ? undefined : `ip:${user.ip_address}`;
+  return user?.ip_address === undefined || withoutAddress ? undefined : `ip:${user.ip_address}`;
 }
 
 const userKeys = new Set(["id", "username", "email", "ip_address"]);

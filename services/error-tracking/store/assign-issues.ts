@@ -5,6 +5,9 @@ import { issueGrowth } from "./growth.js";
 import { hashKey, insertHashes, type NewHash, readOwners } from "./hashes.js";
 import { insertIssues, type NewIssue, shortKey } from "./issues.js";
 
+/** Why an event has a hash; asked for hashes that nobody owns yet. */
+export type ExplainHash = (event: DigestedEvent, hash: string) => string;
+
 export interface IssueOfEvent {
   readonly digested: DigestedEvent;
   readonly issueId: number;
@@ -34,12 +37,13 @@ export async function assignIssues(
   locked: ReadonlyMap<number, ProjectCounter>,
   nowMs: number,
   transaction: TransactionHandle,
+  explain: ExplainHash,
 ): Promise<{ readonly issues: IssueOfEvent[]; readonly created: CreatedIssue[] }> {
   const hashes = new Map(events.flatMap(hashesOf).map((key) => [hashKey(key), key]));
   const owners = await readOwners(database, hashes.values(), transaction);
   const { targets, attached } = chooseTargets(events, owners);
   const created = await makeIssues(database, targets, locked, nowMs, transaction);
-  const newHashes = [...attached].map(([, { event, index, target }]) => newHash(event, index, target));
+  const newHashes = [...attached].map(([, { event, index, target }]) => newHash(event, index, target, explain));
   await insertHashes(database, newHashes, nowMs, transaction);
   const issues = targets.flatMap((target) => target.events.map((digested) => ({ digested, issueId: idOf(target) })));
   return { issues, created };
@@ -135,7 +139,7 @@ function newIssue(
   };
 }
 
-function newHash(event: DigestedEvent, index: number, target: Target): NewHash {
+function newHash(event: DigestedEvent, index: number, target: Target, explain: ExplainHash): NewHash {
   const hash = event.hashes[index];
   if (hash === undefined) throw new RangeError("The event has no such hash.");
   return {
@@ -145,7 +149,7 @@ function newHash(event: DigestedEvent, index: number, target: Target): NewHash {
     version: event.groupingVersion,
     strategy: event.strategy,
     variant: hash.variant,
-    explanation: hash.explain(),
+    explanation: explain(event, hash.hash),
   };
 }
 

@@ -1,6 +1,6 @@
 import type { Database, TransactionHandle } from "@signalbox/database";
 import { type CountedEvent, type DigestedEvent, primaryHashOf } from "../digested-event.js";
-import { assignIssues, type CreatedIssue, type IssueOfEvent } from "./assign-issues.js";
+import { assignIssues, type CreatedIssue, type ExplainHash, type IssueOfEvent } from "./assign-issues.js";
 import { lockProjects, type ProjectCounter } from "./counters.js";
 import {
   claimEvents,
@@ -25,18 +25,23 @@ export interface RecordedBatch {
   readonly outcomes: readonly LedgerEntry[];
 }
 
+export interface RecordOptions {
+  readonly explain: ExplainHash;
+  /** What the analytics store knows of events whose ids are no longer remembered here. */
+  readonly recalled?: readonly RememberedEvent[];
+}
+
 /**
  * Counts a batch of events, each exactly once however often and by however many workers its message is delivered:
  * remembers the ids, finds or makes the issues, moves every counter and the ledger, all inside one transaction.
- * A few statements over many rows each; none per event. `recalled`: what the analytics store knows of events whose ids
- * are no longer remembered here.
+ * A few statements over many rows each; none per event.
  */
 export async function recordEvents(
   database: Database,
   events: readonly DigestedEvent[],
   nowMs: number,
   transaction: TransactionHandle,
-  recalled: readonly RememberedEvent[] = [],
+  { explain, recalled = [] }: RecordOptions,
 ): Promise<RecordedBatch> {
   const living = await existingProjects(database, events, transaction);
   const present = events.filter(({ projectId }) => living.has(projectId));
@@ -44,7 +49,7 @@ export async function recordEvents(
   const locked = await lockProjects(database, [...living], transaction);
   await rememberWritten(database, recalled, transaction);
   const sorted = await sortByHistory(database, present, transaction);
-  const { issues, created } = await assignIssues(database, sorted.fresh, locked, nowMs, transaction);
+  const { issues, created } = await assignIssues(database, sorted.fresh, locked, nowMs, transaction, explain);
   await count(database, issues, created, locked, nowMs, transaction);
   await markRepeated(database, sorted.copies, transaction);
   const outcomes = [

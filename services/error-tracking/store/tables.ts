@@ -11,6 +11,10 @@ export interface IssueTables {
   error_event_ids: EventIdsTable;
   error_ledger: LedgerTable;
   error_activity: ActivityTable;
+  error_discarded_hashes: { project_id: number; hash: string; title: string; actor: string; at_ms: number };
+  error_releases: ReleasesTable;
+  error_comments: CommentsTable;
+  error_deletions: DeletionsTable;
 }
 
 export const issueStatuses = ["unresolved", "resolved", "ignored"] as const;
@@ -48,6 +52,16 @@ interface IssuesTable {
   /** Number of the change that made it. */
   created_seq: number;
   created_at_ms: number;
+  /** JSON; see `Resolution`. Set while the issue is resolved. */
+  resolution: string | null;
+  /** JSON; see `IgnoreConditions`. Set while the issue is ignored until something happens. */
+  ignore_conditions: string | null;
+  /** Who works on it: the subject of a token. */
+  assignee: string | null;
+  /** The issue in the forge that was made for it. */
+  link_url: string | null;
+  /** The issue that took its hashes; this one only redirects then. */
+  merged_into: number | null;
 }
 
 /** Where an issue stood before a change, so that a list that is being walked stays the list it was. */
@@ -74,6 +88,8 @@ interface HashesTable {
   /** Events whose primary hash it is. */
   event_count: number;
   created_at_ms: number;
+  /** The issue that owned it before a merge. */
+  former_issue_id: number | null;
 }
 
 /** `counted`: in every counter; `written`: its row is in the analytics store, too. */
@@ -112,4 +128,46 @@ interface ActivityTable {
   kind: string;
   /** JSON: before and after. */
   detail: string;
+}
+
+interface ReleasesTable {
+  id: Generated<number>;
+  project_id: number;
+  version: string;
+  created_at_ms: number;
+  released_at_ms: number | null;
+  url: string | null;
+  /** Issues whose first event came from it. */
+  new_issues: number;
+  first_event_ms: number | null;
+  last_event_ms: number | null;
+  /** JSON list. */
+  commits: string;
+  /** JSON list. */
+  deploys: string;
+}
+
+interface CommentsTable {
+  id: Generated<number>;
+  project_id: number;
+  issue_id: number;
+  at_ms: number;
+  author: string;
+  text: string;
+}
+
+interface DeletionsTable {
+  id: Generated<number>;
+  project_id: number;
+  kind: "event" | "issue" | "project" | "user";
+  /** JSON: what exactly is to go. */
+  subject: string;
+  actor: string;
+  state: "pending" | "done";
+  /** JSON: how much went. */
+  counts: string;
+  requested_at_ms: number;
+  /** Null once everything is gone. */
+  next_run_at_ms: number | null;
+  runs: number;
 }

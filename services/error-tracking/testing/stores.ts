@@ -5,9 +5,8 @@ import { type Analytics, migrateAnalytics, openAnalytics } from "@signalbox/anal
 import { type Database, migrate, openDatabase } from "@signalbox/database";
 import { noMetrics, silentLogger, systemClock } from "@signalbox/kernel";
 import { errorTrackingAnalytics } from "../analytics-migrations.js";
-import { issuesMigration } from "../issues-migration.js";
 import { createProjects, type Projects } from "../projects.js";
-import { projectMigrations } from "../projects-migration.js";
+import { errorTrackingMigrations } from "../service.js";
 
 const ports = { logger: silentLogger, metrics: noMetrics, clock: systemClock };
 
@@ -21,7 +20,7 @@ export interface TestDatabase {
 export async function openTestDatabase(url?: string): Promise<TestDatabase> {
   const directory = await mkdtemp(join(tmpdir(), "error-tracking-"));
   const database = await openDatabase({ ...ports, ...(url === undefined ? { path: join(directory, "db") } : { url }) });
-  await migrate(database, [{ name: "error-tracking", migrations: [...projectMigrations, issuesMigration] }]);
+  await migrate(database, [errorTrackingMigrations]);
   const projects = createProjects({ database, clock: systemClock, serverUrl: () => "http://localhost:8787" });
   await projects.create("Shop");
   return {

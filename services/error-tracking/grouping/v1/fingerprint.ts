@@ -14,15 +14,22 @@ export type FingerprintPart = { readonly kind: "default" } | { readonly kind: "t
 const variable = /\{\{\s*([\w.@:-]{1,200})\s*\}\}/g;
 const defaultPart = /^\s*\{\{\s*default\s*\}\}\s*$/;
 
-/** The client's fingerprint; undefined when it says no more than the default does. */
-export function fingerprintParts(event: ErrorEvent, rules: GroupingRules): readonly FingerprintPart[] | undefined {
-  const sent = event.fingerprint ?? [];
+/** The parts of a fingerprint of client or rule; undefined when it says no more than the default does. */
+export function fingerprintParts(
+  sent: readonly string[],
+  event: ErrorEvent,
+  rules: GroupingRules,
+): readonly FingerprintPart[] | undefined {
   const parts = sent.map((part): FingerprintPart => {
     if (defaultPart.test(part)) return { kind: "default" };
-    const filled = part.replaceAll(variable, (text: string, name: string) => variableValue(name, event, rules) ?? text);
-    return { kind: "text", component: partComponent(filled, part) };
+    return { kind: "text", component: partComponent(fillVariables(part, event, rules), part) };
   });
   return parts.some(({ kind }) => kind === "text") ? parts : undefined;
+}
+
+/** The text with the values of its variables; unknown ones stay as they are. */
+export function fillVariables(text: string, event: ErrorEvent, rules: GroupingRules): string {
+  return text.replaceAll(variable, (found: string, name: string) => variableValue(name, event, rules) ?? found);
 }
 
 /** An empty part counts: it tells `["a", ""]` from `["a"]`. */

@@ -1,8 +1,17 @@
 import type { ErrorEvent } from "../../error-event.js";
 import type { Component, Grouping, GroupingHash, GroupingRules, Strategy, VariantName } from "../grouping.js";
+import type { MatchedFrame } from "../rule-matchers.js";
 import { hashTokens, leaf, node, tokensOf } from "./component.js";
 import { exceptionComponents } from "./exceptions.js";
-import { combined, fingerprintParts, leadingThreadStack } from "./fingerprint.js";
+import {
+  combined,
+  type FingerprintPart,
+  fillVariables,
+  fingerprintParts,
+  framesOf,
+  leadingThreadStack,
+} from "./fingerprint.js";
+import { isInApp } from "./in-app.js";
 import { messageComponent } from "./message.js";
 import { stackComponents } from "./stacktrace.js";
 
@@ -18,8 +27,15 @@ interface Chosen {
 
 /** Algorithm 1: what the event is about, in the order in which one says more than the next. */
 export function groupV1(event: ErrorEvent, rules: GroupingRules): Grouping {
-  const parts = fingerprintParts(event, rules);
-  if (parts === undefined) return grouping(defaultGrouping(event, rules));
+  const rule = rules.fingerprint?.find(event, () => matchedFrames(event, rules));
+  const parts = fingerprintParts(rule?.parts ?? event.fingerprint ?? [], event, rules);
+  const found = parts === undefined ? grouping(defaultGrouping(event, rules)) : byFingerprint(parts, event, rules);
+  if (rule === undefined) return found;
+  const title = rule.title === undefined ? undefined : fillVariables(rule.title, event, rules);
+  return { ...found, rule: { text: rule.text, clientFingerprint: event.fingerprint }, title };
+}
+
+function byFingerprint(parts: readonly FingerprintPart[], event: ErrorEvent, rules: GroupingRules): Grouping {
   if (parts.every(({ kind }) => kind === "text"))
     return grouping({
       strategy: "fingerprint",
@@ -30,6 +46,10 @@ export function groupV1(event: ErrorEvent, rules: GroupingRules): Grouping {
     component: { ...combined(parts, hash), hint: `combined with the default, by ${component.name}` },
   }));
   return grouping({ strategy: "fingerprint", variants: extended });
+}
+
+function matchedFrames(event: ErrorEvent, rules: GroupingRules): MatchedFrame[] {
+  return framesOf(event).map((frame) => ({ frame, inApp: isInApp(frame, event, rules) }));
 }
 
 function defaultGrouping(event: ErrorEvent, rules: GroupingRules): Chosen {

@@ -4,6 +4,7 @@ import { node, without } from "./component.js";
 import { familyOf } from "./family.js";
 import { frameComponent, functionName, hasUrlOrigin } from "./frame.js";
 import { isInApp } from "./in-app.js";
+import { meaninglessNativeFrames } from "./native-frames.js";
 
 /** One stack seen twice: by the application's frames only, and by all of them. */
 export interface StackComponents {
@@ -19,22 +20,37 @@ export function stackComponents(
   rules: GroupingRules,
 ): StackComponents {
   if (stacktrace === undefined) return noStack;
-  const all = allFrames(stacktrace.frames, event);
-  const app = all.map((component, index) => {
-    const frame = stacktrace.frames[index];
-    return frame && isInApp(frame, event, rules) ? component : without(component, "not of the application");
-  });
+  const { frames } = stacktrace;
+  const ofClient = (frame: Frame): boolean => isInApp(frame, event, rules);
+  const decisions = rules.stack?.decide(frames, event, ofClient);
+  const inApp = frames.map((frame, index) => decisions?.[index]?.inApp ?? ofClient(frame));
+  const all = allFrames(frames, event, inApp).map((component, index) =>
+    decisions?.[index]?.group === false ? without(component, "left out by a rule of the project") : component,
+  );
+  const app = all.map((component, index) => (inApp[index] ? component : without(component, "not of the application")));
   return { app: node("stacktrace", app), all: node("stacktrace", all) };
 }
 
-function allFrames(frames: readonly Frame[], event: ErrorEvent): Component[] {
+function allFrames(frames: readonly Frame[], event: ErrorEvent, inApp: readonly boolean[]): Component[] {
   if (isLoneNamelessFrame(frames, event)) {
     return frames.map((frame) => without(frameComponent(frame, event), "the only frame, a page without function"));
   }
+  const meaningless = nativeHints(frames, event, inApp);
   return frames.map((frame, index) => {
     const component = frameComponent(frame, event);
+    const hint = meaningless?.get(index);
+    if (hint !== undefined) return without(component, hint);
     return isRecursion(frame, frames[index - 1]) ? without(component, "recursion") : component;
   });
+}
+
+function nativeHints(frames: readonly Frame[], event: ErrorEvent, inApp: readonly boolean[]) {
+  const names = frames.map((frame) => {
+    const family = familyOf(frame.platform ?? event.platform);
+    return family === "native" ? functionName(frame, family) : undefined;
+  });
+  if (names.every((name) => name === undefined)) return undefined;
+  return meaninglessNativeFrames(names, inApp);
 }
 
 function isLoneNamelessFrame(frames: readonly Frame[], event: ErrorEvent): boolean {
