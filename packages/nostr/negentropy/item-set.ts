@@ -136,6 +136,7 @@ export function createItemSetBuilder(): ItemSetBuilder {
   let ids = Buffer.alloc(64 * idBytes);
   let size = 0;
   let sealed = false;
+  let ascending = true;
 
   const refuseAfterSeal = (): void => {
     if (sealed) throw new NostrError("NEGENTROPY_MISUSED", { message: "The set is sealed" });
@@ -161,12 +162,15 @@ export function createItemSetBuilder(): ItemSetBuilder {
       if (size === timestamps.length) grow();
       timestamps[size] = timestamp;
       ids.write(id, size * idBytes, "hex");
+      if (size > 0 && ascending) ascending = compareItems(timestamps, ids, size - 1, size) < 0;
       size++;
     },
     seal() {
       refuseAfterSeal();
       sealed = true;
-      const set = arrange(timestamps.subarray(0, size), ids.subarray(0, size * idBytes));
+      const set = ascending
+        ? new ItemSet(timestamps.slice(0, size), new Uint8Array(ids.subarray(0, size * idBytes)))
+        : arrange(timestamps.subarray(0, size), ids);
       timestamps = new Float64Array(0);
       ids = Buffer.alloc(0);
       return set;
@@ -174,18 +178,22 @@ export function createItemSetBuilder(): ItemSetBuilder {
   };
 }
 
+function compareItems(timestamps: Float64Array, ids: Buffer, one: number, other: number): number {
+  return (
+    (timestamps[one] ?? 0) - (timestamps[other] ?? 0) ||
+    ids.compare(ids, other * idBytes, (other + 1) * idBytes, one * idBytes, (one + 1) * idBytes)
+  );
+}
+
 /** Copies what was gathered, in order and each item once. */
 function arrange(timestamps: Float64Array, ids: Buffer): ItemSet {
-  const compare = (one: number, other: number): number =>
-    (timestamps[one] ?? 0) - (timestamps[other] ?? 0) ||
-    ids.compare(ids, other * idBytes, (other + 1) * idBytes, one * idBytes, (one + 1) * idBytes);
-  const order = Uint32Array.from(timestamps, (_, index) => index);
-  if (order.some((index) => index > 0 && compare(index - 1, index) > 0)) order.sort(compare);
-
+  const compare = (one: number, other: number): number => compareItems(timestamps, ids, one, other);
+  const order = new Uint32Array(timestamps.length).map((_, index) => index).sort(compare);
   const kept = order.filter((index, place) => place === 0 || compare(order[place - 1] ?? 0, index) !== 0);
   const sortedTimestamps = new Float64Array(kept.length);
   const sortedIds = new Uint8Array(kept.length * idBytes);
-  for (const [place, index] of kept.entries()) {
+  for (let place = 0; place < kept.length; place++) {
+    const index = kept[place] ?? 0;
     sortedTimestamps[place] = timestamps[index] ?? 0;
     sortedIds.set(ids.subarray(index * idBytes, (index + 1) * idBytes), place * idBytes);
   }
