@@ -28,6 +28,8 @@ export interface Delivery {
   /** Limits on what may wait for this subscription. */
   readonly maxPending: { readonly count?: number; readonly bytes?: number } | null;
   readonly dedup: DedupLock | null;
+  /** It comes through the outbox: the lease says so again, because it may come twice. */
+  readonly outbox?: boolean;
 }
 
 /**
@@ -54,6 +56,8 @@ export interface Lease {
   readonly dueAtMs: number;
   /** When it was to be handled for the first time, milliseconds. */
   readonly firstDueAtMs: number;
+  /** As it was enqueued. Transports that can be part of a transaction need not carry it. */
+  readonly outbox?: boolean;
 }
 
 export type Settlement =
