@@ -36,6 +36,28 @@ export interface TransportContractOptions {
   readonly runner: TestRunner;
 }
 
+/** Runs the whole suite without a test runner. @throws {AggregateError} with every test that fails. */
+export async function assertTransport(options: Omit<TransportContractOptions, "runner">): Promise<void> {
+  const tests: { readonly name: string; readonly body: () => Promise<void> }[] = [];
+  const endings: (() => Promise<void>)[] = [];
+  describeTransport({
+    ...options,
+    runner: {
+      describe: (_, body) => body(),
+      test: (name, body) => tests.push({ name, body }),
+      afterAll: (body) => endings.push(body),
+    },
+  });
+  const failures: Error[] = [];
+  for (const { name, body } of tests) {
+    await body().catch((cause: unknown) => failures.push(new Error(`${name}: ${cause}`, { cause })));
+  }
+  for (const end of endings) await end();
+  if (failures.length === 0) return;
+  const names = failures.map(({ message }) => `  ${message}`).join("\n");
+  throw new AggregateError(failures, `${options.name} breaks ${failures.length} promises:\n${names}`);
+}
+
 /** How long something may take that has been promised to happen; generous, because test machines are busy. */
 const patienceMs = 15_000;
 /** Long enough for a wrong delivery to show, when nothing may happen. */
