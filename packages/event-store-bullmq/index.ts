@@ -1,0 +1,1 @@
+export { type BullmqTransportOptions, createBullmqTransport } from "./transport.js";

@@ -1,0 +1,40 @@
+import { bullmqFunctions } from "./bullmq.js";
+import { holdFunctions } from "./hold.js";
+import { queueFunctions } from "./queue.js";
+
+/**
+ * Offers jobs again whose lease ran out, counts that, and answers with the queues that have something due.
+ * ARGV: prefix, now, then queues.
+ */
+export const lookScript = `${queueFunctions}
+${bullmqFunctions(["moveJobFromActiveToWait"])}
+${holdFunctions}
+local function expire(q, id)
+  local jobKey = q.base .. id
+  local job = rcall('HMGET', jobKey, 'pb', 'sbo')
+  rcall('SET', jobKey .. ':lock', job[1] or '', 'PX', 10000)
+  if not job[1] or not putBack(q, id, job[1]) then
+    rcall('DEL', jobKey .. ':lock')
+    rcall('ZREM', q.leases, id)
+    return
+  end
+  rcall('HINCRBY', jobKey, 'stc', 1)
+  if job[2] then rcall('HINCRBY', jobKey, 'sbl', 1) else rcall('HINCRBY', jobKey, 'sbc', 1) end
+  rcall('HDEL', jobKey, 'sbo', 'pb')
+  rcall('XADD', q.events, 'MAXLEN', '~', 10000, '*', 'event', 'stalled', 'jobId', id)
+end
+
+local found = {}
+for place = 3, #ARGV do
+  local q = queueOf(ARGV[place])
+  local expired = rcall('ZRANGEBYSCORE', q.leases, '-inf', nowText, 'LIMIT', 0, 100)
+  for _, id in ipairs(expired) do expire(q, id) end
+  local isDue = rcall('LLEN', q.wait) > 0
+  if not isDue then
+    local first = rcall('ZRANGE', q.delayed, 0, 0, 'WITHSCORES')
+    isDue = first[2] ~= nil and tonumber(first[2]) < (now + 1) * 4096
+  end
+  if isDue then found[#found + 1] = q.name end
+end
+return found
+`;

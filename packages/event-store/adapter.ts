@@ -1,0 +1,3 @@
+// For those who write a transport of their own.
+export { atRoot } from "./at-root.js";
+export { Gatherer, type GathererOptions } from "./transports/sql/gatherer.js";
