@@ -1,0 +1,112 @@
+import type { MigrationSet } from "@signalbox/database";
+import { sql } from "kysely";
+
+export interface RelayTables {
+  relay_events: RelayEventsTable;
+  relay_event_tags: RelayEventTagsTable;
+  relay_deletions: RelayDeletionsTable;
+}
+
+export interface RelayEventsTable {
+  /** 64 hex digits. */
+  id: string;
+  pubkey: string;
+  kind: number;
+  /** Seconds since the Unix epoch, as authors say it. */
+  created_at: number;
+  /** Key of the `d` tag's value (`indexKey`) for replaceable and addressable kinds, else null. */
+  d: string | null;
+  expires_at: number | null;
+  /** Milliseconds since the Unix epoch. */
+  first_seen_at: number;
+  source: string;
+  peer: string | null;
+  correlation_id: string;
+  /** 1 when events that refer to it are related to a repository because of it. */
+  anchor: number;
+  /** The canonical JSON text, served byte for byte. */
+  raw: string;
+}
+
+/** The first value of every one-letter tag. */
+export interface RelayEventTagsTable {
+  name: string;
+  /** Key of the value (`indexKey`). */
+  value: string;
+  created_at: number;
+  id: string;
+}
+
+/** What authors have removed, whether it was here or not. */
+export interface RelayDeletionsTable {
+  /** An event id, or the key of an address. */
+  target: string;
+  /** Only events of this author are meant. */
+  pubkey: string;
+  /** Versions up to this second are meant; null for an id. */
+  until: number | null;
+  deletion_id: string;
+}
+
+export const relayMigrations: MigrationSet = {
+  name: "git-relay",
+  migrations: [
+    {
+      name: "0001_events",
+      async up(db, engine) {
+        await db.schema
+          .createTable("relay_events")
+          .addColumn("id", "text", (column) => column.primaryKey().notNull())
+          .addColumn("pubkey", "text", (column) => column.notNull())
+          .addColumn("kind", "integer", (column) => column.notNull())
+          .addColumn("created_at", "bigint", (column) => column.notNull())
+          .addColumn("d", "text")
+          .addColumn("expires_at", "bigint")
+          .addColumn("first_seen_at", "bigint", (column) => column.notNull())
+          .addColumn("source", "text", (column) => column.notNull())
+          .addColumn("peer", "text")
+          .addColumn("correlation_id", "text", (column) => column.notNull())
+          .addColumn("anchor", "integer", (column) => column.notNull())
+          .addColumn("raw", "text", (column) => column.notNull())
+          .execute();
+        // Each index ends in the order of results, so that a page is read without sorting.
+        const indexes = {
+          relay_events_time: ["created_at desc", "id"],
+          relay_events_author: ["pubkey", "created_at desc", "id"],
+          relay_events_kind: ["kind", "created_at desc", "id"],
+          relay_events_author_kind: ["pubkey", "kind", "created_at desc", "id"],
+          relay_events_correlation: ["correlation_id"],
+        };
+        for (const [name, columns] of Object.entries(indexes))
+          await db.schema.createIndex(name).on("relay_events").columns(columns).execute();
+        await sql`create unique index relay_events_address on relay_events (pubkey, kind, d) where d is not null`.execute(
+          db,
+        );
+        await sql`create index relay_events_expiry on relay_events (expires_at) where expires_at is not null`.execute(
+          db,
+        );
+
+        // SQLite keeps the table in its primary key; PostgreSQL's primary keys have no descending columns.
+        const columns = sql`name text not null, value text not null, created_at bigint not null, id text not null`;
+        if (engine === "sqlite")
+          await sql`create table relay_event_tags (${columns},
+            primary key (name, value, created_at desc, id)) without rowid`.execute(db);
+        else {
+          await sql`create table relay_event_tags (${columns})`.execute(db);
+          await sql`create unique index relay_event_tags_value
+            on relay_event_tags (name, value, created_at desc, id)`.execute(db);
+        }
+        await db.schema.createIndex("relay_event_tags_id").on("relay_event_tags").column("id").execute();
+
+        await db.schema
+          .createTable("relay_deletions")
+          .addColumn("target", "text", (column) => column.notNull())
+          .addColumn("pubkey", "text", (column) => column.notNull())
+          .addColumn("until", "bigint")
+          .addColumn("deletion_id", "text", (column) => column.notNull())
+          .addPrimaryKeyConstraint("relay_deletions_pkey", ["target", "pubkey"])
+          .execute();
+      },
+    },
+  ],
+};

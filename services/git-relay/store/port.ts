@@ -1,0 +1,135 @@
+import type { Announcement, Filter, NostrEvent, VerifiedEvent } from "@signalbox/nostr";
+import type { Transaction } from "kysely";
+import type { RelayTables } from "./migrations.js";
+
+/** How an event came to this server: from a client, from another relay, or released with git data. */
+export type EventSource = "client" | "sync" | "git";
+
+export interface EventOrigin {
+  readonly source: EventSource;
+  /** The relay that it was fetched from. */
+  readonly peer?: string;
+  /** In canonical form. */
+  readonly correlationId: string;
+}
+
+export interface NewEvent {
+  readonly event: VerifiedEvent;
+  readonly origin: EventOrigin;
+  /** Whether events that refer to it are related to a repository because of it. */
+  readonly anchor: boolean;
+}
+
+/** Where an event stands in the order of results: newest first, at the same second the lowest id first. */
+export interface EventPosition {
+  readonly id: string;
+  readonly createdAt: number;
+}
+
+/** What the store knows of an event beside its text. */
+export interface EventRecord extends EventPosition {
+  readonly kind: number;
+  readonly pubkey: string;
+  /** Milliseconds since the Unix epoch. */
+  readonly firstSeenAtMs: number;
+  readonly source: EventSource;
+  readonly peer: string | undefined;
+  readonly correlationId: string;
+  readonly raw: string;
+}
+
+/** Whose eyes see an answer. */
+export interface Viewer {
+  /** Kinds that only their author and the keys in their `p` tags may read. */
+  readonly restrictedKinds: readonly number[];
+  /** Keys that the viewer proved to have. */
+  readonly keys: ReadonlySet<string>;
+}
+
+export interface StreamOptions {
+  /** Seconds: events whose end is not later are passed over. */
+  readonly now: number;
+  /** Default: everything is seen. */
+  readonly viewer?: Viewer;
+  /** Goes on after this position. */
+  readonly after?: EventPosition;
+  /** Positions of one page, at most 500. Default 500. */
+  readonly pageSize?: number;
+}
+
+/**
+ * Positions of matching events, newest first, each once, page by page. `limit` and `search` of the filter play no part.
+ * What is stored or removed while it is read may be seen or not.
+ */
+export interface EventStream {
+  /** The next page; an empty one at the end, and from then on. One call at a time. */
+  next(): Promise<readonly EventPosition[]>;
+}
+
+/** Why an event must not be stored (again). */
+export interface Tombstone {
+  /** Id of the deletion. */
+  readonly deletionId: string;
+}
+
+/**
+ * What has to be known to decide about some events, as one consistent view. The sets hold what was asked for: ids and
+ * addresses of the events themselves and those that their tags name.
+ */
+export interface Facts {
+  /** Ids, of the events or named by them, that are stored. */
+  isStored(id: string): boolean;
+  /** The stored version at the address of one of the events. */
+  currentVersion(address: string): NostrVersion | undefined;
+  /** Whether the author of one of the events has deleted it, by id or by address. */
+  deletionOf(event: NostrEvent): Tombstone | undefined;
+  /** Whether a named id is that of a stored event which relates others to a repository. */
+  isAnchor(id: string): boolean;
+  /** Whether a named address is that of a stored announcement. */
+  isAnnounced(address: string): boolean;
+  /** Whether a stored anchor names the event, by id or by address. */
+  isReferredTo(event: NostrEvent): boolean;
+  /** The stored announcements with the identifier of one of the events that is an announcement or a state. */
+  announcementsOf(identifier: string): readonly Announcement[];
+}
+
+export interface NostrVersion {
+  readonly id: string;
+  readonly created_at: number;
+}
+
+/** What can be done inside one transaction. */
+export interface EventUnit {
+  /** For publishing domain events that become true with the commit. */
+  readonly transaction: Transaction<RelayTables>;
+  facts(events: readonly NostrEvent[]): Promise<Facts>;
+  /** Stores events that are not stored; an older version at the same address goes. Newest version last, if several. */
+  store(events: readonly NewEvent[]): Promise<void>;
+  /** Removes what a kind 5 event names and its author wrote, and remembers it. Resolves with the removed ids. */
+  applyDeletion(deletion: VerifiedEvent): Promise<readonly string[]>;
+}
+
+/**
+ * The events that the relay has stored. One per server; all methods may be called concurrently. Methods reject with the
+ * errors of the database.
+ */
+export interface RelayEvents {
+  /**
+   * Runs `work` in a transaction shared with other writers of the process and resolves once it is durable; when `work`
+   * rejects, nothing of it remains. Units of all processes run one after the other, so what `facts` says holds until
+   * the commit.
+   */
+  write<T>(work: (unit: EventUnit) => Promise<T>): Promise<T>;
+  /** Which of the ids are stored. */
+  known(ids: readonly string[]): Promise<ReadonlySet<string>>;
+  stream(filter: Filter, options: StreamOptions): EventStream;
+  /** The stored JSON texts by id, byte for byte; those that are gone or ended at `now` are missing. At most 500 ids. */
+  load(ids: readonly string[], now: number): Promise<ReadonlyMap<string, string>>;
+  find(id: string): Promise<EventRecord | undefined>;
+  /** The deletion by which an id, or the version of an address at a time, was removed or is refused. */
+  findDeletion(id: string): Promise<{ readonly deletionId: string; readonly pubkey: string } | undefined>;
+  /** How many events of a kind are stored. */
+  count(kind: number): Promise<number>;
+  /** Removes up to 500 events that ended at `now` or before; resolves with how many. */
+  removeExpired(now: number): Promise<number>;
+}
