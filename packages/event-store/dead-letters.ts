@@ -31,6 +31,8 @@ export interface DeadLetters {
   get(id: string): Promise<DeadLetter | null>;
   /** Failures that look the same, largest group first. Default limit 20, at most 1,000. */
   groups(filter?: DeadLetterFilter, page?: { readonly limit?: number }): Promise<readonly DeadLetterGroup[]>;
+  /** Letters in state `dead` by subscription; those without one are left out. */
+  counts(): Promise<ReadonlyMap<string, number>>;
   /**
    * Puts letters back into the queue of their own subscription, with fresh attempts and without its condition, delay
    * or deduplication. A filter selects letters in state `dead`.
@@ -133,6 +135,11 @@ export function createDeadLetters(dependencies: DeadLetterDependencies): DeadLet
       checkLimit(limit);
       await open();
       return records.deadLetters.groups(filter, limit);
+    },
+
+    async counts() {
+      await open();
+      return records.deadLetters.counts();
     },
 
     replay,

@@ -65,6 +65,8 @@ export interface EventDefinition<D> {
   readonly compatibility: CompatibilityMode | undefined;
   readonly deprecated: Deprecation | undefined;
   readonly maxInlineBytes: number | undefined;
+  /** The first version that upcasters can still bring up to the current one. */
+  readonly oldestVersion: number;
   /**
    * A new event with a checked, frozen deep copy of `data`.
    * @throws {InvalidEvent} `EVT_SCHEMA_INVALID`, `EVT_DATA_NOT_OBJECT`, `EVT_DATA_NOT_JSON`, `EVT_DATA_INVALID`,
@@ -124,6 +126,7 @@ export class Definition<D> implements EventDefinition<D> {
   readonly compatibility: CompatibilityMode | undefined;
   readonly deprecated: Deprecation | undefined;
   readonly maxInlineBytes: number | undefined;
+  readonly oldestVersion: number;
   readonly #options: AnyEventOptions<D>;
   #compiled: CompiledSchema | undefined;
   #home: EventHome | undefined;
@@ -145,6 +148,7 @@ export class Definition<D> implements EventDefinition<D> {
     this.compatibility = options.compatibility;
     this.deprecated = options.deprecated && Object.freeze({ ...options.deprecated });
     this.maxInlineBytes = options.maxInlineBytes;
+    this.oldestVersion = Math.min(this.version, ...Object.keys(options.upcast ?? {}).map(Number));
     this.#options = { ...options };
     Object.freeze(this);
   }

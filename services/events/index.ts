@@ -1,0 +1,1 @@
+export { eventsAnalytics } from "./analytics-migrations.js";
