@@ -1,0 +1,104 @@
+import { createHash } from "node:crypto";
+import type { Definition } from "./definition.js";
+import type { ReadPayload } from "./read-payload.js";
+import type { Registry } from "./registry.js";
+import { type Anomaly, type Checkpoint, type RunTerms, unregistered } from "./run.js";
+import { defaultTimeoutMs, type TimeoutOverrides, thresholdsMs, type Urgency } from "./urgency.js";
+
+export interface AdmitOptions {
+  readonly tenant: string;
+  readonly producer?: string | undefined;
+  /** Values of `type` that are labels; others count as `other`. */
+  readonly types: ReadonlySet<string>;
+  /** Discard reasons that are labels; others count as `other`. */
+  readonly discardReasons: ReadonlySet<string>;
+  /** What happens to experiences without a definition. */
+  readonly unknown: "reject" | "accept";
+  readonly timeouts?: TimeoutOverrides;
+}
+
+export type Admission =
+  | { readonly kind: "admitted"; readonly checkpoint: Checkpoint }
+  | { readonly kind: "refused"; readonly code: "unknown_experience" };
+
+/** Judges a payload by the registry: what counts is what the definition says, never what a producer says of it. */
+export function admit(payload: ReadPayload, registry: Registry, options: AdmitOptions): Admission {
+  const definition = registry.get(payload.experienceId);
+  if (!definition && options.unknown === "reject") return { kind: "refused", code: "unknown_experience" };
+  const terms = definition ? termsOf(definition) : termsOfUnknown(payload.urgency, options.timeouts);
+  const known = options.types.has(payload.type) || (definition?.types.includes(payload.type) ?? false);
+  const digest = digestOf(payload);
+  const { correlationId, experienceId, run, kind, category, type, clientAtMs, sentAtMs } = payload;
+  const { outcome, errorMessage, discardReason, meta, sequence, warnings } = payload;
+  const checkpoint: Checkpoint = {
+    identity: { tenant: options.tenant, experienceId, correlationId, run },
+    eventKey: payload.eventId ?? digest.key,
+    digest: digest.content,
+    ...{ kind, category, type, clientAtMs, sentAtMs, outcome, errorMessage, discardReason, meta, sequence, warnings },
+    typeLabel: known ? type : "other",
+    ulidTimeMs: payload.ulidTimeMs,
+    discardLabel: discardReason && (options.discardReasons.has(discardReason) ? discardReason : "other"),
+    producer: options.producer,
+    anomalies: anomaliesOf(payload, definition, known),
+    terms,
+  };
+  return { kind: "admitted", checkpoint };
+}
+
+function anomaliesOf(payload: ReadPayload, definition: Definition | undefined, typeIsKnown: boolean): Anomaly[] {
+  const anomalies: Anomaly[] = [];
+  if (!definition) anomalies.push("unknown_experience");
+  else if (definition.featureCategory !== payload.featureCategory || definition.urgency !== payload.urgency)
+    anomalies.push("definition_mismatch");
+  if (!typeIsKnown) anomalies.push("unknown_type");
+  return anomalies;
+}
+
+const termsByDefinition = new WeakMap<Definition, RunTerms>();
+
+/** What a run keeps of its definition. */
+export function termsOf(definition: Definition): RunTerms {
+  const kept = termsByDefinition.get(definition);
+  if (kept) return kept;
+  const { featureCategory, urgency, thresholdMs, timeoutMs, inactivityTimeoutMs } = definition;
+  const terms: RunTerms = Object.freeze({
+    definitionVersion: definition.version,
+    experienceLabel: definition.id,
+    ...{ featureCategory, urgency, thresholdMs, timeoutMs, inactivityTimeoutMs },
+  });
+  termsByDefinition.set(definition, terms);
+  return terms;
+}
+
+/** Nobody defined it, so the payload's urgency decides how long it may take; `custom` says nothing of that. */
+function termsOfUnknown(sent: Urgency, timeouts: TimeoutOverrides = {}): RunTerms {
+  const urgency = sent === "custom" ? "async_slow" : sent;
+  const thresholdMs = thresholdsMs[urgency];
+  return {
+    definitionVersion: "",
+    experienceLabel: unregistered,
+    featureCategory: unregistered,
+    urgency: unregistered,
+    thresholdMs,
+    timeoutMs: defaultTimeoutMs(urgency, thresholdMs, timeouts),
+    inactivityTimeoutMs: undefined,
+  };
+}
+
+interface Digest {
+  /** Event key of a checkpoint that has no id of its own. */
+  readonly key: string;
+  /** Short form of everything that two equal checkpoints have in common. */
+  readonly content: string;
+}
+
+/** Sending times are left out: they differ between repetitions. */
+function digestOf(payload: ReadPayload): Digest {
+  const { correlationId, experienceId, run, kind, category, type, clientAtMs, outcome } = payload;
+  const identity = [correlationId, experienceId, run, kind, category ?? "", type, clientAtMs, outcome ?? ""].join("|");
+  const key = createHash("sha256").update(identity).digest("base64url");
+  if (payload.eventId === undefined) return { key, content: key.slice(0, 11) };
+  const { errorMessage, discardReason, sequence, meta } = payload;
+  const rest = JSON.stringify([identity, errorMessage, discardReason, sequence, meta]);
+  return { key, content: createHash("sha256").update(rest).digest("base64url").slice(0, 11) };
+}

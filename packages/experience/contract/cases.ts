@@ -1,0 +1,569 @@
+import type { Anomaly, Outcome, RunStateName, VerdictReason } from "../index.js";
+
+/** One row of the state machine, or an edge of it, as data. Times are milliseconds after the case began. */
+export interface TransitionCase {
+  readonly title: string;
+  /** Default: threshold 2 s, timeout 30 s. */
+  readonly terms?: { readonly inactivityTimeoutMs?: number };
+  readonly steps: readonly CaseStep[];
+  /** What the record says in the end. */
+  readonly ends: {
+    readonly state: RunStateName | "none";
+    readonly reason?: VerdictReason;
+    readonly verdictAt?: number;
+    readonly elapsedMs?: number | "unknown";
+    readonly anomalies?: readonly Anomaly[];
+    readonly recorded?: number;
+    readonly deadline?: number;
+    readonly due?: number;
+    readonly lateByMs?: number;
+  };
+}
+
+export interface CaseStep {
+  readonly at: number;
+  /** A checkpoint, or what else happens then. */
+  readonly do: "start" | "intermediate" | "end" | "reap" | "heartbeat";
+  readonly outcome?: Outcome;
+  /** When the client says it happened; default: `at`. */
+  readonly occurred?: number;
+  /** When the client says it sent. */
+  readonly sent?: number;
+  readonly type?: string;
+  readonly category?: string;
+  readonly eventId?: string;
+  readonly reason?: string;
+  readonly sequence?: number;
+  /** How often this step is done; default once. */
+  readonly times?: number;
+  /** What counts in the end of the step: `C(start)`, `T(true)`, `A(false)`, `timeout`, `late(error)`, `discard(cancelled)`. */
+  readonly counts?: readonly string[];
+  readonly result?: "applied" | "recorded" | "duplicate";
+  readonly opens?: boolean;
+}
+
+const day = 86_400_000;
+
+export const transitionCases: readonly TransitionCase[] = [
+  {
+    title: "XP-280 a start opens a run with its deadline",
+    steps: [{ at: 0, do: "start", counts: ["C(start)"], result: "applied", opens: true }],
+    ends: { state: "open", deadline: 30_000, due: 30_000, recorded: 1 },
+  },
+  {
+    title: "XP-281 XP-343 a start whose deadline has passed waits a little for its end",
+    steps: [
+      { at: 0, do: "start", occurred: -60_000, counts: ["C(start)"] },
+      { at: 5_000, do: "reap" },
+      { at: 5_000, do: "end", occurred: -59_000, counts: ["C(end)", "T(false)", "A(true)"] },
+    ],
+    ends: { state: "succeeded", elapsedMs: 1_000, verdictAt: -59_000 },
+  },
+  {
+    title: "XP-281 XP-342 without an end it has timed out at its own deadline",
+    steps: [
+      { at: 0, do: "start", occurred: -60_000, counts: ["C(start)"] },
+      { at: 5_001, do: "reap", counts: ["T(true)", "timeout"] },
+    ],
+    ends: { state: "timed_out", reason: "timeout", verdictAt: -30_000, elapsedMs: 30_000 },
+  },
+  {
+    title: "XP-282 an intermediate without a start makes an orphan",
+    steps: [{ at: 0, do: "intermediate", counts: ["C(intermediate)"], opens: true }],
+    ends: { state: "orphan", due: 30_000 },
+  },
+  {
+    title: "XP-283 an end without a start is held and counts nothing yet",
+    steps: [{ at: 0, do: "end", counts: [], opens: true, result: "applied" }],
+    ends: { state: "orphan", due: 30_000 },
+  },
+  {
+    title: "XP-285 a repeated event key changes nothing",
+    steps: [
+      { at: 0, do: "start", eventId: "a", counts: ["C(start)"] },
+      { at: 10, do: "start", eventId: "a", occurred: 0, counts: [], result: "duplicate", times: 3 },
+    ],
+    ends: { state: "open", recorded: 1, anomalies: [], deadline: 30_000 },
+  },
+  {
+    title: "XP-285 another content under a known event key changes nothing either",
+    steps: [
+      { at: 0, do: "start", eventId: "a", counts: ["C(start)"] },
+      { at: 10, do: "end", eventId: "a", counts: [], result: "duplicate" },
+    ],
+    ends: { state: "open", recorded: 1, anomalies: [] },
+  },
+  {
+    title: "XP-287 a second start is recorded, the earlier one is kept",
+    steps: [
+      { at: 0, do: "start", counts: ["C(start)"] },
+      { at: 5_000, do: "start", counts: [], result: "recorded" },
+    ],
+    ends: { state: "open", deadline: 30_000, anomalies: ["duplicate_start"], recorded: 2 },
+  },
+  {
+    title: "XP-287 an earlier second start moves the deadline earlier",
+    steps: [
+      { at: 0, do: "start", counts: ["C(start)"] },
+      { at: 5_000, do: "start", occurred: -1_000, counts: [] },
+      { at: 6_000, do: "end", occurred: 1_500, counts: ["C(end)", "T(false)", "A(false)"] },
+    ],
+    ends: { state: "succeeded", elapsedMs: 2_500, anomalies: ["duplicate_start"] },
+  },
+  {
+    title: "XP-288 XP-340 an intermediate never extends the total deadline",
+    steps: [
+      { at: 0, do: "start" },
+      { at: 20_000, do: "intermediate", counts: ["C(intermediate)"], result: "applied", opens: false },
+    ],
+    ends: { state: "open", deadline: 30_000 },
+  },
+  {
+    title: "XP-288 XP-340 an intermediate renews the inactivity deadline",
+    terms: { inactivityTimeoutMs: 10_000 },
+    steps: [
+      { at: 0, do: "start" },
+      { at: 8_000, do: "intermediate" },
+      { at: 16_000, do: "intermediate" },
+    ],
+    ends: { state: "open", deadline: 26_000 },
+  },
+  {
+    title: "XP-340 the inactivity deadline is never later than the total one",
+    terms: { inactivityTimeoutMs: 10_000 },
+    steps: [
+      { at: 0, do: "start" },
+      { at: 9_000, do: "intermediate" },
+      { at: 18_000, do: "intermediate" },
+      { at: 27_000, do: "intermediate" },
+    ],
+    ends: { state: "open", deadline: 30_000 },
+  },
+  {
+    title: "XP-293 silence longer than allowed is a timeout by inactivity",
+    terms: { inactivityTimeoutMs: 10_000 },
+    steps: [
+      { at: 0, do: "start" },
+      { at: 3_000, do: "intermediate" },
+      { at: 13_001, do: "reap", counts: ["T(true)", "inactivity"] },
+    ],
+    ends: { state: "timed_out", reason: "inactivity", verdictAt: 13_000, elapsedMs: 13_000 },
+  },
+  {
+    title: "XP-289 an end at the threshold satisfies",
+    steps: [
+      { at: 0, do: "start" },
+      { at: 2_000, do: "end", counts: ["C(end)", "T(false)", "A(true)"], result: "applied" },
+    ],
+    ends: { state: "succeeded", elapsedMs: 2_000, verdictAt: 2_000 },
+  },
+  {
+    title: "XP-290 a millisecond more does not",
+    steps: [
+      { at: 0, do: "start" },
+      { at: 2_001, do: "end", counts: ["C(end)", "T(false)", "A(false)"] },
+    ],
+    ends: { state: "succeeded", elapsedMs: 2_001 },
+  },
+  {
+    title: "XP-291 an end with an error fails and never counts for apdex",
+    steps: [
+      { at: 0, do: "start" },
+      { at: 100, do: "end", outcome: "error", counts: ["C(end)", "T(true)"] },
+    ],
+    ends: { state: "failed", reason: "error", elapsedMs: 100 },
+  },
+  {
+    title: "XP-292 a discarded run counts nowhere, its earlier checkpoints stay",
+    steps: [
+      { at: 0, do: "start", counts: ["C(start)"] },
+      { at: 10, do: "intermediate", counts: ["C(intermediate)"] },
+      { at: 100, do: "end", outcome: "discarded", reason: "user_error", counts: ["discard(user_error)"] },
+    ],
+    ends: { state: "discarded" },
+  },
+  {
+    title: "XP-292 XP-213 a reason that is not configured counts as other",
+    steps: [
+      { at: 0, do: "start" },
+      { at: 100, do: "end", outcome: "discarded", reason: "mood", counts: ["discard(other)"] },
+    ],
+    ends: { state: "discarded" },
+  },
+  {
+    title: "XP-293 XP-431 a run without an end fails once, at its deadline",
+    steps: [
+      { at: 0, do: "start" },
+      { at: 3_600_000, do: "reap", counts: ["T(true)", "timeout"] },
+      { at: 3_600_001, do: "reap", counts: [] },
+    ],
+    ends: { state: "timed_out", reason: "timeout", verdictAt: 30_000, elapsedMs: 30_000 },
+  },
+  {
+    title: "XP-293 XP-307 an end that comes too late finds the timeout by itself",
+    steps: [
+      { at: 0, do: "start" },
+      { at: 30_001, do: "end", counts: ["T(true)", "timeout", "late(success)"], result: "recorded" },
+    ],
+    ends: { state: "timed_out", reason: "timeout", verdictAt: 30_000, anomalies: ["late_end"], lateByMs: 1 },
+  },
+  {
+    title: "XP-293 XP-309 so does an intermediate",
+    steps: [
+      { at: 0, do: "start" },
+      { at: 30_001, do: "intermediate", counts: ["T(true)", "timeout"], result: "recorded" },
+    ],
+    ends: { state: "timed_out", verdictAt: 30_000, anomalies: ["checkpoint_after_timeout"] },
+  },
+  {
+    title: "XP-294 an end at the very deadline is in time",
+    steps: [
+      { at: 0, do: "start" },
+      { at: 30_000, do: "reap", counts: [] },
+      { at: 30_000, do: "end", counts: ["C(end)", "T(false)", "A(false)"] },
+    ],
+    ends: { state: "succeeded", elapsedMs: 30_000 },
+  },
+  {
+    title: "XP-295 a start adopts what was recorded before it",
+    steps: [
+      { at: 0, do: "intermediate", counts: ["C(intermediate)"] },
+      { at: 1_000, do: "start", occurred: -500, counts: ["C(start)"], opens: false },
+    ],
+    ends: { state: "open", deadline: 29_500, recorded: 2 },
+  },
+  {
+    title: "XP-296 a start that arrives after its end closes the run by occurred times",
+    steps: [
+      { at: 0, do: "end", occurred: -100 },
+      { at: 1_000, do: "start", occurred: -1_600, counts: ["C(start)", "C(end)", "T(false)", "A(true)"] },
+    ],
+    ends: { state: "succeeded", elapsedMs: 1_500, verdictAt: -100 },
+  },
+  {
+    title: "XP-296 with a held error it fails",
+    steps: [
+      { at: 0, do: "end", outcome: "error" },
+      { at: 1_000, do: "start", occurred: -1_000, counts: ["C(start)", "C(end)", "T(true)"] },
+    ],
+    ends: { state: "failed", reason: "error", elapsedMs: 1_000 },
+  },
+  {
+    title: "XP-296 with a held discard it counts only its start",
+    steps: [
+      { at: 0, do: "end", outcome: "discarded", reason: "cancelled" },
+      { at: 1_000, do: "start", occurred: -1_000, counts: ["C(start)", "discard(cancelled)"] },
+    ],
+    ends: { state: "discarded" },
+  },
+  {
+    title: "XP-297 an orphan counts intermediates",
+    steps: [
+      { at: 0, do: "intermediate" },
+      { at: 5_000, do: "intermediate", counts: ["C(intermediate)"] },
+    ],
+    ends: { state: "orphan", due: 30_000, recorded: 2 },
+  },
+  {
+    title: "XP-298 an orphan holds its end, for no longer than it would have lived",
+    steps: [
+      { at: 0, do: "intermediate" },
+      { at: 20_000, do: "end", counts: [], result: "applied" },
+    ],
+    ends: { state: "orphan", due: 30_000 },
+  },
+  {
+    title: "XP-299 of two held ends the first stays",
+    steps: [
+      { at: 0, do: "end" },
+      { at: 1_000, do: "end", outcome: "error", counts: [], result: "recorded" },
+      { at: 2_000, do: "end", counts: [], result: "recorded" },
+      { at: 30_001, do: "reap", counts: ["C(end)", "T(false)"] },
+    ],
+    ends: {
+      state: "succeeded",
+      elapsedMs: "unknown",
+      anomalies: ["conflicting_end", "duplicate_end", "missing_start"],
+    },
+  },
+  {
+    title: "XP-300 an end whose start never came counts without apdex",
+    steps: [
+      { at: 0, do: "end", occurred: -50 },
+      { at: 30_001, do: "reap", counts: ["C(end)", "T(false)"] },
+    ],
+    ends: { state: "succeeded", elapsedMs: "unknown", verdictAt: -50, anomalies: ["missing_start"] },
+  },
+  {
+    title: "XP-300 a held error fails",
+    steps: [
+      { at: 0, do: "end", outcome: "error" },
+      { at: 30_001, do: "reap", counts: ["C(end)", "T(true)"] },
+    ],
+    ends: { state: "failed", reason: "missing_start", elapsedMs: "unknown", anomalies: ["missing_start"] },
+  },
+  {
+    title: "XP-300 a held discard counts nowhere",
+    steps: [
+      { at: 0, do: "end", outcome: "discarded", reason: "cancelled" },
+      { at: 30_001, do: "reap", counts: ["discard(cancelled)"] },
+    ],
+    ends: { state: "discarded", anomalies: ["missing_start"] },
+  },
+  {
+    title: "XP-302 an orphan of which nothing more is heard has no verdict",
+    steps: [
+      { at: 0, do: "intermediate" },
+      { at: 30_001, do: "reap", counts: [] },
+    ],
+    ends: { state: "orphaned", anomalies: ["missing_start"] },
+  },
+  {
+    title: "XP-303 a start after the end does not reopen",
+    steps: [
+      { at: 0, do: "start" },
+      { at: 100, do: "end" },
+      { at: 200, do: "start", counts: [], result: "recorded" },
+    ],
+    ends: { state: "succeeded", anomalies: ["start_after_terminal"], recorded: 3 },
+  },
+  {
+    title: "XP-304 an intermediate after the end is recorded",
+    steps: [
+      { at: 0, do: "start" },
+      { at: 100, do: "end" },
+      { at: 200, do: "intermediate", counts: [], result: "recorded" },
+    ],
+    ends: { state: "succeeded", anomalies: ["checkpoint_after_end"] },
+  },
+  {
+    title: "XP-305 a second end of the same outcome is recorded",
+    steps: [
+      { at: 0, do: "start" },
+      { at: 100, do: "end", outcome: "error" },
+      { at: 200, do: "end", outcome: "error", counts: [], result: "recorded" },
+    ],
+    ends: { state: "failed", anomalies: ["duplicate_end"] },
+  },
+  {
+    title: "XP-306 a second end of another outcome changes no verdict",
+    steps: [
+      { at: 0, do: "start" },
+      { at: 100, do: "end" },
+      { at: 200, do: "end", outcome: "error", counts: [], result: "recorded" },
+    ],
+    ends: { state: "succeeded", elapsedMs: 100, anomalies: ["conflicting_end"] },
+  },
+  {
+    title: "XP-307 the first end after a timeout is late and no verdict",
+    steps: [
+      { at: 0, do: "start" },
+      { at: 40_000, do: "reap", counts: ["T(true)", "timeout"] },
+      { at: 50_000, do: "end", outcome: "error", counts: ["late(error)"], result: "recorded" },
+    ],
+    ends: { state: "timed_out", anomalies: ["late_end"], lateByMs: 20_000, verdictAt: 30_000 },
+  },
+  {
+    title: "XP-307 an end that happened before the deadline is late by nothing",
+    steps: [
+      { at: 0, do: "start" },
+      { at: 40_000, do: "reap" },
+      { at: 50_000, do: "end", occurred: 29_000, counts: ["late(success)"] },
+    ],
+    ends: { state: "timed_out", anomalies: ["late_end"], lateByMs: 0 },
+  },
+  {
+    title: "XP-309 after a timeout starts, further ends and intermediates are recorded",
+    steps: [
+      { at: 0, do: "start" },
+      { at: 40_000, do: "reap" },
+      { at: 41_000, do: "start", counts: [], result: "recorded" },
+      { at: 42_000, do: "end" },
+      { at: 43_000, do: "end", outcome: "error", counts: [], result: "recorded" },
+      { at: 44_000, do: "intermediate", counts: [], result: "recorded" },
+    ],
+    ends: {
+      state: "timed_out",
+      lateByMs: 12_000,
+      anomalies: ["start_after_terminal", "late_end", "duplicate_end", "checkpoint_after_timeout"],
+    },
+  },
+  {
+    title: "XP-311 nothing follows a discard",
+    steps: [
+      { at: 0, do: "start" },
+      { at: 100, do: "end", outcome: "discarded" },
+      { at: 200, do: "start", counts: [], result: "recorded" },
+      { at: 300, do: "end", counts: [], result: "recorded" },
+      { at: 400, do: "intermediate", counts: [], result: "recorded" },
+    ],
+    ends: { state: "discarded", anomalies: ["checkpoint_after_discard"], recorded: 5 },
+  },
+  {
+    title: "XP-312 an orphaned run begins again and keeps what was recorded",
+    steps: [
+      { at: 0, do: "intermediate" },
+      { at: 40_000, do: "reap" },
+      { at: 50_000, do: "start", counts: ["C(start)"], opens: true },
+      { at: 51_000, do: "end", counts: ["C(end)", "T(false)", "A(true)"] },
+    ],
+    ends: { state: "succeeded", elapsedMs: 1_000, recorded: 3, anomalies: ["missing_start"] },
+  },
+  {
+    title: "XP-302 XP-312 an input finds an overdue orphan by itself",
+    steps: [
+      { at: 0, do: "intermediate" },
+      { at: 30_001, do: "start", counts: ["C(start)"], opens: true },
+    ],
+    ends: { state: "open", deadline: 60_001, recorded: 2, anomalies: ["missing_start"] },
+  },
+  {
+    title: "XP-300 XP-303 an input finds an overdue held end by itself",
+    steps: [
+      { at: 0, do: "end" },
+      { at: 30_001, do: "start", counts: ["C(end)", "T(false)"], result: "recorded", opens: false },
+    ],
+    ends: { state: "succeeded", anomalies: ["missing_start", "start_after_terminal"] },
+  },
+  {
+    title: "XP-313 a record past its retention is forgotten",
+    steps: [
+      { at: 0, do: "start", eventId: "a" },
+      { at: 100, do: "end" },
+      { at: 100 + day + 1, do: "start", eventId: "a", counts: ["C(start)"], opens: true, result: "applied" },
+    ],
+    ends: { state: "open", recorded: 1, anomalies: ["ulid_time_mismatch"] },
+  },
+  {
+    title: "XP-313 until then it is known",
+    steps: [
+      { at: 0, do: "start" },
+      { at: 100, do: "end" },
+      { at: 100 + day, do: "intermediate", counts: [], result: "recorded" },
+    ],
+    ends: { state: "succeeded", anomalies: ["ulid_time_mismatch", "checkpoint_after_end"] },
+  },
+  {
+    title: "XP-314 a full timeline takes only the end",
+    steps: [
+      { at: 0, do: "start", counts: ["C(start)"] },
+      { at: 1, do: "intermediate", times: 999 },
+      { at: 2, do: "intermediate", counts: [], result: "recorded" },
+      { at: 3, do: "start", counts: [], result: "recorded" },
+      { at: 100, do: "end", counts: ["C(end)", "T(false)", "A(true)"], result: "applied" },
+      { at: 200, do: "end", counts: [], result: "recorded" },
+    ],
+    ends: { state: "succeeded", recorded: 1_001, anomalies: ["timeline_full"] },
+  },
+  {
+    title: "XP-315 XP-736 after a gap an end is in time until the hold ends",
+    steps: [
+      { at: 0, do: "heartbeat" },
+      { at: 1_000, do: "start" },
+      { at: 61_000, do: "heartbeat" },
+      { at: 91_000, do: "reap", counts: [] },
+      { at: 91_000, do: "end", occurred: 2_000, counts: ["C(end)", "T(false)", "A(true)"] },
+    ],
+    ends: { state: "succeeded", elapsedMs: 1_000 },
+  },
+  {
+    title: "XP-315 XP-736 and the run times out when it does not come",
+    steps: [
+      { at: 0, do: "heartbeat" },
+      { at: 1_000, do: "start" },
+      { at: 61_000, do: "heartbeat" },
+      { at: 91_001, do: "reap", counts: ["T(true)", "timeout"] },
+    ],
+    ends: { state: "timed_out", verdictAt: 31_000 },
+  },
+  {
+    title: "XP-736 the hold is no longer than the gap",
+    steps: [
+      { at: 0, do: "heartbeat" },
+      { at: 1_000, do: "start" },
+      { at: 11_000, do: "heartbeat" },
+      { at: 31_000, do: "heartbeat" },
+      { at: 51_000, do: "reap", counts: [] },
+      { at: 51_001, do: "reap", counts: ["T(true)", "timeout"] },
+    ],
+    ends: { state: "timed_out", verdictAt: 31_000 },
+  },
+  {
+    title: "XP-330 a timeout is counted under the type of the latest checkpoint by occurred time",
+    steps: [
+      { at: 0, do: "start", type: "web" },
+      { at: 5_000, do: "intermediate", type: "sidekiq", counts: ["C(intermediate)@sidekiq"] },
+      { at: 6_000, do: "intermediate", type: "web", occurred: 1_000 },
+      { at: 40_000, do: "reap", counts: ["T(true)@sidekiq", "timeout"] },
+    ],
+    ends: { state: "timed_out" },
+  },
+  {
+    title: "XP-216 XP-330 of equal times the higher number is the later one",
+    steps: [
+      { at: 0, do: "start", sequence: 0, category: "a" },
+      { at: 10, do: "intermediate", occurred: 0, sequence: 2, category: "c" },
+      { at: 20, do: "intermediate", occurred: 0, sequence: 1, category: "b" },
+    ],
+    ends: { state: "open", recorded: 3 },
+  },
+  {
+    title: "XP-204 XP-330 a type that is not configured counts as other",
+    steps: [
+      { at: 0, do: "start", type: "toaster", counts: ["C(start)@other"] },
+      { at: 100, do: "end", counts: ["C(end)", "T(false)", "A(true)"] },
+    ],
+    ends: { state: "succeeded", anomalies: ["unknown_type"] },
+  },
+  {
+    title: "XP-345 a producer that says when it sent has its clock corrected",
+    steps: [
+      { at: 0, do: "start", occurred: -3_600_000, sent: -3_599_000 },
+      { at: 1_500, do: "end", occurred: -3_598_000, sent: -3_597_500, counts: ["C(end)", "T(false)", "A(true)"] },
+    ],
+    ends: { state: "succeeded", elapsedMs: 2_000, anomalies: ["clock_corrected"] },
+  },
+  {
+    title: "XP-345 up to ten seconds of difference are left alone",
+    steps: [{ at: 0, do: "start", occurred: -9_000, sent: -10_000 }],
+    ends: { state: "open", deadline: 21_000, anomalies: [] },
+  },
+  {
+    title: "XP-345 XP-346 a clock a day slow gives the server's time and no early timeout",
+    steps: [
+      { at: 0, do: "start", occurred: -day - 1 },
+      { at: 20_000, do: "reap", counts: [] },
+      { at: 20_500, do: "end", occurred: -day + 500, counts: ["C(end)", "T(false)", "A(false)"] },
+    ],
+    ends: { state: "succeeded", elapsedMs: 20_500, anomalies: ["clock_skew"] },
+  },
+  {
+    title: "XP-345 XP-346 a clock a day fast gives a run with a deadline",
+    steps: [
+      { at: 0, do: "start", occurred: day },
+      { at: 30_001, do: "reap", counts: ["T(true)", "timeout"] },
+    ],
+    ends: { state: "timed_out", verdictAt: 30_000, anomalies: ["clock_skew"] },
+  },
+  {
+    title: "XP-345 a minute ahead is believed",
+    steps: [{ at: 0, do: "start", occurred: 60_000 }],
+    ends: { state: "open", deadline: 90_000, anomalies: [] },
+  },
+  {
+    title: "XP-346 an end before its start is measured by the server",
+    steps: [
+      { at: 0, do: "start", occurred: 0 },
+      { at: 1_200, do: "end", occurred: -4_000, counts: ["C(end)", "T(false)", "A(true)"] },
+    ],
+    ends: { state: "succeeded", elapsedMs: 1_200, anomalies: ["clock_skew"] },
+  },
+  {
+    title: "XP-346 when no clock can tell, apdex is not counted",
+    steps: [
+      { at: 0, do: "end", occurred: -4_000 },
+      { at: 1_200, do: "start", occurred: 0, counts: ["C(start)", "C(end)", "T(false)"] },
+    ],
+    ends: { state: "succeeded", elapsedMs: "unknown", anomalies: ["clock_skew"] },
+  },
+];
