@@ -18,10 +18,10 @@ const reconnect = { baseMs: 100, maxMs: 10_000 } as const;
 
 const connectionOptions: RedisOptions = {
   lazyConnect: true,
-  // What was sent when the connection broke is not sent again behind the caller's back: it was told that it failed.
+  // What was sent when the connection broke fails at once and is not sent again behind the caller's back.
   autoResendUnfulfilledCommands: false,
   enableOfflineQueue: false,
-  maxRetriesPerRequest: null,
+  maxRetriesPerRequest: 0,
   retryStrategy: (attempt) => backoffCeilingMs(attempt, reconnect),
   // A server that became a replica takes no writes; its successor may answer at the same address.
   reconnectOnError: (error) => error.message.startsWith("READONLY"),
