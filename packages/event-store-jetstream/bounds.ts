@@ -1,0 +1,80 @@
+import type { Database } from "@signalbox/database";
+import type { Delivery } from "@signalbox/event-store";
+import type { Clock } from "@signalbox/kernel";
+import type { Link } from "./link.js";
+import { type Names, subscriptionSubjects } from "./names.js";
+import { countBySubject } from "./stream.js";
+
+interface Known {
+  deliveries: number;
+  /** Moving average of what was enqueued here. */
+  meanBytes: number;
+  readAtMs: number;
+}
+
+/** How long a figure may be used before it is read again: what other processes do is seen this late. */
+const freshMs = 250;
+
+const scheduled = `select count(*) as count from event_deliveries
+  where subscriber = ? and state in (0, 1) and available_at_ms is not null and subscription = ?`;
+
+/**
+ * Counts what waits for subscriptions with `maxPending`: the stream knows how many, and the bytes follow from the mean size
+ * of what was enqueued here.
+ */
+export class PendingBounds {
+  readonly #link: Link;
+  readonly #names: Names;
+  readonly #database: Database;
+  readonly #clock: Clock;
+  readonly #known = new Map<string, Known>();
+
+  constructor(link: Link, names: Names, database: Database, clock: Clock) {
+    this.#link = link;
+    this.#names = names;
+    this.#database = database;
+    this.#clock = clock;
+  }
+
+  /** Brings the figures up to date before `admit` is asked for them. */
+  async refresh(deliveries: readonly Delivery[]): Promise<void> {
+    const nowMs = this.#clock.monotonicMs();
+    for (const { subscriber, subscription, maxPending } of deliveries) {
+      if (!maxPending) continue;
+      const known = this.#known.get(subscription);
+      if (known && nowMs - known.readAtMs < freshMs) continue;
+      const subjects = subscriptionSubjects(this.#names, subscriber, subscription);
+      const [counts, waiting] = await Promise.all([
+        countBySubject(this.#link, this.#names, subjects),
+        this.#database.run(scheduled, [subscriber, subscription]),
+      ]);
+      const inStream = [...counts.values()].reduce((sum, count) => sum + count, 0);
+      const deliveriesNow = inStream + Number(waiting.rows[0]?.["count"] ?? 0);
+      this.#known.set(subscription, { deliveries: deliveriesNow, meanBytes: known?.meanBytes ?? 0, readAtMs: nowMs });
+    }
+  }
+
+  /** Whether there is room for one more; if so it is counted. */
+  admit({ subscription, maxPending, body }: Delivery): boolean {
+    const known = this.#known.get(subscription);
+    if (!maxPending || !known) return true;
+    const bytes = Buffer.byteLength(body);
+    const meanBytes = known.meanBytes === 0 ? bytes : known.meanBytes;
+    if (maxPending.count !== undefined && known.deliveries >= maxPending.count) return false;
+    if (maxPending.bytes !== undefined && known.deliveries * meanBytes + bytes > maxPending.bytes) return false;
+    known.deliveries++;
+    known.meanBytes = meanBytes * 0.99 + bytes * 0.01;
+    return true;
+  }
+
+  /** It was not enqueued after all, or has been settled. */
+  uncount(subscription: string): void {
+    const known = this.#known.get(subscription);
+    if (known && known.deliveries > 0) known.deliveries--;
+  }
+
+  /** The next figures are read anew. */
+  forgetFigures(): void {
+    for (const known of this.#known.values()) known.readAtMs = Number.NEGATIVE_INFINITY;
+  }
+}

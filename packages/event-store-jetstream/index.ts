@@ -1,0 +1,3 @@
+export { jetStreamMigrations } from "./migrations.js";
+export type { Names } from "./names.js";
+export { createJetStreamTransport, type JetStreamTransport, type JetStreamTransportOptions } from "./transport.js";

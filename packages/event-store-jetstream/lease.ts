@@ -1,0 +1,111 @@
+import type { Lease } from "@signalbox/event-store";
+import type { Note } from "./notes.js";
+import { type AckSubject, messageIdOf, type Wire } from "./wire.js";
+
+/** What a lease needs to know of the consumer that holds it. */
+export interface LeaseHolder {
+  readonly subscriber: string;
+  readonly leaseMs: number;
+  /** The lease ended, one way or another. */
+  released(lease: JetStreamLease): void;
+  /** Something of the partition may be available again. */
+  wakePartition(partition: string): void;
+}
+
+/** The holder gives a lease up this much before the server does, so that never both believe to have it. */
+const caution = 0.95;
+
+export class JetStreamLease implements Lease {
+  readonly wire: Wire;
+  readonly ackSubject: string;
+  readonly streamSeq: number;
+  readonly delivered: number;
+  readonly partition: string;
+  readonly holder: LeaseHolder;
+  /** Times that it came back in good order. */
+  readonly returned: number;
+  /** There is a note on the message. */
+  noted: boolean;
+  /** What the note will say of crashes while alone. */
+  readonly notedCrashesAlone: number;
+  readonly dueAtMs: number;
+  readonly attempts: number;
+  readonly crashes: number;
+  readonly progress: string | null;
+  readonly body: string;
+  #deadlineMs = 0;
+  #ended = false;
+
+  constructor(
+    wire: Wire,
+    ackSubject: string,
+    { streamSeq, delivered }: AckSubject,
+    partition: string,
+    note: Note | undefined,
+    holder: LeaseHolder,
+  ) {
+    this.wire = wire;
+    this.ackSubject = ackSubject;
+    this.streamSeq = streamSeq;
+    this.delivered = delivered;
+    this.partition = partition;
+    this.holder = holder;
+    this.noted = note !== undefined;
+    this.returned = note?.returned ?? 0;
+    const crashedAlone = note?.aloneAt !== null && note?.aloneAt !== undefined && note.aloneAt < delivered ? 1 : 0;
+    this.notedCrashesAlone = (note?.crashesAlone ?? 0) + crashedAlone;
+    // After its own end a server may have forgotten how often it had handed the message out.
+    this.crashes = wire.crashes + Math.max(0, delivered - 1 - this.returned - this.notedCrashesAlone);
+    this.dueAtMs = note?.dueAtMs ?? wire.dueAtMs;
+    this.attempts = note?.attempts ?? wire.attempts;
+    this.progress = note?.attempts === null || note === undefined ? wire.progress : note.progress;
+    this.body = note?.body ?? wire.body;
+  }
+
+  get deliveryId(): string {
+    return this.wire.id;
+  }
+
+  get subscription(): string {
+    return this.wire.subscription;
+  }
+
+  get key(): string | null {
+    return this.wire.key;
+  }
+
+  get crashesAlone(): number {
+    return this.wire.crashesAlone + this.notedCrashesAlone;
+  }
+
+  get firstDueAtMs(): number {
+    return this.wire.firstDueAtMs;
+  }
+
+  get outbox(): boolean {
+    return this.wire.outbox;
+  }
+
+  get messageId(): string {
+    return messageIdOf(this.wire);
+  }
+
+  get ended(): boolean {
+    return this.#ended;
+  }
+
+  /** @param sinceMs monotonic time at which the server had certainly not yet begun to count */
+  prolong(sinceMs: number): void {
+    this.#deadlineMs = sinceMs + this.holder.leaseMs * caution;
+  }
+
+  isOver(monotonicMs: number): boolean {
+    return this.#ended || monotonicMs >= this.#deadlineMs;
+  }
+
+  end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.holder.released(this);
+  }
+}

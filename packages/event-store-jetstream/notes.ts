@@ -1,0 +1,171 @@
+import type { BatchStatement, Database, SqlValue } from "@signalbox/database";
+import type { Clock } from "@signalbox/kernel";
+import type { JetStreamLease } from "./lease.js";
+import { messageIdOf, type Wire } from "./wire.js";
+
+/** What is known of a message beside what it says itself. */
+export interface Note {
+  readonly messageId: string;
+  readonly streamSeq: number | null;
+  readonly waiting: boolean;
+  readonly delivered: boolean;
+  readonly dueAtMs: number;
+  readonly returned: number;
+  readonly crashesAlone: number;
+  readonly aloneAt: number | null;
+  /** `null`: as in the message. */
+  readonly attempts: number | null;
+  readonly progress: string | null;
+  readonly body: string | null;
+}
+
+/** How a delivery with a key comes back to its place. */
+export interface RetryInPlace {
+  readonly dueAtMs: number;
+  readonly attempts: number;
+  readonly progress: string | null;
+  readonly body: string | undefined;
+}
+
+const columns =
+  "message_id, stream_seq, waiting, delivered, due_at_ms, returned, crashes_alone, alone_at, attempts, progress, body";
+
+const select = `select ${columns} from event_jetstream_notes where message_id = ?`;
+const selectWaiting = `select ${columns} from event_jetstream_notes where subscriber = ? and waiting = 1`;
+const insertEarly = `insert into event_jetstream_notes
+    (message_id, subscriber, waiting, delivered, due_at_ms, body, updated_at_ms) values (?, ?, ?, 0, ?, ?, ?)
+  on conflict (message_id) do nothing`;
+const giveBack = `insert into event_jetstream_notes
+    (message_id, subscriber, stream_seq, waiting, delivered, due_at_ms, returned, updated_at_ms)
+    values (?, ?, ?, 1, 1, ?, ?, ?)
+  on conflict (message_id) do update set stream_seq = excluded.stream_seq, waiting = 1, delivered = 1,
+    due_at_ms = excluded.due_at_ms, returned = excluded.returned, alone_at = null, updated_at_ms = excluded.updated_at_ms`;
+const retryInPlace = `insert into event_jetstream_notes
+    (message_id, subscriber, stream_seq, waiting, delivered, due_at_ms, returned, attempts, progress, body, updated_at_ms)
+    values (?, ?, ?, 1, 1, ?, ?, ?, ?, ?, ?)
+  on conflict (message_id) do update set stream_seq = excluded.stream_seq, waiting = 1, delivered = 1,
+    due_at_ms = excluded.due_at_ms, returned = excluded.returned, alone_at = null, attempts = excluded.attempts,
+    progress = excluded.progress, body = coalesce(excluded.body, event_jetstream_notes.body),
+    updated_at_ms = excluded.updated_at_ms`;
+const markAlone = `insert into event_jetstream_notes
+    (message_id, subscriber, stream_seq, delivered, due_at_ms, returned, alone_at, updated_at_ms)
+    values (?, ?, ?, 1, ?, ?, ?, ?)
+  on conflict (message_id) do update set alone_at = excluded.alone_at, updated_at_ms = excluded.updated_at_ms`;
+const takeUp = `update event_jetstream_notes
+  set waiting = 0, delivered = 1, stream_seq = ?, crashes_alone = ?, alone_at = null, updated_at_ms = ?
+  where message_id = ?`;
+const remove = "delete from event_jetstream_notes where message_id = ?";
+const selectOld = `select message_id, stream_seq from event_jetstream_notes
+  where updated_at_ms < ? and stream_seq is not null order by updated_at_ms limit ?`;
+
+/** The notes on messages. What a call has resolved is as durable as the database. */
+export class Notes {
+  readonly #database: Database;
+  readonly #clock: Clock;
+
+  constructor(database: Database, clock: Clock) {
+    this.#database = database;
+    this.#clock = clock;
+  }
+
+  async read(messageIds: readonly string[]): Promise<ReadonlyMap<string, Note>> {
+    if (messageIds.length === 0) return new Map();
+    const rows = await this.#run({ sql: select, rows: messageIds.map((id) => [id]) });
+    return new Map(rows.map(toNote).map((note) => [note.messageId, note]));
+  }
+
+  /** Those of a subscriber that nobody has at the moment. */
+  async waiting(subscriber: string): Promise<readonly Note[]> {
+    return (await this.#run({ sql: selectWaiting, rows: [[subscriber]] })).map(toNote);
+  }
+
+  /** Written before the message: it is not due yet, or its body stands here. */
+  async announce(wires: readonly Wire[]): Promise<void> {
+    const nowMs = this.#clock.nowMs();
+    const rows = wires.map((wire): SqlValue[] => [
+      messageIdOf(wire),
+      wire.subscriber,
+      wire.dueAtMs > nowMs ? 1 : 0,
+      wire.dueAtMs,
+      wire.bodyApart ? wire.body : null,
+      nowMs,
+    ]);
+    if (rows.length > 0) await this.#run({ sql: insertEarly, rows });
+  }
+
+  async giveBack(leases: readonly JetStreamLease[]): Promise<void> {
+    const nowMs = this.#clock.nowMs();
+    const rows = leases.map((lease): SqlValue[] => [...keyOf(lease), lease.dueAtMs, lease.returned + 1, nowMs]);
+    if (rows.length > 0) await this.#run({ sql: giveBack, rows });
+  }
+
+  async retryInPlace(lease: JetStreamLease, { dueAtMs, attempts, progress, body }: RetryInPlace): Promise<void> {
+    const nowMs = this.#clock.nowMs();
+    const values = [dueAtMs, lease.returned + 1, attempts, progress, body ?? null, nowMs];
+    await this.#run({ sql: retryInPlace, rows: [[...keyOf(lease), ...values]] });
+  }
+
+  async markAlone(leases: readonly JetStreamLease[]): Promise<void> {
+    const nowMs = this.#clock.nowMs();
+    const rows = leases.map((lease): SqlValue[] => [
+      ...keyOf(lease),
+      lease.dueAtMs,
+      lease.returned,
+      lease.delivered,
+      nowMs,
+    ]);
+    if (rows.length > 0) await this.#run({ sql: markAlone, rows });
+  }
+
+  /** They are handed out again. */
+  async takeUp(leases: readonly JetStreamLease[]): Promise<void> {
+    const nowMs = this.#clock.nowMs();
+    const rows = leases.map((lease): SqlValue[] => [
+      lease.streamSeq,
+      lease.notedCrashesAlone,
+      nowMs,
+      messageIdOf(lease.wire),
+    ]);
+    if (rows.length > 0) await this.#run({ sql: takeUp, rows });
+  }
+
+  async remove(messageIds: readonly string[]): Promise<void> {
+    if (messageIds.length > 0) await this.#run({ sql: remove, rows: messageIds.map((id) => [id]) });
+  }
+
+  /** Notes that nobody has touched since the time. */
+  async untouchedSince(
+    beforeMs: number,
+    limit: number,
+  ): Promise<readonly { readonly messageId: string; readonly streamSeq: number }[]> {
+    const rows = await this.#run({ sql: selectOld, rows: [[beforeMs, limit]] });
+    return rows.map((row) => ({ messageId: String(row["message_id"]), streamSeq: Number(row["stream_seq"]) }));
+  }
+
+  async #run(statement: BatchStatement): Promise<Record<string, unknown>[]> {
+    const [result] = await this.#database.batch([statement]);
+    return result?.rows ?? [];
+  }
+}
+
+function keyOf({ wire, streamSeq }: JetStreamLease): SqlValue[] {
+  return [messageIdOf(wire), wire.subscriber, streamSeq];
+}
+
+function toNote(row: Record<string, unknown>): Note {
+  const text = (value: unknown): string | null => (typeof value === "string" ? value : null);
+  const number = (value: unknown): number | null => (value === null || value === undefined ? null : Number(value));
+  return {
+    messageId: String(row["message_id"]),
+    streamSeq: number(row["stream_seq"]),
+    waiting: row["waiting"] === 1,
+    delivered: row["delivered"] === 1,
+    dueAtMs: Number(row["due_at_ms"]),
+    returned: Number(row["returned"]),
+    crashesAlone: Number(row["crashes_alone"]),
+    aloneAt: number(row["alone_at"]),
+    attempts: number(row["attempts"]),
+    progress: text(row["progress"]),
+    body: text(row["body"]),
+  };
+}

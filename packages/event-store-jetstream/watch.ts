@@ -1,0 +1,82 @@
+import type { Timer } from "@signalbox/kernel";
+import type { Allowance } from "./allowance.js";
+import { readSubject, streamSubjects } from "./names.js";
+import type { JetStreamParts } from "./parts.js";
+import { countBySubject } from "./stream.js";
+
+export interface StreamWatchOptions {
+  readonly parts: JetStreamParts;
+  readonly allowance: Allowance;
+  /** Whether the subscriber is consumed in this process. */
+  readonly isConsumed: (subscriber: string) => boolean;
+  /** A partition holds something. */
+  readonly found: (subscriber: string, partition: string) => void;
+}
+
+/** Announcements may be lost, and nobody announces that a lease ran out. */
+const lookEveryMs = 500;
+const renewEveryMs = 1_000;
+const tidyEveryMs = 3_600_000;
+const noteRestMs = 3_600_000;
+const notesAtOnce = 500;
+
+/** Looks now and then for what nobody announces. */
+export class StreamWatch {
+  readonly #options: StreamWatchOptions;
+  readonly #timers = new Map<string, Timer>();
+  readonly #underway = new Set<Promise<void>>();
+  #stopped = false;
+
+  constructor(options: StreamWatchOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#every(lookEveryMs, "look", () => this.#look());
+    this.#every(renewEveryMs, "permits", () => this.#options.allowance.renew());
+    this.#every(tidyEveryMs, "notes", () => this.#tidyNotes());
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    for (const timer of this.#timers.values()) timer.cancel();
+    await Promise.all(this.#underway);
+  }
+
+  #every(periodMs: number, name: string, work: () => Promise<void>): void {
+    if (this.#stopped) return;
+    const { clock, logger } = this.#options.parts;
+    const timer = clock.setTimer(periodMs, () => {
+      const run = work()
+        .catch((error: unknown) => logger.debug("the stream could not be looked after", { error, name }))
+        .finally(() => {
+          this.#underway.delete(run);
+          this.#every(periodMs, name, work);
+        });
+      this.#underway.add(run);
+    });
+    this.#timers.set(name, timer);
+  }
+
+  async #look(): Promise<void> {
+    const { parts, isConsumed, found } = this.#options;
+    const { link, names } = parts;
+    if (!link.isUp) return;
+    for (const subject of (await countBySubject(link, names, streamSubjects(names))).keys()) {
+      const parsed = readSubject(names, subject);
+      if (parsed && isConsumed(parsed.subscriber)) found(parsed.subscriber, parsed.partition);
+    }
+  }
+
+  /** Notes outlive their message when a process dies between the two. */
+  async #tidyNotes(): Promise<void> {
+    const { notes, link, names, clock } = this.#options.parts;
+    const old = await notes.untouchedSince(clock.nowMs() - noteRestMs, notesAtOnce);
+    const orphaned: string[] = [];
+    for (const { messageId, streamSeq } of old) {
+      const message = await link.manager.direct.getMessage(names.stream, { seq: streamSeq });
+      if (!message) orphaned.push(messageId);
+    }
+    await notes.remove(orphaned);
+  }
+}
