@@ -10,6 +10,7 @@ export {
 export { type ConsumeEventOptions, consumeEvent } from "./testing/consume-event.js";
 export { assertEventWithSchema, eventWithSchema, type SchemaCase, type WrongValues } from "./testing/event-suite.js";
 export {
+  type AnyPublished,
   type EventMeta,
   type NotPublished,
   notPublished,

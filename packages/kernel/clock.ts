@@ -93,6 +93,10 @@ export interface VirtualClock extends Clock {
   nextTimerMs(): number | undefined;
 }
 
+export function isVirtualClock(clock: Clock): clock is VirtualClock {
+  return "advanceBy" in clock && "nextTimerMs" in clock;
+}
+
 export function createVirtualClock(startMs = Date.UTC(2026, 0, 1)): VirtualClock {
   let currentMs = startMs;
   /** Sorted by due time; equal ones in the order they were set. */

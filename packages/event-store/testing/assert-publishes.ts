@@ -2,11 +2,11 @@ import { AssertionError } from "node:assert";
 import type { DomainEvent } from "../event.js";
 import { record } from "../recording.js";
 import {
+  type AnyPublished,
   describeEvents,
   findUnmet,
   type NotPublished,
   type PublishExpectation,
-  type Published,
   toExpectation,
 } from "./expectations.js";
 
@@ -65,7 +65,7 @@ export function failureText(unmet: readonly string[], events: readonly DomainEve
 /** What a call of an assertion or a matcher asks for. */
 export interface PublishCheck {
   readonly fn: () => unknown;
-  readonly expectations: readonly (Published<unknown> | NotPublished)[];
+  readonly expectations: readonly (AnyPublished | NotPublished)[];
   readonly inOrder: boolean;
   readonly passThrough: boolean;
 }

@@ -28,37 +28,40 @@ interface Wish {
   readonly times?: number;
 }
 
-/** That an event is published. Each call returns a new expectation. */
-export class Published<D> {
+/** That an event is published, whatever the type of its data. */
+export class AnyPublished {
   readonly #wish: Wish;
 
   constructor(wish: Wish) {
     this.#wish = wish;
   }
 
+  static wish(expectation: AnyPublished): Wish {
+    return expectation.#wish;
+  }
+}
+
+/** That an event is published. Each call returns a new expectation. */
+export class Published<D> extends AnyPublished {
   /** With this data, or with exactly this data. */
   with(data: Expected<D>, { strict = false }: { readonly strict?: boolean } = {}): Published<D> {
-    return new Published({ ...this.#wish, data, strict });
+    return new Published({ ...AnyPublished.wish(this), data, strict });
   }
 
   withMeta(meta: Expected<EventMeta>): Published<D> {
     if (typeof meta !== "object" || meta === null) throw new TypeError("withMeta needs an object");
-    return new Published({ ...this.#wish, meta: { ...meta } });
+    return new Published({ ...AnyPublished.wish(this), meta: { ...meta } });
   }
 
   /** Exactly this often, counting only events that match. */
   times(count: number): Published<D> {
     if (!Number.isInteger(count) || count < 1)
       throw new TypeError("times needs an integer of at least 1; for none there is notPublished");
-    return new Published({ ...this.#wish, times: count });
+    return new Published({ ...AnyPublished.wish(this), times: count });
   }
 
   once(): Published<D> {
     return this.times(1);
-  }
-
-  static wish(expectation: Published<unknown>): Wish {
-    return expectation.#wish;
   }
 }
 
@@ -72,7 +75,7 @@ export class NotPublished {
 }
 
 /** A definition stands for `published(definition)`. */
-export type PublishExpectation = Published<unknown> | NotPublished | EventDefinition<unknown>;
+export type PublishExpectation = AnyPublished | NotPublished | EventDefinition<unknown>;
 
 /** Expects an event of this definition: at least one, unless `times` says how many. */
 export function published<D>(definition: EventDefinition<D>): Published<D> {
@@ -90,18 +93,18 @@ export function checkDefinition(value: unknown, caller: string): EventDefinition
   throw new TypeError(`${caller} needs an event definition, made by defineEvent`);
 }
 
-export function toExpectation(value: unknown, caller: string): Published<unknown> | NotPublished {
-  if (value instanceof Published || value instanceof NotPublished) return value;
-  return new Published<unknown>({ definition: checkDefinition(value, caller) });
+export function toExpectation(value: unknown, caller: string): AnyPublished | NotPublished {
+  if (value instanceof AnyPublished || value instanceof NotPublished) return value;
+  return new AnyPublished({ definition: checkDefinition(value, caller) });
 }
 
 /** What does not hold, one sentence each; empty when everything does. */
 export function findUnmet(
   events: readonly DomainEvent<unknown>[],
-  expectations: readonly (Published<unknown> | NotPublished)[],
+  expectations: readonly (AnyPublished | NotPublished)[],
   inOrder: boolean,
 ): string[] {
-  const wishes = expectations.filter((one) => one instanceof Published).map(Published.wish);
+  const wishes = expectations.filter((one) => one instanceof AnyPublished).map(AnyPublished.wish);
   const unmet = [
     ...expectations
       .filter((one) => one instanceof NotPublished)

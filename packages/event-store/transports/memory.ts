@@ -1,4 +1,4 @@
-import { type Clock, systemClock, type Timer, type VirtualClock } from "@signalbox/kernel";
+import { type Clock, isVirtualClock, systemClock, type Timer, type VirtualClock } from "@signalbox/kernel";
 import { atRoot } from "../at-root.js";
 import { EventStoreError } from "../errors.js";
 import { DueHeap } from "./due-heap.js";
@@ -706,13 +706,9 @@ function nextTurn(): Promise<void> {
 }
 
 function virtual(clock: Clock): VirtualClock {
-  if (isVirtual(clock)) return clock;
+  if (isVirtualClock(clock)) return clock;
   throw new EventStoreError("EVT_CONFIG_INVALID", {
     message: "`advanceBy` needs a memory transport with a virtual clock",
     details: { option: "clock" },
   });
-}
-
-function isVirtual(clock: Clock): clock is VirtualClock {
-  return "advanceBy" in clock && "nextTimerMs" in clock;
 }
