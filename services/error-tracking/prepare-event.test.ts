@@ -39,6 +39,15 @@ describe("prepareEvent", () => {
     expect(hashOf({})).toBeUndefined();
   });
 
+  test("ET-137 a project that keeps no addresses does not take the connection's", () => {
+    const message = receivedEvent(errorPayload("a", { platform: "javascript" }));
+    const fromBrowser = { ...message, data: { ...message.data, client_address: "203.0.113.7" } };
+    const addressOf = (storeAddresses: boolean) =>
+      JSON.parse(prepareEvent(fromBrowser, { ...defaultOptions, storeAddresses }).payload).user?.ip_address;
+    expect(addressOf(true)).toBe("203.0.113.7");
+    expect(addressOf(false)).toBeUndefined();
+  });
+
   test("two payloads of one id have different digests", () => {
     const digest = (name: string) =>
       prepareEvent(receivedEvent(errorPayload(name), { eventId: "0".repeat(31).concat("1") }), defaultOptions)

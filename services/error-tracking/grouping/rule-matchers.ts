@@ -34,7 +34,7 @@ const names: ReadonlyMap<string, MatcherKey> = new Map<string, MatcherKey>([
 ]);
 
 const name = /[a-z][a-z_.]*(?:\.[\w.:-]{1,200})?/iy;
-const bareGlob = /[^\s"]+/y;
+const bareGlob = /(?!->)[^\s"]+/y;
 
 /** Reads matchers up to something that is none. */
 export function readMatchers(scanner: RuleScanner): Matcher[] {

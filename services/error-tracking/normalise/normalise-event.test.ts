@@ -231,18 +231,23 @@ describe("times", () => {
     expect(notesOf({})).toEqual([]);
   });
 
-  test("a client clock that is off by 55 minutes or more is corrected, for breadcrumbs too", () => {
+  test("ET-133 a client clock that is off by 55 minutes or more is corrected, for breadcrumbs too", () => {
     const sentAtMs = receivedAtMs - 2 * 3_600_000;
     const event = eventOf(
-      { timestamp: "2026-06-01T09:59:00Z", breadcrumbs: [{ timestamp: "2026-06-01T09:58:00Z" }] },
+      {
+        timestamp: "2026-06-01T09:59:00Z",
+        breadcrumbs: [{ timestamp: "2026-06-01T09:58:00Z" }],
+        spans: [{ start_timestamp: 1780307880 }],
+      },
       { sentAtMs },
     );
     expect(event.timestamp).toBe("2026-06-01T11:59:00.000Z");
     expect(event.breadcrumbs?.values[0]?.timestamp).toBe("2026-06-01T11:58:00.000Z");
+    expect(event["spans"]).toEqual([{ start_timestamp: "2026-06-01T11:58:00.000Z" }]);
     expect(event.processing_errors).toMatchObject([{ type: "clock_drift" }]);
   });
 
-  test("a smaller difference is taken for queueing", () => {
+  test("ET-133 a smaller difference is taken for queueing", () => {
     const event = eventOf({ timestamp: "2026-06-01T11:10:00Z" }, { sentAtMs: receivedAtMs - 54 * 60_000 });
     expect(event.timestamp).toBe("2026-06-01T11:10:00.000Z");
   });
@@ -399,7 +404,7 @@ describe("fields", () => {
     ["absent on a server", { platform: "python", user: { id: "1" } }, undefined],
     ["given", { platform: "javascript", user: { ip_address: "2001:db8::1" } }, "2001:db8::1"],
     ["not an address", { platform: "javascript", user: { ip_address: "my laptop" } }, undefined],
-  ])("the user's address, %s", (_form, raw, expected) => {
+  ])("ET-137 the user's address, %s", (_form, raw, expected) => {
     expect(eventOf(raw).user?.ip_address).toBe(expected);
   });
 });

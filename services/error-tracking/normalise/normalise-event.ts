@@ -1,5 +1,5 @@
 import { canonicalCorrelationId, isCorrelationId } from "@signalbox/kernel";
-import { type JsonObject, type JsonValue, normalizeEventId } from "@signalbox/sentry-protocol";
+import { isJsonObject, type JsonObject, type JsonValue, normalizeEventId } from "@signalbox/sentry-protocol";
 import type { ErrorEvent, EventType, Sdk, Template } from "../error-event.js";
 import { normaliseBreadcrumbs } from "./breadcrumbs.js";
 import { normaliseContexts, normaliseDebugMeta, normaliseExtra, normaliseModules } from "./contexts.js";
@@ -11,8 +11,9 @@ import { normaliseRequest } from "./request.js";
 import { normaliseStacktrace } from "./stacktrace.js";
 import { normaliseTags, tagValue } from "./tags.js";
 import { normaliseThreads } from "./threads.js";
-import { clockDriftMs, eventTimeMs, isoTime } from "./times.js";
+import { clockDriftMs, eventTimeMs, isoTime, parseTime } from "./times.js";
 import { normaliseUser } from "./user.js";
+import { addUserAgentContexts } from "./user-agent.js";
 import { count, keepUnknown, lines, object, type Sent, text } from "./values.js";
 
 /** What the edge knows about an event beside its payload. */
@@ -79,6 +80,8 @@ export function normaliseEvent(raw: JsonObject, receipt: Receipt): NormalisedEve
     processing_errors: notes.list,
   };
   keepUnknown(event, sent, eventKeys);
+  addUserAgentContexts(event);
+  if (driftMs !== 0) shiftSpans(event["spans"], driftMs);
   if (notes.list.length === 0) event.processing_errors = undefined;
   return {
     event,
@@ -86,6 +89,18 @@ export function normaliseEvent(raw: JsonObject, receipt: Receipt): NormalisedEve
     receivedAtMs: receipt.receivedAtMs,
     correlationId: correlationId(event, receipt.correlationId),
   };
+}
+
+/** Spans travel along as they were sent, but for a clock that is wrong. */
+function shiftSpans(spans: unknown, driftMs: number): void {
+  if (!Array.isArray(spans)) return;
+  for (const span of spans) {
+    if (!isJsonObject(span)) continue;
+    for (const key of ["start_timestamp", "timestamp"]) {
+      const timeMs = parseTime(span[key]);
+      if (timeMs !== undefined && Math.abs(timeMs + driftMs) <= 8.64e15) span[key] = isoTime(timeMs + driftMs);
+    }
+  }
 }
 
 /** Names of the interfaces before SDKs used short ones. */
