@@ -10,6 +10,9 @@ export interface DispatchLogContractOptions {
   readonly runner: TestRunner;
 }
 
+// A store may forget what is old, so nothing here is.
+const nowMs = Math.floor(Date.now() / 1_000) * 1_000;
+
 /** Every promise of the `DispatchLog` port, as tests. An adapter's test file calls it first. */
 export function describeDispatchLog({ name, create, runner }: DispatchLogContractOptions): void {
   const { describe, test, afterAll } = runner;
@@ -32,16 +35,16 @@ export function describeDispatchLog({ name, create, runner }: DispatchLogContrac
         subscriptions: ["ci.worker/ci.made", "ci.other/ci.made"],
         decisions: ["scheduled", "condition_false"],
         conditionUs: [12.5, 0.25],
-        dueAtMs: [1_767_225_600_123, 0],
+        dueAtMs: [nowMs + 123, 0],
         deliveryIds: ["one.ci.worker/ci.made", ""],
       });
       const { eventId } = dispatch;
-      const done = anAttempt({ eventId, startedAtMs: 1_767_225_600_000 });
+      const done = anAttempt({ eventId, startedAtMs: nowMs });
       const failed = anAttempt({
         eventId,
         attempt: 2,
         settlement: "dead",
-        startedAtMs: 1_767_225_601_000,
+        startedAtMs: nowMs + 1_000,
         errorClass: "RangeError",
         errorCode: "E_RANGE",
         errorMessage: "too far ↯",
@@ -57,9 +60,9 @@ export function describeDispatchLog({ name, create, runner }: DispatchLogContrac
     test("attempts come oldest first, also when some are written and some are not", async () => {
       const { log, history } = await subject();
       const { eventId } = aDispatch({});
-      log.handled(anAttempt({ eventId, attempt: 1, startedAtMs: 1_767_225_600_000 }));
+      log.handled(anAttempt({ eventId, attempt: 1, startedAtMs: nowMs }));
       await log.flush();
-      log.handled(anAttempt({ eventId, attempt: 2, startedAtMs: 1_767_225_600_500 }));
+      log.handled(anAttempt({ eventId, attempt: 2, startedAtMs: nowMs + 500 }));
       const { attempts } = await history.find([eventId]);
       assert.deepEqual(
         attempts.map(({ attempt }) => attempt),
@@ -79,7 +82,7 @@ export function describeDispatchLog({ name, create, runner }: DispatchLogContrac
       const { log, history } = await subject();
       const [first, second] = [ulid(), ulid()];
       const caused = [first, second, first].map((causationId, index) =>
-        aDispatch({ causationId, publishedAtMs: 1_767_225_600_000 + index }),
+        aDispatch({ causationId, publishedAtMs: nowMs + index }),
       );
       log.dispatched(aDispatch({ causationId: null }));
       for (const [index, record] of caused.entries()) {
@@ -108,7 +111,7 @@ function aDispatch(changes: Partial<DispatchRecord>): DispatchRecord {
     correlationId: ulid(),
     causationId: null,
     rootCaller: "POST /pipelines",
-    publishedAtMs: 1_767_225_600_000,
+    publishedAtMs: nowMs,
     subscriptions: [""],
     decisions: ["no_subscribers"],
     conditionUs: [0],
@@ -119,7 +122,7 @@ function aDispatch(changes: Partial<DispatchRecord>): DispatchRecord {
 }
 
 function anAttempt(changes: Partial<HandlingRecord>): HandlingRecord {
-  const startedAtMs = changes.startedAtMs ?? 1_767_225_600_000;
+  const startedAtMs = changes.startedAtMs ?? nowMs;
   return {
     eventId: ulid(),
     eventType: "ci.made",

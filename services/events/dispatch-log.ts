@@ -1,0 +1,158 @@
+import { hostname } from "node:os";
+import type { Analytics } from "@signalbox/analytics";
+import type { DispatchLog } from "@signalbox/event-store";
+import {
+  type Clock,
+  type Counter,
+  isRetryable,
+  type Logger,
+  type Metrics,
+  noMetrics,
+  retry,
+  silentLogger,
+  systemClock,
+  type Timer,
+  ulid,
+} from "@signalbox/kernel";
+import { createHistory } from "./dispatch-history.js";
+import { type RowFrame, toAttemptRow, toDispatchRow } from "./dispatch-rows.js";
+import { type LogRecord, RowBuffer } from "./row-buffer.js";
+
+export interface DispatchLogOptions {
+  readonly analytics: Analytics;
+  /** Days after which rows are gone. */
+  readonly retentionDays: number;
+  readonly clock?: Clock;
+  readonly logger?: Logger;
+  readonly metrics?: Metrics;
+  /** Rows that wait at most; beyond, the oldest are forgotten and counted. Default 20,000. */
+  readonly maxRows?: number;
+  /** So many rows are written without waiting any longer. Default 5,000. */
+  readonly batchRows?: number;
+  /** How long a row waits for others. Default 1,000. */
+  readonly maxWaitMs?: number;
+}
+
+/** How long `flush` waits for an engine that is away. */
+const flushPatienceMs = 5_000;
+const backoff = { baseMs: 250, maxMs: 30_000 } as const;
+/** An error that does not go away by itself gets this many tries: the tables may just not be there yet. */
+const stubbornAttempts = 6;
+
+/**
+ * The dispatch log in the tables of `eventsAnalytics`. What it is given waits in memory, is written in batches, and is
+ * lost with the process: it is history, not state. An engine that is away costs rows, never a publish.
+ */
+export function createDispatchLog(options: DispatchLogOptions): DispatchLog {
+  return new AnalyticsDispatchLog(options);
+}
+
+class AnalyticsDispatchLog implements DispatchLog {
+  readonly history: NonNullable<DispatchLog["history"]>;
+  readonly #analytics: Analytics;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #dropped: Counter;
+  readonly #frame: RowFrame;
+  readonly #batchRows: number;
+  readonly #maxWaitMs: number;
+  readonly #buffer: RowBuffer;
+  #timer: Timer | undefined;
+  #writing: Promise<void> | undefined;
+  #isFailing = false;
+
+  constructor(options: DispatchLogOptions) {
+    this.#analytics = options.analytics;
+    this.#clock = options.clock ?? systemClock;
+    this.#logger = (options.logger ?? silentLogger).child("dispatch-log");
+    this.#frame = { retentionDays: options.retentionDays, worker: `${hostname()}:${process.pid}` };
+    this.#batchRows = options.batchRows ?? 5_000;
+    this.#maxWaitMs = options.maxWaitMs ?? 1_000;
+    this.#buffer = new RowBuffer(options.maxRows ?? 20_000);
+    this.history = createHistory(options.analytics, this.#buffer);
+    this.#dropped = (options.metrics ?? noMetrics).counter({
+      name: "signalbox_event_store_dispatch_log_dropped_total",
+      help: "Rows of the dispatch log that were forgotten because they could not be written in time.",
+    });
+  }
+
+  dispatched(record: Parameters<DispatchLog["dispatched"]>[0]): void {
+    this.#add({ kind: "dispatch", record });
+  }
+
+  handled(record: Parameters<DispatchLog["handled"]>[0]): void {
+    this.#add({ kind: "attempt", record });
+  }
+
+  async flush(): Promise<void> {
+    if (this.#buffer.waiting === 0 && !this.#writing) return;
+    const inTime = new AbortController();
+    const tooLong = this.#clock.sleep(flushPatienceMs, { signal: inTime.signal }).catch(() => {});
+    await Promise.race([this.#writeAll(), tooLong]);
+    inTime.abort();
+  }
+
+  #add(row: LogRecord): void {
+    if (!this.#buffer.add(row)) this.#dropped.add(1);
+    if (this.#writing) return;
+    if (this.#buffer.waiting >= this.#batchRows) this.#writeSoon();
+    else this.#timer ??= this.#clock.setTimer(this.#maxWaitMs, () => this.#writeSoon());
+  }
+
+  #writeSoon(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    void this.#writeAll();
+  }
+
+  /** Never rejects. Callers join the writing under way, and what came meanwhile is written too. */
+  #writeAll(): Promise<void> {
+    this.#writing ??= this.#drain().finally(() => {
+      this.#writing = undefined;
+    });
+    return this.#writing;
+  }
+
+  async #drain(): Promise<void> {
+    while (this.#buffer.waiting > 0) {
+      const batch = this.#buffer.take(this.#batchRows);
+      await this.#insert("event_dispatches", batch, (row) =>
+        row.kind === "dispatch" ? toDispatchRow(row.record, this.#frame) : undefined,
+      );
+      await this.#insert("event_attempts", batch, (row) =>
+        row.kind === "attempt" ? toAttemptRow(row.record, this.#frame) : undefined,
+      );
+      this.#buffer.settle();
+    }
+  }
+
+  async #insert(
+    table: string,
+    batch: readonly LogRecord[],
+    toRow: (row: LogRecord) => object | undefined,
+  ): Promise<void> {
+    const rows = batch.flatMap((row) => toRow(row) ?? []);
+    if (rows.length === 0) return;
+    const deduplicationToken = ulid();
+    let stubborn = 0;
+    try {
+      await retry(() => this.#analytics.insert(table, rows, { deduplicationToken }), {
+        ...backoff,
+        clock: this.#clock,
+        retryIf: (error) => isRetryable(error) || ++stubborn < stubbornAttempts,
+        onRetry: (error) => this.#failing(error, table),
+      });
+      this.#isFailing = false;
+    } catch (error) {
+      this.#failing(error, table);
+      this.#dropped.add(rows.length);
+    }
+  }
+
+  /** Said once for each time of trouble. */
+  #failing(error: unknown, table: string): void {
+    if (this.#isFailing) return;
+    this.#isFailing = true;
+    this.#logger.warn("the dispatch log cannot be written; its oldest rows will be forgotten", { error, table });
+  }
+}

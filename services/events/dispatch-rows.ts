@@ -1,0 +1,131 @@
+import type { Decision, DispatchRecord, HandlingRecord, SettlementKind } from "@signalbox/event-store";
+
+/** A row of `event_dispatches`, as the engine returns it. */
+export interface DispatchRow {
+  readonly published_at: string;
+  readonly event_id: string;
+  readonly event_type: string;
+  readonly subject: string;
+  readonly correlation_id: string;
+  readonly causation_id: string;
+  readonly root_caller: string;
+  readonly subscriptions: readonly string[];
+  readonly decisions: readonly string[];
+  readonly condition_us: readonly number[];
+  readonly due_at: readonly string[];
+  readonly delivery_ids: readonly string[];
+}
+
+/** A row of `event_attempts`, as the engine returns it. */
+export interface AttemptRow {
+  readonly started_at: string;
+  readonly finished_at: string;
+  readonly event_id: string;
+  readonly event_type: string;
+  readonly subscription: string;
+  readonly delivery_id: string;
+  readonly correlation_id: string;
+  readonly attempt: number;
+  readonly settlement: string;
+  readonly scheduling_latency_ms: number;
+  readonly duration_ms: number;
+  readonly error_class: string;
+  readonly error_code: string;
+  readonly error_message: string;
+  readonly ignored: number;
+  readonly worker: string;
+}
+
+export const dispatchColumns =
+  "published_at, event_id, event_type, subject, correlation_id, causation_id, root_caller, subscriptions, decisions, condition_us, due_at, delivery_ids";
+export const attemptColumns =
+  "started_at, finished_at, event_id, event_type, subscription, delivery_id, correlation_id, attempt, settlement, scheduling_latency_ms, duration_ms, error_class, error_code, error_message, ignored, worker";
+
+/** What every row says besides the record itself. */
+export interface RowFrame {
+  readonly retentionDays: number;
+  /** Which process handled it. */
+  readonly worker: string;
+}
+
+export function toDispatchRow(record: DispatchRecord, { retentionDays }: RowFrame): object {
+  const row: DispatchRow = {
+    published_at: isoTime(record.publishedAtMs),
+    event_id: record.eventId,
+    event_type: record.eventType,
+    subject: record.subject,
+    correlation_id: record.correlationId,
+    causation_id: record.causationId ?? "",
+    root_caller: record.rootCaller ?? "",
+    subscriptions: record.subscriptions,
+    decisions: record.decisions,
+    condition_us: record.conditionUs,
+    due_at: record.dueAtMs.map(isoTime),
+    delivery_ids: record.deliveryIds,
+  };
+  return { ...row, retention_days: retentionDays };
+}
+
+export function toAttemptRow(record: HandlingRecord, { retentionDays, worker }: RowFrame): object {
+  const row: AttemptRow = {
+    started_at: isoTime(record.startedAtMs),
+    finished_at: isoTime(record.finishedAtMs),
+    event_id: record.eventId,
+    event_type: record.eventType,
+    subscription: record.subscription,
+    delivery_id: record.deliveryId,
+    correlation_id: record.correlationId,
+    attempt: record.attempt,
+    settlement: record.settlement,
+    scheduling_latency_ms: record.schedulingLatencyMs,
+    duration_ms: record.durationMs,
+    error_class: record.errorClass ?? "",
+    error_code: record.errorCode ?? "",
+    error_message: record.errorMessage ?? "",
+    ignored: record.ignored ? 1 : 0,
+    worker,
+  };
+  return { ...row, retention_days: retentionDays };
+}
+
+export function fromDispatchRow(row: DispatchRow): DispatchRecord {
+  return {
+    eventId: row.event_id,
+    eventType: row.event_type,
+    subject: row.subject,
+    correlationId: row.correlation_id,
+    causationId: row.causation_id || null,
+    rootCaller: row.root_caller || null,
+    publishedAtMs: Date.parse(row.published_at),
+    subscriptions: row.subscriptions,
+    // Written by this service alone.
+    decisions: row.decisions as readonly Decision[],
+    conditionUs: row.condition_us,
+    dueAtMs: row.due_at.map((time) => Date.parse(time)),
+    deliveryIds: row.delivery_ids,
+  };
+}
+
+export function fromAttemptRow(row: AttemptRow): HandlingRecord {
+  return {
+    eventId: row.event_id,
+    eventType: row.event_type,
+    subscription: row.subscription,
+    deliveryId: row.delivery_id,
+    correlationId: row.correlation_id,
+    attempt: row.attempt,
+    settlement: row.settlement as SettlementKind,
+    startedAtMs: Date.parse(row.started_at),
+    finishedAtMs: Date.parse(row.finished_at),
+    schedulingLatencyMs: row.scheduling_latency_ms,
+    durationMs: row.duration_ms,
+    errorClass: row.error_class || null,
+    errorCode: row.error_code || null,
+    errorMessage: row.error_message || null,
+    ignored: row.ignored === 1,
+  };
+}
+
+function isoTime(timeMs: number): string {
+  return new Date(timeMs).toISOString();
+}
