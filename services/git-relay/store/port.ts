@@ -93,6 +93,12 @@ export interface Facts {
   announcementsOf(identifier: string): readonly Announcement[];
 }
 
+/** Facts for deciding one event after the other. */
+export interface GrowingFacts extends Facts {
+  /** From now on the facts are as if the event were stored. */
+  add(event: NewEvent): void;
+}
+
 export interface NostrVersion {
   readonly id: string;
   readonly created_at: number;
@@ -102,8 +108,11 @@ export interface NostrVersion {
 export interface EventUnit {
   /** For publishing domain events that become true with the commit. */
   readonly transaction: Transaction<RelayTables>;
-  facts(events: readonly NostrEvent[]): Promise<Facts>;
-  /** Stores events that are not stored; an older version at the same address goes. Newest version last, if several. */
+  facts(events: readonly NostrEvent[]): Promise<GrowingFacts>;
+  /**
+   * Stores events that are not stored yet. At each address the version that was stored before goes, and of several given
+   * ones the last stays.
+   */
   store(events: readonly NewEvent[]): Promise<void>;
   /** Removes what a kind 5 event names and its author wrote, and remembers it. Resolves with the removed ids. */
   applyDeletion(deletion: VerifiedEvent): Promise<readonly string[]>;
@@ -126,8 +135,8 @@ export interface RelayEvents {
   /** The stored JSON texts by id, byte for byte; those that are gone or ended at `now` are missing. At most 500 ids. */
   load(ids: readonly string[], now: number): Promise<ReadonlyMap<string, string>>;
   find(id: string): Promise<EventRecord | undefined>;
-  /** The deletion by which an id, or the version of an address at a time, was removed or is refused. */
-  findDeletion(id: string): Promise<{ readonly deletionId: string; readonly pubkey: string } | undefined>;
+  /** Id of the deletion that names this id, by whomever. */
+  findDeletion(id: string): Promise<string | undefined>;
   /** How many events of a kind are stored. */
   count(kind: number): Promise<number>;
   /** Removes up to 500 events that ended at `now` or before; resolves with how many. */

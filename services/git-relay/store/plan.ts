@@ -1,0 +1,124 @@
+import type { Engine, SqlValue } from "@signalbox/database";
+import type { Filter } from "@signalbox/nostr";
+import { indexKey } from "./index-key.js";
+import type { StreamOptions } from "./port.js";
+import { chunksOf, type Fragment, inList, joinFragments, passive } from "./statement.js";
+
+/** One way through an index in the order of results, with everything else that the rows have to meet. */
+export interface IndexScan {
+  /** Columns and tables: `select … from …`. */
+  readonly from: string;
+  /** The table whose columns `created_at` and `id` say the order. */
+  readonly order: "e" | "t";
+  readonly where: Fragment;
+}
+
+/** More scans than this at once cost more than reading rows that other conditions then drop. */
+const maxScans = 2_000;
+const maxPairs = 256;
+/** Tags that many events have in common; any other letter is a better way to them. */
+const commonTags = new Set(["p", "t", "k", "K", "l", "L", "r", "P"]);
+
+const fromEvents = "select e.id, e.created_at from relay_events e";
+const fromTags = "select e.id, e.created_at from relay_event_tags t cross join relay_events e";
+
+/**
+ * The scans whose union is what the filter matches, each in the order of results. The most selective list decides: ids,
+ * then a tag, then authors with kinds, authors, kinds, time.
+ */
+export function planScans(engine: Engine, filter: Filter, options: StreamOptions): IndexScan[] {
+  const { ids, authors, kinds, tags } = filter;
+  const rest = (served: Served): Fragment[] => conditions(engine, filter, options, served);
+  const scan = (driver: Fragment, served: Served): IndexScan => ({
+    from: fromEvents,
+    order: "e",
+    where: joinFragments([driver, ...times("e", filter), ...rest(served)], " and "),
+  });
+
+  if (ids) return chunksOf([...ids], 256).map((chunk) => scan(inList("e.id", chunk), { ids: true }));
+
+  const letter = bestTag(tags);
+  if (letter !== undefined) {
+    const values = [...(tags.get(letter) ?? [])];
+    return values.slice(0, maxScans).map((value) => ({
+      from: fromTags,
+      order: "t",
+      where: joinFragments(
+        [
+          { sql: "t.name = ? and t.value = ?", values: [letter, indexKey(value)] },
+          ...times("t", filter),
+          { sql: "e.id = t.id", values: [] },
+          ...rest({ tag: letter }),
+        ],
+        " and ",
+      ),
+    }));
+  }
+  if (authors && kinds && authors.size * kinds.size <= maxPairs)
+    return [...authors].flatMap((author) =>
+      [...kinds].map((kind) =>
+        scan({ sql: "e.pubkey = ? and e.kind = ?", values: [author, kind] }, { authors: true, kinds: true }),
+      ),
+    );
+  if (authors) return [...authors].map((author) => scan({ sql: "e.pubkey = ?", values: [author] }, { authors: true }));
+  if (kinds) return [...kinds].map((kind) => scan({ sql: "e.kind = ?", values: [kind] }, { kinds: true }));
+  return [scan({ sql: "1 = 1", values: [] }, {})];
+}
+
+/** Conditions that the way through the index already meets. */
+interface Served {
+  readonly ids?: boolean;
+  readonly authors?: boolean;
+  readonly kinds?: boolean;
+  readonly tag?: string;
+}
+
+function bestTag(tags: Filter["tags"]): string | undefined {
+  const cost = (letter: string): number => (tags.get(letter)?.size ?? 0) * (commonTags.has(letter) ? 1_000 : 1);
+  return [...tags.keys()].sort((one, other) => cost(one) - cost(other))[0];
+}
+
+function times(table: "e" | "t", { since, until }: Filter): Fragment[] {
+  const conditions: Fragment[] = [];
+  if (since !== undefined) conditions.push({ sql: `${table}.created_at >= ?`, values: [since] });
+  if (until !== undefined) conditions.push({ sql: `${table}.created_at <= ?`, values: [until] });
+  return conditions;
+}
+
+function conditions(engine: Engine, filter: Filter, options: StreamOptions, served: Served): Fragment[] {
+  const found: Fragment[] = [
+    { sql: `(e.expires_at is null or ${passive(engine, "e.expires_at")} > ?)`, values: [options.now] },
+  ];
+  if (filter.authors && !served.authors) found.push(inList(passive(engine, "e.pubkey"), filter.authors));
+  if (filter.kinds && !served.kinds) found.push(inList(passive(engine, "e.kind"), filter.kinds));
+  for (const [letter, values] of filter.tags) if (letter !== served.tag) found.push(hasTag(letter, values));
+  if (options.viewer) found.push(...visible(engine, options.viewer));
+  return found;
+}
+
+function hasTag(letter: string, values: Iterable<string>): Fragment {
+  const list = inList("x.value", [...values].map(indexKey));
+  return {
+    sql: `exists (select 1 from relay_event_tags x
+      where x.name = ? and ${list.sql} and x.created_at = e.created_at and x.id = e.id)`,
+    values: [letter, ...list.values],
+  };
+}
+
+function visible(engine: Engine, { restrictedKinds, keys }: NonNullable<StreamOptions["viewer"]>): Fragment[] {
+  if (restrictedKinds.length === 0) return [];
+  const restricted = inList(passive(engine, "e.kind"), restrictedKinds);
+  const ways: Fragment[] = [{ sql: `not (${restricted.sql})`, values: restricted.values }];
+  if (keys.size > 0) ways.push(inList(passive(engine, "e.pubkey"), keys), hasTag("p", keys));
+  const any = joinFragments(ways, " or ");
+  return [{ sql: `(${any.sql})`, values: any.values }];
+}
+
+/** Goes on after a position. */
+export function after(order: "e" | "t", position: { id: string; createdAt: number }): Fragment {
+  const values: SqlValue[] = [position.createdAt, position.createdAt, position.id];
+  return {
+    sql: `${order}.created_at <= ? and (${order}.created_at < ? or ${order}.id > ?)`,
+    values,
+  };
+}

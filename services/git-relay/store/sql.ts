@@ -1,0 +1,127 @@
+import type { Database, SqlValue } from "@signalbox/database";
+import type { Clock } from "@signalbox/kernel";
+import { CompiledQuery } from "kysely";
+import { gatherFacts } from "./facts.js";
+import type { RelayTables } from "./migrations.js";
+import type { EventRecord, EventSource, EventUnit, RelayEvents } from "./port.js";
+import { chunksOf, type Fragment, forEngine, inList } from "./statement.js";
+import { openStream } from "./stream.js";
+import { applyDeletion, removeEvents, storeEvents } from "./write.js";
+
+export interface SqlRelayEventsOptions {
+  readonly database: Database;
+  readonly clock: Clock;
+}
+
+/** Key of PostgreSQL's advisory lock: units of several processes take turns. */
+const writeLockKey = 712_064_560;
+
+/** Relay events in SQLite or PostgreSQL; `relayMigrations` made the tables. */
+export function createSqlRelayEvents({ database, clock }: SqlRelayEventsOptions): RelayEvents {
+  const { engine } = database;
+  const reader = database.reader<RelayTables>();
+
+  const read = async <Row>({ sql, values }: Fragment): Promise<readonly Row[]> => {
+    const { rows } = await reader.executeQuery<Row>(CompiledQuery.raw(forEngine(engine, sql), [...values]));
+    return rows;
+  };
+
+  const unitOf = (transaction: EventUnit["transaction"]): EventUnit => {
+    const context = { database, transaction, nowMs: clock.nowMs() };
+    const query = async <Row>(sql: string, values: readonly SqlValue[]): Promise<readonly Row[]> =>
+      (await database.run<Row>(sql, values, transaction)).rows;
+    return {
+      transaction,
+      facts: (events) => gatherFacts(query, events),
+      store: (events) => storeEvents(context, events),
+      applyDeletion: (deletion) => applyDeletion(context, deletion),
+    };
+  };
+
+  const write = <T>(work: (unit: EventUnit) => Promise<T>): Promise<T> =>
+    database.commitTogether<RelayTables, T>(async (transaction) => {
+      if (engine === "postgres") await database.run("select pg_advisory_xact_lock(?)", [writeLockKey], transaction);
+      return work(unitOf(transaction));
+    });
+
+  return {
+    write,
+
+    async known(ids) {
+      const found = new Set<string>();
+      for (const chunk of chunksOf(ids, 500)) {
+        const list = inList("id", chunk);
+        const rows = await read<{ id: string }>({
+          sql: `select id from relay_events where ${list.sql}`,
+          values: list.values,
+        });
+        for (const { id } of rows) found.add(id);
+      }
+      return found;
+    },
+
+    stream: (filter, options) => openStream({ engine, read }, filter, options),
+
+    async load(ids, now) {
+      if (ids.length === 0) return new Map();
+      const list = inList("id", ids);
+      const rows = await read<{ id: string; raw: string }>({
+        sql: `select id, raw from relay_events where ${list.sql} and (expires_at is null or expires_at > ?)`,
+        values: [...list.values, now],
+      });
+      return new Map(rows.map(({ id, raw }) => [id, raw]));
+    },
+
+    async find(id) {
+      const row = await reader.selectFrom("relay_events").selectAll().where("id", "=", id).executeTakeFirst();
+      return row && toRecord(row);
+    },
+
+    async findDeletion(id) {
+      const row = await reader
+        .selectFrom("relay_deletions")
+        .select("deletion_id")
+        .where("target", "=", id)
+        .executeTakeFirst();
+      return row?.deletion_id;
+    },
+
+    async count(kind) {
+      const row = await reader
+        .selectFrom("relay_events")
+        .select(({ fn }) => fn.countAll<number>().as("count"))
+        .where("kind", "=", kind)
+        .executeTakeFirst();
+      return Number(row?.count ?? 0);
+    },
+
+    async removeExpired(now) {
+      const rows = await read<{ id: string }>({
+        sql: "select id from relay_events where expires_at <= ? order by expires_at limit 500",
+        values: [now],
+      });
+      if (rows.length === 0) return 0;
+      const ids = rows.map(({ id }) => id);
+      await write(({ transaction }) => removeEvents({ database, transaction, nowMs: clock.nowMs() }, ids));
+      return ids.length;
+    },
+  };
+}
+
+function toRecord(row: RelayTables["relay_events"]): EventRecord {
+  return {
+    id: row.id,
+    createdAt: row.created_at,
+    kind: row.kind,
+    pubkey: row.pubkey,
+    firstSeenAtMs: row.first_seen_at,
+    source: readSource(row.source),
+    peer: row.peer ?? undefined,
+    correlationId: row.correlation_id,
+    raw: row.raw,
+  };
+}
+
+function readSource(text: string): EventSource {
+  return text === "sync" || text === "git" ? text : "client";
+}
