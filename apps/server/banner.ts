@@ -57,3 +57,9 @@ function adapterNames(adapters: readonly Adapter[], embedded: boolean): string {
     .map(({ port, name }) => `${name} (${port})`);
   return names.length === 0 ? "none" : names.join(", ");
 }
+
+/** @param url of the real server, if there is one */
+export function describeStore(port: string, url: string | undefined, server: string, embedded: string): Adapter {
+  if (url === undefined) return { port, name: embedded, embedded: true };
+  return { port, name: `${server} at ${new URL(url).host}`, embedded: false };
+}

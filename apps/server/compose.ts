@@ -1,7 +1,7 @@
 import { type Analytics, AnalyticsError, migrateAnalytics, openAnalytics } from "@signalbox/analytics";
 import { type Blobs, createFileBlobs } from "@signalbox/blobs";
 import { type Database, migrate } from "@signalbox/database";
-import { createEventStore, createSqlTransport, type EventStore, type Transport } from "@signalbox/event-store";
+import { createEventStore, type EventStore, type Transport } from "@signalbox/event-store";
 import { createPrometheusMetrics, observeProcess, observeQueues } from "@signalbox/http";
 import {
   type Clock,
@@ -13,7 +13,7 @@ import {
   retry,
   systemClock,
 } from "@signalbox/kernel";
-import type { Adapter, BannerLine } from "./banner.js";
+import { type Adapter, type BannerLine, describeStore } from "./banner.js";
 import type { ServerConfig } from "./config.js";
 import { type DirectoryLock, lockDataDirectory, makeDataDirectory } from "./data-directory.js";
 import { createHealth, type Health } from "./health.js";
@@ -22,6 +22,7 @@ import { needsStore, type Role } from "./roles.js";
 import type { Shutdown } from "./shutdown.js";
 import { databaseMigrations, dataPaths, openServerDatabase, urlOf } from "./stores.js";
 import { analyticsMigrations, type ServerSystem, systems } from "./systems/index.js";
+import { describeTransport, openTransport } from "./transport.js";
 
 export interface ServerOptions {
   readonly config: ServerConfig;
@@ -134,8 +135,7 @@ async function openStores(context: StartContext): Promise<Stores> {
   shutdown.addEngine(() => analytics.close());
   signal.throwIfAborted();
 
-  const transport = createSqlTransport({ database, clock, logger: logger.child("transport") });
-  shutdown.add(() => transport.close());
+  const transport = await openTransport(context, database);
   return { database, transport, analytics, blobs };
 }
 
@@ -286,14 +286,9 @@ async function startSubscribers(context: StartContext, analytics: Analytics, eve
 function describeAdapters({ config, roles }: StartContext): Adapter[] {
   const adapters: Adapter[] = [
     describeStore("database", config.databaseUrl?.reveal(), "PostgreSQL", "SQLite"),
-    describeStore("transport", config.databaseUrl?.reveal(), "SQL on PostgreSQL", "SQL on SQLite"),
+    describeTransport(config),
   ];
   if (needsStore(roles, "analytics"))
     adapters.push(describeStore("analytics", config.clickhouseUrl?.reveal(), "ClickHouse", "chDB"));
   return [...adapters, { port: "blobs", name: "files", embedded: true }];
-}
-
-function describeStore(port: string, url: string | undefined, server: string, embedded: string): Adapter {
-  if (url === undefined) return { port, name: embedded, embedded: true };
-  return { port, name: `${server} at ${new URL(url).host}`, embedded: false };
 }

@@ -31,9 +31,13 @@ export const configSchema = defineSchema({
   clickhouse_url: setting.secretUrl({
     description: "ClickHouse for events. Absent: chDB inside this process, in the data directory.",
   }),
+  nats_url: setting.secretUrl({
+    description: "NATS server with JetStream, for the transport of that name.",
+    protocols: ["nats", "tls"],
+  }),
   transport: setting.choice({
-    description: "What carries domain events: `sql` is the database above.",
-    choices: ["sql"],
+    description: "What carries domain events: `sql` is the database above, `jetstream` the NATS server.",
+    choices: ["sql", "jetstream"],
     default: "sql",
   }),
   log: section("What the server writes to standard output.", {
@@ -163,6 +167,19 @@ export const configSchema = defineSchema({
       default: "dev.signalbox",
       pattern: /^[a-z0-9]+([.-][a-z0-9]+)*$/,
       expected: "a reverse domain name such as org.example",
+    }),
+  }),
+  jetstream: section("The stream that carries domain events with `transport: jetstream`.", {
+    max_bytes: setting.size({
+      description: "What the stream may hold; publishing beyond is refused until some of it is handled.",
+      default: "10GiB",
+      min: "1MiB",
+    }),
+    replicas: setting.integer({
+      description: "Servers of a NATS cluster that hold each delivery.",
+      default: 1,
+      min: 1,
+      max: 5,
     }),
   }),
   storage: section("The disk of the data directory.", {

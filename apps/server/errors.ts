@@ -14,6 +14,10 @@ export const serverErrors = defineErrors("Server", {
     message: "The address cannot be listened on",
     remedy: "Stop the other program on this port, or set another address; `signalbox doctor` looks at all of them.",
   },
+  TRANSPORT_ADDRESS_MISSING: {
+    message: "The chosen transport has no server",
+    remedy: "Set the address that the message names, or choose `transport: sql`.",
+  },
   TOKEN_UNKNOWN: {
     message: "There is no such token",
     remedy: "`signalbox token list` shows the ids of all tokens.",

@@ -1,6 +1,7 @@
 import { join, resolve } from "node:path";
 import { type Database, type MigrationSet, migrate, openDatabase } from "@signalbox/database";
 import { eventStoreMigrations } from "@signalbox/event-store";
+import { jetStreamMigrations } from "@signalbox/event-store-jetstream";
 import { type Clock, type Logger, type Metrics, noMetrics, silentLogger, systemClock } from "@signalbox/kernel";
 import type { ServerConfig } from "./config.js";
 import { directoryHolder, makeDataDirectory } from "./data-directory.js";
@@ -11,6 +12,7 @@ import { systems } from "./systems/index.js";
 export const databaseMigrations: readonly MigrationSet[] = [
   serverMigrations,
   eventStoreMigrations,
+  jetStreamMigrations,
   ...systems.flatMap(({ migrations }) => migrations),
 ];
 

@@ -35,11 +35,13 @@ export interface Link {
 /** @throws {EventStoreError} `EVT_TRANSPORT_UNAVAILABLE`, `EVT_TRANSPORT_UNSUPPORTED`. */
 export async function openLink({ servers, connection, clock, logger }: LinkOptions): Promise<Link> {
   let failures = 0;
+  const addresses = typeof servers === "string" ? [servers] : servers;
   const nats = await connectTo({
     name: "signalbox",
     timeout: answerWithinMs,
+    ...credentialsIn(addresses[0]),
     ...connection,
-    servers: typeof servers === "string" ? servers : [...servers],
+    servers: addresses.map(withoutCredentials),
     maxReconnectAttempts: -1,
     // A jump in the server's life is no reason to give up, nor to hammer it.
     reconnectDelayHandler: () => backoffCeilingMs(++failures, { baseMs: 100, maxMs: 10_000 }),
@@ -102,6 +104,19 @@ export async function openLink({ servers, connection, clock, logger }: LinkOptio
       },
     };
   }
+}
+
+/** `nats://user:password@host` or `nats://token@host`; the client itself reads neither. */
+function credentialsIn(address: string | undefined): Pick<ConnectionOptions, "user" | "pass" | "token"> {
+  if (address === undefined || !URL.canParse(address)) return {};
+  const { username, password } = new URL(address);
+  if (username === "") return {};
+  const user = decodeURIComponent(username);
+  return password === "" ? { token: user } : { user, pass: decodeURIComponent(password) };
+}
+
+function withoutCredentials(address: string): string {
+  return URL.canParse(address) ? new URL(address).host : address;
 }
 
 async function connectTo(options: ConnectionOptions): Promise<NatsConnection> {

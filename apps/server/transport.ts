@@ -1,0 +1,77 @@
+import type { Database } from "@signalbox/database";
+import { createSqlTransport, type Transport } from "@signalbox/event-store";
+import { createJetStreamTransport } from "@signalbox/event-store-jetstream";
+import { isRetryable, retry } from "@signalbox/kernel";
+import { type Adapter, describeStore } from "./banner.js";
+import type { StartContext } from "./compose.js";
+import type { ServerConfig } from "./config.js";
+import { ServerError } from "./errors.js";
+
+/** One thing that can carry domain events. */
+interface TransportChoice {
+  describe(config: ServerConfig): Adapter;
+  /** Makes it, and tells the health routes how it is asked for its state where the database does not answer for it. */
+  create(context: StartContext, database: Database): Transport;
+}
+
+/** One for each value of the key `transport`. */
+const choices: Readonly<Record<ServerConfig["transport"], TransportChoice>> = { sql: sql(), jetstream: jetStream() };
+
+function sql(): TransportChoice {
+  return {
+    describe: ({ databaseUrl }) =>
+      describeStore("transport", databaseUrl?.reveal(), "SQL on PostgreSQL", "SQL on SQLite"),
+    create: ({ clock, logger }, database) => createSqlTransport({ database, clock, logger: logger.child("transport") }),
+  };
+}
+
+function jetStream(): TransportChoice {
+  return {
+    describe: ({ natsUrl }) => describeStore("transport", natsUrl?.reveal(), "NATS JetStream", "NATS JetStream"),
+    create({ config, clock, logger, health }, database) {
+      const { natsUrl, jetstream } = config;
+      if (natsUrl === undefined) throw missing("nats_url", "SIGNALBOX_NATS_URL");
+      const transport = createJetStreamTransport({
+        servers: natsUrl.reveal(),
+        database,
+        clock,
+        logger: logger.child("transport"),
+        maxBytes: jetstream.maxBytes,
+        replicas: jetstream.replicas,
+      });
+      health.add("transport", () => transport.ping());
+      return transport;
+    },
+  };
+}
+
+function missing(key: string, variable: string): ServerError {
+  return new ServerError("TRANSPORT_ADDRESS_MISSING", {
+    message: `The chosen transport needs \`${key}\` (${variable})`,
+    details: { key },
+  });
+}
+
+/** How long a server that is itself still starting is waited for. */
+const patienceMs = 30_000;
+const reconnect = { baseMs: 500, maxMs: 5_000 } as const;
+
+/** The transport of the configuration, open. */
+export async function openTransport(context: StartContext, database: Database): Promise<Transport> {
+  const { config, clock, logger, signal, shutdown } = context;
+  const transport = choices[config.transport].create(context, database);
+  shutdown.add(() => transport.close());
+  const untilMs = clock.monotonicMs() + patienceMs;
+  await retry(() => transport.open(), {
+    ...reconnect,
+    clock,
+    signal,
+    retryIf: (error) => isRetryable(error) && clock.monotonicMs() < untilMs,
+    onRetry: (error, attempt) => logger.warn("the transport does not answer yet", { error, attempt }),
+  });
+  return transport;
+}
+
+export function describeTransport(config: ServerConfig): Adapter {
+  return choices[config.transport].describe(config);
+}
