@@ -1,110 +1,29 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { migrate, openDatabase } from "@signalbox/database";
-import {
-  createEventStore,
-  createSqlTransport,
-  defineEvent,
-  defineSubscriber,
-  eventStoreMigrations,
-} from "@signalbox/event-store";
-import { silentLogger, systemClock } from "@signalbox/kernel";
+import { openDatabase } from "@signalbox/database";
+import { createSqlTransport } from "@signalbox/event-store";
+import { silentLogger } from "@signalbox/kernel";
 import { startRedis } from "@signalbox/testing/servers";
-import { type Benchmark, percentile } from "./harness.js";
+import { type Benchmark, percentile, scaled } from "./harness.js";
+import {
+  bothPhases,
+  createJobStore,
+  jobPayload,
+  publishers,
+  publishThenHandle,
+  type Throughput,
+} from "./load/job-events.js";
+import { withSqlite } from "./load/temporary-sqlite.js";
 import { type BullmqOptions, type PeerResult, runBullmq } from "./peers/bullmq.js";
 
-const events = 100_000;
-/** Publishes that wait at the same time, as that many requests of a busy server would. */
-const publishers = 2_000;
+const events = scaled(100_000);
 
-const jobFinished = defineEvent("ci.job_finished", {
-  schema: {
-    type: "object",
-    properties: {
-      job_id: { type: "integer" },
-      project_id: { type: "integer" },
-      pipeline_id: { type: "integer" },
-      status: { type: "string", enum: ["success", "failed"] },
-      ref: { type: "string" },
-      runner: { type: "string" },
-      duration_s: { type: "number" },
-      log_tail: { type: "string" },
-    },
-    required: ["job_id", "project_id", "pipeline_id", "status"],
-  },
-});
-
-/** 512 bytes as JSON. */
-function payload(index: number) {
-  const data = {
-    job_id: 1_000_000 + index,
-    project_id: 278_964,
-    pipeline_id: 9_000_000 + (index % 10_000),
-    status: index % 5 === 0 ? ("failed" as const) : ("success" as const),
-    ref: "refs/heads/main",
-    runner: "runner-17.example",
-    duration_s: 12.25,
-    log_tail: "",
-  };
-  return { ...data, log_tail: "x".repeat(512 - JSON.stringify(data).length) };
-}
-
-interface Throughput {
-  readonly publishedPerSecond: number;
-  readonly handledPerSecond: number;
-}
-
-async function runSignalbox(): Promise<Throughput> {
-  const directory = await mkdtemp(join(tmpdir(), "signalbox-bench-"));
-  const database = await openDatabase({
-    path: join(directory, "bench.sqlite"),
-    logger: silentLogger,
-    clock: systemClock,
+function runSignalbox(): Promise<Throughput> {
+  return withSqlite((database) => {
+    const transport = createSqlTransport({ database });
+    return publishThenHandle(createJobStore({ transport, database, handling: "batch" }), events);
   });
-  await migrate(database, [eventStoreMigrations], { logger: silentLogger });
-
-  let handled = 0;
-  let allHandled = (): void => {};
-  const whenHandled = new Promise<void>((resolve) => {
-    allHandled = resolve;
-  });
-  const countJobs = defineSubscriber("stats.count_jobs", {
-    async handleBatch(batch: readonly unknown[]) {
-      handled += batch.length;
-      if (handled === events) allHandled();
-    },
-  });
-  const store = createEventStore({
-    source: "urn:signalbox:bench",
-    transport: createSqlTransport({ database, clock: systemClock, logger: silentLogger }),
-    database,
-    configure: (registry) => {
-      registry.register(jobFinished);
-      registry.subscribe(countJobs, { to: jobFinished, if: (event) => event.data.project_id > 0 });
-    },
-  });
-
-  const publishStartMs = performance.now();
-  let next = 0;
-  const publisher = async (): Promise<void> => {
-    for (let index = next++; index < events; index = next++) await store.publish(jobFinished.create(payload(index)));
-  };
-  await Promise.all(Array.from({ length: publishers }, publisher));
-  const publishSeconds = (performance.now() - publishStartMs) / 1000;
-
-  const handleStartMs = performance.now();
-  await store.start();
-  await whenHandled;
-  const handleSeconds = (performance.now() - handleStartMs) / 1000;
-
-  await store.stop();
-  await database.close();
-  await rm(directory, { recursive: true });
-  return {
-    publishedPerSecond: events / publishSeconds,
-    handledPerSecond: events / handleSeconds,
-  };
 }
 
 /** Durable publish to handled on SQLite (synchronous=FULL) against BullMQ on a Redis that also syncs every write. */
@@ -119,9 +38,9 @@ export const eventStoreSqlite: Benchmark = {
     const middle = (pick: (round: (typeof rounds)[number]) => number): number => percentile(rounds.map(pick), 0.5);
     const published = middle(({ ours }) => ours.publishedPerSecond);
     const handled = middle(({ ours }) => ours.handledPerSecond);
-    const both = middle(({ ours }) => total(ours.publishedPerSecond, ours.handledPerSecond));
+    const both = middle(({ ours }) => bothPhases(ours.publishedPerSecond, ours.handledPerSecond));
     const bothBullmq = (kind: "single" | "bulk") =>
-      middle(({ bullmq }) => total(bullmq[kind].addedPerSecond, bullmq[kind].handledPerSecond));
+      middle(({ bullmq }) => bothPhases(bullmq[kind].addedPerSecond, bullmq[kind].handledPerSecond));
     const workload = `${events} events of 512 bytes, one true condition, one subscriber, synchronous=FULL`;
     report({
       workload: `${workload}: published by ${publishers} publishers at once`,
@@ -163,11 +82,6 @@ export const eventStoreSqlite: Benchmark = {
   },
 };
 
-/** Events per second of two phases, one after the other. */
-function total(firstPerSecond: number, secondPerSecond: number): number {
-  return 1 / (1 / firstPerSecond + 1 / secondPerSecond);
-}
-
 /** The same rows without an event store: what the disk and the engine allow. */
 async function runBare(): Promise<number> {
   const directory = await mkdtemp(join(tmpdir(), "signalbox-bench-"));
@@ -177,7 +91,7 @@ async function runBare(): Promise<number> {
   for (let first = 0; first < events; first += 256) {
     const rows = Array.from({ length: Math.min(256, events - first) }, (_, offset) => [
       first + offset,
-      JSON.stringify(payload(first + offset)),
+      JSON.stringify(jobPayload(first + offset)),
       0,
     ]);
     await database.runMany("insert into queue (id, body, leased_until) values (?, ?, ?)", rows);
@@ -206,7 +120,7 @@ async function runPeers(): Promise<{ single: PeerResult; bulk: PeerResult }> {
     const result = await runBullmq({
       redisUrl: redis.url,
       jobs: events,
-      payload: payload(0),
+      payload: jobPayload(0),
       adding,
       concurrency: 256,
     });

@@ -65,6 +65,13 @@ export function reportLine(name: string, measurement: Measurement, nowMs: number
   };
 }
 
+const scale = Number(process.env["SIGNALBOX_BENCH_SCALE"] ?? 1);
+
+/** A number of events or seconds as the requirement says, or less of it to try a benchmark out: `SIGNALBOX_BENCH_SCALE=0.01`. */
+export function scaled(count: number): number {
+  return Math.max(1, Math.round(count * scale));
+}
+
 /** Four significant digits: noise beyond that only looks like knowledge. */
 function round(value: number): number {
   return Number(value.toPrecision(4));

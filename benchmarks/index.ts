@@ -3,6 +3,12 @@ import type { Benchmark } from "./harness.js";
 /** Every benchmark by name, loaded when asked for, so that one does not need the peers of another. */
 export const benchmarks: Readonly<Record<string, () => Promise<Benchmark>>> = {
   "event-store-sqlite": async () => (await import("./event-store-sqlite.js")).eventStoreSqlite,
+  "event-store-bullmq": async () => (await import("./event-store-bullmq.js")).eventStoreBullmq,
+  "event-store-construct": async () => (await import("./event-store-construct.js")).eventStoreConstruct,
+  "event-store-memory": async () => (await import("./event-store-memory.js")).eventStoreMemory,
+  "event-store-conditions": async () => (await import("./event-store-conditions.js")).eventStoreConditions,
+  "event-store-startup": async () => (await import("./event-store-startup.js")).eventStoreStartup,
+  "event-store-keys": async () => (await import("./event-store-keys.js")).eventStoreKeys,
   "errors-ingest": async () => (await import("./errors-ingest.js")).errorsIngest,
   "platform-http": async () => (await import("./platform-http.js")).platformHttp,
 };
