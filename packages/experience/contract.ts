@@ -107,7 +107,8 @@ export function describeExperienceStore({ name, create, cannot = [] }: StoreCont
         const first = await applyOne(newCheckpoint(definition, id, "start", { event_id: "same" }));
         const before = await store.counters();
         const second = await applyOne(newCheckpoint(definition, id, "end", { event_id: "same" }));
-        expect(second).toMatchObject({ result: "duplicate", anomalies: ["event_id_reused"], answer: first.answer });
+        expect(second).toMatchObject({ result: "duplicate", anomalies: ["event_id_reused"] });
+        expect(second.answer).toEqual(first.answer);
         expect(risesBetween(before, await store.counters())).toEqual(new Map([["anomalies|event_id_reused", 1]]));
       });
 

@@ -154,13 +154,13 @@ function sorted(runs: readonly Run[]): Run[] {
 }
 
 /** Records of one run stay in their order; between runs there is none. */
-function inOrder(records: readonly OutboxRecord[]): Record<string, string[]> {
-  const byRun: Record<string, string[]> = {};
+function inOrder(records: readonly OutboxRecord[]): Record<string, unknown[]> {
+  const byRun: Record<string, unknown[]> = {};
   for (const record of records) {
     const key = identityKey(record.run.identity);
-    const texts = byRun[key] ?? [];
-    byRun[key] = texts;
-    texts.push(`${recordKey(record)} ${JSON.stringify(record)}`);
+    const found = byRun[key] ?? [];
+    byRun[key] = found;
+    found.push({ key: recordKey(record), record });
   }
   return byRun;
 }
