@@ -1,0 +1,85 @@
+import type { Clock } from "@signalbox/kernel";
+
+const failuresToOpen = 5;
+const firstPauseMs = 5_000;
+const longestPauseMs = 20_000;
+
+/** Keeps requests from a tracker that does not answer: five failures in a row open it, one probe at a time asks again. */
+export interface Breaker {
+  readonly isOpen: boolean;
+  /**
+   * Resolves when a request may go; true when it is the probe of an open breaker. The caller must report how it ended by
+   * one of the methods below. Resolves as well when the signal is aborted.
+   */
+  pass(signal: AbortSignal): Promise<boolean>;
+  /** The tracker answered. */
+  succeeded(): void;
+  failed(): void;
+  /** Opens at once: the next request would fail too. */
+  open(): void;
+}
+
+export function createBreaker(clock: Clock): Breaker {
+  let failures = 0;
+  let pauseMs = firstPauseMs;
+  /** Monotonic; set while open. */
+  let openUntilMs: number | undefined;
+  let probing = false;
+  const waiting = new Set<() => void>();
+
+  const announce = (): void => {
+    for (const proceed of waiting) proceed();
+  };
+
+  const open = (): void => {
+    // Requests of other lanes that were under way may fail too; they say nothing new.
+    if (openUntilMs !== undefined && !probing) return;
+    if (probing) pauseMs = Math.min(longestPauseMs, pauseMs * 2);
+    probing = false;
+    openUntilMs = clock.monotonicMs() + pauseMs;
+    announce();
+  };
+
+  const changeOrTime = (delayMs: number | undefined, signal: AbortSignal): Promise<void> =>
+    new Promise((resolve) => {
+      const timer = delayMs === undefined ? undefined : clock.setTimer(delayMs, finish);
+      signal.addEventListener("abort", finish, { once: true });
+      waiting.add(finish);
+      function finish(): void {
+        timer?.cancel();
+        signal.removeEventListener("abort", finish);
+        waiting.delete(finish);
+        resolve();
+      }
+    });
+
+  return {
+    get isOpen() {
+      return openUntilMs !== undefined;
+    },
+    async pass(signal) {
+      while (openUntilMs !== undefined && !signal.aborted) {
+        const leftMs = openUntilMs - clock.monotonicMs();
+        if (leftMs <= 0 && !probing) {
+          probing = true;
+          return true;
+        }
+        await changeOrTime(probing ? undefined : leftMs, signal);
+      }
+      return false;
+    },
+    succeeded() {
+      failures = 0;
+      pauseMs = firstPauseMs;
+      probing = false;
+      if (openUntilMs === undefined) return;
+      openUntilMs = undefined;
+      announce();
+    },
+    failed() {
+      failures++;
+      if (probing || failures >= failuresToOpen) open();
+    },
+    open,
+  };
+}

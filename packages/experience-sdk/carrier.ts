@@ -1,0 +1,222 @@
+import { canonicalCorrelationId, isCorrelationId } from "@signalbox/kernel";
+import type { CarriedExperience } from "./activity.js";
+import type { Signature, Signer } from "./signature.js";
+
+/** Headers of a request, or the data of a job. */
+export type Carrier = Headers | object;
+
+/** What a carrier brought. */
+export interface Extracted {
+  /** Canonical. */
+  readonly correlationId: string | undefined;
+  readonly experiences: ReadonlyMap<string, CarriedExperience>;
+}
+
+/** Why an entry of a carrier was passed over. */
+export type IgnoredReason = "malformed" | "unknown_experience" | "future" | "too_many" | "forged_context";
+
+export interface ExtractOptions {
+  readonly signer: Signer;
+  readonly nowMs: number;
+  isKnown(id: string): boolean;
+  onIgnored(reason: IgnoredReason): void;
+}
+
+const headerName = "X-Covered-Experiences";
+const correlationHeader = "X-Correlation-ID";
+const jobKey = "covered_experiences";
+const labkitJobKeys = ["labkit_covered_experiences", "labkit_user_experiences"];
+const mostEntries = 16;
+const longestHeader = 2_048;
+const furthestAheadMs = 60_000;
+
+const idPattern = /^[a-z][a-z0-9_]{0,63}$/;
+const correlationPattern = /^[A-Za-z0-9_-]{8,64}$/;
+const runPattern = /^[A-Za-z0-9_.:-]{1,64}$/;
+
+/** Writes the header, newest runs first when not all fit, and the correlation id unless there is one. */
+export function injectHeaders(
+  carrier: Carrier,
+  entries: readonly CarriedExperience[],
+  correlationId: string | undefined,
+  signer: Signer,
+): void {
+  const texts: string[] = [];
+  let length = 0;
+  for (const entry of newestFirst(entries)) {
+    const text = headerEntry(entry, signer.sign(entry));
+    if (length + text.length + 1 > longestHeader) break;
+    texts.unshift(text);
+    length += text.length + 1;
+  }
+  if (texts.length > 0) setHeader(carrier, headerName, texts.join(","));
+  if (correlationId !== undefined && readHeader(carrier, correlationHeader) === undefined)
+    setHeader(carrier, correlationHeader, correlationId);
+}
+
+/** Writes the job's form, and its `correlation_id` unless there is one. */
+export function injectJob(
+  data: object,
+  entries: readonly CarriedExperience[],
+  correlationId: string | undefined,
+  signer: Signer,
+): void {
+  const written: Record<string, object> = {};
+  for (const entry of newestFirst(entries)) {
+    const signature = signer.sign(entry);
+    written[entry.id] = {
+      start_time: new Date(entry.startedAtMs).toISOString(),
+      correlation_id: entry.correlationId,
+      run: entry.run,
+      ...(signature ? { key_id: signature.keyId, signature: signature.value } : {}),
+    };
+  }
+  if (Object.keys(written).length > 0) Object.assign(data, { [jobKey]: written });
+  if (correlationId !== undefined && member(data, "correlation_id") === undefined)
+    Object.assign(data, { correlation_id: correlationId });
+}
+
+/** Reads both forms, and those of LabKit. What cannot be believed is passed over entry by entry; never throws. */
+export function extract(carrier: Carrier | undefined, options: ExtractOptions): Extracted {
+  const experiences = new Map<string, CarriedExperience>();
+  if (typeof carrier !== "object" || carrier === null) return { correlationId: undefined, experiences };
+  try {
+    for (const candidate of [...headerCandidates(carrier), ...jobCandidates(carrier)]) {
+      if (experiences.size === mostEntries) {
+        options.onIgnored("too_many");
+        break;
+      }
+      const { entry, signature } = candidate;
+      const reason = entry === undefined ? "malformed" : whyIgnored(entry, signature, options);
+      if (entry === undefined || reason !== undefined) options.onIgnored(reason ?? "malformed");
+      else if (!experiences.has(entry.id)) experiences.set(entry.id, entry);
+    }
+  } catch {
+    options.onIgnored("malformed");
+  }
+  return { correlationId: carriedCorrelation(carrier) ?? firstCorrelation(experiences), experiences };
+}
+
+interface Candidate {
+  /** Absent when it cannot be read. */
+  readonly entry: CarriedExperience | undefined;
+  readonly signature: Signature | undefined;
+}
+
+function whyIgnored(
+  entry: CarriedExperience,
+  signature: Signature | undefined,
+  { isKnown, nowMs, signer }: ExtractOptions,
+): IgnoredReason | undefined {
+  if (!isKnown(entry.id)) return "unknown_experience";
+  if (entry.startedAtMs > nowMs + furthestAheadMs) return "future";
+  return signer.accepts(entry, signature) ? undefined : "forged_context";
+}
+
+function newestFirst(entries: readonly CarriedExperience[]): readonly CarriedExperience[] {
+  return [...entries].sort((left, right) => right.startedAtMs - left.startedAtMs).slice(0, mostEntries);
+}
+
+function headerEntry({ id, correlationId, run, startedAtMs }: CarriedExperience, signature?: Signature): string {
+  const signed = signature ? `;k=${signature.keyId};s=${signature.value}` : "";
+  return `${id};c=${correlationId};r=${run};t=${startedAtMs}${signed}`;
+}
+
+function headerCandidates(carrier: Carrier): Candidate[] {
+  const header = readHeader(carrier, headerName);
+  if (header === undefined) return [];
+  // A proxy may join headers; what is beyond the limit was not written by us.
+  return header
+    .slice(0, longestHeader)
+    .split(",", mostEntries + 1)
+    .map(parseHeaderEntry);
+}
+
+function parseHeaderEntry(text: string): Candidate {
+  const [id = "", ...parts] = text.trim().split(";", 8);
+  const values = new Map(parts.map((part) => [part.slice(0, part.indexOf("=")), part.slice(part.indexOf("=") + 1)]));
+  const keyId = values.get("k");
+  const value = values.get("s");
+  const time = values.get("t") ?? "";
+  return {
+    entry: toEntry(id, values.get("c"), values.get("r"), /^\d{1,16}$/.test(time) ? Number(time) : Number.NaN),
+    signature: keyId === undefined || value === undefined ? undefined : { keyId, value },
+  };
+}
+
+function jobCandidates(carrier: Carrier): Candidate[] {
+  const jobCorrelation = member(carrier, "correlation_id");
+  const candidates: Candidate[] = [];
+  for (const key of [jobKey, ...labkitJobKeys]) {
+    const map = member(carrier, key);
+    if (typeof map !== "object" || map === null || Array.isArray(map)) continue;
+    for (const id of Object.keys(map).slice(0, mostEntries + 1))
+      candidates.push(parseJobEntry(id, member(map, id), jobCorrelation));
+  }
+  return candidates;
+}
+
+function parseJobEntry(id: string, value: unknown, jobCorrelation: unknown): Candidate {
+  if (typeof value !== "object" || value === null) return { entry: undefined, signature: undefined };
+  const startTime = member(value, "start_time");
+  const keyId = member(value, "key_id");
+  const signature = member(value, "signature");
+  return {
+    entry: toEntry(
+      id,
+      member(value, "correlation_id") ?? jobCorrelation,
+      member(value, "run"),
+      typeof startTime === "string" && startTime.length <= 64 ? Date.parse(startTime) : Number.NaN,
+    ),
+    signature: typeof keyId === "string" && typeof signature === "string" ? { keyId, value: signature } : undefined,
+  };
+}
+
+function toEntry(id: string, correlationId: unknown, run: unknown, startedAtMs: number): CarriedExperience | undefined {
+  if (!idPattern.test(id) || typeof correlationId !== "string" || Number.isNaN(startedAtMs)) return undefined;
+  const name = run ?? "1";
+  if (typeof name !== "string" || !runPattern.test(name)) return undefined;
+  const canonical = canonicalCorrelationId(correlationId);
+  return correlationPattern.test(canonical) ? { id, correlationId: canonical, run: name, startedAtMs } : undefined;
+}
+
+function carriedCorrelation(carrier: Carrier): string | undefined {
+  try {
+    const id = readHeader(carrier, correlationHeader) ?? member(carrier, "correlation_id");
+    return typeof id === "string" && isCorrelationId(id) ? canonicalCorrelationId(id) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function firstCorrelation(experiences: ReadonlyMap<string, CarriedExperience>): string | undefined {
+  for (const { correlationId } of experiences.values()) return correlationId;
+  return undefined;
+}
+
+/** An own property, so that nothing inherited is mistaken for data. */
+function member(object: object, name: string): unknown {
+  return Object.hasOwn(object, name) ? Reflect.get(object, name) : undefined;
+}
+
+function readHeader(carrier: Carrier, name: string): string | undefined {
+  if (isHeaders(carrier)) return carrier.get(name) ?? undefined;
+  const lower = name.toLowerCase();
+  const value = member(carrier, lower) ?? member(carrier, name) ?? memberInAnyCase(carrier, lower);
+  if (typeof value === "string") return value;
+  return Array.isArray(value) ? value.join(",") : undefined;
+}
+
+function memberInAnyCase(carrier: object, lower: string): unknown {
+  const key = Object.keys(carrier).find((candidate) => candidate.toLowerCase() === lower);
+  return key === undefined ? undefined : member(carrier, key);
+}
+
+function setHeader(carrier: Carrier, name: string, value: string): void {
+  if (isHeaders(carrier)) carrier.set(name, value);
+  else Object.assign(carrier, { [name]: value });
+}
+
+function isHeaders(carrier: Carrier): carrier is Headers {
+  return "get" in carrier && typeof carrier.get === "function" && "set" in carrier && typeof carrier.set === "function";
+}

@@ -1,0 +1,416 @@
+import { canonicalCorrelationId, isUlid } from "@signalbox/kernel";
+import { type Activity, type CarriedExperience, newActivity } from "./activity.js";
+import { type Carrier, type Extracted, extract, type IgnoredReason, injectHeaders, injectJob } from "./carrier.js";
+import type { DropCounts } from "./drops.js";
+import { ExperienceSdkError } from "./errors.js";
+import { AbsentExperience, type Experience, type ExperienceHost, StartedExperience } from "./experience.js";
+import type { Extras } from "./extras.js";
+import type { KnownExperiences } from "./known-experiences.js";
+import type { Platform } from "./platform.js";
+import type { Recorded, Recorder } from "./recorder.js";
+import { createRunTable, type Run } from "./run.js";
+import type { FlushResult } from "./sender.js";
+import type { Signer } from "./signature.js";
+import type { WarnOnce } from "./warn-once.js";
+
+/**
+ * Records journeys. Nothing here throws into the application, waits, or does I/O in the caller's turn, except where a
+ * method says so: in development and test, mistakes of the programmer are thrown.
+ */
+export interface Client {
+  /**
+   * Records the start of a journey and makes it active in the current context. With `work` also runs it, ends the journey
+   * with it in any case (error when it throws or rejects, unless it ended the journey itself), and returns its result.
+   * @throws {ExperienceSdkError} in development and test only: `EXPERIENCE_UNKNOWN`, `EXPERIENCE_RESERVED_KEY`
+   * @throws what `work` throws, the same object
+   */
+  start(id: string, extra?: Extras): Experience;
+  start<T>(id: string, extra: Extras | undefined, work: (experience: Experience) => T): T;
+  /** The active journey of this id in the current context, else one that was not started. */
+  get(id: string): Experience;
+  /** All active journeys of the current context. */
+  current(): readonly Experience[];
+  /** Records start and end of something that is over; it is never active. Times are dates or epoch milliseconds. */
+  observed(id: string, what: Observation): void;
+  /**
+   * Goes on with a journey that another process started: records an intermediate `resume` and makes it active. Without a
+   * carrier it is one that the context brought along (see `withContext`). Where there is none, nothing is recorded and
+   * `work` runs all the same. `work` ends the journey as it does for `start`.
+   */
+  resume(id: string, carrier?: Carrier, extra?: Extras): Experience;
+  resume<T>(
+    id: string,
+    carrier: Carrier | undefined,
+    extra: Extras | undefined,
+    work: (experience: Experience) => T,
+  ): T;
+  /** Like `resume` without a carrier, under another category than `resume`: for integrations. */
+  resumeAs(category: string, id: string): Experience;
+  /** Runs `work` in a context of its own: a request, a job. `carrier` is what it brought along: headers or job data. */
+  withContext<T>(work: () => T, carrier?: Carrier): T;
+  /** Puts the rest of the running work into a context of its own, for hooks that cannot wrap it. */
+  enterContext(carrier?: Carrier): void;
+  /**
+   * Writes the active journeys and the correlation id into outgoing headers (`form` is `headers`) or into the data of a
+   * job, and returns the carrier.
+   */
+  inject<C extends Carrier>(carrier: C, form?: "headers" | "job"): C;
+  /** Reads journeys from headers or job data. What cannot be believed is passed over. */
+  extract(carrier: Carrier): Extracted;
+  /** Sends what waits. Resolves when all is sent or the time is up; never rejects. */
+  flush(timeoutMs?: number): Promise<FlushResult>;
+  /** Flushes, then stops for good. What could not be sent is dropped or kept in `spoolDir`. A second call joins the first. */
+  shutdown(timeoutMs?: number): Promise<FlushResult>;
+  /** Shuts down at `SIGTERM`, `SIGINT` and before the process runs out of work. Never ends the process. */
+  installExitHooks(): void;
+  stats(): ClientStats;
+}
+
+export interface Observation {
+  readonly startTime: Date | number;
+  /** Default: now. */
+  readonly endTime?: Date | number;
+  /** Present: it ended with this error. */
+  readonly error?: unknown;
+  readonly extra?: Extras;
+}
+
+export interface ClientStats {
+  /** Checkpoints that were recorded. */
+  readonly queued: number;
+  /** Checkpoints that the tracker took. */
+  readonly sent: number;
+  /** Checkpoints that were sent again, each time. */
+  readonly retried: number;
+  readonly dropped: DropCounts;
+  /** Waiting or on their way. */
+  readonly queueEvents: number;
+  readonly queueBytes: number;
+  readonly breakerOpen: boolean;
+  /** Entries of carriers that were passed over. */
+  readonly ignoredContexts: Readonly<Partial<Record<IgnoredReason, number>>>;
+}
+
+export interface ClientParts {
+  readonly platform: Platform;
+  readonly definitions: KnownExperiences;
+  readonly recorder: Recorder;
+  readonly signer: Signer;
+  readonly warn: WarnOnce;
+  readonly strict: boolean;
+  readonly enabled: (id: string) => boolean;
+  readonly runName: () => string;
+  readonly correlationFormat: "ulid" | "relaxed";
+  /** Whether runs go on in other processes. */
+  readonly distributed: boolean;
+  readonly delivery: Pick<Client, "flush" | "shutdown" | "installExitHooks"> & {
+    stats(): Omit<ClientStats, "ignoredContexts">;
+  };
+}
+
+const runPattern = /^[A-Za-z0-9_.:-]{1,64}$/;
+const relaxedPattern = /^[A-Za-z0-9_-]{8,64}$/;
+
+export function createClientOn(parts: ClientParts): Client {
+  const { platform, definitions, recorder, signer, warn, strict } = parts;
+  const runs = createRunTable();
+  const ignoredContexts: Partial<Record<IgnoredReason, number>> = {};
+
+  const host: ExperienceHost = {
+    recordIntermediate(experience, category, extra) {
+      record(experience.runRecord, { kind: "intermediate", category, extra });
+    },
+    recordEnd(experience, outcome, details) {
+      record(experience.runRecord, { kind: "end", outcome, ...details });
+      const active = platform.activity()?.active;
+      if (active?.get(experience.id) === experience) active.delete(experience.id);
+    },
+    misused(id, misuse) {
+      warn(`misuse ${id} ${misuse}`, "an experience is used in a way that does nothing", {
+        covered_experience_id: id,
+        misuse,
+      });
+    },
+  };
+
+  const record = (run: Run, checkpoint: Recorded): void => {
+    try {
+      recorder.record(run, checkpoint);
+    } catch (error) {
+      if (strict && error instanceof ExperienceSdkError) throw error;
+      warn("record", "a checkpoint could not be recorded", { error });
+    }
+  };
+
+  /** @throws {ExperienceSdkError} `EXPERIENCE_UNKNOWN`, only when strict */
+  const isKnown = (id: string): boolean => {
+    if (definitions.find(id) !== undefined) return true;
+    const name = String(id).slice(0, 64);
+    if (strict)
+      throw new ExperienceSdkError("EXPERIENCE_UNKNOWN", {
+        message: `There is no definition of the experience \`${name}\`.`,
+        details: { id: name },
+      });
+    warn(`unknown ${name}`, "there is no definition of this experience", { covered_experience_id: name });
+    return false;
+  };
+
+  const isEnabled = (id: string): boolean => {
+    try {
+      return parts.enabled(id);
+    } catch (error) {
+      warn("enabled", "the function `enabled` throws; experiences are recorded", { error });
+      return true;
+    }
+  };
+
+  const runName = (): string => {
+    try {
+      const name = parts.runName();
+      if (typeof name === "string" && runPattern.test(name)) return name;
+      warn("run", "the name of a run is not valid and is replaced by 1");
+    } catch (error) {
+      warn("run", "the function `run` throws; the run is named 1", { error });
+    }
+    return "1";
+  };
+
+  /** The correlation id that a new run gets, and the ambient one where it has another form. */
+  const correlate = (activity: Activity | undefined): { correlationId: string; ambient: string | undefined } => {
+    const given = platform.ambient().correlationId;
+    if (given === undefined) return { correlationId: platform.newUlid(), ambient: undefined };
+    const canonical = canonicalCorrelationId(given);
+    const fits = isUlid(canonical) || (parts.correlationFormat === "relaxed" && relaxedPattern.test(canonical));
+    if (fits) return { correlationId: canonical, ambient: undefined };
+    const known = activity?.substitute?.ambient === given ? activity.substitute.correlationId : undefined;
+    const correlationId = known ?? platform.newUlid();
+    if (activity) activity.substitute = { ambient: given, correlationId };
+    return { correlationId, ambient: given };
+  };
+
+  const openRun = (entry: CarriedExperience, seenAtMs: number, ambientCorrelationId: string | undefined): Run => {
+    const known = runs.find(entry.id, entry.correlationId, entry.run);
+    if (known && !known.dropped) return known;
+    const definition = definitions.find(entry.id);
+    const run: Run = {
+      experienceId: entry.id,
+      correlationId: entry.correlationId,
+      name: entry.run,
+      startedAtMs: entry.startedAtMs,
+      seenAtMs,
+      seenMonotonicMs: platform.clock.monotonicMs(),
+      ambientCorrelationId,
+      known: definition === "pending" ? undefined : definition,
+      nextSequence: 0,
+      prefix: undefined,
+      dropped: false,
+    };
+    runs.remember(run);
+    return run;
+  };
+
+  const begin = (id: string, extra: Extras | undefined): Experience => {
+    if (!isKnown(id)) return new AbsentExperience(id);
+    if (!isEnabled(id)) return new AbsentExperience(id);
+    const activity = platform.activity();
+    const { correlationId, ambient } = correlate(activity);
+    const nowMs = platform.clock.nowMs();
+    const run = openRun({ id, correlationId, run: runName(), startedAtMs: nowMs }, nowMs, ambient);
+    record(run, { kind: "start", extra });
+    const experience = new StartedExperience(run, host);
+    activity?.active.set(id, experience);
+    return experience;
+  };
+
+  const findCarried = (id: string, carrier: Carrier | undefined): CarriedExperience | undefined =>
+    carrier === undefined ? platform.activity()?.carried.get(id) : readCarrier(carrier).experiences.get(id);
+
+  const goOn = (id: string, carrier: Carrier | undefined, extra: Extras | undefined, category: string): Experience => {
+    if (!isKnown(id)) return new AbsentExperience(id);
+    const activity = platform.activity();
+    const active = carrier === undefined ? activity?.active.get(id) : undefined;
+    if (active?.state === "active") return active.checkpoint(category, extra);
+    const carried = parts.distributed ? findCarried(id, carrier) : undefined;
+    if (!carried) return new AbsentExperience(id);
+    const experience = new StartedExperience(openRun(carried, platform.clock.nowMs(), undefined), host);
+    experience.checkpoint(category, extra);
+    activity?.carried.delete(id);
+    activity?.active.set(id, experience);
+    return experience;
+  };
+
+  /** Runs `work` and ends the journey with it. */
+  const runWithin = <T>(experience: Experience, work: (experience: Experience) => T): T => {
+    const { correlationId } = experience;
+    if (correlationId === undefined || !(experience instanceof StartedExperience)) return work(experience);
+    const activity = platform.activity() ?? newActivity();
+    activity.active.set(experience.id, experience);
+    const ambient = platform.ambient().correlationId ?? correlationId;
+    return ending(experience, () => platform.runIn(activity, ambient, () => work(experience)));
+  };
+
+  const ending = <T>(experience: Experience, work: () => T): T => {
+    let result: T;
+    try {
+      result = work();
+    } catch (error) {
+      end(experience, { error });
+      throw error;
+    }
+    if (!isThenable(result)) {
+      end(experience, undefined);
+      return result;
+    }
+    const settled = result.then(
+      (value) => {
+        end(experience, undefined);
+        return value;
+      },
+      (error: unknown) => {
+        end(experience, { error });
+        throw error;
+      },
+    );
+    // The promise of the same value: what `then` of a thenable returns has no better type.
+    return settled as T;
+  };
+
+  const readCarrier = (carrier: Carrier | undefined): Extracted =>
+    extract(carrier, {
+      signer,
+      nowMs: platform.clock.nowMs(),
+      isKnown: (id) => definitions.find(id) !== undefined,
+      onIgnored: (reason) => {
+        ignoredContexts[reason] = (ignoredContexts[reason] ?? 0) + 1;
+      },
+    });
+
+  const openContext = (carrier: Carrier | undefined): { activity: Activity; correlationId: string } => {
+    const { experiences, correlationId } = readCarrier(carrier);
+    return {
+      activity: newActivity(parts.distributed ? experiences.values() : []),
+      correlationId: correlationId ?? platform.ambient().correlationId ?? platform.newUlid(),
+    };
+  };
+
+  /** One that was ended from another context may still stand in the map. */
+  const activeNow = (): StartedExperience[] =>
+    [...(platform.activity()?.active.values() ?? [])].filter(({ state }) => state === "active");
+
+  const carriedNow = (): CarriedExperience[] => {
+    const activity = platform.activity();
+    if (!activity || !parts.distributed) return [];
+    const active = activeNow().map(({ runRecord }) => ({
+      id: runRecord.experienceId,
+      correlationId: runRecord.correlationId,
+      run: runRecord.name,
+      startedAtMs: runRecord.startedAtMs,
+    }));
+    return [...active, ...activity.carried.values()];
+  };
+
+  function start(id: string, extra?: Extras): Experience;
+  function start<T>(id: string, extra: Extras | undefined, work: (experience: Experience) => T): T;
+  function start<T>(id: string, extra?: Extras, work?: (experience: Experience) => T): Experience | T {
+    const experience = begin(id, extra);
+    return work ? runWithin(experience, work) : experience;
+  }
+
+  function resume(id: string, carrier?: Carrier, extra?: Extras): Experience;
+  function resume<T>(
+    id: string,
+    carrier: Carrier | undefined,
+    extra: Extras | undefined,
+    work: (experience: Experience) => T,
+  ): T;
+  function resume<T>(
+    id: string,
+    carrier?: Carrier,
+    extra?: Extras,
+    work?: (experience: Experience) => T,
+  ): Experience | T {
+    const experience = goOn(id, carrier, extra, "resume");
+    return work ? runWithin(experience, work) : experience;
+  }
+
+  return {
+    start,
+    resume,
+    resumeAs: (category, id) => goOn(id, undefined, undefined, category),
+    get(id) {
+      const active = platform.activity()?.active.get(id);
+      if (active?.state === "active") return active;
+      if (!isKnown(id)) return new AbsentExperience(id);
+      return new AbsentExperience(id, (misuse) => host.misused(id, misuse));
+    },
+    current: activeNow,
+    observed(id, { startTime, endTime, extra, ...rest }) {
+      if (!isKnown(id)) return;
+      const nowMs = platform.clock.nowMs();
+      const startedAtMs = toMs(startTime, nowMs);
+      const endedAtMs = Math.max(startedAtMs, toMs(endTime, nowMs));
+      const { correlationId, ambient } = correlate(platform.activity());
+      const run = openRun({ id, correlationId, run: runName(), startedAtMs }, nowMs, ambient);
+      const failed = rest.error !== undefined;
+      record(run, { kind: "start", atMs: startedAtMs, extra });
+      record(run, { kind: "end", atMs: endedAtMs, outcome: failed ? "error" : "success", ...rest, extra });
+    },
+    withContext(work, carrier) {
+      const { activity, correlationId } = openContext(carrier);
+      const leave = (): void => {
+        activity.active.clear();
+        activity.carried.clear();
+      };
+      return clearing(() => platform.runIn(activity, correlationId, work), leave);
+    },
+    enterContext(carrier) {
+      const { activity, correlationId } = openContext(carrier);
+      platform.enter(activity, correlationId);
+    },
+    inject(carrier, form = "headers") {
+      const write = form === "job" ? injectJob : injectHeaders;
+      const entries = carriedNow();
+      const correlationId = platform.ambient().correlationId ?? entries[0]?.correlationId;
+      try {
+        write(carrier, entries, correlationId, signer);
+      } catch (error) {
+        warn("inject", "experiences could not be written into a carrier", { error });
+      }
+      return carrier;
+    },
+    extract: readCarrier,
+    flush: parts.delivery.flush,
+    shutdown: parts.delivery.shutdown,
+    installExitHooks: parts.delivery.installExitHooks,
+    stats: () => ({ ...parts.delivery.stats(), ignoredContexts: { ...ignoredContexts } }),
+  };
+}
+
+/** Ends a journey that nobody ended meanwhile. */
+function end(experience: Experience, failure: { readonly error: unknown } | undefined): void {
+  if (experience.state !== "active") return;
+  if (failure) experience.error(failure.error);
+  experience.complete();
+}
+
+function clearing<T>(work: () => T, clear: () => void): T {
+  let result: T;
+  try {
+    result = work();
+  } catch (error) {
+    clear();
+    throw error;
+  }
+  if (isThenable(result)) result.then(clear, clear);
+  else clear();
+  return result;
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
+}
+
+function toMs(time: Date | number | undefined, nowMs: number): number {
+  const timeMs = time instanceof Date ? time.getTime() : time;
+  return typeof timeMs === "number" && Number.isFinite(timeMs) ? Math.round(timeMs) : nowMs;
+}

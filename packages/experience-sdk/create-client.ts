@@ -1,0 +1,81 @@
+import { type Metrics, noMetrics, silentLogger, systemClock } from "@signalbox/kernel";
+import { type Client, createClientOn } from "./client.js";
+import { createDelivery } from "./delivery.js";
+import { createHttpTransport } from "./http-transport.js";
+import { fixedExperiences, type KnownExperiences } from "./known-experiences.js";
+import { createLocalCounts } from "./local-counts.js";
+import { createNodePlatform } from "./node-platform.js";
+import { type ClientOptions, checkOptions, type Settings } from "./options.js";
+import { metricsOn } from "./prometheus.js";
+import { readDefinitionFiles, readDefinitionsInCode } from "./read-definitions.js";
+import { createRecorder } from "./recorder.js";
+import { createRemoteDefinitions } from "./remote-definitions.js";
+import { createSigner } from "./signature.js";
+import { createTokenSource, type TokenSource } from "./token-source.js";
+import { createWarnOnce, type WarnOnce } from "./warn-once.js";
+
+/**
+ * Makes a client. Definitions in a folder are read before it returns.
+ * @throws {ExperienceSdkError} `EXPERIENCE_OPTIONS_INVALID` naming the option
+ */
+export function createClient(options: ClientOptions): Client {
+  const settings = checkOptions(options);
+  const { mode, strict, limits, baseUrl } = settings;
+  const logger = (options.logger ?? silentLogger).child("experience-sdk");
+  const warn = createWarnOnce(logger);
+  const platform = createNodePlatform(options.clock ?? systemClock);
+  const metrics: Metrics = options.registry ? metricsOn(options.registry) : (options.metrics ?? noMetrics);
+  const token = createTokenSource(options.token, options.tokenProvider);
+  const random = options.random ?? Math.random;
+  const definitions = openDefinitions(options, settings, { token, warn, random });
+  const transport = options.transport ?? (baseUrl === undefined ? undefined : createHttpTransport(baseUrl));
+  const delivery = createDelivery({
+    transport: mode === "local" ? undefined : transport,
+    type: options.type,
+    definitions,
+    limits,
+    clock: platform.clock,
+    token,
+    random,
+    warn,
+    metrics,
+  });
+  const recorder = createRecorder({
+    platform,
+    strict,
+    warn,
+    drops: delivery.drops,
+    sending: delivery.sending,
+    onQueued: delivery.onQueued,
+    local:
+      mode === "tracker"
+        ? undefined
+        : createLocalCounts({ metrics, logger, prefix: settings.localMetricPrefix, type: options.type }),
+  });
+  delivery.onClose(() => recorder.close());
+  return createClientOn({
+    platform,
+    definitions,
+    recorder,
+    signer: createSigner(platform, options.signingKeys, options.requireSigned ?? false),
+    warn,
+    strict,
+    enabled: options.enabled ?? (() => true),
+    runName: settings.runName,
+    correlationFormat: options.correlationFormat ?? "ulid",
+    distributed: mode !== "local",
+    delivery,
+  });
+}
+
+function openDefinitions(
+  { definitions = "remote", clock = systemClock }: ClientOptions,
+  { baseUrl, limits }: Settings,
+  { token, warn, random }: { readonly token: TokenSource; readonly warn: WarnOnce; readonly random: () => number },
+): KnownExperiences {
+  if (typeof definitions !== "string") return fixedExperiences(readDefinitionsInCode(definitions));
+  if (definitions !== "remote" || baseUrl === undefined)
+    return fixedExperiences(readDefinitionFiles(definitions, warn));
+  const { requestTimeoutMs } = limits;
+  return createRemoteDefinitions({ baseUrl, token, clock, random, requestTimeoutMs, warn });
+}

@@ -1,0 +1,26 @@
+import { defineErrors, type ErrorOptions, SignalboxError } from "@signalbox/kernel";
+
+export const experienceSdkErrors = defineErrors("Experience SDK", {
+  EXPERIENCE_OPTIONS_INVALID: {
+    message: "The options of the experience client are not valid.",
+    remedy: "Correct the option that the message names.",
+  },
+  EXPERIENCE_UNKNOWN: {
+    message: "There is no definition of this experience.",
+    remedy: "Add a definition file, or correct the id. Only development and test throw; production warns once.",
+  },
+  EXPERIENCE_RESERVED_KEY: {
+    message: "An extra has the name of a field that the tracker sets itself.",
+    remedy: "Give the extra another name. Only development and test throw; production drops the extra.",
+  },
+});
+
+export type ExperienceSdkErrorCode = keyof typeof experienceSdkErrors.entries;
+
+export class ExperienceSdkError extends SignalboxError {
+  declare readonly code: ExperienceSdkErrorCode;
+
+  constructor(code: ExperienceSdkErrorCode, options: ErrorOptions = {}) {
+    super(code, experienceSdkErrors.entries[code], options);
+  }
+}

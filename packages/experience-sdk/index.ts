@@ -1,0 +1,15 @@
+export { correlationTagger } from "@signalbox/kernel";
+export type { CarriedExperience } from "./activity.js";
+export type { Carrier, Extracted, IgnoredReason } from "./carrier.js";
+export type { Client, ClientStats, Observation } from "./client.js";
+export { createClient } from "./create-client.js";
+export type { DropCounts, DropReason } from "./drops.js";
+export { ExperienceSdkError, type ExperienceSdkErrorCode, experienceSdkErrors } from "./errors.js";
+export type { Experience } from "./experience.js";
+export type { Extras } from "./extras.js";
+export { instrumentFetch } from "./fetch.js";
+export type { ClientOptions, Mode } from "./options.js";
+export type { DefinitionsInCode } from "./read-definitions.js";
+export type { FlushResult } from "./sender.js";
+export type { TokenProvider } from "./token-source.js";
+export type { BatchAnswer, BatchRequest, CheckpointTransport } from "./transport.js";

@@ -1,0 +1,191 @@
+import type { Clock, Logger, Metrics } from "@signalbox/kernel";
+import type { Registry } from "prom-client";
+import { ExperienceSdkError } from "./errors.js";
+import type { DefinitionsInCode } from "./read-definitions.js";
+import type { TokenProvider } from "./token-source.js";
+import type { CheckpointTransport } from "./transport.js";
+
+/** Where journeys are counted: by the tracker, in this process alone, or in both. */
+export type Mode = "tracker" | "local" | "both";
+
+export interface ClientOptions {
+  /** Address of the Signalbox server, e.g. `https://signalbox.example.com`. Needed unless `mode` is `local`. */
+  readonly endpoint?: string;
+  /** Bearer token with the scope `experience:write`. */
+  readonly token?: string;
+  /** Instead of `token`: gives one for each request; asked with `refresh` when the tracker refuses the last one. */
+  readonly tokenProvider?: TokenProvider;
+  /** Component that records: `web`, `api`, `sidekiq`, `worker`, … */
+  readonly type: string;
+  /** A folder of definition files, their contents by id, or `remote`: those of the tracker. Default `remote`. */
+  readonly definitions?: string | DefinitionsInCode;
+  /** Default `tracker`. */
+  readonly mode?: Mode;
+  /** Default `NODE_ENV`, else `production`. In `development` and `test` mistakes are thrown, else warned about. */
+  readonly environment?: string;
+  /** Default: writes nothing. */
+  readonly logger?: Logger;
+  readonly clock?: Clock;
+  /** `relaxed` sends ambient correlation ids that are no ULIDs as they are, if the tracker takes them. Default `ulid`. */
+  readonly correlationFormat?: "ulid" | "relaxed";
+  /** Name of new runs; a new one starts a separate run of the same correlation. Default `1`. */
+  readonly run?: string | (() => string);
+  /** Whether journeys of an id are started. What was not started does not propagate. Default: all. */
+  readonly enabled?: (id: string) => boolean;
+  /** Registry of prom-client for the client's own metrics, and for those of `local` and `both`. */
+  readonly registry?: Registry;
+  /** The same through the kernel's port, instead of `registry`. */
+  readonly metrics?: Metrics;
+  /** Prefix of what `local` and `both` count. Default `gitlab_covered_experience`, with `both` `…_local`. */
+  readonly localMetricPrefix?: string;
+  /** Key id → secret, for entries that travel; the first one signs. */
+  readonly signingKeys?: Readonly<Record<string, string>>;
+  /** Believes only signed entries. Default false. */
+  readonly requireSigned?: boolean;
+  /** Checkpoints in memory at most. Default 10,000. */
+  readonly maxQueueEvents?: number;
+  /** Bytes of them. Default 8,388,608. */
+  readonly maxQueueBytes?: number;
+  /** Checkpoints in one request. Default 100, at most 500. */
+  readonly maxBatchEvents?: number;
+  /** Default 524,288. */
+  readonly maxBatchBytes?: number;
+  /** How long the first checkpoint waits for more. Default 1,000. */
+  readonly maxBatchWaitMs?: number;
+  /** Requests at once, 1 to 4. One run always keeps its order. Default 1. */
+  readonly maxInFlight?: number;
+  /** Default 5,000. */
+  readonly requestTimeoutMs?: number;
+  /** How long a batch is tried before it is dropped. Default 600,000. */
+  readonly maxElapsedMs?: number;
+  /** How often a batch is tried at most. Default: `maxElapsedMs` alone decides. */
+  readonly maxAttempts?: number;
+  /** Takes batches elsewhere than to `endpoint`, as tests do. */
+  readonly transport?: CheckpointTransport;
+  /** Source of jitter, 0 to 1. Default `Math.random`. */
+  readonly random?: () => number;
+}
+
+/** Limits with their defaults and bounds. */
+const numbers = {
+  maxQueueEvents: { byDefault: 10_000, min: 1, max: 10_000_000 },
+  maxQueueBytes: { byDefault: 8 * 1_024 * 1_024, min: 1_024, max: 2 ** 40 },
+  maxBatchEvents: { byDefault: 100, min: 1, max: 500 },
+  maxBatchBytes: { byDefault: 512 * 1_024, min: 1_024, max: 4 * 1_024 * 1_024 },
+  maxBatchWaitMs: { byDefault: 1_000, min: 0, max: 3_600_000 },
+  maxInFlight: { byDefault: 1, min: 1, max: 4 },
+  requestTimeoutMs: { byDefault: 5_000, min: 1, max: 600_000 },
+  maxElapsedMs: { byDefault: 600_000, min: 1, max: 86_400_000 },
+} as const;
+
+type LimitName = keyof typeof numbers;
+
+export type Limits = Readonly<Record<LimitName, number>> & { readonly maxAttempts: number | undefined };
+
+const optionNames: ReadonlySet<string> = new Set([
+  ...["endpoint", "token", "tokenProvider", "type", "definitions", "mode", "environment", "logger", "clock"],
+  ...["correlationFormat", "run", "enabled", "registry", "metrics", "localMetricPrefix", "signingKeys"],
+  ...["requireSigned", "maxAttempts", "transport", "random", ...Object.keys(numbers)],
+]);
+
+const typePattern = /^[a-z][a-z0-9_-]{0,31}$/;
+const prefixPattern = /^[a-zA-Z_][a-zA-Z0-9_]{0,99}$/;
+const runPattern = /^[A-Za-z0-9_.:-]{1,64}$/;
+const apiPath = "/api/v1/experience";
+
+export const trackerMetricPrefix = "gitlab_covered_experience";
+
+/** What the options mean, checked. */
+export interface Settings {
+  /** Address of the tracker's API; absent when nothing is sent there. */
+  readonly baseUrl: string | undefined;
+  readonly mode: Mode;
+  readonly strict: boolean;
+  readonly localMetricPrefix: string;
+  readonly runName: () => string;
+  readonly limits: Limits;
+}
+
+/** @throws {ExperienceSdkError} `EXPERIENCE_OPTIONS_INVALID` naming the option */
+export function checkOptions(options: ClientOptions): Settings {
+  for (const name of Object.keys(options)) if (!optionNames.has(name)) refuse(name, "is not a known option");
+  const mode = options.mode ?? "tracker";
+  if (!["tracker", "local", "both"].includes(mode)) refuse("mode", "must be tracker, local or both");
+  if (typeof options.type !== "string" || !typePattern.test(options.type))
+    refuse("type", "must be a lower-case word: letters, digits, _ and -");
+  if (!["ulid", "relaxed", undefined].includes(options.correlationFormat))
+    refuse("correlationFormat", "must be ulid or relaxed");
+  if (options.token !== undefined && options.tokenProvider !== undefined)
+    refuse("tokenProvider", "cannot be given together with token");
+  if (options.registry !== undefined && options.metrics !== undefined)
+    refuse("metrics", "cannot be given together with registry");
+  if (mode === "local" && (options.definitions ?? "remote") === "remote")
+    refuse("definitions", "must be a folder or an object when mode is local");
+  const environment = options.environment ?? process.env["NODE_ENV"] ?? "production";
+  return {
+    baseUrl: mode === "local" ? undefined : baseUrlOf(options),
+    mode,
+    strict: environment === "development" || environment === "test",
+    localMetricPrefix: localPrefixOf(options, mode),
+    runName: runNameOf(options.run),
+    limits: limitsOf(options),
+  };
+}
+
+function baseUrlOf({ endpoint, transport, definitions }: ClientOptions): string | undefined {
+  if (endpoint === undefined && transport !== undefined && definitions !== undefined && definitions !== "remote")
+    return undefined;
+  const url = typeof endpoint === "string" && URL.canParse(endpoint) ? new URL(endpoint) : undefined;
+  if (!url || !["http:", "https:"].includes(url.protocol))
+    return refuse("endpoint", "must be an http or https address");
+  const path = url.pathname.replace(/\/+$/, "");
+  return `${url.origin}${path.endsWith(apiPath) ? path : `${path}${apiPath}`}`;
+}
+
+function localPrefixOf({ localMetricPrefix }: ClientOptions, mode: Mode): string {
+  const prefix = localMetricPrefix ?? (mode === "both" ? `${trackerMetricPrefix}_local` : trackerMetricPrefix);
+  if (typeof prefix !== "string" || !prefixPattern.test(prefix))
+    refuse("localMetricPrefix", "must be the beginning of a metric's name");
+  if (mode === "both" && prefix === trackerMetricPrefix)
+    refuse("localMetricPrefix", "must differ from the tracker's prefix, else each journey would be counted twice");
+  return prefix;
+}
+
+function runNameOf(run: ClientOptions["run"]): () => string {
+  if (typeof run === "function") return run;
+  const name = run ?? "1";
+  if (typeof name !== "string" || !runPattern.test(name)) refuse("run", "must match ^[A-Za-z0-9_.:-]{1,64}$");
+  return () => name;
+}
+
+function limitsOf(options: ClientOptions): Limits {
+  const limit = (name: LimitName): number => {
+    const value = options[name] ?? numbers[name].byDefault;
+    return checkInteger(name, value, numbers[name].min, numbers[name].max);
+  };
+  return {
+    maxQueueEvents: limit("maxQueueEvents"),
+    maxQueueBytes: limit("maxQueueBytes"),
+    maxBatchEvents: limit("maxBatchEvents"),
+    maxBatchBytes: limit("maxBatchBytes"),
+    maxBatchWaitMs: limit("maxBatchWaitMs"),
+    maxInFlight: limit("maxInFlight"),
+    requestTimeoutMs: limit("requestTimeoutMs"),
+    maxElapsedMs: limit("maxElapsedMs"),
+    maxAttempts:
+      options.maxAttempts === undefined ? undefined : checkInteger("maxAttempts", options.maxAttempts, 1, 1_000_000),
+  };
+}
+
+function checkInteger(name: string, value: unknown, min: number, max: number): number {
+  if (typeof value !== "number" || !Number.isInteger(value) || value < min || value > max)
+    return refuse(name, `must be a whole number from ${min} to ${max}`);
+  return value;
+}
+
+function refuse(option: string, why: string): never {
+  throw new ExperienceSdkError("EXPERIENCE_OPTIONS_INVALID", {
+    message: `The option \`${option}\` ${why}.`,
+    details: { option },
+  });
+}

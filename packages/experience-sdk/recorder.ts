@@ -1,0 +1,132 @@
+import type { CheckpointKind } from "@signalbox/experience/payload";
+import type { Drops } from "./drops.js";
+import type { EndOutcome } from "./experience.js";
+import { type Extras, errorText, metaText } from "./extras.js";
+import type { LocalCounts } from "./local-counts.js";
+import type { Platform } from "./platform.js";
+import { type CheckpointQueue, laneOf, type Waiting } from "./queue.js";
+import { type Run, runTimeMs } from "./run.js";
+import type { WarnOnce } from "./warn-once.js";
+
+/** What happened, as the caller said it. */
+export interface Recorded {
+  readonly kind: CheckpointKind;
+  /** When it happened; default now. */
+  readonly atMs?: number | undefined;
+  readonly category?: string | undefined;
+  /** Of an end. */
+  readonly outcome?: EndOutcome | undefined;
+  readonly error?: unknown;
+  /** Of a discard. */
+  readonly reason?: string | undefined;
+  readonly extra?: Extras | undefined;
+}
+
+/** Takes note of checkpoints: one append to a bounded queue, nothing that waits. */
+export interface Recorder {
+  /** @throws {ExperienceSdkError} `EXPERIENCE_RESERVED_KEY`, only when strict; then nothing is recorded. */
+  record(run: Run, checkpoint: Recorded): void;
+  /** From now on everything is dropped. */
+  close(): void;
+}
+
+export interface RecorderOptions {
+  readonly platform: Platform;
+  readonly strict: boolean;
+  readonly warn: WarnOnce;
+  readonly drops: Drops;
+  /** Absent when nothing is sent. */
+  readonly sending: { readonly queue: CheckpointQueue; readonly lanes: number; poke(lane: number): void } | undefined;
+  /** Absent when nothing is counted here. */
+  readonly local: LocalCounts | undefined;
+  readonly onQueued: () => void;
+}
+
+const categoryPattern = /^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$/;
+const reasonPattern = /^[a-z][a-z0-9_]{0,63}$/;
+/** What the fields that all checkpoints of a run share take at most, with the brackets around them. */
+const prefixBytes = 420;
+
+export function createRecorder(options: RecorderOptions): Recorder {
+  const { platform, warn, drops, sending, local } = options;
+  const extrasOptions = { strict: options.strict, warn };
+  let closed = false;
+
+  const checkedCategory = (run: Run, category: string | undefined): string | undefined => {
+    if (category === undefined || (typeof category === "string" && categoryPattern.test(category))) return category;
+    warn(`category ${run.experienceId}`, "a checkpoint category is not valid and is left out", {
+      covered_experience_id: run.experienceId,
+    });
+    return undefined;
+  };
+
+  const checkedReason = (run: Run, reason: string | undefined): string => {
+    if (reason === undefined) return "unspecified";
+    if (typeof reason === "string" && reasonPattern.test(reason)) return reason;
+    warn(`reason ${run.experienceId}`, "a discard reason is not valid and is left out", {
+      covered_experience_id: run.experienceId,
+    });
+    return "unspecified";
+  };
+
+  const endText = (run: Run, { outcome, error, reason }: Recorded): string => {
+    if (outcome === "discarded") return `,"outcome":"discarded","discard_reason":"${checkedReason(run, reason)}"`;
+    if (outcome === "error") return `,"error":true,"error_message":${JSON.stringify(errorText(error))}`;
+    return ',"error":false';
+  };
+
+  const enqueue = (run: Run, checkpoint: Recorded, meta: string, atMs: number): void => {
+    if (!sending) return;
+    if (run.dropped) {
+      // Its start had to make room: an end alone would look like a journey that began nowhere.
+      drops.count("queue_full");
+      return;
+    }
+    const category = checkedCategory(run, checkpoint.category);
+    let text =
+      `"checkpoint":"${checkpoint.kind}","client_timestamp":"${new Date(atMs).toISOString()}",` +
+      `"event_id":"${platform.newUlid()}","sequence":${run.nextSequence++}`;
+    if (category !== undefined) text += `,"checkpoint_category":"${category}"`;
+    if (checkpoint.kind === "end") text += endText(run, checkpoint);
+    if (meta !== "") text += `,"meta":${meta}`;
+    const waiting: Waiting = {
+      run,
+      kind: checkpoint.kind,
+      text,
+      bytes: prefixBytes + platform.utf8Bytes(text),
+      recordedAtMs: platform.clock.monotonicMs(),
+      gone: false,
+    };
+    options.onQueued();
+    sending.queue.push(waiting);
+    sending.poke(laneOf(run, sending.lanes));
+  };
+
+  return {
+    record(run, checkpoint) {
+      if (closed) {
+        drops.count("closed");
+        return;
+      }
+      const meta = metaText(checkpoint.extra, ambientMeta(run, platform), extrasOptions);
+      const atMs = checkpoint.atMs ?? runTimeMs(run, platform.clock);
+      local?.count(run, checkpoint, atMs);
+      enqueue(run, checkpoint, meta, atMs);
+    },
+    close() {
+      closed = true;
+    },
+  };
+}
+
+/** Log metadata of the running work. */
+function ambientMeta(run: Run, platform: Platform): Extras | undefined {
+  const { meta, rootCaller } = platform.ambient();
+  const { ambientCorrelationId } = run;
+  if (meta === undefined && rootCaller === undefined && ambientCorrelationId === undefined) return undefined;
+  return {
+    ...meta,
+    ...(rootCaller === undefined ? {} : { root_caller_id: rootCaller }),
+    ...(ambientCorrelationId === undefined ? {} : { ambient_correlation_id: ambientCorrelationId }),
+  };
+}
