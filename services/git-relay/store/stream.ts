@@ -4,15 +4,20 @@ import { after, type IndexScan, planScans } from "./plan.js";
 import type { EventPosition, EventStream, StreamOptions } from "./port.js";
 import { type Fragment, joinFragments } from "./statement.js";
 
+export interface PositionRow {
+  readonly id: string;
+  readonly created_at: number;
+}
+
 export interface StreamReader {
   readonly engine: Engine;
-  /** Runs one reading statement. */
-  read(statement: Fragment): Promise<readonly { readonly id: string; readonly created_at: number }[]>;
+  /** Runs reading statements; the rows of each, in its order. */
+  readEach(statements: readonly Fragment[]): Promise<readonly (readonly PositionRow[])[]>;
 }
 
 const maxPage = 500;
-/** Pages that are fetched before others get a turn, or at one time from a server. */
-const fetchesAtOnce = 8;
+/** Pages that are fetched before others get a turn, or together from a server. */
+const fetchesAtOnce = 32;
 
 /** Whether `one` comes before `other` in results. */
 export function comesBefore(one: EventPosition, other: EventPosition): boolean {
@@ -26,7 +31,7 @@ export function openStream(reader: StreamReader, filter: Filter, options: Stream
   const firstPage = Math.min(maxPage, Math.max(4, Math.ceil((2 * pageSize) / Math.max(1, scans.length))));
   /** Ascending by their next position, which is there for each of them. */
   const ready: ScanCursor[] = [];
-  let hungry = scans.map((scan) => new ScanCursor(reader, scan, Math.min(firstPage, pageSize + 1), options.after));
+  let hungry = scans.map((scan) => new ScanCursor(scan, Math.min(firstPage, pageSize + 1), options.after));
   let last: EventPosition | undefined;
 
   const fetch = async (): Promise<void> => {
@@ -35,8 +40,11 @@ export function openStream(reader: StreamReader, filter: Filter, options: Stream
     for (let from = 0; from < waiting.length; from += fetchesAtOnce) {
       if (from > 0) await nextTurn();
       const some = waiting.slice(from, from + fetchesAtOnce);
-      await Promise.all(some.map((cursor) => cursor.fetch()));
-      for (const cursor of some) place(ready, cursor);
+      const pages = await reader.readEach(some.map((cursor) => cursor.statement()));
+      for (const [index, cursor] of some.entries()) {
+        cursor.take(pages[index] ?? []);
+        place(ready, cursor);
+      }
     }
   };
 
@@ -46,7 +54,7 @@ export function openStream(reader: StreamReader, filter: Filter, options: Stream
       while (page.length < pageSize) {
         if (hungry.length > 0) await fetch();
         const cursor = ready.shift();
-        const position = cursor?.take();
+        const position = cursor?.shift();
         if (!cursor || !position) break;
         if (cursor.head) place(ready, cursor);
         else if (!cursor.ended) hungry.push(cursor);
@@ -77,7 +85,6 @@ function place(ready: ScanCursor[], cursor: ScanCursor): void {
 
 /** Reads one scan page by page, larger pages as it goes on. */
 class ScanCursor {
-  readonly #reader: StreamReader;
   readonly #scan: IndexScan;
   #pageSize: number;
   #after: EventPosition | undefined;
@@ -85,8 +92,7 @@ class ScanCursor {
   #taken = 0;
   ended = false;
 
-  constructor(reader: StreamReader, scan: IndexScan, pageSize: number, start: EventPosition | undefined) {
-    this.#reader = reader;
+  constructor(scan: IndexScan, pageSize: number, start: EventPosition | undefined) {
     this.#scan = scan;
     this.#pageSize = pageSize;
     this.#after = start;
@@ -96,17 +102,21 @@ class ScanCursor {
     return this.#page[this.#taken];
   }
 
-  take(): EventPosition | undefined {
+  shift(): EventPosition | undefined {
     return this.#page[this.#taken++];
   }
 
-  async fetch(): Promise<void> {
+  /** Reads the next page. */
+  statement(): Fragment {
     const { from, order, where } = this.#scan;
     const all = this.#after ? joinFragments([where, after(order, this.#after)], " and ") : where;
-    const rows = await this.#reader.read({
+    return {
       sql: `${from} where ${all.sql} order by ${order}.created_at desc, ${order}.id limit ?`,
       values: [...all.values, this.#pageSize],
-    });
+    };
+  }
+
+  take(rows: readonly PositionRow[]): void {
     this.ended = rows.length < this.#pageSize;
     this.#page = rows.map(({ id, created_at }) => ({ id, createdAt: created_at }));
     this.#taken = 0;

@@ -1,0 +1,126 @@
+import { type PropertiesOf, section, setting } from "@signalbox/kernel";
+
+const keys = {
+  listen: setting.listen({
+    description: "Address of the relay: WebSocket and its description for clients.",
+    default: "127.0.0.1:7334",
+  }),
+  domain: setting.string({
+    description:
+      "Host under which clients reach the relay, with port and path if there are any; announcements have to list it. Absent: the listen address.",
+    minLength: 1,
+  }),
+  name: setting.string({ description: "Name that clients show. Absent: the domain with `git relay` after it." }),
+  description: setting.string({
+    description: "One sentence for people who look for a relay.",
+    default: "A Nostr relay for git collaboration",
+  }),
+  contact: setting.string({ description: "How to reach the operator, as `mailto:` or another URI." }),
+  pubkey: setting.string({ description: "The operator's public key, as `npub1…` or hex." }),
+  profile: setting.choice({
+    description: "What is accepted: `grasp` what concerns announced repositories, `open` every valid event.",
+    choices: ["grasp", "open"],
+    default: "grasp",
+  }),
+  secret_key: setting.secret({
+    description: "The relay's own key, as hex or `nsec1…`. Absent: made on first start and kept in the data directory.",
+  }),
+  verify_workers: setting.integer({
+    description: "Threads that check signatures. Absent: one less than there are cores, at least one.",
+    min: 1,
+    max: 64,
+  }),
+  auth: section("How clients prove their keys.", {
+    challenge_on_connect: setting.boolean({
+      description: "Whether clients are asked right away. Absent: only with the profile `open`.",
+    }),
+    restricted_read_kinds: setting.list(setting.integer({ description: "A kind of event.", min: 0, max: 65_535 }), {
+      description: "Kinds that only their author and the keys they are addressed to may read.",
+      default: [4, 1059],
+    }),
+  }),
+  policy: section("What is refused, and what is accepted, beyond the profile.", {
+    blocked_authors: setting.list(setting.string({ description: "`npub1…` or hex." }), {
+      description: "Authors whose events are refused.",
+      default: [],
+    }),
+    repositories: setting.list(setting.string({ description: "`npub1…`, `npub1…/identifier` or `identifier`." }), {
+      description: "The repositories that may be announced here. Empty: all.",
+      default: [],
+    }),
+    blocked_repositories: setting.list(
+      setting.string({ description: "`npub1…`, `npub1…/identifier` or `identifier`." }),
+      { description: "Repositories that may not be announced here, whatever else says so.", default: [] },
+    ),
+  }),
+  authority: section("Who speaks for a repository.", {
+    mode: setting.choice({
+      description:
+        "`listed`: whoever a maintainer lists; `reciprocal`: only if their own announcement also lists a maintainer.",
+      choices: ["listed", "reciprocal"],
+      default: "listed",
+    }),
+  }),
+  limits: section("What one client, one message and one event may be.", {
+    max_message_bytes: setting.size({ description: "A message of a client.", default: "1MiB", min: "4KiB" }),
+    max_event_bytes: setting.size({ description: "The text of one event.", default: "256KiB", min: "1KiB" }),
+    max_event_tags: setting.integer({ description: "Tags of one event.", default: 5000, min: 1 }),
+    max_content_length: setting.integer({
+      description: "Characters in the content of one event.",
+      default: 262_144,
+      min: 1,
+    }),
+    max_future_s: setting.integer({
+      description: "How far ahead of our clock the time of an event may be.",
+      unit: "seconds",
+      default: 900,
+      min: 0,
+    }),
+    max_subscriptions: setting.integer({ description: "Open subscriptions of a connection.", default: 500, min: 1 }),
+    max_filters: setting.integer({ description: "Filters of one request.", default: 50, min: 1, max: 1000 }),
+    max_filter_values: setting.integer({
+      description: "Values in the lists of one filter.",
+      default: 2000,
+      min: 1,
+      max: 2000,
+    }),
+    max_limit: setting.integer({ description: "Stored events for one filter.", default: 500, min: 1, max: 5000 }),
+    default_limit: setting.integer({
+      description: "Stored events for one filter that names no limit.",
+      default: 500,
+      min: 1,
+      max: 5000,
+    }),
+    max_count: setting.integer({ description: "How far COUNT counts.", default: 1_000_000, min: 1 }),
+    events_per_minute: setting.integer({
+      description:
+        "Events of a connection, over time and at once; 0: no limit. Absent: 600, or 0 with the profile `open`.",
+      min: 0,
+    }),
+    requests_per_minute: setting.integer({
+      description: "Requests of a connection, over time and at once; 0: no limit.",
+      default: 600,
+      min: 0,
+    }),
+    max_connections: setting.integer({ description: "Open connections.", default: 2000, min: 1 }),
+    max_connections_per_ip: setting.integer({
+      description: "Open connections of one address; 0: no limit.",
+      default: 0,
+      min: 0,
+    }),
+    abuse_threshold: setting.integer({
+      description: "Open connections beyond which an address is reported.",
+      default: 10,
+      min: 1,
+    }),
+  }),
+  negentropy: section("Reconciliation of sets of events.", {
+    max_records: setting.integer({ description: "Events in one set.", default: 1_000_000, min: 1 }),
+  }),
+} as const;
+
+/** The section `relay` of the configuration. */
+export const relaySection = section("Git relay: Nostr events of git collaboration.", keys);
+
+/** The values of the section. */
+export type RelaySettings = PropertiesOf<typeof keys>;

@@ -1,0 +1,32 @@
+import { defineErrors, type ErrorOptions, SignalboxError } from "@signalbox/kernel";
+
+export const relayErrors = defineErrors("Git relay", {
+  RELAY_BAD_KEY: {
+    message: "The relay's secret key is malformed",
+    remedy:
+      "Set `relay.secret_key` to 64 hex digits or an `nsec1…`; without it, remove the damaged file `relay-key` from the data directory and a new key is made",
+  },
+  RELAY_BAD_DOMAIN: {
+    message: "`relay.domain` names no relay",
+    remedy:
+      "Give the host under which clients reach the relay, with port and path where there are any, as `relay.example.org`",
+  },
+  RELAY_BAD_ENTRY: {
+    message: "An entry of the relay's policy is malformed",
+    remedy: "Authors are `npub1…` or hex; repositories are `npub1…`, `npub1…/identifier` or `identifier`",
+  },
+  RELAY_LISTEN_FAILED: {
+    message: "The relay cannot listen on its address",
+    remedy: "Stop the other program on this port, or set another `relay_listen`",
+  },
+});
+
+export type RelayErrorCode = keyof typeof relayErrors.entries;
+
+export class RelayError extends SignalboxError {
+  declare readonly code: RelayErrorCode;
+
+  constructor(code: RelayErrorCode, options: ErrorOptions = {}) {
+    super(code, relayErrors.entries[code], options);
+  }
+}

@@ -1,0 +1,151 @@
+import {
+  type Announcement,
+  type AuthorityMode,
+  classOfKind,
+  commitOf,
+  embedsProtected,
+  expirationOf,
+  isProtected,
+  isPullRequestKind,
+  kinds,
+  listsService,
+  maintainerSet,
+  type NostrEvent,
+  readAnnouncement,
+  readReferences,
+  readState,
+  type ServiceAddress,
+} from "@signalbox/nostr";
+import type { RepositoryRule } from "./repository-rules.js";
+import type { EventSource, Facts } from "./store/port.js";
+
+/** How a refusal begins on the wire. */
+export type RefusalPrefix =
+  | "auth-required"
+  | "blocked"
+  | "duplicate"
+  | "error"
+  | "invalid"
+  | "rate-limited"
+  | "restricted";
+
+export type Decision =
+  /** `anchor`: events that refer to it are related to a repository because of it. */
+  | { readonly kind: "accept"; readonly anchor: boolean }
+  | {
+      readonly kind: "reject";
+      readonly prefix: RefusalPrefix;
+      readonly text: string;
+      /** Only the relation to a repository is missing, which a later event can bring. */
+      readonly unrelated?: true;
+    };
+
+/** What a decision may look at; a snapshot. */
+export interface PolicyContext {
+  readonly facts: Facts;
+  /** Seconds since the Unix epoch. */
+  readonly now: number;
+  /** Keys that the sender proved to have. */
+  readonly authenticated: ReadonlySet<string>;
+}
+
+/** Decides about an event whose shape, id and signature are right. Pure: the same arguments, the same decision. */
+export type Policy = (event: NostrEvent, context: PolicyContext, source: EventSource) => Decision;
+
+export interface PolicyOptions {
+  /** `grasp`: what concerns repositories announced for this service; `open`: every valid event. */
+  readonly profile: "grasp" | "open";
+  /** What announcements have to list. */
+  readonly service: ServiceAddress;
+  readonly blockedAuthors: ReadonlySet<string>;
+  /** Empty: announcements of all repositories that list the service are accepted. */
+  readonly repositories: readonly RepositoryRule[];
+  readonly blockedRepositories: readonly RepositoryRule[];
+  readonly authority: AuthorityMode;
+}
+
+const anchor: Decision = { kind: "accept", anchor: true };
+const bystander: Decision = { kind: "accept", anchor: false };
+
+export function createPolicy(options: PolicyOptions): Policy {
+  return (event, context, source) =>
+    refuseAlways(event, context, source, options) ??
+    (options.profile === "open"
+      ? { kind: "accept", anchor: !isBystander(event.kind) }
+      : byKind(event, context, options));
+}
+
+/** What holds whatever the event is about. */
+function refuseAlways(
+  event: NostrEvent,
+  { facts, now, authenticated }: PolicyContext,
+  source: EventSource,
+  { blockedAuthors }: PolicyOptions,
+): Decision | undefined {
+  if (blockedAuthors.has(event.pubkey)) return reject("blocked", "the author is not welcome here");
+  if (isProtected(event) && !(source === "client" && authenticated.has(event.pubkey)))
+    return reject("auth-required", "the event is protected, only its author may publish it");
+  if (embedsProtected(event)) return reject("blocked", "the event embeds a protected one");
+  const end = expirationOf(event);
+  if (end !== undefined && end <= now && classOfKind(event.kind) !== "ephemeral") return reject("invalid", "expired");
+  if (facts.deletionOf(event)) return reject("blocked", "deleted by its author");
+  return undefined;
+}
+
+/** Always accepted, and no reason to accept what refers to it. */
+function isBystander(kind: number): boolean {
+  return kind === kinds.deletion || kind === kinds.graspList;
+}
+
+function byKind(event: NostrEvent, { facts }: PolicyContext, options: PolicyOptions): Decision {
+  if (isBystander(event.kind)) return bystander;
+  if (event.kind === kinds.announcement) return decideAnnouncement(event, facts, options);
+  if (event.kind === kinds.state) return decideState(event, facts, options);
+  if (isPullRequestKind(event.kind) && commitOf(event) === undefined)
+    return reject("invalid", "a pull request names its commit in a c tag");
+  return decideRelation(event, facts);
+}
+
+function decideAnnouncement(event: NostrEvent, facts: Facts, options: PolicyOptions): Decision {
+  const read = readAnnouncement(event);
+  if (read.kind === "invalid") return reject("invalid", read.reason);
+  const { announcement } = read;
+  const applies = (rule: RepositoryRule): boolean => rule(announcement);
+  if (options.blockedRepositories.some(applies)) return reject("blocked", "the repository is not welcome here");
+  if (listsService(announcement, options.service)) {
+    if (options.repositories.length === 0 || options.repositories.some(applies)) return anchor;
+    return reject("blocked", "the repository is not on this relay's list");
+  }
+  const others = facts.announcementsOf(announcement.identifier);
+  if (isMaintainer(event.pubkey, others, options.authority)) return anchor;
+  return reject("blocked", "announcement does not list this service in clone and relays");
+}
+
+function decideState(event: NostrEvent, facts: Facts, options: PolicyOptions): Decision {
+  const read = readState(event);
+  if (read.kind === "invalid") return reject("invalid", read.reason);
+  const announcements = facts.announcementsOf(read.state.identifier);
+  if (announcements.length === 0) return reject("invalid", "no announcement for this repository is known here");
+  if (isMaintainer(event.pubkey, announcements, options.authority)) return anchor;
+  return reject("invalid", "author is not a maintainer");
+}
+
+/** Whether the key is in the maintainer set of one of the owners. */
+function isMaintainer(pubkey: string, announcements: readonly Announcement[], mode: AuthorityMode): boolean {
+  const byAuthor = new Map(announcements.map((announcement) => [announcement.pubkey, announcement]));
+  return announcements.some((owner) => maintainerSet(owner.pubkey, byAuthor, mode).members.has(pubkey));
+}
+
+function decideRelation(event: NostrEvent, facts: Facts): Decision {
+  const { ids, addresses } = readReferences(event);
+  const isRelated =
+    addresses.some((address) => facts.isAnnounced(address)) ||
+    ids.some((id) => facts.isAnchor(id)) ||
+    facts.isReferredTo(event);
+  if (isRelated) return anchor;
+  return { ...reject("blocked", "not related to a repository hosted here"), unrelated: true };
+}
+
+function reject(prefix: RefusalPrefix, text: string): Extract<Decision, { kind: "reject" }> {
+  return { kind: "reject", prefix, text };
+}
