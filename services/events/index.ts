@@ -1,1 +1,3 @@
 export { eventsAnalytics } from "./analytics-migrations.js";
+export { eventsMigrations } from "./migrations.js";
+export { createEvents, type Events, type EventsDependencies } from "./service.js";
