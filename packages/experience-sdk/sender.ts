@@ -72,6 +72,8 @@ interface Parcel {
   /** Monotonic. */
   startedAtMs: number;
   attempts: number;
+  /** Whether the last answer was that the token is not valid: that time does not count. */
+  unauthorised?: boolean;
 }
 
 export function createSender(options: SenderOptions): Sender {
@@ -149,6 +151,8 @@ export function createSender(options: SenderOptions): Sender {
     while (parcel.checkpoints.length > 0) {
       const probe = await breaker.pass(stopping.signal);
       if (stopping.signal.aborted) return giveUp(parcel.checkpoints, "closed");
+      if (parcel.unauthorised)
+        Object.assign(parcel, { startedAtMs: clock.monotonicMs(), attempts: 0, unauthorised: false });
       const tooOld = clock.monotonicMs() - parcel.startedAtMs >= limits.maxElapsedMs;
       const tooOften = limits.maxAttempts !== undefined && parcel.attempts >= limits.maxAttempts;
       if (tooOld || tooOften) {
@@ -176,9 +180,8 @@ export function createSender(options: SenderOptions): Sender {
     if (!accepted) drops.giveBack(report);
     if (answer?.status === 401) {
       breaker.open();
-      // Time without a valid token does not count: nothing is lost because a key was changed.
-      parcel.startedAtMs = clock.monotonicMs();
-      parcel.attempts = 0;
+      // Nothing is lost because a key was changed.
+      parcel.unauthorised = true;
       options.warn("unauthorised", "the experience tracker refuses the token; checkpoints wait");
       return 0;
     }
