@@ -35,9 +35,14 @@ export const configSchema = defineSchema({
     description: "NATS server with JetStream, for the transport of that name.",
     protocols: ["nats", "tls"],
   }),
+  redis_url: setting.secretUrl({
+    description: "Redis with an append-only file, for the transport `bullmq` and whatever else is told to use Redis.",
+    protocols: ["redis", "rediss"],
+  }),
   transport: setting.choice({
-    description: "What carries domain events: `sql` is the database above, `jetstream` the NATS server.",
-    choices: ["sql", "jetstream"],
+    description:
+      "What carries domain events: `sql` is the database above, `jetstream` the NATS server, `bullmq` the Redis server.",
+    choices: ["sql", "jetstream", "bullmq"],
     default: "sql",
   }),
   log: section("What the server writes to standard output.", {
@@ -180,6 +185,19 @@ export const configSchema = defineSchema({
       default: 1,
       min: 1,
       max: 5,
+    }),
+  }),
+  bullmq: section("The queues that carry domain events with `transport: bullmq`.", {
+    prefix: setting.string({
+      description:
+        "What the keys of all queues begin with; servers that share a Redis but no events need different ones.",
+      default: "signalbox",
+      pattern: /^[A-Za-z0-9_-]{1,100}$/,
+      expected: "letters, digits, _ and -, at most 100",
+    }),
+    allow_volatile: setting.boolean({
+      description: "Whether a Redis without append-only file is taken: what was acknowledged is lost when it ends.",
+      default: false,
     }),
   }),
   storage: section("The disk of the data directory.", {

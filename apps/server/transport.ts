@@ -1,5 +1,6 @@
 import type { Database } from "@signalbox/database";
 import { createSqlTransport, type Transport } from "@signalbox/event-store";
+import { createBullmqTransport } from "@signalbox/event-store-bullmq";
 import { createJetStreamTransport } from "@signalbox/event-store-jetstream";
 import { isRetryable, retry } from "@signalbox/kernel";
 import { type Adapter, describeStore } from "./banner.js";
@@ -15,7 +16,11 @@ interface TransportChoice {
 }
 
 /** One for each value of the key `transport`. */
-const choices: Readonly<Record<ServerConfig["transport"], TransportChoice>> = { sql: sql(), jetstream: jetStream() };
+const choices: Readonly<Record<ServerConfig["transport"], TransportChoice>> = {
+  sql: sql(),
+  jetstream: jetStream(),
+  bullmq: bullmq(),
+};
 
 function sql(): TransportChoice {
   return {
@@ -38,6 +43,25 @@ function jetStream(): TransportChoice {
         logger: logger.child("transport"),
         maxBytes: jetstream.maxBytes,
         replicas: jetstream.replicas,
+      });
+      health.add("transport", () => transport.ping());
+      return transport;
+    },
+  };
+}
+
+function bullmq(): TransportChoice {
+  return {
+    describe: ({ redisUrl }) => describeStore("transport", redisUrl?.reveal(), "BullMQ", "BullMQ"),
+    create({ config, clock, logger, health }) {
+      const { redisUrl, bullmq } = config;
+      if (redisUrl === undefined) throw missing("redis_url", "SIGNALBOX_REDIS_URL");
+      const transport = createBullmqTransport({
+        url: redisUrl.reveal(),
+        prefix: bullmq.prefix,
+        allowVolatile: bullmq.allowVolatile,
+        clock,
+        logger: logger.child("transport"),
       });
       health.add("transport", () => transport.ping());
       return transport;

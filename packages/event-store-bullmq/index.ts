@@ -1,1 +1,1 @@
-export { type BullmqTransportOptions, createBullmqTransport } from "./transport.js";
+export { type BullmqTransport, type BullmqTransportOptions, createBullmqTransport } from "./transport.js";

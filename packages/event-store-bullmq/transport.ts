@@ -42,20 +42,25 @@ export interface BullmqTransportOptions {
   readonly repetitionWindowMs?: number;
 }
 
+export interface BullmqTransport extends Transport {
+  /** Resolves when Redis answers within five seconds. @throws {EventStoreError} `EVT_TRANSPORT_UNAVAILABLE`, `EVT_CLOSED`. */
+  ping(): Promise<void>;
+}
+
 /**
  * The transport on BullMQ: each subscriber has a BullMQ queue of its own name, each delivery is a job in it. Needs
  * Redis 6.2 with an append-only file and `maxmemory-policy noeviction`, and a store with `database`.
  * @throws {EventStoreError} `EVT_CONFIG_INVALID`.
  */
-export function createBullmqTransport(options: BullmqTransportOptions): Transport {
-  return new BullmqTransport(options);
+export function createBullmqTransport(options: BullmqTransportOptions): BullmqTransport {
+  return new RedisTransport(options);
 }
 
 /** More of them would keep Redis from answering others for too long. */
 const maxJobsTogether = 256;
 const prefixPattern = /^[A-Za-z0-9_-]{1,100}$/;
 
-class BullmqTransport implements Transport {
+class RedisTransport implements BullmqTransport {
   readonly name = "BullMQ";
   readonly cannot = Object.freeze([]);
   readonly keyIsolation = "exact";
@@ -165,6 +170,11 @@ class BullmqTransport implements Transport {
   async subscribers(): Promise<readonly string[]> {
     this.#refuseUnlessOpen();
     return busySubscribers(this.#parts);
+  }
+
+  async ping(): Promise<void> {
+    this.#refuseUnlessOpen();
+    await ask(this.#parts.redis, this.#parts.clock, () => this.#parts.redis.ping());
   }
 
   async #open(): Promise<void> {
