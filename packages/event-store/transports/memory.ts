@@ -41,6 +41,8 @@ export interface MemoryTransport extends Transport {
 
 /** Turns of the event loop after which what runs is taken to wait for the clock. */
 const turnsWithoutChange = 50;
+/** Enqueues that resolve in one turn of the event loop. */
+const maxEnqueuesInTurn = 64;
 /** Ids of settled deliveries that are remembered at most, whatever the window. */
 const maxRememberedIds = 262_144;
 
@@ -120,6 +122,8 @@ class Memory implements MemoryTransport {
   #sequence = 0;
   #state: "new" | "open" | "closed" = "new";
   #onChange: (() => void)[] = [];
+  #enqueuesInTurn = 0;
+  #waitingForTurn: (() => void)[] = [];
   #changes = 0;
 
   constructor(options: MemoryTransportOptions) {
@@ -146,7 +150,9 @@ class Memory implements MemoryTransport {
       throw new EventStoreError("EVT_TRANSPORT_FULL", { details: { limit: this.#maxDeliveries } });
     const nowMs = this.clock.nowMs();
     this.#forgetOldIds(nowMs);
-    return deliveries.map((delivery) => this.#accept(delivery, nowMs));
+    const results = deliveries.map((delivery) => this.#accept(delivery, nowMs));
+    if (++this.#enqueuesInTurn > maxEnqueuesInTurn) await new Promise<void>((resolve) => this.#waitForTurn(resolve));
+    return results;
   }
 
   consume(spec: ConsumeSpec, onBatch: (leases: readonly Lease[]) => void): Consumer {
@@ -234,6 +240,22 @@ class Memory implements MemoryTransport {
       await change;
       await nextTurn();
     }
+  }
+
+  /**
+   * Nothing in here waits for anything, so publishers that go on and on would keep every handler from starting, and
+   * pile up what they publish.
+   */
+  #waitForTurn(resolve: () => void): void {
+    this.#waitingForTurn.push(resolve);
+    if (this.#waitingForTurn.length === 1) atRoot(() => setImmediate(() => this.#beginTurn()));
+  }
+
+  #beginTurn(): void {
+    const next = this.#waitingForTurn.splice(0, maxEnqueuesInTurn);
+    this.#enqueuesInTurn = 0;
+    if (this.#waitingForTurn.length > 0) setImmediate(() => this.#beginTurn());
+    for (const resolve of next) resolve();
   }
 
   /** Until idle, or until what runs waits for something else: for time to go on, most likely. */
