@@ -1,0 +1,64 @@
+import type { Identifier, Node } from "estree";
+import { defineRule } from "./rule.js";
+import { subscriptionOptions } from "./subscriptions.js";
+import { type AnyFunction, ancestorsOf, isFunction, isWrapper, parentOf, propertyName, receiverOf } from "./syntax.js";
+
+export const configureOnlySubscribe = defineRule({
+  name: "configure-only-subscribe",
+  description: "Subscriptions are made in configure functions",
+  recommended: true,
+  messages: {
+    outside:
+      "Subscriptions are made while the store is created. Move this into a configure function: one whose name begins with `configure`, whose type is `Configure`, or that is given as `configure`.",
+  },
+  create(context) {
+    return {
+      CallExpression(call) {
+        if (!subscriptionOptions(call)) return;
+        const registry = receiverOf(call);
+        const configured = [...ancestorsOf(call)].some(
+          (node) => isFunction(node) && isConfigure(node) && registry?.type === "Identifier" && takes(node, registry),
+        );
+        if (!configured) context.report({ node: call, messageId: "outside" });
+      },
+    };
+  },
+});
+
+function takes({ params: [first] }: AnyFunction, { name }: Identifier): boolean {
+  return first?.type === "Identifier" && first.name === name;
+}
+
+function isConfigure(node: AnyFunction): boolean {
+  const [first] = node.params;
+  if (first && typeName(first) === "Registry") return true;
+  if ("id" in node && node.id && /^configure/i.test(node.id.name)) return true;
+  let holder = parentOf(node);
+  while (holder && (isWrapper(holder) || holder.type === "ArrayExpression")) {
+    if (typeName(holder) === "Configure") return true;
+    holder = parentOf(holder);
+  }
+  if (holder?.type === "Property" || holder?.type === "MethodDefinition" || holder?.type === "PropertyDefinition")
+    return /^configure/i.test(keyName(holder) ?? "");
+  if (holder?.type === "VariableDeclarator" && holder.id.type === "Identifier")
+    return /^configure/i.test(holder.id.name) || typeName(holder.id) === "Configure";
+  return false;
+}
+
+function keyName(node: Node): string | undefined {
+  if (node.type === "Property") return propertyName(node);
+  return "key" in node && node.key?.type === "Identifier" ? node.key.name : undefined;
+}
+
+/** The name of a type annotation in TypeScript, which ESTree does not know. */
+function typeName(node: Node): string | undefined {
+  const { typeAnnotation } = node as { readonly typeAnnotation?: TypeAnnotation };
+  const type = typeAnnotation?.typeAnnotation ?? typeAnnotation;
+  const named = type?.typeName;
+  return named?.right?.name ?? named?.name;
+}
+
+interface TypeAnnotation {
+  readonly typeAnnotation?: TypeAnnotation;
+  readonly typeName?: { readonly name?: string; readonly right?: { readonly name?: string } };
+}
