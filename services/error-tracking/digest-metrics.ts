@@ -9,7 +9,7 @@ export interface DigestMetrics {
   step(step: DigestStep, seconds: number): void;
   visible(delaySeconds: number): void;
   grouped(strategy: string, version: number): void;
-  issues(change: "created", quantity: number): void;
+  issues(change: "created" | "regressed" | "unmuted" | "escalating", quantity: number): void;
   inserted(table: string, rows: number, seconds: number): void;
   insertFailed(table: string, seconds: number): void;
 }
@@ -42,7 +42,9 @@ export function createDigestMetrics(metrics: Metrics = noMetrics): DigestMetrics
     name: name("issues_total"),
     help: "Changes of issues.",
     labels: ["change"],
-    known: [{ change: "created" }, { change: "resolved" }],
+    known: ["created", "regressed", "unmuted", "escalating", "resolved", "ignored", "merged"].map((change) => ({
+      change,
+    })),
   });
   const grouping = metrics.counter({
     name: name("grouping_total"),

@@ -2,7 +2,7 @@ import { type Configure, defineSubscriber, type PayloadOf } from "@signalbox/eve
 import { errorCode } from "@signalbox/kernel";
 import type { Digest } from "./digest.js";
 import { eventReceived } from "./events.js";
-import { issueCreated, issueIgnored, issueResolved } from "./issue-events.js";
+import { issueEvents } from "./issue-events.js";
 
 export interface DigestSubscription {
   readonly batchEvents: number;
@@ -38,9 +38,7 @@ export function configureDigest(digest: Digest, options: DigestSubscription): Co
   });
   return (registry) => {
     registry.register(eventReceived);
-    registry.register(issueCreated);
-    registry.register(issueResolved);
-    registry.register(issueIgnored);
+    for (const event of issueEvents) registry.register(event);
     registry.subscribe(subscriber, {
       to: eventReceived,
       maxPending: { count: options.maxMessages, bytes: options.maxBytes },

@@ -12,18 +12,19 @@ import {
   urgentWorkNoted,
 } from "@signalbox/kernel";
 import type { Transaction } from "kysely";
+import { announceCreated, announceMoved } from "./announce-issues.js";
 import { DigestError } from "./digest-errors.js";
 import { createDigestMetrics, type DigestMetrics, type DigestStep } from "./digest-metrics.js";
 import type { CountedEvent, DigestedEvent } from "./digested-event.js";
-import { issueCreated } from "./issue-events.js";
 import { createOutageGate, type OutageGate } from "./outage-gate.js";
 import { explainHash, type PrepareOptions, prepareEvent, type ReceivedEvent } from "./prepare-event.js";
 import { createProjectOptions, type InstanceDefaults } from "./project-settings.js";
 import { recallEvents } from "./recall-events.js";
-import type { CreatedIssue } from "./store/assign-issues.js";
 import { markWritten } from "./store/event-ids.js";
 import { setUserCounts } from "./store/issues.js";
+import type { MovedIssue } from "./store/move-issues.js";
 import { type RecordedBatch, recordEvents } from "./store/record-events.js";
+import { findIssuesWithEnoughUsers, unmuteIssues } from "./unmute-by-users.js";
 import { countUsersOf } from "./user-counts.js";
 import { writeEvents } from "./write-events.js";
 
@@ -103,33 +104,24 @@ export function createDigest(dependencies: DigestDependencies): Digest {
     return database.transaction(async (transaction: Transaction<unknown>) => {
       const batch = await recordEvents(database, events, nowMs, transaction, { explain, recalled });
       for (const created of batch.created) {
-        const cause = causes.get(created.cause);
-        if (cause) await context.forEvent(cause.received, () => announce(created, transaction));
+        const cause = causes.get(created.cause)?.received;
+        if (cause) await context.forEvent(cause, () => announceCreated(dependencies.publisher(), created, transaction));
       }
+      await announceMoves(batch.moved, works, context, transaction);
       return batch;
     });
   };
 
-  const announce = async (created: CreatedIssue, transaction: TransactionHandle): Promise<void> => {
-    const { correlationId, eventId, title, culprit, level, platform, environment, release } = created.cause;
-    await dependencies.publisher().publish(
-      issueCreated.create(
-        {
-          project_id: created.projectId,
-          issue_id: created.issueId,
-          short_number: created.shortNumber,
-          event_id: eventId,
-          title: title.title,
-          culprit,
-          level,
-          platform,
-          environment,
-          ...(release === undefined ? {} : { release }),
-        },
-        { correlationId },
-      ),
-      { transaction },
-    );
+  const announceMoves = async (
+    moves: readonly MovedIssue[],
+    works: readonly Work[],
+    context: Pick<HandlerContext, "forEvent">,
+    transaction: TransactionHandle,
+  ): Promise<void> => {
+    for (const moved of moves) {
+      const cause = works.find(({ digested }) => digested === moved.cause)?.received;
+      if (cause) await context.forEvent(cause, () => announceMoved(dependencies.publisher(), moved, transaction));
+    }
   };
 
   /** Counts events; those that the database refuses are found by halving and left out. */
@@ -175,17 +167,26 @@ export function createDigest(dependencies: DigestDependencies): Digest {
     }
   };
 
-  const settle = async (written: readonly CountedEvent[]): Promise<void> => {
+  const settle = async (
+    written: readonly CountedEvent[],
+    works: readonly Work[],
+    context: Pick<HandlerContext, "forEvent">,
+  ): Promise<void> => {
     if (written.length === 0) return;
     const users = await usersOf(written);
-    await database.transaction(async (transaction: Transaction<unknown>) => {
+    const met = await findIssuesWithEnoughUsers(database, analytics, written, clock.nowMs());
+    const unmuted = await database.transaction(async (transaction: Transaction<unknown>) => {
+      const moved = await unmuteIssues(database, met, clock.nowMs(), transaction);
+      await announceMoves(moved, works, context, transaction);
       await markWritten(
         database,
         written.map(({ digested }) => digested),
         transaction,
       );
       await setUserCounts(database, users, transaction);
+      return moved;
     });
+    metrics.issues("unmuted", unmuted.length);
     const nowMs = clock.nowMs();
     for (const { digested } of written) metrics.visible((nowMs - digested.receivedAtMs) / 1000);
   };
@@ -205,7 +206,7 @@ export function createDigest(dependencies: DigestDependencies): Digest {
     const counted = await timed("count", () => count(works, context, failures));
     onStep("count");
     const written = await write(counted, works, context.signal, failures);
-    await timed("settle", () => settle(written));
+    await timed("settle", () => settle(written, works, context));
     onStep("settle");
     breather.batchTook(clock.monotonicMs() - startedMs, urgentWorkNoted() - requestsBefore);
     return { failed: failures };
@@ -309,6 +310,7 @@ function refused(cause: unknown): SignalboxError {
 
 function report(batch: RecordedBatch, metrics: DigestMetrics, onOutcome: (outcome: string) => void): void {
   metrics.issues("created", batch.created.length);
+  for (const { kind } of batch.moved) metrics.issues(kind, 1);
   for (const { outcome } of batch.outcomes) onOutcome(outcome);
   for (const { digested } of batch.toWrite) metrics.grouped(digested.strategy, digested.groupingVersion);
 }

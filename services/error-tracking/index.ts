@@ -2,9 +2,17 @@ export { errorTrackingAnalytics } from "./analytics-migrations.js";
 export { type ErrorTrackingSettings, errorTrackingSection } from "./config.js";
 export { DigestError, type DigestErrorCode, digestErrors } from "./digest-errors.js";
 export { eventReceived } from "./events.js";
+export { RuleError, type RuleErrorCode, ruleErrors } from "./grouping/rule-errors.js";
 export { rewriteIngestUrl } from "./http/ingest.js";
 export { IngestError, type IngestErrorCode, ingestErrors } from "./http/ingest-errors.js";
-export { issueCreated, issueIgnored, issueResolved } from "./issue-events.js";
+export {
+  issueCreated,
+  issueIgnored,
+  issueMerged,
+  issueRegressed,
+  issueResolved,
+  issueUnmuted,
+} from "./issue-events.js";
 export { ProjectError, type ProjectErrorCode, projectErrors } from "./project-errors.js";
 export {
   createProjects,

@@ -2,10 +2,10 @@ import { systemClock } from "@signalbox/kernel";
 import { requireServers, startPostgres } from "@signalbox/testing/servers";
 import type { Transaction } from "kysely";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { changeIssues } from "./change-issues.js";
 import { issueFrequencies } from "./issue-frequencies.js";
 import { type IssueFilter, type IssueSort, issueSorts, listIssues, type WalkPosition } from "./list-issues.js";
 import { prepareEvent } from "./prepare-event.js";
-import { setIssueStatus } from "./set-issue-status.js";
 import { recordEvents } from "./store/record-events.js";
 import { defaultOptions, unexplained } from "./testing/prepare.js";
 import { errorPayload, receivedEvent } from "./testing/received-event.js";
@@ -122,12 +122,12 @@ function describeLists(open: () => Promise<TestDatabase>): void {
     const published: string[] = [];
     const publisher = () => ({ publish: async ({ type }: { type: string }) => void published.push(type) });
     const change = () =>
-      setIssueStatus(
+      changeIssues(
         { database: stores.database, clock: systemClock, publisher },
-        { projectId: 1, issueId: items[0]?.id ?? 0, status: "resolved", actor: "ann", onBehalfOf: undefined },
+        { projectId: 1, issueIds: [items[0]?.id ?? 0], change: { status: "resolved" }, actor: "ann" },
       );
     const results = await Promise.all([change(), change(), change()]);
-    expect(results.map((issue) => issue?.status)).toEqual(["resolved", "resolved", "resolved"]);
+    expect(results.map((issues) => [...issues.values()][0]?.status)).toEqual(["resolved", "resolved", "resolved"]);
     expect(published).toEqual(["error_tracking.issue_resolved"]);
   });
 }

@@ -156,6 +156,7 @@ function filtered(db: Kysely<IssueTables>, { projectId, status, seenSinceMs, wor
     .selectFrom("error_issues as issue")
     .where("issue.project_id", "=", projectId)
     .where("issue.status", "=", status)
+    .where("issue.merged_into", "is", null)
     .where("issue.last_seen_ms", ">=", seenSinceMs);
   for (const word of words) {
     const pattern = `%${word.toLowerCase().replaceAll(/[\\%_]/g, "\\$&")}%`;

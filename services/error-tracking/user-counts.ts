@@ -7,7 +7,7 @@ const hashesOfIssues = overRows(`
   select known.project_id, known.hash, known.issue_id from $rows
   join error_hashes as known on known.issue_id = $int(0)`);
 
-const countUsers = `
+const countUsersSql = `
   SELECT transform(toString(primary_hash), {hashes:Array(String)}, {issues:Array(UInt64)}, toUInt64(0)) AS issue,
     uniqCombined64Merge(17)(users) AS users
   FROM error_users
@@ -21,14 +21,22 @@ export async function countUsersOf(
   events: readonly CountedEvent[],
 ): Promise<Map<number, number>> {
   const withUser = events.filter(({ digested }) => digested.userHash !== undefined);
-  const issueIds = [...new Set(withUser.map(({ issueId }) => issueId))];
+  return countUsers(database, analytics, [...new Set(withUser.map(({ issueId }) => issueId))]);
+}
+
+/** How many users each of these issues has; issues without any are missing. */
+export async function countUsers(
+  database: Database,
+  analytics: Analytics,
+  issueIds: readonly number[],
+): Promise<Map<number, number>> {
   const owned = await runOverRows<{ project_id: number; hash: string; issue_id: number }>(
     database,
     hashesOfIssues,
     issueIds.map((id) => [id]),
   );
   if (owned.length === 0) return new Map();
-  const rows = await analytics.query<{ issue: string; users: string }>(countUsers, {
+  const rows = await analytics.query<{ issue: string; users: string }>(countUsersSql, {
     projects: [...new Set(owned.map((row) => row.project_id))],
     hashes: owned.map((row) => dashed(row.hash)),
     issues: owned.map((row) => row.issue_id),

@@ -1,11 +1,11 @@
 import { decodeCursor, pageParameters, principalOf } from "@signalbox/http";
 import type { FastifyInstance } from "fastify";
+import { changeIssues } from "../change-issues.js";
 import { findIssue } from "../find-issue.js";
 import { type Bucket, issueFrequencies, periodMs, type StatsPeriod, statsPeriods } from "../issue-frequencies.js";
 import { type Issue, type IssueSort, issueSorts, isWalkPosition, listIssues } from "../list-issues.js";
 import type { Project } from "../projects.js";
 import { ReadError } from "../read-errors.js";
-import { setIssueStatus } from "../set-issue-status.js";
 import { type IssueStatus, issueStatuses } from "../store/tables.js";
 import { type ApiDependencies, linkPages, visibleProject } from "./api-dependencies.js";
 import {
@@ -133,13 +133,15 @@ export function registerIssueRoutes(app: FastifyInstance, dependencies: ApiDepen
       },
       async handler(request) {
         const project = await visibleProject(request, projects, request.params.id);
-        const issue = await setIssueStatus(dependencies, {
+        const { fingerprint } = request.params;
+        const changed = await changeIssues(dependencies, {
           projectId: project.id,
-          issueId: request.params.fingerprint,
-          status: request.body.status,
+          issueIds: [fingerprint],
+          change: { status: request.body.status },
           actor: principalOf(request).subject,
           onBehalfOf: request.body.updated_by_id,
         });
+        const issue = changed.get(fingerprint);
         if (issue === undefined) throw new ReadError("ET_ISSUE_NOT_FOUND");
         return withFrequency(project, issue, "24h");
       },

@@ -157,3 +157,18 @@ export async function markWritten(
   const rows = events.map(({ projectId, eventId }) => [projectId, eventId]);
   await runOverRows(database, write, rows, transaction);
 }
+
+const drop = overRows(`
+  update error_event_ids set state = 'written', sample_weight = 0
+  from (select $int(0) as project_id, $1 as event_id from $rows) as gone
+  where error_event_ids.project_id = gone.project_id and error_event_ids.event_id = gone.event_id`);
+
+/** Says that these events are done with and have no rows: their weight is 0. */
+export async function markDropped(
+  database: Database,
+  events: readonly { readonly projectId: number; readonly eventId: string }[],
+  transaction: TransactionHandle,
+): Promise<void> {
+  const rows = events.map(({ projectId, eventId }) => [projectId, eventId]);
+  await runOverRows(database, drop, rows, transaction);
+}

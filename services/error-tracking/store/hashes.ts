@@ -77,14 +77,18 @@ const countTotals = overRows(`
 const countHours = overRows(`
   insert into error_hash_hours (project_id, hash, hour, events)
   select $int(0), $1, $int(2), $int(3) from $rows where true
-  on conflict (project_id, hash, hour) do update set events = error_hash_hours.events + excluded.events`);
+  on conflict (project_id, hash, hour) do update set events = error_hash_hours.events + excluded.events
+  returning project_id, hash, hour, events`);
 
 const countMinutes = overRows(`
   insert into error_hash_minutes (project_id, hash, minute, events)
   select $int(0), $1, $int(2), $int(3) from $rows where true
   on conflict (project_id, hash, minute) do update set events = error_hash_minutes.events + excluded.events`);
 
-/** Adds events to their hashes: in total, by hour, and by minute where `minutes` has them. */
+/**
+ * Adds events to their hashes: in total, by hour, and by minute where `minutes` has them. Returns what the hours hold
+ * now.
+ */
 export async function countHashes(
   database: Database,
   counts: {
@@ -93,11 +97,17 @@ export async function countHashes(
     readonly minutes: readonly HashCount[];
   },
   transaction: TransactionHandle,
-): Promise<void> {
+): Promise<HashCount[]> {
   const totals = counts.totals.map(({ projectId, hash, events }) => [projectId, hash, events]);
   await runOverRows(database, countTotals, totals, transaction);
-  await runOverRows(database, countHours, counts.hours.map(countRow), transaction);
+  const hours = await runOverRows<{ project_id: number; hash: string; hour: number; events: number }>(
+    database,
+    countHours,
+    counts.hours.map(countRow),
+    transaction,
+  );
   await runOverRows(database, countMinutes, counts.minutes.map(countRow), transaction);
+  return hours.map(({ project_id: projectId, hash, hour: slot, events }) => ({ projectId, hash, slot, events }));
 }
 
 function countRow({ projectId, hash, slot, events }: HashCount): [number, string, number, number] {

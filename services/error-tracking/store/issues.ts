@@ -1,4 +1,5 @@
 import type { Database, TransactionHandle } from "@signalbox/database";
+import { keepPositions } from "./issue-totals.js";
 import { overRows, runOverRows } from "./json-rows.js";
 
 /** What one batch adds to one issue. */
@@ -79,14 +80,6 @@ export function shortKey(projectId: number, shortNumber: number): string {
   return `${projectId}:${shortNumber}`;
 }
 
-const keepPositions = overRows(`
-  insert into error_issue_positions
-    (project_id, issue_id, change_seq, first_seen_ms, last_seen_ms, event_count, recorded_at_ms)
-  select issue.project_id, issue.id, $int(1), issue.first_seen_ms, issue.last_seen_ms, issue.event_count, $int(2)
-  from $rows join error_issues as issue on issue.id = $int(0)
-  where true
-  on conflict (project_id, issue_id, change_seq) do nothing`);
-
 const grow = overRows(`
   update error_issues set
     event_count = event_count + more.events,
@@ -117,8 +110,7 @@ export async function growIssues(
   nowMs: number,
   transaction: TransactionHandle,
 ): Promise<void> {
-  const positions = issues.map(({ issueId, changeSeq }) => [issueId, changeSeq, nowMs]);
-  await runOverRows(database, keepPositions, positions, transaction);
+  await keepPositions(database, issues, nowMs, transaction);
   const rows = issues.map(({ issueId, changeSeq, growth }) => [
     issueId,
     changeSeq,

@@ -6,21 +6,26 @@ import {
   claimEvents,
   eventKey,
   type KnownEvent,
+  markDropped,
   markRepeated,
   type RememberedEvent,
   readEvents,
   rememberWritten,
 } from "./event-ids.js";
 import { growthOf } from "./growth.js";
-import { countHashes, hashKey, readOwners } from "./hashes.js";
+import { countHashes, type HashCount, hashKey, readOwners } from "./hashes.js";
 import { growIssues } from "./issues.js";
 import { overRows, runOverRows } from "./json-rows.js";
 import { addToLedger, type LedgerEntry } from "./ledger.js";
+import { type MovedIssue, moveIssues } from "./move-issues.js";
+import { sightReleases } from "./releases.js";
 
 export interface RecordedBatch {
   /** Events whose rows must be in the analytics store: new ones, and ones counted before whose writing was cut off. */
   readonly toWrite: readonly CountedEvent[];
   readonly created: readonly CreatedIssue[];
+  /** Issues that these events called back or made heard again. */
+  readonly moved: readonly MovedIssue[];
   /** One ledger entry for each message that was counted now. */
   readonly outcomes: readonly LedgerEntry[];
 }
@@ -49,18 +54,23 @@ export async function recordEvents(
   const locked = await lockProjects(database, [...living], transaction);
   await rememberWritten(database, recalled, transaction);
   const sorted = await sortByHistory(database, present, transaction);
-  const { issues, created } = await assignIssues(database, sorted.fresh, locked, nowMs, transaction, explain);
-  await count(database, issues, created, locked, nowMs, transaction);
+  const { wanted, discarded } = await withoutDiscarded(database, sorted.fresh, transaction);
+  const { issues, created } = await assignIssues(database, wanted, locked, nowMs, transaction, explain);
+  const hours = await count(database, issues, created, locked, nowMs, transaction);
+  const causes = new Set(created.map(({ cause }) => cause));
+  const newReleases = await sightReleases(database, wanted, causes, transaction);
+  const moved = await moveIssues(database, issues, newReleases, hours, nowMs, transaction);
   await markRepeated(database, sorted.copies, transaction);
   const outcomes = [
-    ...sorted.fresh.map((event) => outcome(event, { outcome: "stored" })),
+    ...wanted.map((event) => outcome(event, { outcome: "stored" })),
+    ...discarded.map((event) => outcome(event, { outcome: "discarded", reason: "issue_discarded" })),
     ...sorted.copies.map((event) => outcome(event, { outcome: "duplicate", reason: sorted.reasonOf(event) })),
     ...gone.map((event) => outcome(event, { outcome: "invalid", reason: "project_gone" })),
   ];
   const receipts = outcomes.map((entry): LedgerEntry => ({ ...entry, outcome: "received", reason: "" }));
   await addToLedger(database, [...receipts, ...outcomes], transaction);
   const resumed = await resume(database, sorted.resumed, transaction);
-  return { toWrite: [...issues.map(toCounted), ...resumed], created, outcomes };
+  return { toWrite: [...issues.map(toCounted), ...resumed], created, moved, outcomes };
 }
 
 const findProjects = overRows("select id from projects where id in (select $int(0) from $rows)");
@@ -129,9 +139,9 @@ async function count(
   locked: ReadonlyMap<number, ProjectCounter>,
   nowMs: number,
   transaction: TransactionHandle,
-): Promise<void> {
+): Promise<HashCount[]> {
   const growth = growthOf(issues, nowMs);
-  await countHashes(database, growth, transaction);
+  const hours = await countHashes(database, growth, transaction);
   const isNew = new Set(created.map(({ issueId }) => issueId));
   const grown = growth.issues
     .filter(({ issueId }) => !isNew.has(issueId))
@@ -141,6 +151,37 @@ async function count(
       growth: more,
     }));
   await growIssues(database, grown, nowMs, transaction);
+  return hours;
+}
+
+const findDiscarded = overRows(`
+  select unwanted.project_id, unwanted.hash from $rows
+  join error_discarded_hashes as unwanted on unwanted.project_id = $int(0) and unwanted.hash = $1`);
+
+/** Events of issues that were discarded end here; they are remembered like others, and have no rows to wait for. */
+async function withoutDiscarded(
+  database: Database,
+  fresh: readonly DigestedEvent[],
+  transaction: TransactionHandle,
+): Promise<{ readonly wanted: readonly DigestedEvent[]; readonly discarded: readonly DigestedEvent[] }> {
+  const keys = new Map(
+    fresh
+      .flatMap(({ projectId, hashes }) => hashes.map(({ hash }) => ({ projectId, hash })))
+      .map((key) => [hashKey(key), key]),
+  );
+  const rows = await runOverRows<{ project_id: number; hash: string }>(
+    database,
+    findDiscarded,
+    [...keys.values()].map(({ projectId, hash }) => [projectId, hash]),
+    transaction,
+  );
+  if (rows.length === 0) return { wanted: fresh, discarded: [] };
+  const unwanted = new Set(rows.map((row) => hashKey({ projectId: row.project_id, hash: row.hash })));
+  const isUnwanted = ({ projectId, hashes }: DigestedEvent): boolean =>
+    hashes.some(({ hash }) => unwanted.has(hashKey({ projectId, hash })));
+  const discarded = fresh.filter(isUnwanted);
+  await markDropped(database, discarded, transaction);
+  return { wanted: fresh.filter((event) => !isUnwanted(event)), discarded };
 }
 
 /** The rows of a resumed event must be the very rows that the first delivery wrote or would have written. */

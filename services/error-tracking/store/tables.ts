@@ -20,7 +20,7 @@ export interface IssueTables {
 export const issueStatuses = ["unresolved", "resolved", "ignored"] as const;
 export type IssueStatus = (typeof issueStatuses)[number];
 
-type IssueSubstatus = "new" | "ongoing" | "regressed" | "escalating";
+export type IssueSubstatus = "new" | "ongoing" | "regressed" | "escalating";
 
 interface IssuesTable {
   id: Generated<number>;
@@ -103,6 +103,7 @@ interface EventIdsTable {
   timestamp_ms: number;
   state: EventState;
   body_digest: string;
+  /** Events that its row stands for; 0: it has none. */
   sample_weight: number;
   /** Receipt of the last copy that was counted as a duplicate. */
   repeated_at_ms: number | null;
