@@ -97,6 +97,7 @@ export function createDatabase(adapter: EngineAdapter, options: CreateDatabaseOp
 
   const wake = (scope: TransactionScope): void => {
     for (const channel of scope.channels) adapter.notify(channel);
+    for (const callback of scope.callbacks) callback();
   };
 
   const joinWithWork = <T>(work: (session: Session) => Promise<T>, afterCommit: () => void): Promise<T> =>
@@ -179,6 +180,12 @@ export function createDatabase(adapter: EngineAdapter, options: CreateDatabaseOp
       const scope = openScopeOf(owner);
       if (scope?.transaction) scope.channels.add(channel);
       else adapter.notify(channel);
+    },
+    afterCommit(callback) {
+      const scope = openScopeOf(owner);
+      if (!scope?.transaction) return false;
+      scope.callbacks.push(callback);
+      return true;
     },
     listen: (channel, onNotify) => adapter.listen(channel, onNotify),
     ping: (signal) => orAborted(() => gate.pass(() => adapter.ping()), signal),

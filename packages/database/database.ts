@@ -99,6 +99,12 @@ export interface Database {
   notify(channel: string): void;
 
   /**
+   * Calls back after the commit of this database's transaction around the running code, and not at all after a rollback or
+   * a crash. False, and no call, when there is no such transaction. The callback must not throw.
+   */
+  afterCommit(callback: () => void): boolean;
+
+  /**
    * Calls `onNotify` once when listening has begun and after each `notify`; also after a lost connection was found
    * again, since wake-ups may have been missed. Returns the end of listening.
    */

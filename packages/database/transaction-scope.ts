@@ -11,6 +11,8 @@ export interface TransactionScope {
   open: boolean;
   /** To be woken once the transaction is committed. */
   readonly channels: Set<string>;
+  /** To be called once the transaction is committed. */
+  readonly callbacks: (() => void)[];
 }
 
 // One store per process, however many copies of this package are installed.
@@ -38,7 +40,7 @@ export async function withTransactionScope<T>(work: () => Promise<T>): Promise<T
 }
 
 export function createScope(owner: object | undefined, transaction: boolean): TransactionScope {
-  return { owner, transaction, outer: storage.getStore(), open: true, channels: new Set() };
+  return { owner, transaction, outer: storage.getStore(), open: true, channels: new Set(), callbacks: [] };
 }
 
 export function runInScope<T>(scope: TransactionScope, work: () => T): T {

@@ -1,5 +1,6 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import type { Blobs } from "@signalbox/blobs";
-import { type Database, inTransaction } from "@signalbox/database";
+import { type Database, inTransaction, type TransactionHandle } from "@signalbox/database";
 import { type Clock, type Logger, type Metrics, noMetrics, silentLogger, systemClock } from "@signalbox/kernel";
 import {
   checkBoolean,
@@ -21,6 +22,8 @@ import { EventBlobs } from "./event-blobs.js";
 import { createEventLines } from "./event-lines.js";
 import { type Limits, readLimits } from "./limits.js";
 import { createStoreMetrics } from "./metrics.js";
+import { Forwarder } from "./outbox/forwarder.js";
+import { Outbox } from "./outbox/outbox.js";
 import { Publisher, type PublishReceipt } from "./publisher.js";
 import { createQueues, type Queues } from "./queues.js";
 import { currentRecording } from "./recording.js";
@@ -70,6 +73,12 @@ export interface EventStoreOptions {
 export interface PublishOptions {
   /** Publishes as part of this open transaction: delivered if it commits, never if it rolls back. */
   readonly transaction?: JoinableTransaction;
+  /**
+   * Publishes after the commit of the `database.transaction` around this call, and not at all when it rolls back; outside
+   * of one, at once. The call resolves right away, without decisions. A crash between the commit and the publish loses the
+   * event: use `transaction` where that matters.
+   */
+  readonly afterCommit?: boolean;
 }
 
 export interface EventStore {
@@ -109,6 +118,11 @@ export interface EventStore {
   decodeEvent(wire: string | Uint8Array | object): DomainEvent<unknown>;
   readonly dead: DeadLetters;
   readonly queues: Queues;
+  /**
+   * Rejects while what was published in transactions has waited for longer than `outboxMaxLagMs` to get into the transport.
+   * @throws {EventStoreError} `EVT_TRANSPORT_UNAVAILABLE`, with `pending` and `lagMs` in its details.
+   */
+  checkOutbox(): Promise<void>;
 }
 
 /**
@@ -136,11 +150,13 @@ export function createEventStore(options: EventStoreOptions): EventStore {
   };
   const codec = createCodec(registry, format, home);
   const records = database ? createSqlRecords(database, clock) : createMemoryRecords();
+  // A transport with a database takes part in its transactions, and in no others.
+  const outbox = database && !transport.database ? new Outbox(database, clock) : undefined;
   const isOpen = (): boolean => phase.opened && !phase.stopping;
   const metrics = createStoreMetrics(
     options.metrics ?? noMetrics,
     registry,
-    storeGauges({ registry, transport, records, clock, isOpen }),
+    storeGauges({ registry, transport, records, clock, outbox, isOpen }),
   );
   const watchers: StoreWatchers = new Set();
   const lines = createEventLines({ mode: options.log ?? "all", data: options.logData ?? true });
@@ -170,8 +186,23 @@ export function createEventStore(options: EventStoreOptions): EventStore {
     return phase.opening;
   };
 
+  const forwarder =
+    outbox &&
+    new Forwarder({
+      ...parts,
+      outbox,
+      open,
+      pollMs: limits.outboxPollMs,
+      onForwarded: (count) => metrics.outboxForwarded.add(count),
+    });
+
   const publisher = new Publisher({
     ...parts,
+    enqueue(deliveries, transaction) {
+      if (!transaction || !outbox) return transport.enqueue(deliveries, transaction && { transaction });
+      forwarder?.start();
+      return outbox.add(deliveries, transaction);
+    },
     isEnabled: options.isEnabled ?? (() => true),
     errors: {
       condition: options.errors?.condition ?? (process.env["NODE_ENV"] === "production" ? "report" : "throw"),
@@ -179,7 +210,8 @@ export function createEventStore(options: EventStoreOptions): EventStore {
     },
     ready: (transaction) => {
       if (!transaction || !database) return phase.opened ? undefined : open();
-      return (phase.opened ? Promise.resolve() : open()).then(() => verifyTransaction(transaction, database));
+      // The outbox takes deliveries while the transport is away.
+      return (phase.opened || outbox ? Promise.resolve() : open()).then(() => verifyTransaction(transaction, database));
     },
     timeConditions: options.metrics !== undefined || dispatchLog !== undefined,
   });
@@ -203,7 +235,7 @@ export function createEventStore(options: EventStoreOptions): EventStore {
     if (publishOptions?.transaction !== undefined) {
       // What a test records goes nowhere, so the store may be another than the transaction's.
       if (currentRecording()?.keeps) return readTransaction(publishOptions.transaction);
-      if (!database || transport.database !== database)
+      if (!database || (transport.database !== database && !outbox))
         throw new EventStoreError("EVT_TRANSACTION_FOREIGN", {
           message: `The ${transport.name} transport cannot join a transaction of this database`,
         });
@@ -218,7 +250,12 @@ export function createEventStore(options: EventStoreOptions): EventStore {
   /** What every publish goes through before anything is decided. */
   const beginPublish = (publishOptions: PublishOptions | undefined): void => {
     if (phase.stopping) throw new EventStoreError("EVT_CLOSED");
-    if (publishOptions !== undefined) checkCallOptions(publishOptions, ["transaction"]);
+    if (publishOptions !== undefined) {
+      checkCallOptions(publishOptions, ["transaction", "afterCommit"]);
+      checkBoolean(publishOptions.afterCommit, "afterCommit", refuseConfig);
+      if (publishOptions.afterCommit && publishOptions.transaction !== undefined)
+        refuseConfig("afterCommit", "`afterCommit` and `transaction` exclude each other");
+    }
     if (publisher.waiting >= limits.maxPendingPublishes)
       throw new EventStoreError("EVT_OVERLOADED", { details: { limit: limits.maxPendingPublishes } });
   };
@@ -242,15 +279,33 @@ export function createEventStore(options: EventStoreOptions): EventStore {
     });
   };
 
+  /** `undefined` when there is no transaction to wait for. After its commit nobody is there to be told of a failure. */
+  const holdUntilCommit = (
+    eventIds: readonly string[],
+    work: () => Promise<PublishReceipt>,
+  ): PublishReceipt | undefined => {
+    const inContext = AsyncLocalStorage.snapshot();
+    const publishNow = (): void => {
+      inContext(async () => work()).catch((error: unknown) =>
+        logger.error("an event could not be published after its transaction", { error, event_ids: eventIds }),
+      );
+    };
+    return database?.afterCommit(publishNow) ? { eventIds, decisions: [] } : undefined;
+  };
+
   const publish = (candidate: unknown, publishOptions?: PublishOptions): Promise<PublishReceipt> => {
     try {
       beginPublish(publishOptions);
       const event = admit(candidate, "EVT_NOT_AN_EVENT");
       const definition = definitionOf(event);
-      const transaction = transactionOf(publishOptions, () => [event.id]);
-      const recorded = keepRecorded([event]);
-      if (recorded) return Promise.resolve(recorded);
-      return watched([event], () => publisher.publish(definition, event, transaction));
+      const publishIn = (transaction: TransactionHandle | undefined): Promise<PublishReceipt> => {
+        const recorded = keepRecorded([event]);
+        if (recorded) return Promise.resolve(recorded);
+        return watched([event], () => publisher.publish(definition, event, transaction));
+      };
+      const held = publishOptions?.afterCommit ? holdUntilCommit([event.id], () => publishIn(undefined)) : undefined;
+      if (held) return Promise.resolve(held);
+      return publishIn(transactionOf(publishOptions, () => [event.id]));
     } catch (error) {
       return Promise.reject(error);
     }
@@ -271,8 +326,11 @@ export function createEventStore(options: EventStoreOptions): EventStore {
         details: { types: [first.type, stranger.type] },
       });
     const definition = definitionOf(first);
-    const transaction = transactionOf(publishOptions, () => events.map(({ id }) => id));
-    return keepRecorded(events) ?? watched(events, () => publisher.publishGroup(definition, events, transaction));
+    const eventIds = events.map(({ id }) => id);
+    const publishIn = async (transaction: TransactionHandle | undefined): Promise<PublishReceipt> =>
+      keepRecorded(events) ?? watched(events, () => publisher.publishGroup(definition, events, transaction));
+    const held = publishOptions?.afterCommit ? holdUntilCommit(eventIds, () => publishIn(undefined)) : undefined;
+    return held ?? publishIn(transactionOf(publishOptions, () => eventIds));
   };
 
   const startOnce = async (only: readonly string[] | undefined): Promise<void> => {
@@ -282,7 +340,8 @@ export function createEventStore(options: EventStoreOptions): EventStore {
     }
     await open();
     if (phase.stopping) throw new EventStoreError("EVT_CLOSED");
-    phase.runner = createRunner({ ...parts, only, random: Math.random, once: records.once });
+    forwarder?.start();
+    phase.runner = createRunner({ ...parts, outbox, only, random: Math.random, once: records.once });
     await phase.runner.start();
   };
 
@@ -314,6 +373,7 @@ export function createEventStore(options: EventStoreOptions): EventStore {
       phase.stopping ??= (async () => {
         await phase.starting?.catch(() => {});
         await phase.runner?.stop(deadlineMs);
+        await forwarder?.stop();
         await dispatchLog?.flush();
         if (phase.opening) await releaseTransport(transport);
       })();
@@ -330,6 +390,12 @@ export function createEventStore(options: EventStoreOptions): EventStore {
     decodeEvent: (wire) => codec.decode(wire),
     dead: createDeadLetters({ ...parts, open }),
     queues: createQueues({ ...parts, open }),
+    async checkOutbox() {
+      if (phase.stopping) throw new EventStoreError("EVT_CLOSED");
+      const status = await outbox?.status();
+      if (status && status.lagMs > limits.outboxMaxLagMs)
+        throw new EventStoreError("EVT_TRANSPORT_UNAVAILABLE", { details: { ...status } });
+    },
   } satisfies EventStore);
   keepInternals(store, parts);
   return store;

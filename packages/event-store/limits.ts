@@ -27,6 +27,10 @@ export interface Limits {
   readonly deadRetentionDays: number;
   /** How often a dead letter is replayed without being forced. Default 3. */
   readonly maxReplays: number;
+  /** How often the outbox is looked at when nobody announces anything. Default 500. */
+  readonly outboxPollMs: number;
+  /** How long a committed delivery may wait in the outbox before the process counts as not ready. Default 300,000. */
+  readonly outboxMaxLagMs: number;
 }
 
 export const defaultLimits: Limits = Object.freeze({
@@ -42,6 +46,8 @@ export const defaultLimits: Limits = Object.freeze({
   inboxRetentionMs: 604_800_000,
   deadRetentionDays: 30,
   maxReplays: 3,
+  outboxPollMs: 500,
+  outboxMaxLagMs: 300_000,
 });
 
 const ranges: Readonly<Record<keyof Limits, readonly [min: number, max: number]>> = {
@@ -57,6 +63,8 @@ const ranges: Readonly<Record<keyof Limits, readonly [min: number, max: number]>
   inboxRetentionMs: [1_000, 31_536_000_000],
   deadRetentionDays: [1, 3_650],
   maxReplays: [1, 1_000],
+  outboxPollMs: [10, 3_600_000],
+  outboxMaxLagMs: [1_000, 86_400_000],
 };
 
 /** @throws {EventStoreError} `EVT_CONFIG_INVALID` naming key and range. */

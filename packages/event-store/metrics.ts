@@ -11,6 +11,8 @@ export interface GaugeSources {
   deliveries(gauge: Gauge): Promise<void>;
   oldestReady(gauge: Gauge): Promise<void>;
   deadLetters(gauge: Gauge): Promise<void>;
+  outboxPending(gauge: Gauge): Promise<void>;
+  outboxLag(gauge: Gauge): Promise<void>;
 }
 
 export interface StoreMetrics {
@@ -30,6 +32,7 @@ export interface StoreMetrics {
   readonly rateLimited: Counter;
   readonly transportErrors: Counter;
   readonly eventBytes: Histogram;
+  readonly outboxForwarded: Counter;
 }
 
 /** Label values come from the registry alone, so the number of series is known when the store is made. */
@@ -74,6 +77,18 @@ export function createStoreMetrics(metrics: Metrics, registry: FrozenRegistry, s
     labels: ["subscription"],
     maxSeries: bound(subscriptions),
     collect: (gauge) => sources.deadLetters(gauge),
+  });
+  metrics.gauge({
+    name: `${prefix}outbox_pending`,
+    help: "Deliveries published in transactions that are not in the transport yet.",
+    labels: [],
+    collect: (gauge) => sources.outboxPending(gauge),
+  });
+  metrics.gauge({
+    name: `${prefix}outbox_lag_seconds`,
+    help: "Age of the oldest delivery that is not in the transport yet.",
+    labels: [],
+    collect: (gauge) => sources.outboxLag(gauge),
   });
 
   const perEvent = { known: events, maxSeries: bound(events) };
@@ -128,6 +143,9 @@ export function createStoreMetrics(metrics: Metrics, registry: FrozenRegistry, s
     rateLimited: counter("rate_limited_total", "Waits for a rate limit.", ["subscription"], perSubscription),
     transportErrors: counter("transport_errors_total", "Failed calls to the transport.", ["operation", "code"], {
       maxSeries: 100,
+    }),
+    outboxForwarded: counter("outbox_forwarded_total", "Deliveries brought from the outbox to the transport.", [], {
+      known: [{}],
     }),
     eventBytes: histogram("event_bytes", "Size of encoded events.", ["event"], bound(events), byteBuckets),
   };

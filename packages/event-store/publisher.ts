@@ -15,12 +15,16 @@ import { type Outcome, PublishLog } from "./publish-log.js";
 import type { NewDeadLetter, Records } from "./records/records.js";
 import type { FrozenRegistry, Subscription } from "./registry.js";
 import type { Tracing } from "./tracing.js";
-import type { Delivery, EnqueueResult, Transport } from "./transports/transport.js";
+import type { Delivery, EnqueueResult } from "./transports/transport.js";
 import type { StoreWatchers } from "./watch.js";
 
 export interface PublisherOptions {
   readonly registry: FrozenRegistry;
-  readonly transport: Transport;
+  /** Hands deliveries to the transport, or to the outbox when the transport cannot be part of the transaction. */
+  readonly enqueue: (
+    deliveries: readonly Delivery[],
+    transaction: TransactionHandle | undefined,
+  ) => Promise<readonly EnqueueResult[]>;
   readonly codec: Codec;
   readonly records: Records;
   readonly eventBlobs: EventBlobs | undefined;
@@ -302,11 +306,11 @@ export class Publisher {
     outcomesOf: readonly (readonly Outcome[])[],
     transaction: TransactionHandle | undefined,
   ): Promise<unknown> {
-    const { transport, ready } = this.#options;
-    const transportReady = ready(transaction);
-    const enqueued = transportReady
-      ? transportReady.then(() => transport.enqueue(deliveries, transaction && { transaction }))
-      : transport.enqueue(deliveries, transaction && { transaction });
+    const { enqueue, ready } = this.#options;
+    const whenReady = ready(transaction);
+    const enqueued = whenReady
+      ? whenReady.then(() => enqueue(deliveries, transaction))
+      : enqueue(deliveries, transaction);
     return enqueued.then(
       (results) => {
         const error = applyResults(deliveries, outcomesOf, results);

@@ -5,6 +5,7 @@ import { type EventBlobs, letterHolder } from "./event-blobs.js";
 import { dataRefOf } from "./handled-items.js";
 import type { Limits } from "./limits.js";
 import type { StoreMetrics } from "./metrics.js";
+import type { Outbox } from "./outbox/outbox.js";
 import type { NewDeadLetter, Records } from "./records/records.js";
 import type { Lease, SettleItem, SettleResult, Transport } from "./transports/transport.js";
 
@@ -12,6 +13,7 @@ export interface SettlerOptions {
   readonly transport: Transport;
   readonly records: Records;
   readonly eventBlobs: EventBlobs | undefined;
+  readonly outbox: Outbox | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: StoreMetrics;
@@ -53,6 +55,17 @@ export class Settler {
       this.#settle(
         leases.map((lease) => ({ lease, settlement: { kind: "hand_back" } })),
         "handed_back",
+      ),
+    );
+  }
+
+  /** Settles deliveries that were handled before. */
+  drop(leases: readonly Lease[]): void {
+    if (leases.length === 0) return;
+    this.#track(
+      this.#settle(
+        leases.map((lease) => ({ lease, settlement: { kind: "done" } })),
+        "discarded",
       ),
     );
   }
@@ -115,8 +128,13 @@ export class Settler {
     items: readonly (SettleItem & { readonly kind?: SettlementKind })[],
     kind?: SettlementKind,
   ): Promise<readonly SettleResult[] | undefined> {
-    const { transport, onEnd, onRound } = this.#options;
-    const results = await this.#insist(() => transport.settle(items));
+    const { transport, outbox, onEnd, onRound } = this.#options;
+    const handled = outbox ? items.filter(isHandledFromOutbox).map(({ lease }) => lease.deliveryId) : [];
+    const results = await this.#insist(async () => {
+      // Remembered before it is settled: a second copy finds it, whenever it comes.
+      if (outbox && handled.length > 0) await outbox.rememberHandled(handled);
+      return transport.settle(items);
+    });
     for (const [index, item] of items.entries())
       onEnd(item.lease, results?.[index] === "settled" ? (item.kind ?? kind ?? "done") : "lease_lost");
     onRound();
@@ -149,6 +167,10 @@ export class Settler {
       this.#options.logger.error("a delivery could not be settled", { error });
     });
   }
+}
+
+function isHandledFromOutbox({ lease, settlement: { kind } }: SettleItem): boolean {
+  return lease.outbox === true && (kind === "done" || kind === "dead");
 }
 
 /** A replayed delivery says so in its id; its letter is known by the event and the subscription. */

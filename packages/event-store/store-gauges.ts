@@ -1,5 +1,6 @@
 import type { Clock } from "@signalbox/kernel";
 import type { GaugeSources } from "./metrics.js";
+import type { Outbox } from "./outbox/outbox.js";
 import type { Records } from "./records/records.js";
 import type { FrozenRegistry } from "./registry.js";
 import type { Transport } from "./transports/transport.js";
@@ -9,11 +10,12 @@ export interface GaugeDependencies {
   readonly transport: Transport;
   readonly records: Records;
   readonly clock: Clock;
+  readonly outbox: Outbox | undefined;
   readonly isOpen: () => boolean;
 }
 
 /** Reads the gauges when they are asked for. A store that is not open, or not any more, leaves them as they are. */
-export function storeGauges({ registry, transport, records, clock, isOpen }: GaugeDependencies): GaugeSources {
+export function storeGauges({ registry, transport, records, clock, outbox, isOpen }: GaugeDependencies): GaugeSources {
   return {
     async deliveries(gauge) {
       if (!isOpen()) return;
@@ -35,6 +37,14 @@ export function storeGauges({ registry, transport, records, clock, isOpen }: Gau
       if (!isOpen()) return;
       const counts = await records.deadLetters.counts();
       for (const { id } of registry.subscriptions) gauge.set(counts.get(id) ?? 0, { subscription: id });
+    },
+    async outboxPending(gauge) {
+      if (!isOpen()) return;
+      gauge.set((await outbox?.status())?.pending ?? 0);
+    },
+    async outboxLag(gauge) {
+      if (!isOpen()) return;
+      gauge.set(((await outbox?.status())?.lagMs ?? 0) / 1_000);
     },
   };
 }

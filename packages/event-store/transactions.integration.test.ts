@@ -18,7 +18,6 @@ import { defineEvent } from "./define-event.js";
 import { defineSubscriber } from "./define-subscriber.js";
 import type { DomainEvent } from "./event.js";
 import { createEventStore, type EventStore, type EventStoreOptions } from "./event-store.js";
-import { createMemoryTransport } from "./transports/memory.js";
 import { eventStoreMigrations } from "./transports/sql/migrations.js";
 import { createSqlTransport } from "./transports/sql/transport.js";
 
@@ -263,9 +262,9 @@ function describeTransactions(create: () => Promise<Place>): void {
     }
   });
 
-  test("ES-145 a transport that is not on the database cannot be joined", async () => {
-    const { database } = shop();
-    const { store } = createShop({ transport: createMemoryTransport(), database, seen: [] });
+  test("ES-145 a transport on another database cannot be joined", async () => {
+    const { database, other } = shop();
+    const { store } = createShop({ transport: createSqlTransport({ database: other }), database, seen: [] });
     await expect(
       database.transaction((transaction: Transaction<Tables>) =>
         store.publish(ItemSold.create({ item: 1 }), { transaction }),

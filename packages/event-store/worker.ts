@@ -12,6 +12,7 @@ import { HandlingLog } from "./handling-log.js";
 import { LeaseKeeper } from "./lease-keeper.js";
 import type { Limits } from "./limits.js";
 import type { StoreMetrics } from "./metrics.js";
+import type { Outbox } from "./outbox/outbox.js";
 import { type CallSubject, performCall } from "./perform-call.js";
 import type { Records } from "./records/records.js";
 import type { FrozenRegistry, RegisteredSubscriber } from "./registry.js";
@@ -27,6 +28,8 @@ export interface WorkerDependencies {
   readonly codec: Codec;
   readonly records: Records;
   readonly eventBlobs: EventBlobs | undefined;
+  /** Remembers what came through it, where the transport cannot be part of transactions. */
+  readonly outbox: Outbox | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: StoreMetrics;
@@ -227,6 +230,34 @@ export class Worker implements SlotUser, CallHost {
       this.#settler.handBack(leases);
       return;
     }
+    const { outbox } = this.#deps;
+    const doubtful = outbox ? leases.filter((lease) => lease.outbox === true) : [];
+    if (outbox && doubtful.length > 0) {
+      this.#starting++;
+      void this.#takeUnlessHandled(doubtful, outbox).finally(() => {
+        this.#starting--;
+        this.#tellIdle();
+      });
+    }
+    this.#line(doubtful.length === 0 ? leases : leases.filter((lease) => !doubtful.includes(lease)));
+  }
+
+  /** What came through the outbox may come a second time. */
+  async #takeUnlessHandled(leases: readonly Lease[], outbox: Outbox): Promise<void> {
+    try {
+      const handled = await outbox.handled(leases.map(({ deliveryId }) => deliveryId));
+      this.#settler.drop(leases.filter(({ deliveryId }) => handled.has(deliveryId)));
+      const fresh = leases.filter((lease) => !handled.has(lease.deliveryId) && this.#leases.has(lease));
+      if (this.#stopped.signal.aborted || this.#paused) this.#settler.handBack(fresh);
+      else this.#line(fresh);
+    } catch (error) {
+      this.#deps.logger.warn("deliveries could not be looked up", { error, subscriber: this.subscriberName });
+      this.#settler.handBack(leases);
+    }
+  }
+
+  /** Lines deliveries up for a slot. */
+  #line(leases: readonly Lease[]): void {
     for (const lease of leases) {
       if (lease.crashesAlone >= this.#deps.limits.maxCrashes) void this.#buryCrashed(lease);
       else if (lease.crashes >= suspectAfterCrashes) this.#offerAlone(lease);

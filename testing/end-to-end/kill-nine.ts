@@ -9,6 +9,8 @@ export interface KillNineOptions {
   readonly connections: number;
   readonly kills: number;
   readonly say?: (line: string) => void;
+  /** After each 200, with how many there are; its sender waits for it. */
+  readonly onAcknowledged?: (count: number) => Promise<void>;
 }
 
 export interface KillNineResult {
@@ -53,6 +55,7 @@ export async function killNine(options: KillNineOptions): Promise<KillNineResult
         await sleep(50);
       }
       acknowledged.add(eventId);
+      await options.onAcknowledged?.(acknowledged.size);
     }
   };
 

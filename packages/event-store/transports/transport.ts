@@ -56,7 +56,7 @@ export interface Lease {
   readonly dueAtMs: number;
   /** When it was to be handled for the first time, milliseconds. */
   readonly firstDueAtMs: number;
-  /** As it was enqueued. Transports that can be part of a transaction need not carry it. */
+  /** As it was enqueued. A transport that takes part in transactions, or forgets with its process, need not carry it. */
   readonly outbox?: boolean;
 }
 

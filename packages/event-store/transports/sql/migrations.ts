@@ -1,6 +1,7 @@
 import type { Engine, MigrationSet } from "@signalbox/database";
 import { ulid } from "@signalbox/kernel";
 import { type Kysely, sql } from "kysely";
+import { createOutbox } from "../../outbox/migration.js";
 
 /** Everything that the SQL transport and the records beside any transport keep in a database. */
 export const eventStoreMigrations: MigrationSet = {
@@ -9,6 +10,7 @@ export const eventStoreMigrations: MigrationSet = {
     { name: "0001_deliveries_and_records", up: createTables },
     { name: "0002_identity", up: createIdentity },
     { name: "0003_dead_letter_notes", up: addNotes },
+    { name: "0004_outbox", up: createOutbox },
   ],
 };
 
