@@ -55,8 +55,8 @@ export type Policy = (event: NostrEvent, context: PolicyContext, source: EventSo
 export interface PolicyOptions {
   /** `grasp`: what concerns repositories announced for this service; `open`: every valid event. */
   readonly profile: "grasp" | "open";
-  /** What announcements have to list. */
-  readonly service: ServiceAddress;
+  /** What announcements have to list; asked for each time, since the port may be known late. */
+  service(): ServiceAddress;
   readonly blockedAuthors: ReadonlySet<string>;
   /** Empty: announcements of all repositories that list the service are accepted. */
   readonly repositories: readonly RepositoryRule[];
@@ -112,7 +112,7 @@ function decideAnnouncement(event: NostrEvent, facts: Facts, options: PolicyOpti
   const { announcement } = read;
   const applies = (rule: RepositoryRule): boolean => rule(announcement);
   if (options.blockedRepositories.some(applies)) return reject("blocked", "the repository is not welcome here");
-  if (listsService(announcement, options.service)) {
+  if (listsService(announcement, options.service())) {
     if (options.repositories.length === 0 || options.repositories.some(applies)) return anchor;
     return reject("blocked", "the repository is not on this relay's list");
   }

@@ -39,15 +39,15 @@ export function readClientMessage(text: string): ClientMessage {
   }
 }
 
-const maxIdLength = 64;
+export const maxSubscriptionIdLength = 64;
 
 export function isSubscriptionId(value: unknown): value is string {
-  return typeof value === "string" && value.length > 0 && value.length <= maxIdLength;
+  return typeof value === "string" && value.length > 0 && value.length <= maxSubscriptionIdLength;
 }
 
 /** A refused id as it is sent back. */
 export function shownId(value: unknown): string {
-  return typeof value === "string" ? value.slice(0, maxIdLength) : "";
+  return typeof value === "string" ? value.slice(0, maxSubscriptionIdLength) : "";
 }
 
 export interface FilterLimits {

@@ -1,0 +1,59 @@
+import type { RelaySettings } from "../config.js";
+import { maxSubscriptionIdLength } from "../ws/read-message.js";
+
+/** What a client may know of the relay before it connects (NIP-11). */
+export interface InformationOptions {
+  readonly settings: RelaySettings;
+  /** As clients write it. */
+  readonly domain: string;
+  /** The relay's own public key. */
+  readonly self: string;
+  /** The operator's public key, as hex. */
+  readonly pubkey: string | undefined;
+  readonly version: string;
+}
+
+/** NIPs that work whatever the configuration. */
+const supportedNips = [1, 9, 11, 34, 40, 42, 45, 67, 70, 77];
+
+export function describeRelay({ settings, domain, self, pubkey, version }: InformationOptions): object {
+  const { name, description, contact, profile, policy, limits } = settings;
+  const restricted = policy.repositories.length > 0;
+  return {
+    name: name ?? `${domain} git relay`,
+    description: profile === "open" ? `${description}. Takes every valid event.` : description,
+    icon: `https://${domain}/icon.png`,
+    ...(pubkey !== undefined && { pubkey }),
+    self,
+    ...(contact !== undefined && { contact }),
+    software: "https://github.com/signalbox/signalbox",
+    version,
+    supported_nips: supportedNips,
+    supported_grasps: [],
+    repo_acceptance_criteria: acceptanceCriteria(settings),
+    ...(restricted && { curation: "Only repositories on the operator's list are accepted." }),
+    limitation: {
+      max_message_length: limits.maxMessageBytes,
+      max_subscriptions: limits.maxSubscriptions,
+      max_limit: limits.maxLimit,
+      default_limit: limits.defaultLimit,
+      max_subid_length: maxSubscriptionIdLength,
+      max_event_tags: limits.maxEventTags,
+      max_content_length: limits.maxContentLength,
+      created_at_upper_limit: limits.maxFutureS,
+      auth_required: false,
+      payment_required: false,
+      restricted_writes: profile === "grasp",
+    },
+  };
+}
+
+/** One sentence for each restriction. */
+function acceptanceCriteria({ profile, policy }: RelaySettings): string {
+  const sentences: string[] = [];
+  if (profile === "grasp") sentences.push("Announcements list this service in clone and relays.");
+  if (policy.repositories.length > 0) sentences.push("Only repositories on the operator's list are accepted.");
+  if (policy.blockedRepositories.length > 0) sentences.push("Some repositories are refused.");
+  if (policy.blockedAuthors.length > 0) sentences.push("Some authors are refused.");
+  return sentences.length === 0 ? "None" : sentences.join(" ");
+}

@@ -1,0 +1,23 @@
+export {
+  createEventIntake,
+  type EventIntake,
+  type EventIntakeOptions,
+  type SavedListener,
+  type Sender,
+  type Verdict,
+} from "./accept-event.js";
+export { type RelaySettings, relaySection } from "./config.js";
+export { RelayError, type RelayErrorCode, relayErrors } from "./errors.js";
+export { type EventSaved, eventSaved } from "./events.js";
+export {
+  createPolicy,
+  type Decision,
+  type Policy,
+  type PolicyContext,
+  type PolicyOptions,
+  type RefusalPrefix,
+} from "./policy.js";
+export { loadRelayKey, type RelayKeyOptions } from "./relay-key.js";
+export { createGitRelay, type GitRelay, type GitRelayDependencies } from "./service.js";
+export { relayMigrations } from "./store/migrations.js";
+export type * from "./store/port.js";

@@ -1,0 +1,195 @@
+import type { Database } from "@signalbox/database";
+import type { Configure, EventStore } from "@signalbox/event-store";
+import { type ClientAddresses, createClientAddresses } from "@signalbox/http";
+import {
+  type Clock,
+  createService,
+  createServiceGroup,
+  type Logger,
+  type Metrics,
+  type Service,
+} from "@signalbox/kernel";
+import { kinds, readPublicKey, readServiceAddress, type ServiceAddress, type Signer } from "@signalbox/nostr";
+import { createEventIntake, type EventIntake } from "./accept-event.js";
+import type { RelaySettings } from "./config.js";
+import { RelayError } from "./errors.js";
+import { describeSaved, eventSaved } from "./events.js";
+import { createExpiry } from "./expire.js";
+import { describeRelay } from "./http/information.js";
+import { createRelayListener } from "./listener.js";
+import { createRelayMetrics } from "./metrics.js";
+import { createPolicy } from "./policy.js";
+import { readAuthors, readRepositoryRules } from "./repository-rules.js";
+import type { RelayEvents } from "./store/port.js";
+import { createSqlRelayEvents } from "./store/sql.js";
+import { createVerifierPool } from "./verify/pool.js";
+import type { Verifier } from "./verify/verifier.js";
+import { createWaitingRoom } from "./waiting-room.js";
+import { type ConnectionLimits, serveConnection } from "./ws/connection.js";
+import { createLiveSubscriptions } from "./ws/live.js";
+
+export interface GitRelayDependencies {
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly settings: RelaySettings;
+  /** The relay's own key. */
+  readonly signer: Signer;
+  readonly version: string;
+  /** Proxies whose `X-Forwarded-For` is believed. */
+  readonly trustedProxies: readonly string[];
+  /** Default: worker threads. */
+  readonly verifier?: Verifier;
+}
+
+/**
+ * The relay, put together. In this order: migrate; make the event store with `configure`; `attach` it; start `service`,
+ * then `intake`. Stop in the reverse order.
+ */
+export interface GitRelay {
+  /** Registers its domain events. */
+  readonly configure: Configure;
+  attach(eventStore: EventStore): void;
+  readonly events: RelayEvents;
+  /** The way in for events of clients and peers. */
+  readonly eventIntake: EventIntake;
+  /** Sweeps and threads. */
+  readonly service: Service;
+  /** The listener. */
+  readonly intake: Service;
+  /** Where clients reach the relay. */
+  readonly url: string;
+  /** What announcements have to list. */
+  readonly serviceAddress: ServiceAddress;
+}
+
+/** @throws {RelayError} `RELAY_BAD_DOMAIN`, `RELAY_BAD_ENTRY`, `RELAY_BAD_KEY` */
+export function createGitRelay(dependencies: GitRelayDependencies): GitRelay {
+  const { database, clock, settings, signer } = dependencies;
+  const { limits, profile } = settings;
+  const logger = dependencies.logger.child("git-relay");
+  let attached: EventStore | undefined;
+  const eventStore = (): EventStore => {
+    if (!attached) throw new Error("The event store is not attached yet.");
+    return attached;
+  };
+
+  const configured = settings.domain === undefined ? undefined : readDomain(settings.domain);
+  const clientAddresses: ClientAddresses = createClientAddresses(dependencies.trustedProxies);
+  const operator = settings.pubkey === undefined ? undefined : readOperator(settings.pubkey);
+  const events = createSqlRelayEvents({ database, clock });
+  const metrics = createRelayMetrics(dependencies.metrics, () => events.count(kinds.announcement));
+  const verifier = dependencies.verifier ?? createVerifierPool({ workers: settings.verifyWorkers, logger });
+  const live = createLiveSubscriptions();
+  const eventIntake = createEventIntake({
+    events,
+    verifier,
+    policy: createPolicy({
+      profile,
+      service: () => relay.serviceAddress,
+      blockedAuthors: readAuthors(settings.policy.blockedAuthors),
+      repositories: readRepositoryRules(settings.policy.repositories),
+      blockedRepositories: readRepositoryRules(settings.policy.blockedRepositories),
+      authority: settings.authority.mode,
+    }),
+    waitingRoom: createWaitingRoom({ clock }),
+    async publishSaved(saved, transaction) {
+      if (saved.length > 0) await eventStore().publishGroup(saved.map(describeSaved), { transaction });
+    },
+    maxFutureSeconds: limits.maxFutureS,
+    clock,
+    logger,
+    metrics: dependencies.metrics,
+  });
+  eventIntake.onSaved(({ event }) => live.tell(event));
+
+  const connectionLimits: ConnectionLimits = {
+    ...limits,
+    eventsPerMinute: limits.eventsPerMinute ?? (profile === "open" ? 0 : 600),
+    maxNegentropyRecords: settings.negentropy.maxRecords,
+  };
+  const listenAddress = (): ServiceAddress => readDomain(listener.address);
+  const listener = createRelayListener({
+    ...settings.listen,
+    maxMessageBytes: limits.maxMessageBytes,
+    maxConnections: limits.maxConnections,
+    maxConnectionsPerAddress: limits.maxConnectionsPerIp,
+    abuseThreshold: limits.abuseThreshold,
+    clientAddresses,
+    information: () =>
+      JSON.stringify(
+        describeRelay({
+          settings,
+          domain: settings.domain ?? listener.address,
+          self: signer.publicKey,
+          pubkey: operator,
+          version: dependencies.version,
+        }),
+      ),
+    landingPage: () => ({
+      name: settings.name ?? `${settings.domain ?? listener.address} git relay`,
+      description: settings.description,
+      url: relay.url,
+    }),
+    serve: (socket, request) =>
+      serveConnection(socket, request, {
+        events,
+        intake: eventIntake,
+        verifier,
+        live,
+        limits: connectionLimits,
+        restrictedKinds: settings.auth.restrictedReadKinds,
+        challengeOnConnect: settings.auth.challengeOnConnect ?? profile === "open",
+        services: () => [relay.serviceAddress, ...(isLoopback(settings.listen.host) ? [listenAddress()] : [])],
+        clock,
+        logger,
+        metrics,
+      }),
+    clock,
+    logger,
+    metrics,
+  });
+
+  const relay: GitRelay = {
+    configure: (registry) => void registry.register(eventSaved),
+    attach(store) {
+      attached = store;
+    },
+    events,
+    eventIntake,
+    service: createServiceGroup("git relay", [
+      createService({ name: "signature checks", start: async () => {}, stop: () => verifier.close() }),
+      createService({ name: "event intake", start: async () => {}, stop: () => eventIntake.stop() }),
+      createExpiry({ events, clock, logger }),
+    ]),
+    intake: listener.service,
+    get url() {
+      return settings.domain === undefined ? `ws://${listener.address}` : `wss://${settings.domain}`;
+    },
+    get serviceAddress() {
+      return configured ?? listenAddress();
+    },
+  };
+  return relay;
+}
+
+function readDomain(domain: string): ServiceAddress {
+  try {
+    return readServiceAddress(domain);
+  } catch (cause) {
+    throw new RelayError("RELAY_BAD_DOMAIN", { cause, message: `"${domain}" names no relay` });
+  }
+}
+
+function readOperator(pubkey: string): string {
+  try {
+    return readPublicKey(pubkey);
+  } catch (cause) {
+    throw new RelayError("RELAY_BAD_ENTRY", { cause, message: "`relay.pubkey` is no public key" });
+  }
+}
+
+function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || host.startsWith("127.");
+}
