@@ -3,7 +3,7 @@ export { type AuthenticatorOptions, createAuthenticator } from "./authenticator.
 export { acceptedEncodings, type BodyLimits, readBody } from "./body.js";
 export { addressGroup, type ClientAddresses, createClientAddresses, type Peer } from "./client-address.js";
 export * from "./errors.js";
-export type { Exposition } from "./exposition.js";
+export type { Exemplar, Exposition, Family, Sample } from "./exposition.js";
 export { addHealthRoutes, type DependencyCheck, type HealthOptions } from "./health.js";
 export { createHttpService, type HttpService, type HttpServiceOptions } from "./http-service.js";
 export type { IssuerOptions } from "./issuers.js";
@@ -13,7 +13,12 @@ export { findUndocumented, type OpenApiOptions } from "./openapi.js";
 export * from "./pagination.js";
 export * from "./problems.js";
 export { observeProcess, type ProcessMetrics } from "./process-metrics.js";
-export { createPrometheusMetrics, type PrometheusMetrics, type PrometheusOptions } from "./prometheus.js";
+export {
+  createPrometheusMetrics,
+  type FamilySource,
+  type PrometheusMetrics,
+  type PrometheusOptions,
+} from "./prometheus.js";
 export { observeQueues, type QueueProbe } from "./queue-metrics.js";
 export { createRateLimiter, type Rate, type RateLimiter } from "./rate-limit.js";
 export { defaultRateLimits, type RateLimits } from "./request-limits.js";

@@ -24,7 +24,14 @@ export interface PrometheusMetrics extends Metrics {
    * header) prefers it, else the Prometheus text format. Concurrent calls share one collection.
    */
   exposition(accept?: string): Promise<Exposition>;
+  /**
+   * Adds families that somebody else keeps, such as counters in a shared store; asked at each exposition, for at most
+   * 2 s. While the source fails, its families are missing.
+   */
+  addSource(name: string, source: FamilySource): void;
 }
+
+export type FamilySource = () => Promise<readonly Family[]>;
 
 export interface PrometheusOptions {
   readonly logger?: Logger;
@@ -51,6 +58,7 @@ export function createPrometheusMetrics(options: PrometheusOptions = {}): Promet
   const defaultMaxSeries = options.maxSeries ?? 1000;
   const registered = new Map<string, Registered>();
   const collectors: (() => Promise<void>)[] = [];
+  const sources: { families: readonly Family[] }[] = [];
   const processRegistry = new Registry();
   if (options.defaultMetrics) collectDefaultMetrics({ register: processRegistry });
 
@@ -125,7 +133,19 @@ export function createPrometheusMetrics(options: PrometheusOptions = {}): Promet
     async exposition(accept) {
       await Promise.all(collectors.map((collect) => collect()));
       const own = [...registered.values()].map((metric) => metric.family());
-      return render([...own, ...(await processRegistry.getMetricsAsJSON())], wantsOpenMetrics(accept));
+      const foreign = sources.flatMap(({ families }) => families);
+      return render([...own, ...foreign, ...(await processRegistry.getMetricsAsJSON())], wantsOpenMetrics(accept));
+    },
+    addSource(name, ask) {
+      const source: { families: readonly Family[] } = { families: [] };
+      sources.push(source);
+      const collect = async (): Promise<void> => {
+        source.families = await ask().catch((error: unknown) => {
+          source.families = [];
+          throw error;
+        });
+      };
+      collectors.push(createCollector(name, collect, clock, logger));
     },
   };
 }

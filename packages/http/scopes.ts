@@ -39,6 +39,8 @@ export interface Principal {
   readonly experienceTypes?: readonly string[];
   readonly tokenId: string;
   readonly expiresAtMs: number;
+  /** All verified claims of the token, for what only one system reads. */
+  readonly claims?: Readonly<Record<string, unknown>>;
 }
 
 /** Scopes that a wider scope of the same system brings along; `admin` brings all. */

@@ -10,7 +10,7 @@ export function toPrincipal(payload: JWTPayload, issuer: string, scopes: readonl
   const { sub, exp } = payload;
   if (typeof sub !== "string" || sub === "" || typeof exp !== "number") throw new TokenRefusal("claims_invalid");
   const projects = listClaim(payload, "projects", isProjectId);
-  const experiences = listClaim(payload, "experiences", isText);
+  const experiences = listClaim(payload, "experiences", isText) ?? listClaim(payload, "experience_ids", isText);
   const experienceTypes = listClaim(payload, "experience_types", isText);
   return Object.freeze({
     subject: sub,
@@ -18,6 +18,7 @@ export function toPrincipal(payload: JWTPayload, issuer: string, scopes: readonl
     scopes: new Set(scopes),
     tokenId,
     expiresAtMs: exp * 1000,
+    claims: payload,
     ...(projects ? { projects } : {}),
     ...(experiences ? { experiences } : {}),
     ...(experienceTypes ? { experienceTypes } : {}),
