@@ -34,6 +34,8 @@ export function createHttpService(options: HttpServiceOptions): HttpService {
       const deadline = clock.sleep(deadlineMs, { signal: abort.signal }).catch(() => {});
       await Promise.race([app.shutdown.drained(), deadline]);
       const closed = app.close().then(() => {});
+      // A connection that never sent anything, as browsers open them ahead, counts as neither idle nor busy.
+      if (app.shutdown.inFlight === 0) app.server.closeAllConnections();
       // Idle connections are closed by now; whoever still sends or reads has had the whole deadline.
       await Promise.race([closed, deadline]);
       abort.abort();

@@ -46,6 +46,14 @@ describe("stopping a server", () => {
     await service.stop();
   });
 
+  test("a connection on which nothing was ever sent does not hold up the end", async () => {
+    const { service, url } = await startService();
+    const raw = await openRaw(url);
+    await fetch(`${url}/quick`);
+    await service.stop({ deadlineMs: 600_000 });
+    await raw.closed();
+  });
+
   test("requests under way are answered before it ends, streams are told to", async () => {
     const { app, service, release, url } = await startService();
     const slow = fetch(`${url}/slow`);

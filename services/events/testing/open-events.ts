@@ -66,6 +66,7 @@ export async function openTestEvents(configure: Configure, limits: Partial<Limit
     schemas: createSchemas(database, systemClock),
     flush: () => events.dispatchLog.flush(),
     async close() {
+      app.server.closeAllConnections();
       await app.close();
       await eventStore.stop({ deadlineMs: 5_000 });
       await events.service.stop();
