@@ -29,7 +29,7 @@ test("PF-007 the check looks at format, types, promises, imports, unused code, p
     (match) => match[1] ?? match[2],
   );
   expect(steps).toEqual([
-    ...["format and lint", "types", "promises", "import direction", "lockfile", "unused code"],
+    ...["format and lint", "types", "promises and events", "import direction", "lockfile", "unused code"],
     ...["published packages", "generated documents", "unit tests"],
   ]);
 });

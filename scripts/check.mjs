@@ -21,7 +21,7 @@ const steps = [
   { name: "format and lint", commands: [["biome", "ci", "--colors=off"]] },
   // Also builds what the steps below look at.
   { name: "types", commands: [["tsc", "-b"]] },
-  { name: "promises", commands: [["oxlint"]] },
+  { name: "promises and events", commands: [["oxlint"]] },
   { name: "import direction", commands: [["node", "scripts/import-direction.mjs"]] },
   { name: "lockfile", commands: [["node", "scripts/lockfile.mjs"]] },
   { name: "unused code", commands: [["knip", "--no-progress", "--treat-config-hints-as-errors"]] },

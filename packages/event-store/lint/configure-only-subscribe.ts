@@ -9,7 +9,7 @@ export const configureOnlySubscribe = defineRule({
   recommended: true,
   messages: {
     outside:
-      "Subscriptions are made while the store is created. Move this into a configure function: one whose name begins with `configure`, whose type is `Configure`, or that is given as `configure`.",
+      "Subscriptions are made while the store is created. Move this into a configure function: one whose name begins with `configure`, whose type is `Configure`, that is given as `configure`, or that such a function returns.",
   },
   create(context) {
     return {
@@ -32,7 +32,12 @@ function takes({ params: [first] }: AnyFunction, { name }: Identifier): boolean 
 function isConfigure(node: AnyFunction): boolean {
   const [first] = node.params;
   if (first && typeName(first) === "Registry") return true;
-  if ("id" in node && node.id && /^configure/i.test(node.id.name)) return true;
+  return isNamedConfigure(node) || [...makersOf(node)].some(isNamedConfigure);
+}
+
+function isNamedConfigure(node: AnyFunction): boolean {
+  if (typeName(node, "returnType") === "Configure" || ("id" in node && node.id && /^configure/i.test(node.id.name)))
+    return true;
   let holder = parentOf(node);
   while (holder && (isWrapper(holder) || holder.type === "ArrayExpression")) {
     if (typeName(holder) === "Configure") return true;
@@ -45,14 +50,23 @@ function isConfigure(node: AnyFunction): boolean {
   return false;
 }
 
+/** The function that returns this one, and those that return that. */
+function* makersOf(node: AnyFunction): Generator<AnyFunction> {
+  const holder = parentOf(node);
+  const maker = holder?.type === "ReturnStatement" ? [...ancestorsOf(holder)].find((one) => isFunction(one)) : holder;
+  if (!isFunction(maker) || (holder === maker && maker.body !== node)) return;
+  yield maker;
+  yield* makersOf(maker);
+}
+
 function keyName(node: Node): string | undefined {
   if (node.type === "Property") return propertyName(node);
   return "key" in node && node.key?.type === "Identifier" ? node.key.name : undefined;
 }
 
 /** The name of a type annotation in TypeScript, which ESTree does not know. */
-function typeName(node: Node): string | undefined {
-  const { typeAnnotation } = node as { readonly typeAnnotation?: TypeAnnotation };
+function typeName(node: Node, place: "typeAnnotation" | "returnType" = "typeAnnotation"): string | undefined {
+  const { [place]: typeAnnotation } = node as { readonly [Place in typeof place]?: TypeAnnotation };
   const type = typeAnnotation?.typeAnnotation ?? typeAnnotation;
   const named = type?.typeName;
   return named?.right?.name ?? named?.name;

@@ -1,6 +1,7 @@
 import type { CallExpression, Node, VariableDeclarator } from "estree";
+import { isPublish } from "./publishing.js";
 import { defineRule } from "./rule.js";
-import { bare, calledName, isPublish, isWrapper, parentOf, propertyName, receiverOf, walk } from "./syntax.js";
+import { bare, calledName, isWrapper, parentOf, propertyName, receiverOf, walk } from "./syntax.js";
 
 const matchers = new Set(["toPublishEvent", "toPublishEvents"]);
 /** Asynchronous functions of the test kit that pass silently when nobody waits for them. */
@@ -29,7 +30,7 @@ export const noFloatingPublish = defineRule({
     return {
       CallExpression(call) {
         const name = calledName(call);
-        if (name === undefined || !(isPublish(call) || isAssertion(call, name))) return;
+        if (name === undefined || !(isPublish(call, context) || isAssertion(call, name))) return;
         if (isFloating(call)) context.report({ node: call, messageId: "floating", data: { name } });
       },
     };

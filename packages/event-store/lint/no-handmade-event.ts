@@ -1,6 +1,7 @@
 import type { Node } from "estree";
+import { isPublish } from "./publishing.js";
 import { defineRule } from "./rule.js";
-import { bare, calledName, isPublish, propertyName, propertyOf, receiverOf } from "./syntax.js";
+import { bare, calledName, propertyName, propertyOf, receiverOf } from "./syntax.js";
 
 export const noHandmadeEvent = defineRule({
   name: "no-handmade-event",
@@ -18,7 +19,7 @@ export const noHandmadeEvent = defineRule({
       CallExpression(call) {
         const [first] = call.arguments;
         if (!first) return;
-        if (isPublish(call)) {
+        if (isPublish(call, context)) {
           const argument = bare(first);
           for (const item of argument.type === "ArrayExpression" ? argument.elements : [argument]) {
             const object = item && bare(item);

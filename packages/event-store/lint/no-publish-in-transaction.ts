@@ -1,16 +1,7 @@
 import type { CallExpression, Node } from "estree";
+import { isPublish } from "./publishing.js";
 import { defineRule } from "./rule.js";
-import {
-  ancestorsOf,
-  bare,
-  calledName,
-  hasSpread,
-  isFunction,
-  isPublish,
-  parentOf,
-  propertyOf,
-  receiverOf,
-} from "./syntax.js";
+import { ancestorsOf, bare, calledName, hasSpread, isFunction, parentOf, propertyOf, receiverOf } from "./syntax.js";
 
 export const noPublishInTransaction = defineRule({
   name: "no-publish-in-transaction",
@@ -23,7 +14,7 @@ export const noPublishInTransaction = defineRule({
   create(context) {
     return {
       CallExpression(call) {
-        if (!isPublish(call) || takesPart(call)) return;
+        if (!isPublish(call, context) || takesPart(call)) return;
         if ([...ancestorsOf(call)].some(isTransactionCallback)) context.report({ node: call, messageId: "outside" });
       },
     };

@@ -1,7 +1,7 @@
 import { matchesGlob } from "./globs.js";
+import { isPublish } from "./publishing.js";
 import { defineRule, textListOption, textLists } from "./rule.js";
 import { pathOf } from "./settings.js";
-import { isPublish } from "./syntax.js";
 
 export const publishFromService = defineRule({
   name: "publish-from-service",
@@ -16,7 +16,7 @@ export const publishFromService = defineRule({
     if (!matchesGlob(pathOf(context), textListOption(context, "forbidden") ?? [])) return {};
     return {
       CallExpression(call) {
-        if (isPublish(call)) context.report({ node: call, messageId: "forbidden" });
+        if (isPublish(call, context)) context.report({ node: call, messageId: "forbidden" });
       },
     };
   },

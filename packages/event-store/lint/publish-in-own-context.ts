@@ -1,8 +1,9 @@
 import type { Node } from "estree";
 import { Imports } from "./imports.js";
+import { isPublish } from "./publishing.js";
 import { defineRule, type RuleContext } from "./rule.js";
 import { contextOf, pathOf } from "./settings.js";
-import { bare, calledName, isPublish, receiverOf, textOf, walk } from "./syntax.js";
+import { bare, calledName, receiverOf, textOf, walk } from "./syntax.js";
 
 export const publishInOwnContext = defineRule({
   name: "publish-in-own-context",
@@ -18,7 +19,7 @@ export const publishInOwnContext = defineRule({
     return {
       CallExpression(call) {
         const [argument] = call.arguments;
-        if (!argument || !isPublish(call)) return;
+        if (!argument || !isPublish(call, context)) return;
         for (const { name, node } of createdEvents(argument)) {
           const other = imports.foreignContextOf(name) ?? localContext(context, imports, name);
           if (other !== undefined && other !== own)

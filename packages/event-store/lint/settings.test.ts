@@ -30,6 +30,7 @@ test("ES-371 the cache key is 64 hexadecimal digits, and each setting and the ma
     key({ editions: { enterprise: ["ee/**", "more/**"] } }),
     key({ editions: {} }),
     key({ exempt: [] }),
+    key({ stores: ["store"] }),
     cacheKey({}),
   ];
   expect(new Set(keys).size).toBe(keys.length);

@@ -13,6 +13,8 @@ export interface LintSettings {
   readonly editions?: Readonly<Record<string, readonly string[]>>;
   /** File with what `signalbox events list --json` printed. */
   readonly manifest?: string;
+  /** Names, `*` for any text, of what is published to: others that have a `publish` are left alone. Default: any. */
+  readonly stores?: readonly string[];
   /** Event types, `*` for any text, that need no documentation. */
   readonly exempt?: readonly string[];
 }
@@ -73,9 +75,17 @@ function subscriberNames(manifest: unknown): string[] {
  * build keeps the linter's cache.
  */
 export function cacheKey(settings: LintSettings, { cwd = process.cwd() }: { readonly cwd?: string } = {}): string {
-  const { contexts = {}, editions = {}, exempt = [], manifest } = settings;
+  const { contexts = {}, editions = {}, exempt = [], stores = null, manifest } = settings;
   const content = manifest === undefined ? null : readFileSync(resolve(cwd, manifest), "utf8");
   return createHash("sha256")
-    .update(canonicalJson({ contexts: Object.entries(contexts), editions: Object.entries(editions), exempt, content }))
+    .update(
+      canonicalJson({
+        contexts: Object.entries(contexts),
+        editions: Object.entries(editions),
+        exempt,
+        stores,
+        content,
+      }),
+    )
     .digest("hex");
 }

@@ -108,20 +108,7 @@ export function hasSpread(object: ObjectExpression): boolean {
   return object.properties.some(({ type }) => type === "SpreadElement");
 }
 
-/**
- * `publish` or `publishGroup` of an event store. Brokers have a `publish`, too, whose first argument is the text of a
- * subject or channel.
- */
-export function isPublish(call: CallExpression): boolean {
-  const [first] = call.arguments;
-  const name = calledName(call);
-  if ((name !== "publish" && name !== "publishGroup") || !receiverOf(call) || !first || call.arguments.length > 2)
-    return false;
-  const argument = bare(first);
-  return argument.type !== "TemplateLiteral" && textOf(argument) === undefined;
-}
-
-/** Identifiers that a name is bound to at the top of the file, as `const` or function. */
+/** The function that a name stands for at the top of the file. */
 export function topLevelFunction(program: Node, { name }: Identifier): AnyFunction | undefined {
   if (program.type !== "Program") return undefined;
   for (const statement of program.body) {

@@ -15,13 +15,14 @@ export const typescriptCases: Readonly<Record<string, RuleCases>> = {
     valid: [
       `const wire: Configure = (events) => events.subscribe(worker, { to: E });`,
       `function wire(events: Registry) { events.subscribe(worker, { to: E }); }`,
+      `function wire(options): Configure { return (events) => events.subscribe(worker, { to: E }); }`,
       `const wire = ((events) => events.subscribe(worker, { to: E })) satisfies Configure;`,
     ].map((code) => ({ code })),
     invalid: [
       {
         code: `const wire = (events: Other) => events.subscribe(worker, { to: E });`,
         errors: [
-          "Subscriptions are made while the store is created. Move this into a configure function: one whose name begins with `configure`, whose type is `Configure`, or that is given as `configure`.",
+          "Subscriptions are made while the store is created. Move this into a configure function: one whose name begins with `configure`, whose type is `Configure`, that is given as `configure`, or that such a function returns.",
         ],
       },
     ],

@@ -1,4 +1,4 @@
-import { ci, ciService, mergeRequests, type RuleCases } from "./case.js";
+import { type Case, ci, ciService, mergeRequests, type RuleCases } from "./case.js";
 
 const dear = (what: string): string =>
   `${what} does not belong into a condition, which runs on every publish, in the publisher's time. Decide it in the handler.`;
@@ -7,7 +7,7 @@ const floating = (name: string): string =>
 const outside =
   "Subscribers would hear of this even if the transaction is rolled back. Pass `{ transaction }`, or `{ afterCommit: true }`.";
 const unconfigured =
-  "Subscriptions are made while the store is created. Move this into a configure function: one whose name begins with `configure`, whose type is `Configure`, or that is given as `configure`.";
+  "Subscriptions are made while the store is created. Move this into a configure function: one whose name begins with `configure`, whose type is `Configure`, that is given as `configure`, or that such a function returns.";
 const foreign = "`PipelineCreated` is an event of context ci, so only that context can know that it happened.";
 const subscribe = (condition: string): string =>
   `registry.subscribe(worker, { to: PipelineCreated, if: ${condition} });`;
@@ -219,10 +219,22 @@ export const useCases: Readonly<Record<string, RuleCases>> = {
       `export const receipt = store.publish(event);`,
       `queue.push(store.publish(event)); list.map((event) => store.publish(event));`,
       `await (ready && store.publish(event)); await store.publish(event).catch(log);`,
-      `redis.publish("channel", text); redis.publish(\`channel:\${id}\`, text); publish(event)`,
+      `redis.publish("channel", text); redis.publish(\`channel:\${id}\`, text); publish(event); hub.publish({ text })`,
       `await expect(f).toPublishEvent(E); await recordEvents(f); test("x", () => expect(f).not.toPublishEvent(E))`,
-    ].map((code) => ({ code })),
+    ]
+      .map((code): Case => ({ code }))
+      .concat([
+        {
+          code: `class Forge { #topic; #store; async f() { this.#topic.publish(state); hub.publish(state); await this.#store.publish(event); } }`,
+          settings: { "event-store": { stores: ["*tore", "events"] } },
+        },
+      ]),
     invalid: [
+      {
+        code: `class Forge {\n  #store;\n  f() { this.#store.publish(event); }\n}\napp.eventStore.publish(event);\nevents.publish(event);`,
+        settings: { "event-store": { stores: ["*tore", "events"] } },
+        errors: Array(3).fill(floating("publish")),
+      },
       {
         code: `store.publish(event);\nvoid this.store.publishGroup(events);`,
         errors: [floating("publish"), floating("publishGroup")],
@@ -248,6 +260,8 @@ export const useCases: Readonly<Record<string, RuleCases>> = {
       `function configure(registry) { for (const worker of workers) registry.subscribe(worker, { to: E }); }`,
       `createEventStore({ configure: (registry) => { registry.subscribe(worker, { to: E }); } });`,
       `createEventStore({ configure: [(registry) => registry.subscribe(worker, { to: E })] });`,
+      `function configureCi(options) { return (registry) => { registry.subscribe(worker, { to: E }); }; }`,
+      `const configureCi = (options) => (registry) => registry.subscribe(worker, { to: E });`,
       `class Module { configure(registry) { registry.subscribe(worker, { to: E }); } }`,
       `observable.subscribe((value) => {}); observable.subscribe(observer, { signal }); client.subscribe("topic", { qos: 1 })`,
     ].map((code) => ({ code })),
@@ -256,6 +270,10 @@ export const useCases: Readonly<Record<string, RuleCases>> = {
       { code: `function setUp(registry) { registry.subscribe(worker, { to: E }); }`, errors: [unconfigured] },
       {
         code: `export const configureCi = (registry) => other.subscribe(worker, { to: E });`,
+        errors: [unconfigured],
+      },
+      {
+        code: `function configureCi() { on((registry) => registry.subscribe(worker, { to: E })); }`,
         errors: [unconfigured],
       },
       { code: `store.on("x", (registry) => registry.subscribe(worker, { to: [E] }));`, errors: [unconfigured] },
