@@ -18,6 +18,11 @@ export const httpErrors = defineErrors("HTTP", {
     status: 403,
     remedy: "Use a token with the scope that the answer names, for the project or experience in question.",
   },
+  csrf_token_invalid: {
+    message: "The request comes from a browser's session without that session's CSRF token.",
+    status: 403,
+    remedy: "Read `/api/v1/session` and send its `csrf_token` as `X-CSRF-Token`, or use a bearer token.",
+  },
   not_found: {
     message: "There is nothing at this address.",
     status: 404,
