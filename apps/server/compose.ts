@@ -1,8 +1,8 @@
 import { type Analytics, AnalyticsError, migrateAnalytics, openAnalytics } from "@signalbox/analytics";
 import { type Blobs, createFileBlobs } from "@signalbox/blobs";
 import { type Database, migrate } from "@signalbox/database";
-import { createEventStore, type EventStore, type Transport } from "@signalbox/event-store";
-import { createPrometheusMetrics, observeProcess, observeQueues } from "@signalbox/http";
+import { type Configure, createEventStore, type EventStore, type Transport } from "@signalbox/event-store";
+import { createPrometheusMetrics, createStreamHub, observeProcess, observeQueues } from "@signalbox/http";
 import {
   type Clock,
   createDiskGuard,
@@ -21,7 +21,13 @@ import { createApiListener, createMetricsListener } from "./listeners.js";
 import { needsStore, type Role } from "./roles.js";
 import type { Shutdown } from "./shutdown.js";
 import { databaseMigrations, dataPaths, openServerDatabase, urlOf } from "./stores.js";
-import { analyticsMigrations, type ServerSystem, systems } from "./systems/index.js";
+import {
+  analyticsMigrations,
+  type ServerSystem,
+  type SystemContext,
+  type SystemRoutes,
+  systems,
+} from "./systems/index.js";
 import { describeTransport, openTransport } from "./transport.js";
 
 export interface ServerOptions {
@@ -87,7 +93,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
 }
 
 /** Embedded stores are for one process; roles that use only real servers may share a data directory. */
-async function holdDataDirectory(context: StartContext): Promise<DirectoryLock | undefined> {
+export async function holdDataDirectory(context: StartContext): Promise<DirectoryLock | undefined> {
   const { config, roles, logger, clock, signal, shutdown } = context;
   const { directory } = dataPaths(config);
   makeDataDirectory(directory);
@@ -120,7 +126,7 @@ async function startDiskGuard({ config, clock, logger, metrics, shutdown }: Star
   return guard;
 }
 
-async function openStores(context: StartContext): Promise<Stores> {
+export async function openStores(context: StartContext): Promise<Stores> {
   const { config, logger, clock, signal, shutdown, health } = context;
   const database = await openDatabaseServer(context);
   shutdown.add(() => database.close());
@@ -175,19 +181,10 @@ async function startSystems(context: StartContext, stores: Stores, disk: DiskGua
   const serverUrl = (): string => config.publicUrl?.replace(/\/+$/, "") ?? listeningUrl;
   const isDiskFull = (): boolean => disk.isFull();
 
-  const running: ServerSystem[] = [];
-  for (const { create } of systems) running.push(await create({ ...context, stores, serverUrl, isDiskFull }));
-  const eventStore = composeEventStore(context, stores, running, serverUrl);
-  for (const system of running) system.attach?.(eventStore);
+  const { running, eventStore, routes } = await composeSystems(context, stores, { serverUrl, isDiskFull });
   await startEach(context, running, "service");
 
-  const listener = servesClients(roles)
-    ? await createApiListener(
-        context,
-        stores.database,
-        running.flatMap(({ routes = [] }) => routes),
-      )
-    : undefined;
+  const listener = servesClients(roles) ? await createApiListener(context, stores.database, routes) : undefined;
   // Until everything has stopped, requests on open connections are told to come back later.
   shutdown.add(() => listener?.stop({ deadlineMs: shutdown.remainingMs }));
   shutdown.add(() => eventStore.stop({ deadlineMs: shutdown.remainingMs }));
@@ -197,6 +194,31 @@ async function startSystems(context: StartContext, stores: Stores, disk: DiskGua
   if (listener) listeningUrl = await listener.listen();
   const announcements = await Promise.all(running.map((system) => system.announce?.() ?? []));
   return { url: listener ? serverUrl() : undefined, announcements: announcements.flat() };
+}
+
+/** The systems put together, none of them running: what every entrance to them shares. */
+export interface ComposedSystems {
+  readonly running: readonly ServerSystem[];
+  readonly eventStore: EventStore;
+  readonly routes: readonly SystemRoutes[];
+}
+
+/** @param configure instead of what the systems register */
+export async function composeSystems(
+  context: StartContext,
+  stores: Stores,
+  surroundings: Pick<SystemContext, "serverUrl" | "isDiskFull">,
+  configure?: readonly Configure[],
+): Promise<ComposedSystems> {
+  const { clock, metrics } = context;
+  const streams = createStreamHub({ clock, metrics });
+  const running: ServerSystem[] = [];
+  for (const { create } of systems) running.push(await create({ ...context, stores, streams, ...surroundings }));
+  const eventStore = composeEventStore(context, stores, running, surroundings.serverUrl, configure);
+  for (const system of running) system.attach?.(eventStore);
+  const routes = running.flatMap((system) => system.routes ?? []);
+  // Last, because every system has added its topics by then.
+  return { running, eventStore, routes: [...routes, { role: "dashboard", plugin: streams.plugin }] };
 }
 
 async function startEach(
@@ -220,8 +242,10 @@ function composeEventStore(
   { transport, database, blobs }: Stores,
   running: readonly ServerSystem[],
   serverUrl: () => string,
+  configure: readonly Configure[] = running.flatMap((system) => system.configure ?? []),
 ): EventStore {
-  const { log, logData, typePrefix, ...limits } = config.events;
+  const { log, logData, typePrefix, tracing: _, dispatchLogDays: __, ...limits } = config.events;
+  const dispatchLog = running.find((system) => system.dispatchLog)?.dispatchLog;
   const eventStore = createEventStore({
     transport,
     database,
@@ -230,7 +254,8 @@ function composeEventStore(
     logger: logger.child("event-store"),
     metrics,
     source: "/signalbox",
-    configure: running.flatMap(({ configure }) => configure ?? []),
+    configure,
+    ...(dispatchLog && { dispatchLog }),
     typePrefix,
     schemaUri: (type, schemaVersion) => `${serverUrl()}/api/v1/events/schemas/${type}/v${schemaVersion}`,
     errors: { condition: "report" },

@@ -1,4 +1,5 @@
 import { errorTrackingSection } from "@signalbox/error-tracking";
+import { relaySection } from "@signalbox/git-relay";
 import { scopes } from "@signalbox/http";
 import {
   type Config,
@@ -154,6 +155,26 @@ export const configSchema = defineSchema({
       min: 1,
       max: 10_000_000,
     }),
+    group_batch_size: setting.integer({
+      description: "Groups of one publish that are due at the same time.",
+      default: 100,
+      min: 1,
+      max: 1_000_000,
+    }),
+    group_batch_gap_ms: setting.integer({
+      description: "Time between two such batches of groups.",
+      unit: "ms",
+      default: 10_000,
+      min: 1,
+      max: 86_400_000,
+    }),
+    group_base_delay_ms: setting.integer({
+      description: "When the first batch of groups is due, if there are several.",
+      unit: "ms",
+      default: 1000,
+      min: 1,
+      max: 86_400_000,
+    }),
     inbox_retention_ms: setting.integer({
       description: "How long it is remembered that a handler has done its work once.",
       unit: "ms",
@@ -165,6 +186,31 @@ export const configSchema = defineSchema({
       description: "What is logged about events: everything, failures only, or nothing.",
       choices: ["all", "failures", "off"],
       default: "all",
+    }),
+    tracing: setting.choice({
+      description: "Whether handling begins a trace that is linked to that of the publish, or is a child of it.",
+      choices: ["link", "parent"],
+      default: "link",
+    }),
+    dispatch_log_days: setting.integer({
+      description: "How long it is kept who got what, and what became of it.",
+      unit: "days",
+      default: 30,
+      min: 1,
+      max: 3650,
+    }),
+    dead_retention_days: setting.integer({
+      description: "Dead letters expire after this time.",
+      unit: "days",
+      default: 30,
+      min: 1,
+      max: 3650,
+    }),
+    max_replays: setting.integer({
+      description: "How often a dead letter is replayed without being forced.",
+      default: 3,
+      min: 1,
+      max: 1000,
     }),
     log_data: setting.boolean({ description: "Whether log lines carry the data of events.", default: true }),
     type_prefix: setting.string({
@@ -206,6 +252,7 @@ export const configSchema = defineSchema({
       min: "1MiB",
     }),
   }),
+  relay: relaySection,
   error_tracking: errorTrackingSection,
   shutdown: section("How the server stops.", {
     deadline: setting.duration({

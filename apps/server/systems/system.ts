@@ -1,6 +1,7 @@
 import type { AnalyticsMigrationSet } from "@signalbox/analytics";
 import type { MigrationSet } from "@signalbox/database";
-import type { Configure, EventStore } from "@signalbox/event-store";
+import type { Configure, DispatchLog, EventStore } from "@signalbox/event-store";
+import type { StreamHub } from "@signalbox/http";
 import type { ErrorCatalogue, Service } from "@signalbox/kernel";
 import type { FastifyPluginAsync } from "fastify";
 import type { BannerLine } from "../banner.js";
@@ -14,6 +15,8 @@ export interface SystemContext extends StartContext {
   serverUrl(): string;
   /** True while the disk is too full to take anything. */
   isDiskFull(): boolean;
+  /** Where changes are told to live pages; topics are added while the system is put together. */
+  readonly streams: StreamHub;
 }
 
 /** One of the systems on the spine, before it runs: what its stores must hold. */
@@ -35,6 +38,8 @@ export interface SystemDefinition {
 export interface ServerSystem {
   /** Its events and subscriptions. */
   readonly configure?: Configure;
+  /** Keeps the history of publishing and handling; one system has it. */
+  readonly dispatchLog?: DispatchLog;
   /** Gives the event store; nothing can be published before. */
   attach?(eventStore: EventStore): void;
   /** What it needs as long as anything runs: caches, ledgers, housekeeping. */
