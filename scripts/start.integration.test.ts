@@ -72,9 +72,12 @@ test("PF-001 PF-002 packages are installed with npm alone when there are none, a
 
 async function npmStart(...flags: string[]): Promise<Program> {
   const [port, metricsPort] = [await findFreePort(), await findFreePort()];
-  running = runNode([
-    ...["scripts/start.mjs", "--data-dir", join(folder, "data")],
-    ...["--listen", `127.0.0.1:${port}`, "--metrics-listen", `127.0.0.1:${metricsPort}`, ...flags],
-  ]);
+  running = runNode(
+    [
+      ...["scripts/start.mjs", "--data-dir", join(folder, "data")],
+      ...["--listen", `127.0.0.1:${port}`, "--metrics-listen", `127.0.0.1:${metricsPort}`, ...flags],
+    ],
+    { ...process.env, SIGNALBOX_RELAY_LISTEN: "127.0.0.1:0" },
+  );
   return running;
 }

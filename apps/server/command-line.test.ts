@@ -47,7 +47,7 @@ describe("command line", () => {
     expect(err).toContain(`(Did you mean ${nearest}?)`);
   });
 
-  test.for(["", "token", "project create", "token create", "config print extra", "serve --only relay"])(
+  test.for(["", "token", "project create", "token create", "config print extra", "serve --only relays"])(
     "PF-013 an incomplete or surplus line is usage: signalbox %s",
     async (line) => {
       const { exitCode, out, err } = await run(line);

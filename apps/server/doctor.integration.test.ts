@@ -56,7 +56,7 @@ describe("doctor", () => {
     expect(new Set(findings.map(({ subject }) => subject))).toEqual(
       new Set([
         ...["configuration", "versions", "data directory", "disk", "token key", "server"],
-        ...["database", "analytics", "listen", "metrics_listen"],
+        ...["database", "analytics", "listen", "metrics_listen", "relay.listen"],
       ]),
     );
     expect(await examine()).toEqual({ exitCode, findings });

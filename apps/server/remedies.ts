@@ -2,6 +2,7 @@ import { analyticsErrors } from "@signalbox/analytics";
 import { blobErrors } from "@signalbox/blobs";
 import { databaseErrors } from "@signalbox/database";
 import { eventStoreErrors } from "@signalbox/event-store";
+import { relayErrors } from "@signalbox/git-relay";
 import { httpErrors, httpSetupErrors } from "@signalbox/http";
 import { type ErrorCatalogue, errorCode, kernelErrors } from "@signalbox/kernel";
 import { serverErrors } from "./errors.js";
@@ -14,6 +15,7 @@ const catalogues: readonly ErrorCatalogue[] = [
   eventStoreErrors,
   httpErrors,
   httpSetupErrors,
+  relayErrors,
   serverErrors,
 ];
 

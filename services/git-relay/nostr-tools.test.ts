@@ -1,4 +1,5 @@
-import { finalizeEvent, generateSecretKey, getPublicKey, nip42, nip77, Relay } from "nostr-tools";
+import { finalizeEvent, generateSecretKey, getPublicKey, nip77, verifyEvent } from "nostr-tools";
+import { AbstractRelay } from "nostr-tools/abstract-relay";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { WebSocket } from "ws";
 import { startTestRelay, type TestRelay } from "./testing/start-relay.js";
@@ -11,10 +12,10 @@ const now = (): number => Math.floor(Date.now() / 1_000);
 
 describe("nostr-tools as a client", () => {
   let server: TestRelay;
-  let client: Relay;
+  let client: AbstractRelay;
   beforeAll(async () => {
     server = await startTestRelay({ relay: { profile: "open" } });
-    client = new Relay(server.url, { websocketImplementation: WebSocket });
+    client = new AbstractRelay(server.url, { verifyEvent, websocketImplementation: globalThis.WebSocket ?? WebSocket });
     await client.connect();
   });
   afterAll(async () => {
@@ -23,14 +24,14 @@ describe("nostr-tools as a client", () => {
   });
   const note = (content: string, tags: string[][] = [], key = alice, kind = 1) =>
     finalizeEvent({ kind, created_at: now(), tags, content }, key);
-  const collect = (filters: Parameters<Relay["subscribe"]>[0]) =>
+  const collect = (filters: Parameters<AbstractRelay["subscribe"]>[0]) =>
     new Promise<string[]>((resolve, reject) => {
       const ids: string[] = [];
       const subscription = client.subscribe(filters, {
         onevent: (event) => void ids.push(event.id),
         oneose: () => {
-          subscription.close();
           resolve(ids);
+          subscription.close();
         },
         onclose: (reason) => reject(new Error(reason)),
       });
@@ -71,8 +72,6 @@ describe("nostr-tools as a client", () => {
     await expect(collect([{ kinds: [1059] }])).rejects.toThrow(/^auth-required: /);
     await client.auth(async (template) => finalizeEvent(template, bob));
     expect(await collect([{ kinds: [1059] }])).toEqual([wrap.id]);
-    const answer = nip42.makeAuthEvent("wss://elsewhere.example", "x");
-    expect(answer.kind).toBe(22_242);
   });
 
   test("GR-170 GR-180 finds the difference of its set and the relay's by negentropy", async () => {

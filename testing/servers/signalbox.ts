@@ -45,12 +45,13 @@ export interface SignalboxInstallation {
 
 /** A data directory with its ports: it can be started, killed and started again at the same addresses. */
 export async function installSignalbox(options: SignalboxOptions): Promise<SignalboxInstallation> {
-  const [port, metricsPort] = await freePorts(2);
+  const [port, metricsPort, relayPort] = await freePorts(3);
   const env: NodeJS.ProcessEnv = {
     ...process.env,
     SIGNALBOX_DATA_DIR: options.dataDirectory,
     SIGNALBOX_LISTEN: `127.0.0.1:${port}`,
     SIGNALBOX_METRICS_LISTEN: `127.0.0.1:${metricsPort}`,
+    SIGNALBOX_RELAY_LISTEN: `127.0.0.1:${relayPort}`,
     ...options.env,
   };
   return {

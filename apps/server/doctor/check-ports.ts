@@ -4,7 +4,11 @@ import { broken, type Check, type Finding, ok } from "./finding.js";
 
 /** Addresses that the server is to listen on must be free, unless it is the server that has them. */
 export const checkPorts: Check = async ({ config, server }) => {
-  const addresses = { listen: config.listen, metrics_listen: config.metricsListen };
+  const addresses = {
+    listen: config.listen,
+    metrics_listen: config.metricsListen,
+    "relay.listen": config.relay.listen,
+  };
   return Promise.all(
     Object.entries(addresses).map(async ([key, address]): Promise<Finding> => {
       const place = `${address.host}:${address.port}`;

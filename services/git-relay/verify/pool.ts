@@ -63,10 +63,14 @@ export function createVerifierPool({ workers, logger }: VerifierPoolOptions): Ve
     });
     return worker;
   };
-  const lanes = Array.from({ length: workers ?? Math.max(1, availableParallelism() - 1) }, () => {
-    const lane: Lane = { worker: startWorker(() => lane), batch: [] };
-    return lane;
-  });
+  /** Started with the first check. */
+  let lanes: Lane[] = [];
+  const startLanes = (): void => {
+    lanes = Array.from({ length: workers ?? Math.max(1, availableParallelism() - 1) }, () => {
+      const lane: Lane = { worker: startWorker(() => lane), batch: [] };
+      return lane;
+    });
+  };
   let fed = true;
 
   return {
@@ -76,6 +80,7 @@ export function createVerifierPool({ workers, logger }: VerifierPoolOptions): Ve
           reject(new Error("The verifier is closed."));
           return;
         }
+        if (lanes.length === 0) startLanes();
         waiting.push({ parts, resolve, reject });
         if (!fed) return;
         // Everything that this turn brings goes into the same batches.

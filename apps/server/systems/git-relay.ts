@@ -1,0 +1,33 @@
+import { resolve } from "node:path";
+import { createGitRelay, eventSaved, loadRelayKey, relayErrors, relayMigrations } from "@signalbox/git-relay";
+import { version } from "../version.js";
+import type { SystemDefinition } from "./system.js";
+
+export const gitRelay: SystemDefinition = {
+  name: "git relay",
+  migrations: [relayMigrations],
+  analyticsMigrations: [],
+  catalogues: [relayErrors],
+
+  create({ stores, clock, logger, metrics, config, roles }) {
+    // Every process that publishes or handles knows the events; only one with the role listens.
+    if (!roles.has("relay")) return { configure: (registry) => void registry.register(eventSaved) };
+    const relay = createGitRelay({
+      database: stores.database,
+      clock,
+      logger,
+      metrics,
+      settings: config.relay,
+      signer: loadRelayKey({ directory: resolve(config.dataDir), configured: config.relay.secretKey?.reveal() }),
+      version,
+      trustedProxies: config.http.trustedProxies,
+    });
+    return {
+      configure: relay.configure,
+      attach: relay.attach,
+      service: relay.service,
+      intake: relay.intake,
+      announce: async () => [{ label: "Git relay", value: relay.url }],
+    };
+  },
+};
