@@ -9,6 +9,12 @@ export const benchmarks: Readonly<Record<string, () => Promise<Benchmark>>> = {
   "event-store-conditions": async () => (await import("./event-store-conditions.js")).eventStoreConditions,
   "event-store-startup": async () => (await import("./event-store-startup.js")).eventStoreStartup,
   "event-store-keys": async () => (await import("./event-store-keys.js")).eventStoreKeys,
+  "event-store-postgres": async () => (await import("./event-store-postgres.js")).eventStorePostgres,
+  "event-store-latency": async () => (await import("./event-store-latency.js")).eventStoreLatency,
+  "event-store-group": async () => (await import("./event-store-group.js")).eventStoreGroup,
+  "event-store-backlog": async () => (await import("./event-store-backlog.js")).eventStoreBacklog,
+  "event-store-observability": async () => (await import("./event-store-observability.js")).eventStoreObservability,
+  "event-store-recovery": async () => (await import("./event-store-recovery.js")).eventStoreRecovery,
   "errors-ingest": async () => (await import("./errors-ingest.js")).errorsIngest,
   "platform-http": async () => (await import("./platform-http.js")).platformHttp,
 };
