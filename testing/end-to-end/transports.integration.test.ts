@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterEach, describe, expect, test } from "vitest";
-import { requireServers, startNats, type TestServer } from "../servers/index.js";
+import { requireServers, startNats, startRedis, type TestServer } from "../servers/index.js";
 import { installSignalbox, type SignalboxInstallation, type SignalboxServer } from "../servers/signalbox.js";
 import { killNine } from "./kill-nine.js";
 
@@ -17,6 +17,13 @@ const transports = [
     start: () => startNats(),
     env: (url: string) => ({ SIGNALBOX_TRANSPORT: "jetstream", SIGNALBOX_NATS_URL: url }),
     banner: /NATS JetStream at 127\.0\.0\.1:\d+ \(transport\)/,
+  },
+  {
+    name: "BullMQ",
+    program: "redis-server" as const,
+    start: () => startRedis(),
+    env: (url: string) => ({ SIGNALBOX_TRANSPORT: "bullmq", SIGNALBOX_REDIS_URL: url }),
+    banner: /BullMQ at 127\.0\.0\.1:\d+ \(transport\)/,
   },
 ];
 
@@ -43,7 +50,7 @@ for (const { name, program, start, env, banner } of transports) {
       return installSignalbox({ dataDirectory, env: env(carrier.url) });
     };
 
-    test("ES-223 ET-001 an error of @sentry/node becomes an issue; readiness follows the carrier of the events", async () => {
+    test("ES-223 ES-225 ET-001 an error of @sentry/node becomes an issue; readiness follows the carrier of the events", async () => {
       const installation = await install();
       server = await installation.start();
       const { url } = server;
