@@ -90,7 +90,7 @@ describe("XP-090 a request over HTTP", () => {
 
 describe("XP-043 definitions from the tracker", () => {
   const remote = {
-    definitions: [{ id: "remote_only", feature_category: "shop", urgency: "sync_slow", apdex_threshold_s: 5 }],
+    definitions: [{ id: "remote_only", feature_category: "shop", urgency: "sync_slow", threshold_s: 5 }],
   };
 
   test("XP-043 checkpoints wait for them, are filled in, and unknown ids are dropped then", async () => {

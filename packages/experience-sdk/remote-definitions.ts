@@ -91,7 +91,7 @@ function readKnown(body: unknown): Map<string, KnownExperience> | undefined {
   const known = new Map<string, KnownExperience>();
   for (const entry of list) {
     if (!isRecord(entry)) continue;
-    const { id, feature_category: featureCategory, urgency, apdex_threshold_s: thresholdS } = entry;
+    const { id, feature_category: featureCategory, urgency, threshold_s: thresholdS } = entry;
     if (typeof id !== "string" || typeof featureCategory !== "string" || !isUrgency(urgency)) continue;
     const byUrgencyMs = urgency === "custom" ? 0 : thresholdsMs[urgency];
     const thresholdMs = typeof thresholdS === "number" ? thresholdS * 1_000 : byUrgencyMs;

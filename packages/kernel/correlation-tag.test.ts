@@ -17,3 +17,8 @@ test("XP-115 a correlation id that the event has already stays", () => {
 test("XP-115 an event outside of any context is left alone", () => {
   expect(tag({ message: "m" })).toEqual({ message: "m" });
 });
+
+test("XP-115 PF-071 an event captured while a domain event is handled names it as its cause", () => {
+  const event = withContext({ correlationId: "JOURNEY-1", causationId: "EVENT-1" }, () => tag({ message: "m" }));
+  expect(event).toEqual({ message: "m", tags: { correlation_id: "JOURNEY-1", causation_id: "EVENT-1" } });
+});

@@ -7,13 +7,15 @@ interface TaggedEvent {
 
 /**
  * Makes an event processor for a Sentry SDK: `Sentry.addEventProcessor(correlationTagger())`. Each event gets the tag
- * `correlation_id` of the context in which it was captured, unless it has that tag already. An event outside of any
- * context stays as it is.
+ * `correlation_id` of the context in which it was captured, and `causation_id` when a domain event was being handled,
+ * unless it has these tags already. An event outside of any context stays as it is.
  */
 export function correlationTagger(): <Event extends object>(event: Event & TaggedEvent) => Event {
   return (event) => {
-    const { correlationId } = currentContext();
-    if (correlationId !== undefined) event.tags = { correlation_id: correlationId, ...event.tags };
+    const { correlationId, causationId } = currentContext();
+    if (correlationId === undefined) return event;
+    const cause = causationId === undefined ? {} : { causation_id: causationId };
+    event.tags = { correlation_id: correlationId, ...cause, ...event.tags };
     return event;
   };
 }

@@ -32,3 +32,4 @@ export {
   type ErrorTrackingDependencies,
   errorTrackingMigrations,
 } from "./service.js";
+export { createErrorTimelineSource } from "./timeline-source.js";

@@ -1,0 +1,3 @@
+export { orderEntries } from "./order.js";
+export { relateEntries } from "./relate.js";
+export type * from "./timeline-source.js";

@@ -1,0 +1,1 @@
+export { describeTimelineSource, type SourceSubject, type SourceUnderTest } from "./contract.js";

@@ -1,0 +1,1 @@
+export { createTimelineApi, type TimelineApiDependencies } from "./http/api.js";
