@@ -2,7 +2,13 @@ import { type Analytics, AnalyticsError, migrateAnalytics, openAnalytics } from 
 import { type Blobs, createFileBlobs } from "@signalbox/blobs";
 import { type Database, migrate } from "@signalbox/database";
 import { type Configure, createEventStore, type EventStore, type Transport } from "@signalbox/event-store";
-import { createPrometheusMetrics, createStreamHub, observeProcess, observeQueues } from "@signalbox/http";
+import {
+  createPrometheusMetrics,
+  createStreamHub,
+  type FamilySource,
+  observeProcess,
+  observeQueues,
+} from "@signalbox/http";
 import {
   type Clock,
   createDiskGuard,
@@ -25,6 +31,7 @@ import {
   analyticsMigrations,
   type ServerSystem,
   type SystemContext,
+  type SystemFamilies,
   type SystemRoutes,
   systems,
 } from "./systems/index.js";
@@ -81,12 +88,16 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const health = createHealth();
   const context: StartContext = { config, roles, logger, metrics, clock, signal: shutdown.signal, shutdown, health };
   const lock = await holdDataDirectory(context);
-  const metricsUrl = await createMetricsListener(context, metrics);
+  const metricsPages = new Map<string, FamilySource>();
+  const metricsUrl = await createMetricsListener(context, metrics, metricsPages);
   const processMetrics = observeProcess(metrics);
   shutdown.add(() => processMetrics.stop());
   const disk = await startDiskGuard(context);
   const stores = await openStores(context);
-  const { url, announcements } = await startSystems(context, stores, disk);
+  const { url, announcements } = await startSystems(context, stores, disk, (page, { name, source, inline }) => {
+    metricsPages.set(page, source);
+    if (inline) metrics.addSource(name, source);
+  });
   lock?.announce({ url, metricsUrl });
   health.begin();
   return { url, metricsUrl, adapters: describeAdapters(context), announcements };
@@ -175,7 +186,12 @@ const absentAnalytics: Analytics = {
   close: async () => {},
 };
 
-async function startSystems(context: StartContext, stores: Stores, disk: DiskGuard) {
+async function startSystems(
+  context: StartContext,
+  stores: Stores,
+  disk: DiskGuard,
+  showFamilies: (page: string, families: SystemFamilies) => void,
+) {
   const { config, roles, shutdown } = context;
   let listeningUrl = urlOf(config.listen);
   const serverUrl = (): string => config.publicUrl?.replace(/\/+$/, "") ?? listeningUrl;
@@ -183,6 +199,7 @@ async function startSystems(context: StartContext, stores: Stores, disk: DiskGua
 
   const { running, eventStore, routes } = await composeSystems(context, stores, { serverUrl, isDiskFull });
   await startEach(context, running, "service");
+  for (const { families } of running) if (families) showFamilies(families.page, families);
 
   const listener = servesClients(roles) ? await createApiListener(context, stores.database, routes) : undefined;
   // Until everything has stopped, requests on open connections are told to come back later.
@@ -234,7 +251,7 @@ async function startEach(
 }
 
 function servesClients(roles: ReadonlySet<Role>): boolean {
-  return roles.has("ingest") || roles.has("dashboard");
+  return roles.has("ingest") || roles.has("tracker") || roles.has("dashboard");
 }
 
 function composeEventStore(

@@ -1,4 +1,5 @@
 import { errorTrackingSection } from "@signalbox/error-tracking";
+import { experienceSection } from "@signalbox/experience-tracker";
 import { relaySection } from "@signalbox/git-relay";
 import { scopes } from "@signalbox/http";
 import {
@@ -254,6 +255,7 @@ export const configSchema = defineSchema({
   }),
   relay: relaySection,
   error_tracking: errorTrackingSection,
+  experience: experienceSection,
   shutdown: section("How the server stops.", {
     deadline: setting.duration({
       description: "How long work under way may take after SIGTERM before it is handed back.",

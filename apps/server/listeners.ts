@@ -9,6 +9,7 @@ import {
   createMetricsServer,
   createRevocations,
   createTokenKey,
+  type FamilySource,
   type HttpService,
   type IssuerOptions,
   type PrometheusMetrics,
@@ -23,9 +24,20 @@ import { revokedTokenIds } from "./tokens.js";
 import { version } from "./version.js";
 
 /** Starts the listener of `/metrics` and the health checks and returns its address. It is the last one to stop. */
-export async function createMetricsListener(context: StartContext, metrics: PrometheusMetrics): Promise<string> {
+export async function createMetricsListener(
+  context: StartContext,
+  metrics: PrometheusMetrics,
+  pages: ReadonlyMap<string, FamilySource>,
+): Promise<string> {
   const { config, logger, clock, health, shutdown } = context;
-  const service = await createMetricsServer({ metrics, checks: health.checks, ...config.metricsListen, logger, clock });
+  const service = await createMetricsServer({
+    metrics,
+    pages,
+    checks: health.checks,
+    ...config.metricsListen,
+    logger,
+    clock,
+  });
   await listen(service, "metrics_listen", config.metricsListen);
   shutdown.add(() => service.stop({ deadlineMs: 1_000 }));
   return service.url;

@@ -1,5 +1,5 @@
 /** Parts of the server that can run alone. */
-export const roles = ["ingest", "worker", "relay", "dashboard"] as const;
+export const roles = ["ingest", "worker", "tracker", "relay", "dashboard"] as const;
 
 export type Role = (typeof roles)[number];
 
@@ -11,6 +11,7 @@ export function isRole(text: string): text is Role {
 export const storesOf = {
   ingest: ["database", "transport", "blobs"],
   worker: ["database", "transport", "blobs", "analytics"],
+  tracker: ["database", "transport", "blobs", "analytics"],
   relay: ["database", "transport", "blobs"],
   dashboard: ["database", "transport", "blobs", "analytics"],
 } as const satisfies Readonly<Record<Role, readonly StoreName[]>>;

@@ -1,2 +1,15 @@
+export { experienceAnalytics } from "./analytics-migrations.js";
+export { type ExperienceSettings, experienceSection } from "./config.js";
+export { type TrackerErrorCode, trackerErrors } from "./errors.js";
+export type { CheckpointData, VerdictData } from "./event-data.js";
+export { checkpointRecorded, verdictEvents } from "./events.js";
+export { createHistory, type History } from "./history.js";
 export { experienceMigrations } from "./migrations.js";
+export type { CheckpointView, RunView, VerdictView } from "./run-view.js";
+export {
+  createExperienceTracker,
+  type ExperienceTracker,
+  type StoreRequest,
+  type TrackerDependencies,
+} from "./service.js";
 export { createSqlStore, type SqlStoreOptions } from "./store/sql-store.js";

@@ -1,7 +1,7 @@
 import type { AnalyticsMigrationSet } from "@signalbox/analytics";
 import type { MigrationSet } from "@signalbox/database";
 import type { Configure, DispatchLog, EventStore } from "@signalbox/event-store";
-import type { StreamHub } from "@signalbox/http";
+import type { FamilySource, StreamHub } from "@signalbox/http";
 import type { ErrorCatalogue, Service } from "@signalbox/kernel";
 import type { FastifyPluginAsync } from "fastify";
 import type { BannerLine } from "../banner.js";
@@ -48,8 +48,20 @@ export interface ServerSystem {
   readonly intake?: Service;
   /** Plugins of the API listener, each registered where its role runs. */
   readonly routes?: readonly SystemRoutes[];
+  /** Metrics whose values are kept elsewhere. */
+  readonly families?: SystemFamilies;
   /** What an operator should see once the server is up. */
   announce?(): Promise<readonly BannerLine[]>;
+}
+
+/** Metric families with a page of their own on the metrics listener. */
+export interface SystemFamilies {
+  readonly name: string;
+  /** `/metrics/…` */
+  readonly page: string;
+  readonly source: FamilySource;
+  /** Whether `/metrics` shows them too. */
+  readonly inline: boolean;
 }
 
 export interface SystemRoutes {

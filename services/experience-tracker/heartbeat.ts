@@ -1,0 +1,100 @@
+import type { ExperienceStore, Gap } from "@signalbox/experience";
+import { type Clock, errorMessage, type Logger, type Service } from "@signalbox/kernel";
+import { createLoop } from "./loop.js";
+
+export interface HeartbeatOptions {
+  readonly store: ExperienceStore;
+  readonly replica: string;
+  /** Whether every replica shows the counters of all on its `/metrics`. */
+  readonly inlineMetrics: boolean;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+export interface StoreWatch {
+  readonly service: Service;
+  /** Why the store cannot be used; `undefined` while it answers. */
+  readonly down: string | undefined;
+  /** Resolves when the store answers. @throws what it answers with. */
+  check(): Promise<void>;
+  /** Gaps of the last 90 days, as far as this process knows. */
+  readonly gaps: readonly Gap[];
+}
+
+const beatEveryMs = 5_000;
+const retryMs = 500;
+const riskEveryMs = 600_000;
+const gapsMs = 90 * 86_400_000;
+
+/** Says to the store that this process takes checkpoints, and to the log when the store is away or was blind. */
+export function createHeartbeat({ store, replica, inlineMetrics, clock, logger }: HeartbeatOptions): StoreWatch {
+  let downSinceMs: number | undefined;
+  let reason: string | undefined;
+  let warnedRiskMs = Number.NEGATIVE_INFINITY;
+  let gaps: readonly Gap[] = [];
+
+  const beat = async (): Promise<void> => {
+    const result = await store.heartbeat({
+      replica,
+      reason: downSinceMs === undefined ? "tracker_down" : "store_down",
+    });
+    if (downSinceMs !== undefined)
+      logger.info("experience.store_up", { outage_s: (clock.monotonicMs() - downSinceMs) / 1000 });
+    downSinceMs = undefined;
+    reason = undefined;
+    if (result.gap) {
+      const { fromMs, toMs, reason: cause } = result.gap;
+      logger.warn("experience.gap_recorded", {
+        from: new Date(fromMs).toISOString(),
+        to: new Date(toMs).toISOString(),
+        gap_s: (toMs - fromMs) / 1000,
+        reason: cause,
+      });
+    }
+    if (result.alive.length > 1 && inlineMetrics && clock.monotonicMs() - warnedRiskMs > riskEveryMs) {
+      warnedRiskMs = clock.monotonicMs();
+      logger.warn("experience.double_count_risk", { replicas: result.alive.length });
+    }
+    gaps = await store.gaps(clock.nowMs() - gapsMs);
+  };
+
+  const failed = (error: unknown): void => {
+    reason = errorMessage(error);
+    if (downSinceMs !== undefined) return;
+    downSinceMs = clock.monotonicMs();
+    logger.warn("experience.store_down", { error });
+  };
+
+  const loop = createLoop({
+    name: "experience heartbeat",
+    clock,
+    logger,
+    async round() {
+      await beat();
+      return beatEveryMs;
+    },
+    pauseAfterFailureMs: retryMs,
+    onFailure: failed,
+  });
+
+  return {
+    service: {
+      name: "experience heartbeat",
+      async start() {
+        // The first beat finds the gap before anything is taken or expires.
+        await beat().catch(failed);
+        await loop.service.start();
+      },
+      stop: (options) => loop.service.stop(options),
+    },
+    get down() {
+      return reason;
+    },
+    get gaps() {
+      return gaps;
+    },
+    async check() {
+      await store.health();
+    },
+  };
+}

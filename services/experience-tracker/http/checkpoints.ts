@@ -1,0 +1,231 @@
+import { batchLimits, ExperienceError } from "@signalbox/experience";
+import { HttpProblem, principalOf } from "@signalbox/http";
+import { currentContext, enterContext } from "@signalbox/kernel";
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import { storeProblem, trackerErrors, trackerProblem } from "../errors.js";
+import type { Sender, TakeOutcome } from "../intake.js";
+import { type RouteDependencies, tenantOf } from "./dependencies.js";
+import { addCheckpointParser } from "./read-json.js";
+import { replyOf } from "./reply.js";
+import {
+  batchReplySchema,
+  checkpointExample,
+  checkpointReplySchema,
+  checkpointSchema,
+  replyExample,
+} from "./schemas.js";
+
+const writeErrors = [
+  "invalid_checkpoint",
+  "unknown_experience",
+  "contradictory_outcome",
+  "idempotency_key_conflict",
+  "timestamp_out_of_range",
+  "producer_not_allowed",
+  "type_not_allowed",
+  "experience_not_allowed",
+  "state_store_unavailable",
+  "backlog_full",
+] as const;
+
+/** Where producers send to. */
+export function registerCheckpointRoutes(app: FastifyInstance, dependencies: RouteDependencies): void {
+  addCheckpointParser(app);
+
+  app.post("/checkpoints", {
+    config: {
+      access: { scope: "experience:write" },
+      rateLimit: "own",
+      body: { maxBytes: batchLimits.maxItemBytes, maxInflatedBytes: batchLimits.maxItemBytes },
+      errors: writeErrors,
+    },
+    schema: {
+      summary: "Take one checkpoint",
+      tags: ["experiences"],
+      body: { ...checkpointSchema, examples: [checkpointExample] },
+      response: {
+        200: { description: "The run was known.", ...checkpointReplySchema, examples: [replyExample] },
+        201: { description: "The checkpoint opened the run.", ...checkpointReplySchema, examples: [replyExample] },
+      },
+    },
+    async handler(request, reply) {
+      const sender = senderOf(request, dependencies, 1);
+      const [outcome] = await take([request.body], sender, dependencies);
+      if (!outcome) throw new TypeError("An outcome is missing");
+      if (outcome.kind === "refused") throw refusalOf(outcome, dependencies);
+      if (outcome.kind === "unwritten") throw storeProblem(outcome.error.code, outcome.error);
+      noteJourney(outcome.run.identity.correlationId);
+      return sendJson(reply, statusOf(outcome), replyOf(outcome));
+    },
+  });
+
+  app.post("/checkpoints/batch", {
+    config: {
+      access: { scope: "experience:write" },
+      rateLimit: "own",
+      body: { maxBytes: batchLimits.maxBodyBytes, maxInflatedBytes: batchLimits.maxDecodedBytes },
+      errors: [...writeErrors, "too_many_items"],
+    },
+    schema: {
+      summary: "Take many checkpoints, one result for each",
+      tags: ["experiences"],
+      body: {
+        description: "An object with `checkpoints`, or the bare list.",
+        examples: [{ checkpoints: [checkpointExample] }],
+      },
+      response: { 200: batchReplySchema },
+    },
+    async handler(request, reply) {
+      const items = itemsOf(request.body);
+      const sender = senderOf(request, dependencies, items.length);
+      const sizes = tooLargeItems(items, request);
+      const outcomes = await take(
+        items.filter((_, index) => !sizes.has(index)),
+        sender,
+        dependencies,
+      );
+      let next = 0;
+      const results = items.map((_, index) => {
+        const outcome = sizes.has(index) ? undefined : outcomes[next++];
+        return { index, ...(outcome ? resultOf(outcome, dependencies) : tooLargeResult) };
+      });
+      const accepted = results.filter(({ status }) => status < 300).length;
+      return sendJson(reply, 200, { accepted, rejected: results.length - accepted, results });
+    },
+  });
+
+  registerCors(app, dependencies.corsOrigins);
+}
+
+async function take(
+  items: readonly unknown[],
+  sender: Sender,
+  { intake }: RouteDependencies,
+): Promise<readonly TakeOutcome[]> {
+  try {
+    return await intake.take(items, sender);
+  } catch (error) {
+    if (error instanceof ExperienceError) throw storeProblem(error.code, error);
+    throw error;
+  }
+}
+
+/** Who sends, and whether this much of it may come now. */
+function senderOf(request: FastifyRequest, dependencies: RouteDependencies, checkpoints: number): Sender {
+  const principal = principalOf(request);
+  const producer = dependencies.producers.admit(principal);
+  if (producer.kind === "refused") throw trackerProblem(producer.code);
+  const waitMs = producer.take(checkpoints);
+  if (waitMs > 0)
+    throw new HttpProblem("rate_limited", {
+      headers: { "retry-after": String(Math.max(1, Math.ceil(waitMs / 1000))) },
+    });
+  const dropped = request.headers["x-experience-dropped"];
+  if (typeof dropped === "string") dependencies.metrics.sdkDropped(dropped);
+  const idempotencyKey = request.headers["idempotency-key"];
+  return {
+    tenant: tenantOf(principal, dependencies.tenantClaim),
+    producer,
+    ...(typeof idempotencyKey === "string" && !request.routeOptions.url?.endsWith("/batch") ? { idempotencyKey } : {}),
+  };
+}
+
+/** Log lines of this request name the journey that it is about. */
+function noteJourney(correlationId: string): void {
+  const context = currentContext();
+  enterContext({ ...context, meta: { ...context.meta, experience_correlation_id: correlationId } });
+}
+
+function refusalOf(outcome: Extract<TakeOutcome, { kind: "refused" }>, { metrics }: RouteDependencies): HttpProblem {
+  if (trackerErrors.entries[outcome.code].status === 403) metrics.refusedToken(outcome.code);
+  return trackerProblem(outcome.code, { errors: outcome.faults });
+}
+
+function statusOf({ answer, duplicate }: Extract<TakeOutcome, { kind: "taken" }>): 200 | 201 {
+  return answer.reply.opened && !duplicate ? 201 : 200;
+}
+
+/** @throws {HttpProblem} for a body that is no batch, or too long a one */
+function itemsOf(body: unknown): readonly unknown[] {
+  const items: unknown = typeof body === "object" && body !== null && "checkpoints" in body ? body.checkpoints : body;
+  if (!Array.isArray(items))
+    throw trackerProblem("invalid_checkpoint", {
+      detail: "A batch is a list of checkpoints, or an object with such a list as `checkpoints`.",
+      errors: [{ pointer: "/checkpoints", code: "wrong_type", message: "must be a list" }],
+    });
+  if (items.length > batchLimits.maxItems)
+    throw trackerProblem("too_many_items", { detail: `A batch holds at most ${batchLimits.maxItems} checkpoints.` });
+  return items;
+}
+
+/** Places of items that are too large alone; a body that is not larger than an item may be holds none. */
+function tooLargeItems(items: readonly unknown[], request: FastifyRequest): ReadonlySet<number> {
+  const encoded = request.headers["content-encoding"] !== undefined;
+  if (!encoded && Number(request.headers["content-length"]) <= batchLimits.maxItemBytes) return new Set();
+  const places = new Set<number>();
+  for (const [index, item] of items.entries())
+    if (Buffer.byteLength(JSON.stringify(item) ?? "") > batchLimits.maxItemBytes) places.add(index);
+  return places;
+}
+
+const tooLargeResult = {
+  status: 413,
+  retryable: false,
+  error: { code: "body_too_large", detail: `A checkpoint may have at most ${batchLimits.maxItemBytes} bytes.` },
+};
+
+function resultOf(outcome: TakeOutcome, { metrics }: RouteDependencies) {
+  if (outcome.kind === "taken") return { status: statusOf(outcome), retryable: false, ...replyOf(outcome) };
+  if (outcome.kind === "unwritten") {
+    const { code, message } = outcome.error;
+    return { status: 503, retryable: true, error: { code, detail: message } };
+  }
+  const { status = 422, message } = trackerErrors.entries[outcome.code];
+  if (status === 403) metrics.refusedToken(outcome.code);
+  const errors = outcome.faults.length > 0 ? { errors: outcome.faults } : {};
+  return { status, retryable: false, error: { code: outcome.code, detail: message, ...errors } };
+}
+
+/** As text: the answer was made by us field by field, and looking at each again would cost as much as making it. */
+function sendJson(reply: FastifyReply, status: number, body: object): FastifyReply {
+  return reply.code(status).type("application/json; charset=utf-8").send(JSON.stringify(body));
+}
+
+const corsHeaders =
+  "authorization, content-type, content-encoding, idempotency-key, x-correlation-id, x-experience-dropped";
+
+/** Lets pages of the configured origins send checkpoints; without origins nothing is added. */
+function registerCors(app: FastifyInstance, origins: readonly string[]): void {
+  if (origins.length === 0) return;
+  const allowed = new Set(origins.map((origin) => new URL(origin).origin));
+  const allow = (request: FastifyRequest, reply: FastifyReply): boolean => {
+    const { origin } = request.headers;
+    reply.header("vary", "origin");
+    if (origin === undefined || !allowed.has(origin)) return false;
+    reply.header("access-control-allow-origin", origin);
+    return true;
+  };
+  app.addHook("onRequest", async (request, reply) => {
+    allow(request, reply);
+  });
+  for (const path of ["/checkpoints", "/checkpoints/batch"]) {
+    app.options(path, {
+      config: { access: "public", rateLimit: "own" },
+      schema: {
+        summary: "Say whether a page of another origin may send checkpoints",
+        tags: ["experiences"],
+        response: { 204: { description: "What may be sent.", type: "null" } },
+      },
+      async handler(request, reply) {
+        reply.header("allow", "POST, OPTIONS");
+        if (allow(request, reply))
+          reply.headers({
+            "access-control-allow-methods": "POST",
+            "access-control-allow-headers": corsHeaders,
+            "access-control-max-age": "600",
+          });
+        return reply.code(204).send();
+      },
+    });
+  }
+}

@@ -1,0 +1,137 @@
+import { type DomainEvent, defineSubscriber, type Subscriber } from "@signalbox/event-store";
+import { inContext, type LogFields, type Logger } from "@signalbox/kernel";
+import type { CheckpointData, VerdictData } from "./event-data.js";
+import { checkpointRecorded } from "./events.js";
+
+export interface LogLinesOptions {
+  readonly logger: Logger;
+  /** Name of the field with the experience's id. */
+  readonly idLabel: string;
+  /** Whether `meta.user` and `meta.remote_ip` are written. */
+  readonly logPii: boolean;
+}
+
+const personal: ReadonlySet<string> = new Set(["user", "remote_ip"]);
+const remembered = 10_000;
+
+/** One line for each applied checkpoint and each verdict. Ids of lines already written are remembered for a while. */
+export function createLogLines(options: LogLinesOptions): Subscriber<CheckpointData | VerdictData> {
+  const written = new Set<string>();
+  const isNew = (id: string): boolean => {
+    if (written.has(id)) return false;
+    written.add(id);
+    if (written.size > remembered) for (const oldest of written) if (written.delete(oldest)) break;
+    return true;
+  };
+
+  return defineSubscriber<CheckpointData | VerdictData>("experience.log", {
+    urgency: "low",
+    batch: { maxSize: 500, maxWaitMs: 200 },
+    async handleBatch(events) {
+      for (const event of events) {
+        const line = isCheckpoint(event) ? checkpointLine(event.data) : verdictLine(event.data as VerdictData);
+        if (line && isNew(event.id)) write(line, options);
+      }
+    },
+  });
+}
+
+interface Line {
+  readonly message: string;
+  readonly isFailure: boolean;
+  readonly experienceId: string;
+  readonly fields: LogFields;
+  readonly meta: Readonly<Record<string, string>> | undefined;
+}
+
+function write({ message, isFailure, experienceId, fields, meta }: Line, options: LogLinesOptions): void {
+  const { logger, idLabel, logPii } = options;
+  const kept = Object.entries(meta ?? {}).filter(([key]) => logPii || !personal.has(key));
+  const line = {
+    [idLabel]: experienceId,
+    ...Object.fromEntries(kept.map(([key, value]) => [`meta.${key}`, value])),
+    ...Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined && value !== "")),
+  };
+  // The line is about the journey, not about who handles the event.
+  inContext({}, () => (isFailure ? logger.warn(message, line) : logger.info(message, line)));
+}
+
+/** An end has no line of its own: its verdict has. */
+function checkpointLine(data: CheckpointData): Line | undefined {
+  if (!data.applied || data.checkpoint === "end") return undefined;
+  return {
+    message: `experience ${data.checkpoint}`,
+    isFailure: false,
+    experienceId: data.covered_experience_id,
+    meta: data.meta,
+    fields: {
+      checkpoint: data.checkpoint,
+      run: data.run,
+      feature_category: data.feature_category,
+      urgency: data.urgency,
+      type: data.type,
+      checkpoint_category: data.checkpoint_category,
+      correlation_id: data.correlation_id,
+      start_time: data.started_at,
+      checkpoint_time: data.occurred_at,
+      elapsed_time_s: elapsedSince(data.started_at, data.occurred_at),
+      urgency_threshold_s: data.threshold_s,
+      anomalies: listOf(data.anomalies),
+      server_timestamp: data.server_timestamp,
+      event_id: data.event_id,
+    },
+  };
+}
+
+const verdictMessages: Readonly<Record<string, string>> = {
+  succeeded: "experience success",
+  failed: "experience failure",
+  timed_out: "experience failure",
+  discarded: "experience discarded",
+};
+
+function verdictLine(data: VerdictData): Line | undefined {
+  const message = verdictMessages[data.state];
+  if (message === undefined) return undefined;
+  const isFailure = data.error;
+  return {
+    message,
+    isFailure,
+    experienceId: data.covered_experience_id,
+    meta: data.meta,
+    fields: {
+      checkpoint: "end",
+      run: data.run,
+      feature_category: data.feature_category,
+      urgency: data.urgency,
+      type: data.type,
+      correlation_id: data.correlation_id,
+      start_time: data.started_at,
+      end_time: data.ended_at ?? data.verdict_at,
+      elapsed_time_s: data.elapsed_s,
+      urgency_threshold_s: data.threshold_s,
+      success: data.state === "discarded" ? undefined : !isFailure,
+      error: isFailure ? (data.error_message ?? data.reason) : undefined,
+      error_message: isFailure ? data.error_message : undefined,
+      failure_reason: isFailure ? data.reason : undefined,
+      discard_reason: data.discard_reason,
+      last_checkpoint_category: data.last_category,
+      late_by_s: data.lateness_s,
+      anomalies: listOf(data.anomalies),
+      server_timestamp: data.decided_at,
+      event_id: data.event_id,
+    },
+  };
+}
+
+function elapsedSince(start: string | undefined, end: string): number | undefined {
+  return start === undefined ? undefined : Math.max(0, Date.parse(end) - Date.parse(start)) / 1000;
+}
+
+function listOf(values: readonly string[]): readonly string[] | undefined {
+  return values.length === 0 ? undefined : values;
+}
+
+function isCheckpoint(event: DomainEvent<CheckpointData | VerdictData>): event is DomainEvent<CheckpointData> {
+  return checkpointRecorded.is(event);
+}

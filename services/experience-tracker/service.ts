@@ -1,0 +1,244 @@
+import type { Analytics, AnalyticsMigrationSet } from "@signalbox/analytics";
+import type { MigrationSet } from "@signalbox/database";
+import type { Configure, EventStore } from "@signalbox/event-store";
+import {
+  type ApplyResult,
+  apdexKey,
+  type ExperienceStore,
+  type Rules,
+  type Run,
+  type TimeoutOverrides,
+  totalKey,
+  urgencies,
+} from "@signalbox/experience";
+import type { FamilySource } from "@signalbox/http";
+import { type Clock, createServiceGroup, type Logger, type Metrics, type Service, ulid } from "@signalbox/kernel";
+import type { FastifyPluginAsync } from "fastify";
+import { experienceAnalytics } from "./analytics-migrations.js";
+import type { ExperienceSettings } from "./config.js";
+import { createDefinitions, type Definitions } from "./definitions.js";
+import { createHeartbeat, type StoreWatch } from "./heartbeat.js";
+import { createHistory, type History } from "./history.js";
+import { createHistorySubscriber } from "./history-subscriber.js";
+import { createRoutes } from "./http/routes.js";
+import { closedRun, createIntake } from "./intake.js";
+import { createIntakeMetrics } from "./intake-metrics.js";
+import { createLogLines } from "./log-lines.js";
+import { experienceMigrations } from "./migrations.js";
+import { createProducers } from "./producers.js";
+import { publishRecords } from "./publish-records.js";
+import { createPublisher } from "./publisher.js";
+import { createReaper, type Reaper } from "./reaper.js";
+import { createSliMetrics, idLabelOf } from "./sli-metrics.js";
+import type { PublishInTransaction } from "./store/sql/dependencies.js";
+import { createStoreGauges } from "./store-gauges.js";
+import { configureExperiences } from "./subscriptions.js";
+import { timedStore } from "./timed-store.js";
+
+export interface TrackerDependencies {
+  /** Opens the state store with these rules; `publish` is for stores that share a database with the event store. */
+  readonly openStore: (options: StoreRequest) => ExperienceStore;
+  readonly analytics: Analytics;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly metrics: Metrics;
+  readonly settings: ExperienceSettings;
+}
+
+export interface StoreRequest {
+  readonly rules: Rules;
+  readonly replica: string;
+  readonly publish: PublishInTransaction;
+}
+
+/**
+ * The experience tracker, put together. In this order: migrate; make the event store with `configure`; `attach` it; start
+ * `service`; start the event store; start `intake`; serve `routes`. Stop in the reverse order.
+ */
+export interface ExperienceTracker {
+  readonly configure: Configure;
+  attach(eventStore: EventStore): void;
+  /** The API below `/api/v1/experience`. */
+  readonly routes: FastifyPluginAsync;
+  /** Metric families whose values live in the state store. */
+  readonly sliFamilies: FamilySource;
+  /** Definitions, heartbeat, gauges. Closes the state store when it stops. */
+  readonly service: Service;
+  /** The reaper, where it runs by itself, and the publisher of the outbox. */
+  readonly intake: Service;
+  readonly migrations: MigrationSet;
+  readonly analyticsMigrations: AnalyticsMigrationSet;
+  readonly definitions: Definitions;
+  readonly reaper: Reaper;
+  readonly watch: StoreWatch;
+  readonly history: History;
+  readonly store: ExperienceStore;
+}
+
+export function createExperienceTracker(dependencies: TrackerDependencies): ExperienceTracker {
+  const { analytics, clock, metrics, settings } = dependencies;
+  const logger = dependencies.logger.child("experience");
+  const rules = rulesOf(settings);
+  const timeouts = timeoutsOf(settings);
+  const replica = ulid();
+  let attached: EventStore | undefined;
+  const eventStore = (): EventStore => {
+    if (!attached) throw new Error("The event store is not attached yet.");
+    return attached;
+  };
+
+  const opened = dependencies.openStore({
+    rules,
+    replica,
+    publish: (records, transaction) => publishRecords(eventStore(), records, transaction),
+  });
+  const store = timedStore(opened, metrics, clock);
+  const definitions = createDefinitions({
+    directory: settings.definitions,
+    featureCategoriesFile: settings.featureCategories,
+    timeouts,
+    clock,
+    logger,
+    metrics,
+  });
+  const producers = createProducers({
+    file: settings.producers,
+    ratePerS: settings.rate,
+    burst: settings.burst,
+    clock,
+    logger,
+  });
+  const intakeMetrics = createIntakeMetrics(metrics, []);
+  const sli = createSliMetrics({
+    store,
+    registry: () => definitions.registry,
+    prefix: settings.metricPrefix,
+    types: settings.types,
+    maxSeries: settings.maxSeries,
+    clock,
+    logger,
+  });
+  const rememberVerdict = (run: Run, typeLabel: string): void => {
+    const { terms, verdict, identity, state } = run;
+    if (state === "discarded" || state === "orphaned") return;
+    sli.remember(totalKey(terms, typeLabel, state !== "succeeded"), identity.correlationId);
+    if (verdict?.apdexSuccess !== undefined)
+      sli.remember(apdexKey(terms, typeLabel, verdict.apdexSuccess), identity.correlationId);
+  };
+  const watch = createHeartbeat({
+    store,
+    replica,
+    inlineMetrics: settings.sliMetrics === "inline",
+    clock,
+    logger,
+  });
+  const gauges = createStoreGauges({
+    store,
+    storeName: settings.store,
+    maxOutbox: settings.maxOutbox,
+    metrics,
+    clock,
+    logger,
+  });
+  const publisher = createPublisher({ store, eventStore, clock, logger });
+  const reaper = createReaper({
+    store,
+    clock,
+    logger,
+    metrics,
+    lateStartGraceMs: rules.lateStartGraceMs,
+    onDecided(runs) {
+      publisher.wake();
+      for (const run of runs) {
+        intakeMetrics.decided(run);
+        rememberVerdict(run, run.last?.typeLabel ?? "other");
+      }
+    },
+  });
+  const intake = createIntake({
+    store,
+    definitions,
+    payload: { correlationFormat: settings.correlationFormat, metaKeys: metaKeysOf(settings) },
+    admission: {
+      types: new Set(settings.types),
+      discardReasons: new Set(settings.discardReasons),
+      unknown: settings.unknown,
+      timeouts,
+    },
+    metrics: intakeMetrics,
+    isBacklogFull: () => gauges.isBacklogFull(),
+    onApplied(results: readonly ApplyResult[]) {
+      publisher.wake();
+      for (const result of results) {
+        const run = closedRun(result);
+        if (run) rememberVerdict(run, run.last?.typeLabel ?? "other");
+      }
+    },
+  });
+  const history = createHistory(analytics);
+
+  return {
+    configure: configureExperiences([
+      createHistorySubscriber({ analytics, store, retentionDays: settings.historyDays, clock, logger }),
+      createLogLines({ logger, idLabel: idLabelOf(settings.metricPrefix), logPii: settings.logPii }),
+    ]),
+    attach(made) {
+      attached = made;
+    },
+    routes: createRoutes({
+      store,
+      definitions,
+      intake,
+      producers,
+      reaper,
+      watch,
+      history,
+      metrics: intakeMetrics,
+      clock,
+      corsOrigins: settings.corsOrigins,
+      tenantClaim: settings.tenantClaim,
+    }),
+    sliFamilies: () => sli.families(),
+    service: createServiceGroup("experience tracker", [
+      { name: "experience store", start: async () => {}, stop: () => store.close() },
+      { name: "experience producers", start: () => producers.reload(), stop: async () => {} },
+      definitions.service,
+      watch.service,
+      gauges.service,
+    ]),
+    intake: createServiceGroup("experience intake", [
+      publisher.service,
+      ...(settings.reaper === "on" ? [reaper.service] : []),
+    ]),
+    migrations: experienceMigrations,
+    analyticsMigrations: experienceAnalytics,
+    definitions,
+    reaper,
+    watch,
+    history,
+    store,
+  };
+}
+
+function rulesOf(settings: ExperienceSettings): Rules {
+  return {
+    lateStartGraceMs: settings.lateStartGraceS * 1000,
+    missingStartGraceMs: settings.missingStartGraceS * 1000,
+    recoveryGraceMs: settings.recoveryGraceS * 1000,
+    retentionMs: settings.terminalRetentionS * 1000,
+    rejectSkew: settings.skew === "reject",
+  };
+}
+
+function timeoutsOf({ timeouts }: ExperienceSettings): TimeoutOverrides {
+  const given = new Map(Object.entries(timeouts ?? {}));
+  const entries = urgencies.flatMap((urgency) => {
+    const seconds = given.get(urgency);
+    return typeof seconds === "number" ? [[urgency, seconds * 1000] as const] : [];
+  });
+  return Object.fromEntries(entries);
+}
+
+function metaKeysOf({ metaKeys }: ExperienceSettings): ReadonlySet<string> | undefined {
+  return metaKeys.includes("*") ? undefined : new Set(metaKeys);
+}
