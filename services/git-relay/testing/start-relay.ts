@@ -32,6 +32,7 @@ export interface TestRelayOptions {
 
 export interface TestRelay {
   readonly relay: GitRelay;
+  readonly directory: string;
   /** `ws://127.0.0.1:port` */
   readonly url: string;
   readonly httpUrl: string;
@@ -93,6 +94,7 @@ export async function startTestRelay(options: TestRelayOptions = {}): Promise<Te
   };
   return {
     relay,
+    directory,
     url: relay.url,
     httpUrl: relay.url.replace("ws:", "http:"),
     database,

@@ -107,10 +107,15 @@ function pack(batch: readonly Check[]): Uint8Array<ArrayBuffer> {
   return new Uint8Array(bytes.buffer, 0, bytes.length);
 }
 
-/** From source the worker needs a loader. */
+/** From source the worker has to register a loader first. */
 function workerProgram(): ConstructorParameters<typeof Worker> {
   if (!import.meta.url.endsWith(".ts")) return [fileURLToPath(new URL("./worker.js", import.meta.url))];
-  const loader = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href;
-  const program = fileURLToPath(new URL("./worker.ts", import.meta.url));
-  return [program, { execArgv: ["--conditions", "source", "--import", loader] }];
+  const loader = pathToFileURL(
+    createRequire(import.meta.url)
+      .resolve("tsx/esm/api")
+      .replace(/cjs$/, "mjs"),
+  ).href;
+  const program = new URL("./worker.ts", import.meta.url).href;
+  const code = `import("${loader}").then(({ register }) => register()).then(() => import("${program}"))`;
+  return [code, { eval: true, execArgv: ["--conditions", "source"] }];
 }
