@@ -3,6 +3,7 @@ import { Command, CommanderError } from "commander";
 import { CommandFailed, type Terminal } from "./commands/command.js";
 import { addConfigCommand } from "./commands/config.js";
 import { addDoctorCommand } from "./commands/doctor.js";
+import { addEventsCommand } from "./commands/events/index.js";
 import { addMigrateCommand } from "./commands/migrate.js";
 import { addProjectCommand } from "./commands/project.js";
 import { addServeCommand } from "./commands/serve.js";
@@ -43,6 +44,7 @@ export function createProgram(terminal: Terminal): Command {
   addDoctorCommand(program, terminal);
   addProjectCommand(program, terminal);
   addTokenCommand(program, terminal);
+  addEventsCommand(program, terminal);
   addConfigCommand(program, terminal);
   return program;
 }

@@ -18,6 +18,10 @@ export const serverErrors = defineErrors("Server", {
     message: "The chosen transport has no server",
     remedy: "Set the address that the message names, or choose `transport: sql`.",
   },
+  APP_UNUSABLE: {
+    message: "The module of `--app` has no configure functions",
+    remedy: "Export `configure`: a function that registers events and subscriptions, or a list of them.",
+  },
   TOKEN_UNKNOWN: {
     message: "There is no such token",
     remedy: "`signalbox token list` shows the ids of all tokens.",

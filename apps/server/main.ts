@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { createInterface } from "node:readline/promises";
 import { runCommandLine } from "./command-line.js";
 
 /** A server that has stopped but still holds something open ends all the same. */
@@ -12,6 +13,7 @@ const exitCode = await runCommandLine(process.argv.slice(2), {
   isTerminal: process.stdout.isTTY === true,
   out: (line) => void process.stdout.write(`${line}\n`),
   err: (line) => void process.stderr.write(`${line}\n`),
+  ...(process.stdin.isTTY === true && process.stdout.isTTY === true ? { confirm: askPerson } : {}),
   ready: () => void process.send?.({ ready: true }),
   exit: (code) => process.exit(code),
   kill: () => void process.kill(process.pid, "SIGKILL"),
@@ -19,3 +21,12 @@ const exitCode = await runCommandLine(process.argv.slice(2), {
 process.exitCode = exitCode;
 if (process.connected) process.disconnect();
 setTimeout(() => process.exit(exitCode), lingerMs).unref();
+
+async function askPerson(question: string): Promise<boolean> {
+  const lines = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    return /^y(es)?$/i.test((await lines.question(`${question} [y/N] `)).trim());
+  } finally {
+    lines.close();
+  }
+}

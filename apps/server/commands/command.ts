@@ -9,6 +9,8 @@ export interface Terminal {
   out(line: string): void;
   /** Writes a line to standard error. */
   err(line: string): void;
+  /** Asks the person at the terminal; absent where there is none. */
+  confirm?(question: string): Promise<boolean>;
   /** Tells a supervisor that the server takes requests. */
   ready(): void;
   /** Ends the process. */

@@ -64,9 +64,10 @@ const queueProperties = {
         has_key: { type: "boolean" },
         options: { type: "object", additionalProperties: true, description: "All of them, defaults filled in." },
         noise: {
-          type: "object",
+          type: ["object", "null"],
           required: Object.keys(noiseExample),
-          description: "What it has no use for, over the last 24 hours and as far as it is logged.",
+          description:
+            "What it has no use for, over the last 24 hours and as far as it is logged; null while the log cannot be read.",
           properties: {
             condition_false_share: shareSchema,
             mean_condition_us: { type: "number", minimum: 0 },
@@ -125,10 +126,11 @@ const graphFormats = ["mermaid", "json", "markdown"] as const;
 export function registerQueueRoutes(app: FastifyInstance, dependencies: ApiDependencies): void {
   const { eventStore, analytics, catalogue, clock, operations, changed } = dependencies;
 
-  const statistics = (): Promise<ReadonlyMap<string, SubscriptionStatistics>> =>
-    subscriptionStatistics(analytics, clock.nowMs() - dayMs);
+  /** The queues are worth seeing also while the dispatch log is away. */
+  const statistics = (): Promise<ReadonlyMap<string, SubscriptionStatistics> | null> =>
+    subscriptionStatistics(analytics, clock.nowMs() - dayMs).catch(() => null);
 
-  const describe = (state: QueueState, figures: ReadonlyMap<string, SubscriptionStatistics>) => {
+  const describe = (state: QueueState, figures: ReadonlyMap<string, SubscriptionStatistics> | null) => {
     const { ready, scheduled, running, blocked, oldestReadyMs } = state.depth;
     return {
       subscriber: state.subscriber,
@@ -145,7 +147,7 @@ export function registerQueueRoutes(app: FastifyInstance, dependencies: ApiDepen
           has_condition: hasCondition,
           has_key: hasKey,
           options,
-          noise: toNoise(figures.get(id) ?? noSubscriptionStatistics, hasCondition),
+          noise: figures && toNoise(figures.get(id) ?? noSubscriptionStatistics, hasCondition),
         })),
     };
   };
@@ -248,6 +250,24 @@ export function registerQueueRoutes(app: FastifyInstance, dependencies: ApiDepen
       changed();
       return { removed };
     },
+  });
+
+  app.get("/manifest", {
+    config: { access: { scope: "events:read" }, errors: ["EVT_FILTER_INVALID"] },
+    schema: {
+      summary: "Show what the event store is made of",
+      description:
+        "Events, subscriptions with all their options, the transport and the limits. Equal programs give equal ones.",
+      tags: ["events"],
+      response: {
+        200: jsonAnswer(
+          "The manifest.",
+          { type: "object", required: ["events", "subscriptions", "transport", "limits"], additionalProperties: true },
+          { events: [], subscriptions: [], transport: { name: "sql (SQLite)" }, limits: { slots: 64 } },
+        ),
+      },
+    },
+    handler: async () => ({ ...eventStore().describe() }),
   });
 
   app.get<{ Querystring: { format: (typeof graphFormats)[number] } }>("/graph", {

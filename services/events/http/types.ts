@@ -49,6 +49,7 @@ const typeExample = {
 };
 
 const anyObject = { type: "object", additionalProperties: true } as const;
+const countOrNull = { type: ["integer", "null"], minimum: 0 } as const;
 const secondsOrNull = { type: ["number", "null"], minimum: 0 } as const;
 
 const typeSchema = {
@@ -84,8 +85,11 @@ const typeSchema = {
         },
       },
     },
-    published_24h: { ...countSchema, description: "As far as it is logged." },
-    attempts_24h: countSchema,
+    published_24h: {
+      ...countOrNull,
+      description: "As far as it is logged; this and the other figures are null while the log cannot be read.",
+    },
+    attempts_24h: countOrNull,
     failure_share: { ...shareSchema, description: "Failed ones among the attempts of the last 24 hours." },
     handler_p50_s: secondsOrNull,
     handler_p95_s: secondsOrNull,
@@ -99,11 +103,12 @@ export function registerTypeRoutes(app: FastifyInstance, dependencies: ApiDepend
   const describe = async (events: readonly CatalogueEvent[]) => {
     const types = events.map(({ type }) => type);
     const [statistics, versions] = await Promise.all([
-      typeStatistics(analytics, types, clock.nowMs() - dayMs),
+      // Schemas are worth seeing also while the dispatch log is away.
+      typeStatistics(analytics, types, clock.nowMs() - dayMs).catch(() => null),
       schemas.versions(types),
     ]);
     return events.map((event) =>
-      toType(event, versions.get(event.type) ?? [], statistics.get(event.type) ?? noTypeStatistics),
+      toType(event, versions.get(event.type) ?? [], statistics && (statistics.get(event.type) ?? noTypeStatistics)),
     );
   };
 
@@ -198,8 +203,8 @@ export function registerTypeRoutes(app: FastifyInstance, dependencies: ApiDepend
   });
 }
 
-function toType(event: CatalogueEvent, remembered: readonly number[], statistics: TypeStatistics) {
-  const { published, attempts, failed, p50Ms, p95Ms } = statistics;
+function toType(event: CatalogueEvent, remembered: readonly number[], statistics: TypeStatistics | null) {
+  const { published, attempts, failed, p50Ms, p95Ms } = statistics ?? unknownStatistics;
   return {
     type: event.type,
     context: event.context,
@@ -225,11 +230,13 @@ function toType(event: CatalogueEvent, remembered: readonly number[], statistics
     })),
     published_24h: published,
     attempts_24h: attempts,
-    failure_share: attempts === 0 ? null : failed / attempts,
+    failure_share: attempts === null || failed === null || attempts === 0 ? null : failed / attempts,
     handler_p50_s: p50Ms === null ? null : p50Ms / 1_000,
     handler_p95_s: p95Ms === null ? null : p95Ms / 1_000,
   };
 }
+
+const unknownStatistics = { published: null, attempts: null, failed: null, p50Ms: null, p95Ms: null };
 
 function unknownType(type: string): InvalidEvent {
   return new InvalidEvent("EVT_UNKNOWN_TYPE", { message: `There is no event type ${type} here.`, details: { type } });

@@ -1,0 +1,27 @@
+import { isRecord } from "./api.js";
+
+// What the API answers is read here like anything from outside: by looking.
+
+export function text(value: unknown, ...path: readonly (string | number)[]): string {
+  const found = at(value, ...path);
+  return found === null || found === undefined ? "" : String(found);
+}
+
+export function count(value: unknown, ...path: readonly (string | number)[]): number {
+  return Number(at(value, ...path) ?? 0);
+}
+
+export function items(value: unknown, ...path: readonly (string | number)[]): readonly unknown[] {
+  const found = at(value, ...path);
+  return Array.isArray(found) ? found : [];
+}
+
+export function at(value: unknown, ...path: readonly (string | number)[]): unknown {
+  let current = value;
+  for (const step of path) {
+    if (Array.isArray(current)) current = current[Number(step)];
+    else if (isRecord(current)) current = current[String(step)];
+    else return undefined;
+  }
+  return current;
+}
