@@ -167,6 +167,14 @@ export class EventInstance<D> implements DomainEvent<D> {
     event.#publishTrace = trace;
   }
 
+  /** The same event with a part of its data, for one who needs no more. */
+  static narrowed(event: EventInstance<unknown>, data: unknown): EventInstance<unknown> {
+    const attributes = { ...event, ...event.#hidden, data: data as DeepReadonly<unknown> };
+    const narrowed = new EventInstance<unknown>(attributes, event.#definition, event.#home);
+    narrowed.#publishTrace = event.#publishTrace;
+    return narrowed;
+  }
+
   static dataJson(event: EventInstance<unknown>): string {
     event.#dataJson ??= JSON.stringify(event.data);
     return event.#dataJson;

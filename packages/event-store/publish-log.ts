@@ -11,6 +11,8 @@ import type { StoreWatchers } from "./watch.js";
 /** One event and one subscription on their way through a publish. */
 export interface Outcome {
   readonly event: EventInstance<unknown>;
+  /** What the subscription gets of it: the event itself, or one with fewer fields. */
+  readonly delivered: EventInstance<unknown>;
   readonly subscription: Subscription | null;
   readonly conditionUs: number;
   decision: Decision;

@@ -1,5 +1,6 @@
 import type { TransactionHandle } from "@signalbox/database";
 import type { Clock, Logger } from "@signalbox/kernel";
+import type { JsonObject } from "./data-type.js";
 import type { EventDefinition } from "./define-event.js";
 import { type Decision, judge, type PlannedDelivery, planGroups, planSingle, type Verdict } from "./dispatch.js";
 import type { DispatchLog } from "./dispatch-log.js";
@@ -145,31 +146,27 @@ export class Publisher {
       registry.subscribersFor(definition.type).map((subscription) => {
         const { verdict, outcome } = this.#judge(subscription, event);
         if (verdict.kind === "accept")
-          planned.push({ delivery: planSingle(subscription, event, verdict, nowMs), outcomes: [outcome] });
+          planned.push({ delivery: planSingle(subscription, outcome.delivered, verdict, nowMs), outcomes: [outcome] });
         return outcome;
       });
     const publication = { definition, events: [event], outcomes, startedMs, nowMs, transaction };
     if (planned.length === 0) return Promise.resolve(this.#conclude(publication, undefined));
     const handedOver = this.#handOver(planned, transaction);
-    return this.#whenHandedOver(handedOver, publication, event);
+    return this.#whenHandedOver(handedOver, publication);
   }
 
   /** A function of its own, so that what waits holds nothing but what it needs. */
-  #whenHandedOver(
-    handedOver: Promise<unknown>,
-    publication: Publication,
-    event: EventInstance<unknown>,
-  ): Promise<PublishReceipt> {
+  #whenHandedOver(handedOver: Promise<unknown>, publication: Publication): Promise<PublishReceipt> {
     this.#waiting++;
     return handedOver.then(
       (error) => {
         this.#waiting--;
-        this.#letGo(event, error !== undefined);
+        this.#letGo(publication.events, publication.outcomes, error !== undefined);
         return this.#conclude(publication, error);
       },
       (error: unknown) => {
         this.#waiting--;
-        this.#letGo(event, true);
+        this.#letGo(publication.events, publication.outcomes, true);
         throw error;
       },
     );
@@ -211,15 +208,20 @@ export class Publisher {
       }
     } finally {
       this.#waiting--;
-      for (const event of events) this.#letGo(event, transportError !== undefined);
+      this.#letGo(events, outcomes, transportError !== undefined);
     }
     return this.#conclude({ definition, events, outcomes, startedMs, nowMs, transaction }, transportError);
   }
 
-  /** What was kept of the event for the time of its publish. */
-  #letGo(event: EventInstance<unknown>, failed: boolean): void {
-    EventInstance.forgetDataJson(event);
-    this.#options.eventBlobs?.concluded(event, failed);
+  /** What was kept of the events for the time of their publish. */
+  #letGo(events: readonly EventInstance<unknown>[], outcomes: readonly Outcome[], failed: boolean): void {
+    for (const event of events) {
+      EventInstance.forgetDataJson(event);
+      this.#options.eventBlobs?.concluded(event, failed);
+    }
+    for (const { event, delivered } of outcomes) {
+      if (delivered !== event) this.#options.eventBlobs?.concluded(delivered, failed);
+    }
   }
 
   // Deciding
@@ -243,8 +245,9 @@ export class Publisher {
     for (const [place, event] of events.entries()) {
       const { verdict, outcome } = this.#judge(subscription, event);
       outcomes.push(outcome);
-      own.set(event, outcome);
-      if (verdict.kind === "accept") accepted.push({ event, place, key: verdict.key, dedup: verdict.dedup });
+      const { delivered } = outcome;
+      own.set(delivered, outcome);
+      if (verdict.kind === "accept") accepted.push({ event: delivered, place, key: verdict.key, dedup: verdict.dedup });
       if (outcomes.length % judgedAtOnce === 0) await nextTurn();
     }
     return planGroups(subscription, accepted, nowMs, this.#options.limits).map((delivery) => ({
@@ -334,7 +337,7 @@ export class Publisher {
   ): Promise<void> {
     for (const [index, { id }] of deliveries.entries()) {
       if (results[index] === "enqueued") continue;
-      for (const { event } of outcomesOf[index] ?? []) await this.#options.eventBlobs?.refused(event, id);
+      for (const { delivered } of outcomesOf[index] ?? []) await this.#options.eventBlobs?.refused(delivered, id);
     }
   }
 
@@ -402,14 +405,14 @@ export class Publisher {
     for (const { subscription, reason } of letters) this.#options.metrics.deadLetters.add(1, { subscription, reason });
   }
 
-  #letterOf({ event, subscription, error }: Outcome, nowMs: number): NewDeadLetter | undefined {
+  #letterOf({ event, delivered, subscription, error }: Outcome, nowMs: number): NewDeadLetter | undefined {
     if (!subscription) return undefined;
     const record = recordError(error);
     return {
       id: `${event.id}.${subscription.id}`,
       subscription: subscription.id,
       eventType: event.type,
-      event: this.#options.codec.encode(event),
+      event: this.#options.codec.encode(delivered),
       reason: "condition_error",
       error: record,
       attempts: [],
@@ -476,7 +479,12 @@ function outcomeOf(
   conditionUs = 0,
   error: unknown = undefined,
 ): Outcome {
-  return { event, subscription, conditionUs, decision, deliveryId: null, dueAtMs: 0, error };
+  const isWanted = decision !== "condition_false" && decision !== "flag_off";
+  const delivered =
+    subscription?.project && isWanted
+      ? EventInstance.narrowed(event, subscription.project(event.data as JsonObject))
+      : event;
+  return { event, delivered, subscription, conditionUs, decision, deliveryId: null, dueAtMs: 0, error };
 }
 
 function toDelivery(planned: PlannedDelivery, body: string): Delivery {

@@ -307,6 +307,7 @@ test("ES-073 a subscription exposes subscriber, event, condition and all options
     batch: null,
     delayMs: 0,
     groupSize: 10,
+    fields: null,
     dedup: null,
     maxPending: null,
   });

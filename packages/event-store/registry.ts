@@ -14,6 +14,7 @@ import {
 } from "./define-subscriber.js";
 import { EventStoreError, InvalidEvent, InvalidSubscriber } from "./errors.js";
 import type { DomainEvent, EventHome } from "./event.js";
+import { createProjection, type Projection } from "./projection.js";
 
 /** The data of one definition, or of each of several. */
 export type PayloadOf<E> = E extends EventDefinition<infer D> ? D : never;
@@ -41,6 +42,11 @@ export interface SubscribeOptions<D, E = EventDefinition<D>> extends WorkOptions
   readonly groupSize?: number;
   /** Overrides the definition's key: deliveries of one key are handled in order, one at a time. */
   readonly key?: (event: DomainEvent<D>) => string;
+  /**
+   * JSON Pointers into the data, `*` for every array item: only these fields and the required ones are stored, logged
+   * and delivered for this subscription. Condition, key and dedup see all of them. Default: everything.
+   */
+  readonly fields?: readonly string[];
   readonly dedup?: DedupOptions;
   /** Waiting deliveries beyond which a publish is refused for this subscription with `EVT_TRANSPORT_FULL`. */
   readonly maxPending?: { readonly count?: number; readonly bytes?: number };
@@ -69,6 +75,8 @@ export type Configure = (registry: Registry) => void;
 export interface EffectiveOptions extends EffectiveWork {
   readonly delayMs: number;
   readonly groupSize: number;
+  /** `null`: everything. */
+  readonly fields: readonly string[] | null;
   readonly dedup: Readonly<Required<Omit<DedupOptions, "key">>> | null;
   readonly maxPending: { readonly count?: number; readonly bytes?: number } | null;
 }
@@ -99,6 +107,8 @@ export interface Subscription {
   readonly condition: ((event: DomainEvent<never>) => boolean) | null;
   readonly key: ((event: DomainEvent<never>) => string) | null;
   readonly dedupKey: ((event: DomainEvent<unknown>) => string) | null;
+  /** Takes the wanted fields out of the data; `null` when all are wanted. */
+  readonly project: Projection | null;
   readonly options: EffectiveOptions;
 }
 
@@ -232,7 +242,7 @@ function freezeRegistry(
 }
 
 function toSubscription({ subscriber, event, options }: Draft, work: EffectiveWork): Subscription {
-  const { dedup, maxPending } = options;
+  const { dedup, fields, maxPending } = options;
   return Object.freeze({
     id: `${subscriber.name}/${event.type}`,
     subscriber,
@@ -240,10 +250,12 @@ function toSubscription({ subscriber, event, options }: Draft, work: EffectiveWo
     condition: options.if ?? null,
     key: options.key ?? null,
     dedupKey: dedup?.key ? (candidate: DomainEvent<unknown>) => dedup.key?.(candidate) ?? "" : null,
+    project: fields ? createProjection(fields, event.schema) : null,
     options: Object.freeze({
       ...work,
       delayMs: options.delayMs ?? 0,
       groupSize: options.groupSize ?? 10,
+      fields: fields ? Object.freeze([...fields]) : null,
       dedup: dedup
         ? Object.freeze({
             until: dedup.until,
@@ -303,7 +315,7 @@ function mergeWork(subscriber: Subscriber<never>, before: WorkOptions, options: 
   return stated;
 }
 
-const subscribeKeys = ["to", "if", "delayMs", "groupSize", "key", "dedup", "maxPending", ...workKeys];
+const subscribeKeys = ["to", "if", "delayMs", "groupSize", "key", "fields", "dedup", "maxPending", ...workKeys];
 
 function checkSubscribeOptions(options: SubscribeOptions<never, unknown>): void {
   checkObject(options, "options", refuse);
@@ -315,12 +327,21 @@ function checkSubscribeOptions(options: SubscribeOptions<never, unknown>): void 
   checkInteger(options.delayMs, 0, longestDelayMs, "delayMs", refuse);
   checkInteger(options.groupSize, 1, 1_000, "groupSize", refuse);
   checkWorkOptions(options, refuse);
+  if (options.fields !== undefined) checkFields(options.fields);
   if (options.dedup !== undefined) checkDedup(options.dedup);
   if (options.maxPending !== undefined) {
     checkObject(options.maxPending, "maxPending", refuse);
     checkKeys(options.maxPending, ["count", "bytes"], "maxPending.", refuse);
     checkInteger(options.maxPending.count, 1, Number.MAX_SAFE_INTEGER, "maxPending.count", refuse);
     checkInteger(options.maxPending.bytes, 1, Number.MAX_SAFE_INTEGER, "maxPending.bytes", refuse);
+  }
+}
+
+function checkFields(fields: unknown): void {
+  if (!Array.isArray(fields)) refuse("fields", "`fields` must be a list of JSON Pointers");
+  for (const pointer of fields) {
+    if (typeof pointer !== "string" || !/^(\/([^~]|~[01])*)+$/.test(pointer))
+      refuse("fields", "`fields` must hold JSON Pointers, `/author/name` for example");
   }
 }
 
