@@ -1,4 +1,4 @@
-import { createVirtualClock } from "@signalbox/kernel";
+import { createVirtualClock, systemClock } from "@signalbox/kernel";
 import { expect, test } from "vitest";
 import { createShutdown } from "./shutdown.js";
 
@@ -47,4 +47,11 @@ test("a hurried end closes the engines alone", async () => {
   void shutdown.run();
   await shutdown.abandon();
   expect(closed).toEqual(["engine"]);
+});
+
+test("what is left of the deadline is whole milliseconds, as deadlines have to be", async () => {
+  const shutdown = createShutdown(systemClock, 10_000);
+  shutdown.begin();
+  await systemClock.sleep(1);
+  expect(Number.isInteger(shutdown.remainingMs)).toBe(true);
 });

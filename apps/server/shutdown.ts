@@ -4,7 +4,7 @@ import type { Clock } from "@signalbox/kernel";
 export interface Shutdown {
   /** Aborted when the shutdown begins. */
   readonly signal: AbortSignal;
-  /** What is left of the deadline, which counts from the beginning of the shutdown. */
+  /** What is left of the deadline, which counts from the beginning of the shutdown. Whole milliseconds. */
   readonly remainingMs: number;
   /** `close` runs before everything that was added earlier. */
   add(close: Close): void;
@@ -51,7 +51,7 @@ export function createShutdown(clock: Clock, deadlineMs: number): Shutdown {
   return {
     signal: abort.signal,
     get remainingMs() {
-      return beganMs === undefined ? deadlineMs : Math.max(0, beganMs + deadlineMs - clock.monotonicMs());
+      return beganMs === undefined ? deadlineMs : Math.max(0, Math.floor(beganMs + deadlineMs - clock.monotonicMs()));
     },
     add: (close) => void steps.push(close),
     addEngine(close) {
