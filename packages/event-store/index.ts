@@ -48,6 +48,13 @@ export type { DomainEvent, ExtensionValue, Resolver, TraceContext } from "./even
 export { createEventStore, type EventStore, type EventStoreOptions, type PublishOptions } from "./event-store.js";
 export { defaultLimits, type Limits } from "./limits.js";
 export { createMemoryDispatchLog } from "./memory-dispatch-log.js";
+export {
+  fromProtoMessage,
+  type ProtoAttribute,
+  type ProtoMessage,
+  type ProtoTimestamp,
+  toProtoMessage,
+} from "./proto-message.js";
 export type { PublishReceipt, ReceiptDecision } from "./publisher.js";
 export type { BlockedKey, QueueState, Queues } from "./queues.js";
 export type {
