@@ -1,0 +1,119 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Database, migrate, openDatabase } from "@signalbox/database";
+import {
+  createMemoryTransport,
+  createSqlTransport,
+  eventStoreMigrations,
+  type Transport,
+  type TransportOptOut,
+} from "@signalbox/event-store";
+import type { TransportUnderTest } from "@signalbox/event-store/testing";
+import { createBullmqTransport } from "@signalbox/event-store-bullmq";
+import { createJetStreamTransport, jetStreamMigrations } from "@signalbox/event-store-jetstream";
+import { type PostgresServer, startNats, startPostgres, startRedis, type TestServer } from "@signalbox/testing/servers";
+import pg from "pg";
+
+/** Something that carries deliveries, and the server that it needs. */
+export interface Engine {
+  readonly cannot: readonly TransportOptOut[];
+  /** Starts what all runs share; its address is handed to the processes of the runs. */
+  start(): Promise<{ readonly address: string; stop(): Promise<void> }>;
+  /** New, empty, for one run. */
+  create(address: string): Promise<TransportUnderTest>;
+}
+
+const nothing = async () => ({ address: "", stop: async () => {} });
+let names = 0;
+const uniqueName = (): string => `stress_${process.pid}_${++names}`;
+
+export const engines: Readonly<Record<string, Engine>> = {
+  memory: {
+    cannot: ["durability"],
+    start: nothing,
+    async create() {
+      const transport = createMemoryTransport();
+      return { transport, another: () => transport, destroy: () => transport.close() };
+    },
+  },
+  sqlite: {
+    cannot: [],
+    start: nothing,
+    create: () => onSqlite((database) => createSqlTransport({ database })),
+  },
+  postgres: {
+    cannot: [],
+    start: () => shared(startPostgres()),
+    async create(address) {
+      const url = await createPostgresDatabase(address);
+      const databases = [await openDatabase({ url }), await openDatabase({ url })] as const;
+      await migrate(databases[0], [eventStoreMigrations]);
+      const transport = createSqlTransport({ database: databases[0] });
+      return {
+        transport,
+        another: () => createSqlTransport({ database: databases[1] }),
+        async destroy() {
+          await transport.close();
+          for (const database of databases) await database.close();
+        },
+      };
+    },
+  },
+  bullmq: {
+    cannot: [],
+    start: () => shared(startRedis()),
+    async create(url) {
+      const prefix = uniqueName();
+      const transport = createBullmqTransport({ url, prefix });
+      return {
+        transport,
+        another: () => createBullmqTransport({ url, prefix }),
+        destroy: () => transport.close(),
+      };
+    },
+  },
+  jetstream: {
+    cannot: ["key-isolation-exact"],
+    start: () => shared(startNats()),
+    create(servers) {
+      const name = uniqueName();
+      const names = { stream: name.toUpperCase(), root: name };
+      return onSqlite((database) => createJetStreamTransport({ servers, database, names, maxBytes: 1_073_741_824 }));
+    },
+  },
+};
+
+/** Two connections to one file, as two processes would have them. */
+async function onSqlite(make: (database: Database) => Transport): Promise<TransportUnderTest> {
+  const directory = await mkdtemp(join(tmpdir(), "signalbox-stress-"));
+  const path = join(directory, "events.db");
+  const databases = [await openDatabase({ path }), await openDatabase({ path })] as const;
+  await migrate(databases[0], [eventStoreMigrations, jetStreamMigrations]);
+  const transport = make(databases[0]);
+  return {
+    transport,
+    another: () => make(databases[1]),
+    async destroy() {
+      await transport.close();
+      for (const database of databases) await database.close();
+      await rm(directory, { recursive: true });
+    },
+  };
+}
+
+async function createPostgresDatabase(serverUrl: string): Promise<string> {
+  const name = uniqueName();
+  const client = new pg.Client({ connectionString: serverUrl });
+  await client.connect();
+  await client.query(`create database ${name}`);
+  await client.end();
+  const url = new URL(serverUrl);
+  url.pathname = `/${name}`;
+  return url.href;
+}
+
+async function shared(starting: Promise<TestServer | PostgresServer>) {
+  const server = await starting;
+  return { address: server.url, stop: () => server.stop() };
+}

@@ -1,0 +1,70 @@
+import { spawn } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { findServer } from "@signalbox/testing/servers";
+import { type Engine, engines } from "./engines.js";
+
+// npm run stress:transports [-- NAME…]: every transport through many runs at once, each with a seed of its own.
+// SIGNALBOX_STRESS_RUNS (20), SIGNALBOX_STRESS_PARALLEL (20) and SIGNALBOX_STRESS_SEED (the first one) change that.
+const runs = Number(process.env["SIGNALBOX_STRESS_RUNS"] ?? 20);
+const parallel = Number(process.env["SIGNALBOX_STRESS_PARALLEL"] ?? 20);
+const firstSeed = Number(process.env["SIGNALBOX_STRESS_SEED"] ?? Date.now() % 1_000_000);
+const programs: Readonly<Record<string, string>> = {
+  postgres: "postgres",
+  bullmq: "redis-server",
+  jetstream: "nats-server",
+};
+
+const names = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(engines);
+let failed = 0;
+for (const name of names) {
+  const engine = engines[name];
+  const program = programs[name];
+  if (!engine) {
+    process.stderr.write(`Unknown transport: ${name}. There are: ${Object.keys(engines).join(", ")}\n`);
+    process.exitCode = 2;
+    break;
+  }
+  if (program && !findServer(program)) {
+    process.stdout.write(`${JSON.stringify({ transport: name, skipped: `${program} is missing` })}\n`);
+    continue;
+  }
+  failed += await stress(name, engine);
+}
+if (failed > 0) process.exitCode = 1;
+
+/** Resolves with the number of runs that failed. */
+async function stress(name: string, engine: Engine): Promise<number> {
+  const server = await engine.start();
+  const startMs = performance.now();
+  const seeds = Array.from({ length: runs }, (_, index) => firstSeed + index);
+  const failures: number[] = [];
+  const next = async (): Promise<void> => {
+    for (let seed = seeds.shift(); seed !== undefined; seed = seeds.shift()) {
+      const output = await run(name, server.address, seed);
+      if (output === undefined) continue;
+      failures.push(seed);
+      process.stdout.write(`${JSON.stringify({ transport: name, failed_with_seed: seed, output })}\n`);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(parallel, runs) }, next));
+  await server.stop();
+  const seconds = Math.round((performance.now() - startMs) / 1000);
+  process.stdout.write(`${JSON.stringify({ transport: name, runs, failed: failures.length, firstSeed, seconds })}\n`);
+  return failures.length;
+}
+
+/** What it said when it failed; undefined when all went well. */
+function run(name: string, address: string, seed: number): Promise<string | undefined> {
+  const path = fileURLToPath(new URL("run.ts", import.meta.url));
+  const child = spawn(process.execPath, ["--conditions=source", "--import", "tsx", path, name, address, String(seed)], {
+    stdio: ["ignore", "ignore", "pipe"],
+  });
+  let output = "";
+  child.stderr?.on("data", (text: Buffer) => {
+    output += text.toString();
+  });
+  return new Promise((resolve, reject) => {
+    child.once("error", reject);
+    child.once("close", (code) => resolve(code === 0 ? undefined : output.slice(0, 8_000) || `ended with ${code}`));
+  });
+}
