@@ -15,6 +15,10 @@ export const benchmarks: Readonly<Record<string, () => Promise<Benchmark>>> = {
   "event-store-backlog": async () => (await import("./event-store-backlog.js")).eventStoreBacklog,
   "event-store-observability": async () => (await import("./event-store-observability.js")).eventStoreObservability,
   "event-store-recovery": async () => (await import("./event-store-recovery.js")).eventStoreRecovery,
+  "experience-sdk": async () => (await import("./experience-sdk.js")).experienceSdk,
   "errors-ingest": async () => (await import("./errors-ingest.js")).errorsIngest,
+  "relay-ingest": async () => (await import("./relay-ingest.js")).relayIngest,
+  "relay-negentropy": async () => (await import("./relay-negentropy.js")).relayNegentropy,
+  "relay-verify": async () => (await import("./relay-verify.js")).relayVerify,
   "platform-http": async () => (await import("./platform-http.js")).platformHttp,
 };

@@ -108,6 +108,14 @@ export interface ClientParts {
   };
 }
 
+interface Correlated {
+  readonly correlationId: string;
+  /** The ambient correlation id, where it has another form. */
+  readonly ambient: string | undefined;
+  /** Whether it was made just now. */
+  readonly isNew: boolean;
+}
+
 const runPattern = /^[A-Za-z0-9_.:-]{1,64}$/;
 const relaxedPattern = /^[A-Za-z0-9_-]{8,64}$/;
 
@@ -176,23 +184,29 @@ export function createClientOn(parts: ClientParts): Client {
   };
 
   /** The correlation id that a new run gets, and the ambient one where it has another form. */
-  const correlate = (activity: Activity | undefined): { correlationId: string; ambient: string | undefined } => {
+  const correlate = (activity: Activity | undefined): Correlated => {
     const given = platform.ambient().correlationId;
-    if (given === undefined) return { correlationId: platform.newUlid(), ambient: undefined };
+    if (given === undefined) return { correlationId: platform.newUlid(), ambient: undefined, isNew: true };
     const canonical = canonicalCorrelationId(given);
     const fits = isUlid(canonical) || (parts.correlationFormat === "relaxed" && relaxedPattern.test(canonical));
-    if (fits) return { correlationId: canonical, ambient: undefined };
+    if (fits) return { correlationId: canonical, ambient: undefined, isNew: false };
     const known = activity?.substitute?.ambient === given ? activity.substitute.correlationId : undefined;
     const correlationId = known ?? platform.newUlid();
     if (activity) activity.substitute = { ambient: given, correlationId };
-    return { correlationId, ambient: given };
+    return { correlationId, ambient: given, isNew: false };
   };
 
   const openRun = (entry: CarriedExperience, seenAtMs: number, ambientCorrelationId: string | undefined): Run => {
     const known = runs.find(entry.id, entry.correlationId, entry.run);
     if (known && !known.dropped) return known;
+    const run = newRun(entry, seenAtMs, ambientCorrelationId);
+    runs.remember(run);
+    return run;
+  };
+
+  const newRun = (entry: CarriedExperience, seenAtMs: number, ambientCorrelationId: string | undefined): Run => {
     const definition = definitions.find(entry.id);
-    const run: Run = {
+    return {
       experienceId: entry.id,
       correlationId: entry.correlationId,
       name: entry.run,
@@ -205,17 +219,17 @@ export function createClientOn(parts: ClientParts): Client {
       prefix: undefined,
       dropped: false,
     };
-    runs.remember(run);
-    return run;
   };
 
   const begin = (id: string, extra: Extras | undefined): Experience => {
     if (!isKnown(id)) return new AbsentExperience(id);
     if (!isEnabled(id)) return new AbsentExperience(id);
     const activity = platform.activity();
-    const { correlationId, ambient } = correlate(activity);
+    const { correlationId, ambient, isNew } = correlate(activity);
     const nowMs = platform.clock.nowMs();
-    const run = openRun({ id, correlationId, run: runName(), startedAtMs: nowMs }, nowMs, ambient);
+    const entry = { id, correlationId, run: runName(), startedAtMs: nowMs };
+    // Nobody can have met a new correlation id; the run is remembered once it can be met again.
+    const run = isNew ? newRun(entry, nowMs, ambient) : openRun(entry, nowMs, ambient);
     record(run, { kind: "start", extra });
     const experience = new StartedExperience(run, host);
     activity?.active.set(id, experience);
@@ -245,6 +259,7 @@ export function createClientOn(parts: ClientParts): Client {
     if (correlationId === undefined || !(experience instanceof StartedExperience)) return work(experience);
     const activity = platform.activity() ?? newActivity();
     activity.active.set(experience.id, experience);
+    runs.remember(experience.runRecord);
     const ambient = platform.ambient().correlationId ?? correlationId;
     return ending(experience, () => platform.runIn(activity, ambient, () => work(experience)));
   };
@@ -300,12 +315,12 @@ export function createClientOn(parts: ClientParts): Client {
   const carriedNow = (): CarriedExperience[] => {
     const activity = platform.activity();
     if (!activity || !parts.distributed) return [];
-    const active = activeNow().map(({ runRecord }) => ({
-      id: runRecord.experienceId,
-      correlationId: runRecord.correlationId,
-      run: runRecord.name,
-      startedAtMs: runRecord.startedAtMs,
-    }));
+    const active = activeNow().map(({ runRecord }) => {
+      // It may come back to this process.
+      runs.remember(runRecord);
+      const { experienceId: id, correlationId, name: run, startedAtMs } = runRecord;
+      return { id, correlationId, run, startedAtMs };
+    });
     return [...active, ...activity.carried.values()];
   };
 

@@ -42,7 +42,7 @@ export interface Delivery {
 const defaultTimeoutMs = 5_000;
 
 export function createDelivery(options: DeliveryOptions): Delivery {
-  const { transport, limits, clock, definitions } = options;
+  const { transport, limits, definitions } = options;
   const counts = { queued: 0, sent: 0, retried: 0 };
   const metrics = createSdkMetrics(options.metrics, {
     queueEvents: () => queue.events,
@@ -61,7 +61,7 @@ export function createDelivery(options: DeliveryOptions): Delivery {
       transport,
       queue,
       drops,
-      encode: createEncoder(options.type, definitions, () => clock.nowMs()),
+      encode: createEncoder(options.type, definitions),
       onSent(count) {
         counts.sent += count;
         metrics.sent(count);

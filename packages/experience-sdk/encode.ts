@@ -3,7 +3,7 @@ import type { Waiting } from "./queue.js";
 import type { Run } from "./run.js";
 
 /** Makes the JSON text of a checkpoint; absent when nobody defined its experience. */
-export function createEncoder(type: string, definitions: KnownExperiences, nowMs: () => number) {
+export function createEncoder(type: string, definitions: KnownExperiences) {
   const prefixOf = (run: Run): string | undefined => {
     if (run.prefix !== undefined) return run.prefix;
     const known = run.known ?? definitions.find(run.experienceId);
@@ -15,9 +15,25 @@ export function createEncoder(type: string, definitions: KnownExperiences, nowMs
       `"feature_category":"${known.featureCategory}","urgency":"${known.urgency}","run":"${run.name}",`;
     return run.prefix;
   };
-  return (waiting: Waiting): string | undefined => {
-    const prefix = prefixOf(waiting.run);
+  const occurred = createTimeText();
+  const sent = createTimeText();
+  return ({ run, kind, eventId, sequence, atMs, category, rest }: Waiting, sentAtMs: number): string | undefined => {
+    const prefix = prefixOf(run);
     if (prefix === undefined) return undefined;
-    return `${prefix}${waiting.text},"sent_timestamp":"${new Date(nowMs()).toISOString()}"}`;
+    const step = category === undefined ? "" : `,"checkpoint_category":"${category}"`;
+    return `${prefix}"checkpoint":"${kind}","client_timestamp":"${occurred(atMs)}","event_id":"${eventId}","sequence":${sequence}${step}${rest},"sent_timestamp":"${sent(sentAtMs)}"}`;
+  };
+}
+
+/** RFC 3339 in UTC with milliseconds. Many checkpoints share a millisecond, so the last text is remembered. */
+function createTimeText(): (timeMs: number) => string {
+  let lastMs = Number.NaN;
+  let text = "";
+  return (timeMs) => {
+    if (timeMs !== lastMs) {
+      lastMs = timeMs;
+      text = new Date(timeMs).toISOString();
+    }
+    return text;
   };
 }

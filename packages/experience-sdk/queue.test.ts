@@ -22,7 +22,19 @@ function run(name: string): Run {
 }
 
 function waiting(ofRun: Run, kind: Kind, bytes = 10): Waiting {
-  return { run: ofRun, kind, text: `${ofRun.correlationId} ${kind}`, bytes, recordedAtMs: 0, gone: false };
+  const eventId = `${ofRun.correlationId} ${kind}`;
+  return {
+    run: ofRun,
+    kind,
+    eventId,
+    sequence: 0,
+    atMs: 0,
+    category: undefined,
+    rest: "",
+    bytes,
+    recordedAtMs: 0,
+    gone: false,
+  };
 }
 
 function queueOf(maxQueueEvents: number, maxQueueBytes = 1_000_000) {
@@ -33,7 +45,7 @@ function queueOf(maxQueueEvents: number, maxQueueBytes = 1_000_000) {
     lanes: 1,
     onDrop: (checkpoint) => void dropped.push(checkpoint),
   });
-  const texts = () => queue.take(0, 1_000, 1_000_000).map(({ text }) => text);
+  const texts = () => queue.take(0, 1_000, 1_000_000).map(({ eventId }) => eventId);
   return { queue, dropped, texts };
 }
 
@@ -48,7 +60,7 @@ describe("XP-081 a full queue", () => {
     queue.push(waiting(a, "end"));
     queue.push(waiting(b, "end"));
     queue.push(waiting(b, "intermediate"));
-    expect(dropped.map(({ text }) => text)).toEqual(["a intermediate", "b intermediate", "b intermediate"]);
+    expect(dropped.map(({ eventId }) => eventId)).toEqual(["a intermediate", "b intermediate", "b intermediate"]);
     expect(texts()).toEqual(["a start", "b start", "a end", "b end"]);
   });
 
@@ -57,7 +69,7 @@ describe("XP-081 a full queue", () => {
     const runs = ["a", "b", "c"].map(run);
     for (const each of runs) queue.push(waiting(each, "start"));
     for (const each of runs) queue.push(waiting(each, "end"));
-    expect(dropped.map(({ text }) => text)).toEqual(["a start", "a end"]);
+    expect(dropped.map(({ eventId }) => eventId)).toEqual(["a start", "a end"]);
     expect(texts()).toEqual(["b start", "c start", "b end", "c end"]);
     expect(runs.map(({ dropped: gone }) => gone)).toEqual([true, false, false]);
   });
@@ -68,7 +80,7 @@ describe("XP-081 a full queue", () => {
     queue.push(waiting(sent, "end"));
     queue.push(waiting(run("a"), "start"));
     queue.push(waiting(run("b"), "start"));
-    expect(dropped.map(({ text }) => text)).toEqual(["a start"]);
+    expect(dropped.map(({ eventId }) => eventId)).toEqual(["a start"]);
     expect(texts()).toEqual(["sent end", "b start"]);
   });
 
@@ -86,7 +98,7 @@ describe("XP-081 a full queue", () => {
     queue.push(waiting(run("b"), "start"));
     const taken = queue.take(0, 100, 1_000);
     queue.push(waiting(run("c"), "start"));
-    expect(dropped.map(({ text }) => text)).toEqual(["c start"]);
+    expect(dropped.map(({ eventId }) => eventId)).toEqual(["c start"]);
     queue.release(taken);
     expect(queue.events).toBe(0);
   });

@@ -6,8 +6,14 @@ import type { Run } from "./run.js";
 export interface Waiting {
   readonly run: Run;
   readonly kind: CheckpointKind;
-  /** The fields of this checkpoint alone, as JSON text without braces. */
-  readonly text: string;
+  readonly eventId: string;
+  readonly sequence: number;
+  /** When it happened. */
+  readonly atMs: number;
+  /** Checked. */
+  readonly category: string | undefined;
+  /** What only some checkpoints have, as JSON members: a comma before each, or nothing. */
+  readonly rest: string;
   /** Upper bound of its size as JSON in UTF-8. */
   readonly bytes: number;
   /** Monotonic. */

@@ -44,8 +44,8 @@ export interface RecorderOptions {
 
 const categoryPattern = /^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$/;
 const reasonPattern = /^[a-z][a-z0-9_]{0,63}$/;
-/** What the fields that all checkpoints of a run share take at most, with the brackets around them. */
-const prefixBytes = 420;
+/** What the fields take at most that every checkpoint has. Each is bounded and plain ASCII. */
+const commonBytes = 760;
 
 export function createRecorder(options: RecorderOptions): Recorder {
   const { platform, warn, drops, sending, local } = options;
@@ -75,26 +75,25 @@ export function createRecorder(options: RecorderOptions): Recorder {
     return ',"error":false';
   };
 
-  const enqueue = (run: Run, checkpoint: Recorded, meta: string, atMs: number): void => {
+  const enqueue = (run: Run, checkpoint: Recorded, meta: string, atMs: number, monotonicMs: number): void => {
     if (!sending) return;
     if (run.dropped) {
       // Its start had to make room: an end alone would look like a journey that began nowhere.
       drops.count("queue_full");
       return;
     }
-    const category = checkedCategory(run, checkpoint.category);
-    let text =
-      `"checkpoint":"${checkpoint.kind}","client_timestamp":"${new Date(atMs).toISOString()}",` +
-      `"event_id":"${platform.newUlid()}","sequence":${run.nextSequence++}`;
-    if (category !== undefined) text += `,"checkpoint_category":"${category}"`;
-    if (checkpoint.kind === "end") text += endText(run, checkpoint);
-    if (meta !== "") text += `,"meta":${meta}`;
+    const end = checkpoint.kind === "end" ? endText(run, checkpoint) : "";
+    const rest = meta === "" ? end : `${end},"meta":${meta}`;
     const waiting: Waiting = {
       run,
       kind: checkpoint.kind,
-      text,
-      bytes: prefixBytes + platform.utf8Bytes(text),
-      recordedAtMs: platform.clock.monotonicMs(),
+      eventId: platform.newUlid(),
+      sequence: run.nextSequence++,
+      atMs,
+      category: checkedCategory(run, checkpoint.category),
+      rest,
+      bytes: rest === "" ? commonBytes : commonBytes + platform.utf8Bytes(rest),
+      recordedAtMs: monotonicMs,
       gone: false,
     };
     options.onQueued();
@@ -109,9 +108,10 @@ export function createRecorder(options: RecorderOptions): Recorder {
         return;
       }
       const meta = metaText(checkpoint.extra, ambientMeta(run, platform), extrasOptions);
-      const atMs = checkpoint.atMs ?? runTimeMs(run, platform.clock);
+      const monotonicMs = platform.clock.monotonicMs();
+      const atMs = checkpoint.atMs ?? runTimeMs(run, monotonicMs);
       local?.count(run, checkpoint, atMs);
-      enqueue(run, checkpoint, meta, atMs);
+      enqueue(run, checkpoint, meta, atMs, monotonicMs);
     },
     close() {
       closed = true;

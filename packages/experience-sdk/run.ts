@@ -1,4 +1,3 @@
-import type { Clock } from "@signalbox/kernel";
 import type { KnownExperience } from "./known-experiences.js";
 
 /**
@@ -27,8 +26,8 @@ export interface Run {
 }
 
 /** Wall clock time of the run now, by the monotonic clock: later is never earlier. */
-export function runTimeMs(run: Run, clock: Clock): number {
-  return run.seenAtMs + Math.floor(clock.monotonicMs() - run.seenMonotonicMs);
+export function runTimeMs(run: Run, nowMonotonicMs: number): number {
+  return run.seenAtMs + Math.floor(nowMonotonicMs - run.seenMonotonicMs);
 }
 
 /** Runs by identity, for as long as they are likely to be met again. */

@@ -30,8 +30,8 @@ export interface SenderOptions {
   readonly clock: Clock;
   readonly random: () => number;
   readonly warn: WarnOnce;
-  /** JSON text of a checkpoint as it is sent now; absent when its experience turned out to be unknown. */
-  readonly encode: (checkpoint: Waiting) => string | undefined;
+  /** JSON text of a checkpoint as it is sent; absent when its experience turned out to be unknown. */
+  readonly encode: (checkpoint: Waiting, sentAtMs: number) => string | undefined;
   readonly onSent: (count: number) => void;
   readonly onRetried: (count: number) => void;
 }
@@ -202,8 +202,9 @@ export function createSender(options: SenderOptions): Sender {
   /** Removes checkpoints of experiences that nobody defined, which is known only now. */
   const encodeAll = (checkpoints: Waiting[]): string[] => {
     const encoded: string[] = [];
+    const sentAtMs = clock.nowMs();
     const known = checkpoints.filter((checkpoint) => {
-      const text = options.encode(checkpoint);
+      const text = options.encode(checkpoint, sentAtMs);
       if (text === undefined) drops.count("rejected");
       else encoded.push(text);
       return text !== undefined;
