@@ -7,6 +7,7 @@ import { withFigures } from "./describe-figures.mjs";
 import { describeRequirements, findProofs } from "./describe-requirements.mjs";
 import { ensurePackages } from "./install-packages.mjs";
 import { refuseOldNode } from "./node-version.mjs";
+import { runCommand } from "./run-command.mjs";
 import { readJson, readWorkspaces, sourceFiles } from "./workspaces.mjs";
 
 // npm run docs [-- --check]: writes the generated documents, or says which ones are stale.
@@ -23,8 +24,9 @@ const documents = {
   "README.md": withFigures(readText("README.md"), keptFigures()),
 };
 
+const check = process.argv.includes("--check");
 const stale = Object.entries(documents).filter(([path, text]) => readText(path) !== text);
-if (process.argv.includes("--check")) {
+if (check) {
   for (const [path] of stale) console.log(`${path} is stale: run npm run docs`);
   if (stale.length > 0) process.exitCode = 1;
 } else {
@@ -33,6 +35,16 @@ if (process.argv.includes("--check")) {
     console.log(`${path} written`);
   }
 }
+
+// The program writes its own catalogue, as any application's.
+const catalogue = ["events", "graph", "--format", "markdown", "--out", "docs/events", "--sources", "services/**/*.ts"];
+const { exitCode, output } = await runCommand(
+  process.execPath,
+  [join("apps", "server", "dist", "main.js"), ...catalogue, ...(check ? ["--check"] : [])],
+  { cwd: root },
+);
+if (output !== "") console.log(output.trimEnd());
+if (exitCode !== 0) process.exitCode = 1;
 
 async function configuration() {
   const { configurationReference } = await importBuilt("apps/server/dist/config.js");

@@ -58,7 +58,7 @@ function pageOf(event: CatalogueEvent, options: MarkdownOptions): string {
     "## Published by",
     publishers(event, options),
     "## Subscribers",
-    ...subscribers(event),
+    subscribers(event),
   ]);
 }
 
@@ -105,12 +105,16 @@ function publishers({ context, publishSites }: CatalogueEvent, { sourceRoot }: M
     .join("\n");
 }
 
-function subscribers({ subscribers: all }: CatalogueEvent): string[] {
-  if (all.length === 0) return ["None."];
-  return all.flatMap((subscriber) => [
-    `- ${code(subscriber.subscriber)}${delay(subscriber)}${subscriber.condition === null ? "" : ", if:"}`,
-    ...(subscriber.condition === null ? [] : [fence("js", `${subscriber.condition}\n`)]),
-  ]);
+function subscribers({ subscribers: all }: CatalogueEvent): string {
+  if (all.length === 0) return "None.";
+  return all
+    .map((subscriber) => {
+      const line = `- ${code(subscriber.subscriber)}${delay(subscriber)}`;
+      if (subscriber.condition === null) return line;
+      const source = fence("js", `${subscriber.condition}\n`).replaceAll(/^(?=.)/gm, "  ");
+      return `${line}, if:\n\n${source}`;
+    })
+    .join("\n");
 }
 
 function delay({ delayMs }: CatalogueSubscriber): string {

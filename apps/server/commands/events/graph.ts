@@ -66,7 +66,7 @@ export function addGraph(events: Command, terminal: Terminal): void {
     .option("--json", "the same as --format json")
     .option("--out <folder>", "write files into this folder instead of printing")
     .option("--check", "change nothing; fail when the folder is not as it would be written")
-    .option("--sources <glob,…>", "where to look for places that publish", (value: string) => value.split(","))
+    .option("--sources <globs...>", "where to look for places that publish")
     .option("--owners <file>", `owners and categories that there may be (default: ${ownersFile}, if there is one)`)
     .option("--app <module>", "of the program whose configure functions this module exports");
   addConfigOptions(graph).action(async (given: GraphOptions, command: Command) => {

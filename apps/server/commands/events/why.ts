@@ -55,7 +55,8 @@ function* branchLines(branch: unknown, indent: string, tree: boolean): Generator
   yield `${indent}${text(event, "type") || "an event of unknown type"} ${text(event, "id")}`;
   const published = text(event, "published_at");
   const caller = text(event, "root_caller");
-  if (published !== "")
+  if (published === "") yield `${indent}  its publish is not in the dispatch log`;
+  else
     yield `${indent}  published ${published}${caller === "" ? "" : ` by ${caller}`}, correlation ${text(event, "correlation_id")}`;
   const rows = items(branch, "subscriptions").map((one) => [
     text(one, "subscription").split("/")[0] || "nobody is subscribed",
@@ -72,6 +73,7 @@ function* branchLines(branch: unknown, indent: string, tree: boolean): Generator
 
 function detailsOf(one: unknown): string {
   const parts: string[] = [];
+  const outcome = text(one, "outcome");
   const attempts = items(one, "attempts");
   const last = attempts.at(-1);
   if (last !== undefined) {
@@ -79,12 +81,13 @@ function detailsOf(one: unknown): string {
     parts.push(`after ${seconds(count(last, "scheduling_latency_s"))}`);
     const error = at(last, "error");
     const name = [text(error, "class"), text(error, "code")].filter((word) => word !== "").join(" ");
-    if (name !== "") parts.push(`${name}: ${text(error, "message")}`);
+    // What failed before it was replayed is not what became of it.
+    if (name !== "" && outcome !== "delivered") parts.push(`${name}: ${text(error, "message")}`);
   }
   const due = text(one, "queued", "due_at") || text(one, "due_at");
-  const outcome = text(one, "outcome");
   if (due !== "" && (outcome === "scheduled" || outcome === "retrying")) parts.push(`next at ${due}`);
   const letter = at(one, "dead_letter");
+  if (count(letter, "replay_count") > 0) parts.push(`replayed ${text(letter, "replay_count")} times`);
   if (text(letter, "state") === "dead") parts.push(`dead letter ${text(letter, "id")} (${text(letter, "reason")})`);
   if (text(letter, "note") !== "") parts.push(text(letter, "note"));
   return parts.join(", ");
