@@ -19,6 +19,7 @@ import {
   retry,
   systemClock,
 } from "@signalbox/kernel";
+import { createTimelineApi } from "@signalbox/timeline-service";
 import { type Adapter, type BannerLine, describeStore } from "./banner.js";
 import type { ServerConfig } from "./config.js";
 import { type DirectoryLock, lockDataDirectory, makeDataDirectory } from "./data-directory.js";
@@ -234,8 +235,11 @@ export async function composeSystems(
   const eventStore = composeEventStore(context, stores, running, surroundings.serverUrl, configure);
   for (const system of running) system.attach?.(eventStore);
   const routes = running.flatMap((system) => system.routes ?? []);
+  const sources = running.flatMap((system) => system.timeline ?? []);
+  const timeline = createTimelineApi({ sources, clock, logger: context.logger });
   // Last, because every system has added its topics by then.
-  return { running, eventStore, routes: [...routes, { role: "dashboard", plugin: streams.plugin }] };
+  const shared = [timeline, streams.plugin].map((plugin): SystemRoutes => ({ role: "dashboard", plugin }));
+  return { running, eventStore, routes: [...routes, ...shared] };
 }
 
 async function startEach(

@@ -13,3 +13,4 @@ export {
   type TrackerDependencies,
 } from "./service.js";
 export { createSqlStore, type SqlStoreOptions } from "./store/sql-store.js";
+export { createJourneyTimelineSource, type TimelineSourceOptions } from "./timeline-source.js";

@@ -5,7 +5,6 @@ import { startClickHouseHttp } from "@signalbox/testing/servers";
 import { describeTimelineSource } from "@signalbox/timeline/testing";
 import { expect, onTestFinished, test } from "vitest";
 import { experienceAnalytics } from "./analytics-migrations.js";
-import { tenantOf } from "./http/dependencies.js";
 import { createJourneyTimelineSource } from "./timeline-source.js";
 
 async function open() {
@@ -15,7 +14,7 @@ async function open() {
   await migrateAnalytics(analytics, [experienceAnalytics]);
   return {
     analytics,
-    source: createJourneyTimelineSource({ analytics, tenantOf: (principal) => tenantOf(principal, "tenant") }),
+    source: createJourneyTimelineSource({ analytics, tenantClaim: "tenant" }),
     async close() {
       await analytics.close();
       await engine.stop();

@@ -1,12 +1,12 @@
 import type { Analytics } from "@signalbox/analytics";
-import type { Principal } from "@signalbox/http";
 import { isUlid } from "@signalbox/kernel";
 import type { EntryOutcome, TimelineEntry, TimelineSource } from "@signalbox/timeline";
+import { tenantOf } from "./http/dependencies.js";
 
 export interface TimelineSourceOptions {
   readonly analytics: Analytics;
-  /** Whose journeys a token may see. */
-  tenantOf(principal: Principal): string;
+  /** Claim of a token that names the tenant whose journeys it may see; without it there is one tenant. */
+  readonly tenantClaim: string | undefined;
 }
 
 interface CheckpointRow {
@@ -43,11 +43,11 @@ interface VerdictRow {
 const ambientKey = "ambient_correlation_id";
 
 /** Journeys with their checkpoints, of the token's tenant. A journey without a verdict is open. */
-export function createJourneyTimelineSource({ analytics, tenantOf }: TimelineSourceOptions): TimelineSource {
+export function createJourneyTimelineSource({ analytics, tenantClaim }: TimelineSourceOptions): TimelineSource {
   return {
     name: "journeys",
     async find({ correlationIds, principal, limit, signal }) {
-      const params = { ids: correlationIds, tenant: tenantOf(principal), rows: limit + 1 };
+      const params = { ids: correlationIds, tenant: tenantOf(principal, tenantClaim), rows: limit + 1 };
       const mine = "correlation_id IN {ids:Array(String)} AND tenant = {tenant:String}";
       const others = "correlation_id IN {ids:Array(String)} AND tenant != {tenant:String}";
       const [checkpoints, verdicts, [counted]] = await Promise.all([

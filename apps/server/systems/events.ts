@@ -1,5 +1,5 @@
 import { eventStoreErrors } from "@signalbox/event-store";
-import { createEvents, eventsAnalytics, eventsMigrations } from "@signalbox/events";
+import { createEvents, createEventTimelineSource, eventsAnalytics, eventsMigrations } from "@signalbox/events";
 import type { SystemDefinition } from "./system.js";
 
 export const events: SystemDefinition = {
@@ -20,6 +20,12 @@ export const events: SystemDefinition = {
       metrics,
       dispatchLogDays,
     });
-    return { dispatchLog, attach, service, routes: [{ role: "dashboard", plugin: api }] };
+    return {
+      dispatchLog,
+      attach,
+      service,
+      routes: [{ role: "dashboard", plugin: api }],
+      timeline: createEventTimelineSource(analytics),
+    };
   },
 };

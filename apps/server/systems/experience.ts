@@ -1,6 +1,7 @@
 import { experienceErrors } from "@signalbox/experience";
 import {
   createExperienceTracker,
+  createJourneyTimelineSource,
   createSqlStore,
   experienceAnalytics,
   experienceMigrations,
@@ -34,13 +35,15 @@ export const experience: SystemDefinition = {
       settings,
     });
     const { configure, attach, routes, service, intake, sliFamilies } = tracker;
-    if (!roles.has("tracker")) return { configure, attach };
+    const timeline = createJourneyTimelineSource({ analytics: stores.analytics, tenantClaim: settings.tenantClaim });
+    if (!roles.has("tracker")) return { configure, attach, timeline };
     health.add("experiences", () => tracker.watch.check());
     return {
       configure,
       attach,
       service,
       intake,
+      timeline,
       routes: [{ role: "tracker", plugin: routes }],
       families: {
         name: "experience counters",

@@ -3,6 +3,7 @@ import type { MigrationSet } from "@signalbox/database";
 import type { Configure, DispatchLog, EventStore } from "@signalbox/event-store";
 import type { FamilySource, StreamHub } from "@signalbox/http";
 import type { ErrorCatalogue, Service } from "@signalbox/kernel";
+import type { TimelineSource } from "@signalbox/timeline";
 import type { FastifyPluginAsync } from "fastify";
 import type { BannerLine } from "../banner.js";
 import type { StartContext, Stores } from "../compose.js";
@@ -50,6 +51,8 @@ export interface ServerSystem {
   readonly routes?: readonly SystemRoutes[];
   /** Metrics whose values are kept elsewhere. */
   readonly families?: SystemFamilies;
+  /** Its part of the story that `/api/v1/timeline` tells. */
+  readonly timeline?: TimelineSource;
   /** What an operator should see once the server is up. */
   announce?(): Promise<readonly BannerLine[]>;
 }
