@@ -214,8 +214,13 @@ export class JetStreamConsumer implements Consumer, LeaseHolder {
     const plain: JetStreamLease[] = [];
     const noted: Arrived[] = [];
     let bytes = 0;
+    const { settled, link } = this.#options.parts;
     for (const one of arrived) {
       bytes += one.wire.body.length;
+      if (settled.has(messageIdOf(one.wire))) {
+        if (one.message.reply !== undefined) link.send(one.message.reply, "+ACK");
+        continue;
+      }
       const lease = this.#leaseOf(one, undefined);
       if (isPlain(one, lease)) plain.push(lease);
       else noted.push(one);

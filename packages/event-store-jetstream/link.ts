@@ -43,8 +43,8 @@ export async function openLink({ servers, connection, clock, logger }: LinkOptio
     ...connection,
     servers: addresses.map(withoutCredentials),
     maxReconnectAttempts: -1,
-    // A jump in the server's life is no reason to give up, nor to hammer it.
-    reconnectDelayHandler: () => backoffCeilingMs(++failures, { baseMs: 100, maxMs: 10_000 }),
+    // It is back within seconds mostly, and every attempt is cheap for it.
+    reconnectDelayHandler: () => backoffCeilingMs(++failures, { baseMs: 100, maxMs: 2_000 }),
     pingInterval: 5_000,
     maxPingOut: 2,
   });

@@ -222,7 +222,7 @@ async function firstDueMs(subscriber: string, state: PartitionState, parts: JetS
 }
 
 /** Messages of the subjects after a sequence number, oldest first. */
-async function* messages(
+export async function* messages(
   subjects: string,
   afterSeq: number,
   { link, names }: JetStreamParts,

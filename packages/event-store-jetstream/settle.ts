@@ -138,10 +138,11 @@ async function forgetNotes(items: Iterable<HeldItem>, { notes }: JetStreamParts)
   await notes.remove(gone);
 }
 
-function conclude({ lease, isOver, againAfterMs }: Answer, { bounds, clock, wake }: JetStreamParts): void {
+function conclude({ lease, isOver, againAfterMs }: Answer, { bounds, clock, settled, wake }: JetStreamParts): void {
   const { partition, wire } = lease;
   lease.end();
   if (isOver) bounds.uncount(wire.subscription);
+  if (againAfterMs === undefined) settled.add(lease.messageId);
   if (againAfterMs === undefined) {
     // The next one of the partition may go.
     if (wire.key !== null) lease.holder.wakePartition(partition);

@@ -28,6 +28,7 @@ import { Notes } from "./notes.js";
 import type { JetStreamParts } from "./parts.js";
 import { inPortsWords } from "./port-errors.js";
 import { peekQueue, queueDepth, removeFromQueue, subscribersInQueue, unsettledIds } from "./queue.js";
+import { RecentIds } from "./recent-ids.js";
 import { moveDue } from "./schedule.js";
 import { extendLeases, settleLeases } from "./settle.js";
 import { ensureStream } from "./stream.js";
@@ -224,13 +225,15 @@ class JetStream implements JetStreamTransport {
       notes: new Notes(database, clock),
       locks: new DedupLocks(database, clock),
       bounds: new PendingBounds(link, names, database, clock),
+      settled: new RecentIds(),
       schedule,
       wake: (subscriber, partition) => this.#announce(subscriber, partition),
     };
     const allowance = new Allowance(database, clock);
     const found = (subscriber: string, partition: string): void => this.#wake(subscriber, partition);
-    const isConsumed = (subscriber: string): boolean => (this.#consumers.get(subscriber)?.size ?? 0) > 0;
-    const watch = new StreamWatch({ parts, allowance, isConsumed, found });
+    const consumed = (): string[] =>
+      [...this.#consumers].filter(([, consumers]) => consumers.size > 0).map(([subscriber]) => subscriber);
+    const watch = new StreamWatch({ parts, allowance, consumed, found });
     const announcements = `${names.root}.wake.*.*`;
     link.subscribe(announcements, ({ subject }) => {
       const [subscriber = "", partition = ""] = subject.slice(names.root.length + 6).split(".");

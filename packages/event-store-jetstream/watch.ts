@@ -1,14 +1,15 @@
 import type { Timer } from "@signalbox/kernel";
 import type { Allowance } from "./allowance.js";
 import { readSubject, streamSubjects } from "./names.js";
+import { removeOrphans } from "./orphans.js";
 import type { JetStreamParts } from "./parts.js";
 import { countBySubject } from "./stream.js";
 
 export interface StreamWatchOptions {
   readonly parts: JetStreamParts;
   readonly allowance: Allowance;
-  /** Whether the subscriber is consumed in this process. */
-  readonly isConsumed: (subscriber: string) => boolean;
+  /** Subscribers that are consumed in this process. */
+  readonly consumed: () => readonly string[];
   /** A partition holds something. */
   readonly found: (subscriber: string, partition: string) => void;
 }
@@ -16,6 +17,7 @@ export interface StreamWatchOptions {
 /** Announcements may be lost, and nobody announces that a lease ran out. */
 const lookEveryMs = 500;
 const renewEveryMs = 1_000;
+const sweepEveryMs = 5_000;
 const tidyEveryMs = 3_600_000;
 const noteRestMs = 3_600_000;
 const notesAtOnce = 500;
@@ -34,6 +36,7 @@ export class StreamWatch {
   start(): void {
     this.#every(lookEveryMs, "look", () => this.#look());
     this.#every(renewEveryMs, "permits", () => this.#options.allowance.renew());
+    this.#every(sweepEveryMs, "orphans", () => this.#sweepOrphans());
     this.#every(tidyEveryMs, "notes", () => this.#tidyNotes());
   }
 
@@ -59,12 +62,22 @@ export class StreamWatch {
   }
 
   async #look(): Promise<void> {
-    const { parts, isConsumed, found } = this.#options;
+    const { parts, consumed, found } = this.#options;
     const { link, names } = parts;
-    if (!link.isUp) return;
+    const wanted = new Set(consumed());
+    if (!link.isUp || wanted.size === 0) return;
     for (const subject of (await countBySubject(link, names, streamSubjects(names))).keys()) {
       const parsed = readSubject(names, subject);
-      if (parsed && isConsumed(parsed.subscriber)) found(parsed.subscriber, parsed.partition);
+      if (parsed && wanted.has(parsed.subscriber)) found(parsed.subscriber, parsed.partition);
+    }
+  }
+
+  async #sweepOrphans(): Promise<void> {
+    const { parts, consumed } = this.#options;
+    for (const subscriber of consumed()) {
+      if (!parts.link.isUp) return;
+      const count = await removeOrphans(subscriber, parts);
+      if (count > 0) parts.logger.info("settled deliveries came back and were deleted", { subscriber, count });
     }
   }
 
