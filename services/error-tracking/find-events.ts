@@ -1,8 +1,10 @@
 import type { Analytics } from "@signalbox/analytics";
 import type { Database } from "@signalbox/database";
+import type { Clock } from "@signalbox/kernel";
 import { type Direction, type KeysetPage, keysetPage } from "./keyset-page.js";
 import type { Issue } from "./list-issues.js";
 import { isoTime } from "./normalise/times.js";
+import { readSettings } from "./project-settings.js";
 import type { IssueTables } from "./store/tables.js";
 import { dashed } from "./user-counts.js";
 
@@ -42,6 +44,7 @@ export function isEventPosition(position: unknown): position is EventPosition {
 export interface EventStores {
   readonly database: Database;
   readonly analytics: Analytics;
+  readonly clock: Clock;
 }
 
 const limits = { maxExecutionSeconds: 10, maxMemoryBytes: 512 * 1024 * 1024, maxResultRows: 101 };
@@ -95,15 +98,128 @@ export async function findEvent(
   return event;
 }
 
-async function findRows(
+/** An event with its issue and its neighbours among the issue's events. */
+export interface EventInPlace {
+  readonly event: StoredEvent;
+  readonly previousId: string | undefined;
+  readonly nextId: string | undefined;
+}
+
+/** As `findEvent`, with the ids of the events before and after. */
+export async function findEventInPlace(
+  stores: EventStores,
+  issue: Issue,
+  which: Parameters<typeof findEvent>[2],
+): Promise<EventInPlace | undefined> {
+  const event = await findEvent(stores, issue, which);
+  if (event === undefined) return undefined;
+  const at = { time: event.occurredAt, event: dashed(event.eventId) };
+  const beside = (sign: "<" | ">") =>
+    findRows(
+      stores,
+      issue,
+      `AND (timestamp, toString(event_id)) ${sign} ({time:DateTime64(3, 'UTC')}, {event:String})`,
+      sign === "<" ? "DESC" : "ASC",
+      1,
+      at,
+    );
+  const [[previous], [next]] = await Promise.all([beside("<"), beside(">")]);
+  return { event, previousId: previous && plainId(previous), nextId: next && plainId(next) };
+}
+
+/** The issue of an event of the project; undefined when there is no such event, or its issue is gone. */
+export async function findIssueOfEvent(
   { database, analytics }: EventStores,
+  projectId: number,
+  eventId: string,
+): Promise<Issue | undefined> {
+  const [row] = await analytics.query<{ primary_hash: string }>(
+    `SELECT primary_hash FROM error_events FINAL
+    WHERE project_id = {project:UInt64} AND event_id = {event:UUID}
+      AND timestamp > now64(3) - INTERVAL 400 DAY
+    LIMIT 1
+    SETTINGS do_not_merge_across_partitions_select_final = 1`,
+    { project: projectId, event: dashed(eventId) },
+    limits,
+  );
+  if (row === undefined) return undefined;
+  return database
+    .reader<IssueTables>()
+    .selectFrom("error_issues as issue")
+    .innerJoin("error_hashes as owned", "owned.issue_id", "issue.id")
+    .selectAll("issue")
+    .where("owned.project_id", "=", projectId)
+    .where("owned.hash", "=", row.primary_hash.replaceAll("-", ""))
+    .executeTakeFirst();
+}
+
+/** An event that carries a message and no exception. */
+export interface StoredMessage {
+  readonly eventId: string;
+  readonly occurredAt: string;
+  readonly level: string;
+  readonly message: string;
+  readonly release: string;
+  readonly environment: string;
+  readonly platform: string;
+}
+
+/** The newest messages of a project. */
+export async function listMessages(
+  { database, analytics }: EventStores,
+  projectId: number,
+  limit: number,
+): Promise<StoredMessage[]> {
+  const rows = await analytics.query<Record<string, string>>(
+    `SELECT event_id, timestamp, level, message, release, environment, platform, primary_hash
+    FROM error_events FINAL
+    WHERE project_id = {project:UInt64} AND empty(exception_types) AND message <> ''
+      AND timestamp > now64(3) - INTERVAL 400 DAY
+    ORDER BY timestamp DESC, toString(event_id) DESC
+    LIMIT {rows:UInt32}
+    SETTINGS do_not_merge_across_partitions_select_final = 1`,
+    { project: projectId, rows: limit },
+    limits,
+  );
+  const owned = await ownedHashes(
+    database,
+    projectId,
+    rows.map((row) => (row["primary_hash"] ?? "").replaceAll("-", "")),
+  );
+  return rows
+    .filter((row) => owned.has((row["primary_hash"] ?? "").replaceAll("-", "")))
+    .map((row) => ({
+      eventId: (row["event_id"] ?? "").replaceAll("-", ""),
+      occurredAt: row["timestamp"] ?? "",
+      level: row["level"] ?? "",
+      message: row["message"] ?? "",
+      release: row["release"] ?? "",
+      environment: row["environment"] ?? "",
+      platform: row["platform"] ?? "",
+    }));
+}
+
+async function ownedHashes(database: Database, projectId: number, hashes: readonly string[]): Promise<Set<string>> {
+  if (hashes.length === 0) return new Set();
+  const rows = await database
+    .reader<IssueTables>()
+    .selectFrom("error_hashes")
+    .select("hash")
+    .where("project_id", "=", projectId)
+    .where("hash", "in", [...new Set(hashes)])
+    .execute();
+  return new Set(rows.map(({ hash }) => hash));
+}
+
+async function findRows(
+  { database, analytics, clock }: EventStores,
   issue: Issue,
   condition: string,
   order: "ASC" | "DESC",
   maxRows: number,
   params: Readonly<Record<string, unknown>>,
 ): Promise<Found[]> {
-  const hashes = await hashesOf(database, issue);
+  const scope = await scopeOf(database, issue, clock.nowMs());
   return analytics.query<Found>(
     `SELECT event_id, timestamp, title, culprit, level, message, environment, platform,
       exception_types[-1] AS exception_type, exception_values[-1] AS exception_value
@@ -113,7 +229,7 @@ async function findRows(
     ORDER BY timestamp ${order}, toString(event_id) ${order}
     LIMIT {rows:UInt32}
     SETTINGS do_not_merge_across_partitions_select_final = 1`,
-    { project: issue.project_id, hashes, rows: maxRows, ...timeRange(issue), ...params },
+    { project: issue.project_id, rows: maxRows, ...scope, ...params },
     limits,
   );
 }
@@ -144,6 +260,20 @@ async function withPayloads({ analytics }: EventStores, issue: Issue, rows: read
 /** Nothing of the issue lies outside of it, so whole weeks of rows need not be looked at. */
 function timeRange(issue: Issue): { since: string; until: string } {
   return { since: isoTime(issue.first_seen_ms), until: isoTime(issue.last_seen_ms) };
+}
+
+/** What bounds every query for events of an issue: its hashes, its time, and for how long the project keeps events. */
+export async function scopeOf(
+  database: Database,
+  issue: Issue,
+  nowMs: number,
+): Promise<{ readonly hashes: string[]; readonly since: string; readonly until: string }> {
+  const hashes = await hashesOf(database, issue);
+  const { retentionDays } = await readSettings(database, issue.project_id);
+  const range = timeRange(issue);
+  if (retentionDays === undefined) return { hashes, ...range };
+  const sinceMs = Math.max(issue.first_seen_ms, nowMs - retentionDays * 86_400_000);
+  return { hashes, ...range, since: isoTime(sinceMs) };
 }
 
 function plainId({ event_id }: Found): string {

@@ -3,7 +3,10 @@ import type { Issue } from "./list-issues.js";
 import { ReadError } from "./read-errors.js";
 import type { IssueTables } from "./store/tables.js";
 
-/** @throws {ReadError} `ET_ISSUE_NOT_FOUND`, also for an issue of another project */
+/**
+ * The issue, also one that was merged into another and only points there.
+ * @throws {ReadError} `ET_ISSUE_NOT_FOUND`, also for an issue of another project
+ */
 export async function findIssue(database: Database, projectId: number, issueId: number): Promise<Issue> {
   const issue = await database
     .reader<IssueTables>()

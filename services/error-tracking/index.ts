@@ -5,6 +5,7 @@ export { eventReceived } from "./events.js";
 export { RuleError, type RuleErrorCode, ruleErrors } from "./grouping/rule-errors.js";
 export { rewriteIngestUrl } from "./http/ingest.js";
 export { IngestError, type IngestErrorCode, ingestErrors } from "./http/ingest-errors.js";
+export { IssueError, type IssueErrorCode, issueErrors } from "./issue-errors.js";
 export {
   issueCreated,
   issueIgnored,
@@ -26,6 +27,7 @@ export {
   type Quota,
 } from "./projects.js";
 export { ReadError, type ReadErrorCode, readErrors } from "./read-errors.js";
+export { QueryError, type QueryErrorCode, queryErrors } from "./search/query-error.js";
 export {
   createErrorTracking,
   type ErrorTracking,

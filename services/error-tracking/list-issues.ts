@@ -1,6 +1,7 @@
 import type { Database } from "@signalbox/database";
 import { type Kysely, type Selectable, type SqlBool, sql } from "kysely";
 import { type Direction, type KeysetPage, keysetPage } from "./keyset-page.js";
+import type { Condition } from "./search/issue-conditions.js";
 import type { IssueStatus, IssueTables } from "./store/tables.js";
 
 export type Issue = Selectable<IssueTables["error_issues"]>;
@@ -10,12 +11,13 @@ export type IssueSort = (typeof issueSorts)[number];
 
 export interface IssueFilter {
   readonly projectId: number;
-  readonly status: IssueStatus;
+  /** Absent: any. */
+  readonly status: IssueStatus | undefined;
   readonly sort: IssueSort;
   /** Only issues that were seen since. */
   readonly seenSinceMs: number;
-  /** All of them must be contained in title or culprit, in any case. */
-  readonly words: readonly string[];
+  /** What else must hold; see `searchIssues`. */
+  readonly conditions: readonly Condition[];
 }
 
 /**
@@ -151,18 +153,13 @@ function beyond(column: ReturnType<typeof sql.ref>, value: number, id: number, d
     : sql<SqlBool>`(${column}, issue.id) > (${value}, ${id})`;
 }
 
-function filtered(db: Kysely<IssueTables>, { projectId, status, seenSinceMs, words }: IssueFilter) {
+function filtered(db: Kysely<IssueTables>, { projectId, status, seenSinceMs, conditions }: IssueFilter) {
   let query = db
     .selectFrom("error_issues as issue")
     .where("issue.project_id", "=", projectId)
-    .where("issue.status", "=", status)
     .where("issue.merged_into", "is", null)
     .where("issue.last_seen_ms", ">=", seenSinceMs);
-  for (const word of words) {
-    const pattern = `%${word.toLowerCase().replaceAll(/[\\%_]/g, "\\$&")}%`;
-    query = query.where(
-      sql<SqlBool>`(lower(issue.title) like ${pattern} escape '\\' or lower(issue.culprit) like ${pattern} escape '\\')`,
-    );
-  }
+  if (status !== undefined) query = query.where("issue.status", "=", status);
+  for (const condition of conditions) query = query.where(condition);
   return query;
 }

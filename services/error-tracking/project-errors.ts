@@ -31,6 +31,11 @@ export const projectErrors = defineErrors("Error tracking: projects", {
     status: 409,
     remedy: "Make another key first, or disable this one.",
   },
+  ET_TEMPLATE_INVALID: {
+    message: "A template is an address that begins with http:// or https:// and a fixed host.",
+    status: 422,
+    remedy: "Write the host out; placeholders belong behind it.",
+  },
 });
 
 export type ProjectErrorCode = keyof typeof projectErrors.entries;

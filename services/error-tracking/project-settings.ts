@@ -1,5 +1,10 @@
 import type { Database } from "@signalbox/database";
+import type { Transaction } from "kysely";
+import { parseFingerprintRules } from "./grouping/fingerprint-rules.js";
+import { parseStackRules } from "./grouping/stack-rules.js";
 import type { PrepareOptions } from "./prepare-event.js";
+import { ProjectError } from "./project-errors.js";
+import { projectsChannel } from "./projects.js";
 import type { ProjectTables } from "./projects-migration.js";
 import { defaultScrubSettings, type ScrubSettings } from "./scrub/scrub-settings.js";
 
@@ -98,4 +103,61 @@ export function prepareOptionsOf(settings: ProjectSettings, defaults: InstanceDe
     fingerprintRules,
     stackRules,
   };
+}
+
+/** The settings of a project; the defaults when there is no such project. */
+export async function readSettings(database: Database, projectId: number): Promise<ProjectSettings> {
+  const row = await database
+    .reader<ProjectTables>()
+    .selectFrom("projects")
+    .select("settings")
+    .where("id", "=", projectId)
+    .executeTakeFirst();
+  return readProjectSettings(row?.settings ?? "{}");
+}
+
+/**
+ * Changes some of a project's settings. Every process uses the new ones from the next batch on.
+ * @throws {RuleError} `ET_RULE_INVALID` with line and column
+ * @throws {ProjectError} `ET_PROJECT_NOT_FOUND`; `ET_TEMPLATE_INVALID`
+ */
+export function updateSettings(
+  database: Database,
+  projectId: number,
+  changes: Partial<ProjectSettings>,
+): Promise<ProjectSettings> {
+  checkSettings(changes);
+  return database.transaction(async (transaction: Transaction<ProjectTables>) => {
+    // Changes run one after the other: each takes this row first.
+    await transaction
+      .updateTable("project_revision")
+      .set((row) => ({ revision: row("revision", "+", 1) }))
+      .execute();
+    const before = await transaction
+      .selectFrom("projects")
+      .select("settings")
+      .where("id", "=", projectId)
+      .executeTakeFirst();
+    if (before === undefined) throw new ProjectError("ET_PROJECT_NOT_FOUND");
+    const settings: ProjectSettings = { ...readProjectSettings(before.settings), ...changes };
+    await transaction
+      .updateTable("projects")
+      .set({ settings: JSON.stringify(settings) })
+      .where("id", "=", projectId)
+      .execute();
+    database.notify(projectsChannel);
+    return settings;
+  });
+}
+
+function checkSettings({ fingerprintRules, stackRules, repository, issueTemplate }: Partial<ProjectSettings>): void {
+  if (fingerprintRules !== undefined) parseFingerprintRules(fingerprintRules);
+  if (stackRules !== undefined) parseStackRules(stackRules);
+  for (const template of [repository?.urlTemplate, issueTemplate])
+    if (template !== undefined && !isWebAddress(template)) throw new ProjectError("ET_TEMPLATE_INVALID");
+}
+
+function isWebAddress(template: string): boolean {
+  // What is filled in never decides where a link leads.
+  return /^https?:\/\/[^\s{}/]+(?:\/\S*)?$/.test(template);
 }

@@ -11,6 +11,16 @@ export const readErrors = defineErrors("Error tracking: reading", {
     status: 404,
     remedy: "List the error's events to see their ids.",
   },
+  ET_TAG_NOT_FOUND: {
+    message: "No event of the error has such a tag.",
+    status: 404,
+    remedy: "List the error's tags to see their names.",
+  },
+  ET_JOB_NOT_FOUND: {
+    message: "There is no such job.",
+    status: 404,
+    remedy: "Use the number that the deletion was answered with.",
+  },
 });
 
 export type ReadErrorCode = keyof typeof readErrors.entries;

@@ -17,11 +17,13 @@ import { issuesMigration } from "./issues-migration.js";
 import { createKeyCache } from "./key-cache.js";
 import { createProjects, type Projects } from "./projects.js";
 import { projectMigrations } from "./projects-migration.js";
+import { createUpkeep } from "./upkeep.js";
+import { upkeepMigration } from "./upkeep-migration.js";
 import { workflowMigration } from "./workflow-migration.js";
 
 export const errorTrackingMigrations: MigrationSet = {
   name: "error-tracking",
-  migrations: [...projectMigrations, issuesMigration, workflowMigration],
+  migrations: [...projectMigrations, issuesMigration, workflowMigration, upkeepMigration],
 };
 
 export interface ErrorTrackingDependencies {
@@ -57,7 +59,7 @@ export interface ErrorTracking {
   readonly migrations: MigrationSet;
   readonly analyticsMigrations: AnalyticsMigrationSet;
   readonly projects: Projects;
-  /** Key cache, ledger of the edge, housekeeping. */
+  /** Key cache, ledger of the edge, housekeeping, upkeep. */
   readonly service: Service;
 }
 
@@ -79,6 +81,7 @@ export function createErrorTracking(dependencies: ErrorTrackingDependencies): Er
     labels: ["item_type", "outcome"],
     known: ["stored", "duplicate", "invalid"].map((outcome) => ({ item_type: "event", outcome })),
   });
+  const defaults = { retentionDays: Number(settings.retentionDays), groupingVersion: settings.grouping.version };
   const digest = createDigest({
     database,
     analytics,
@@ -86,9 +89,8 @@ export function createErrorTracking(dependencies: ErrorTrackingDependencies): Er
     clock,
     logger: logger.child("digest"),
     metrics,
-    retentionDays: Number(settings.retentionDays),
+    ...defaults,
     dedupDays: settings.dedupDays,
-    groupingVersion: settings.grouping.version,
     ...(dependencies.onDigestStep === undefined ? {} : { onStep: dependencies.onDigestStep }),
     onOutcome: (outcome) => items.add(1, { item_type: "event", outcome }),
   });
@@ -116,7 +118,7 @@ export function createErrorTracking(dependencies: ErrorTrackingDependencies): Er
       ...(blobs === undefined ? {} : { blobs }),
       ...(isDiskGuardActive === undefined ? {} : { isDiskGuardActive }),
     }),
-    api: createApi({ database, analytics, projects, clock, publisher: eventStore }),
+    api: createApi({ database, analytics, projects, clock, publisher: eventStore, defaults }),
     migrations: errorTrackingMigrations,
     analyticsMigrations: errorTrackingAnalytics,
     projects,
@@ -124,6 +126,7 @@ export function createErrorTracking(dependencies: ErrorTrackingDependencies): Er
       keys.service,
       ledger.service,
       createHousekeeping({ database, clock, logger, dedupDays: settings.dedupDays }),
+      createUpkeep({ database, analytics, publisher: eventStore, clock, logger, defaults }),
     ]),
   };
 }

@@ -1,10 +1,14 @@
 import {
+  createErrorTimelineSource,
   createErrorTracking,
   errorTrackingAnalytics,
   errorTrackingMigrations,
   ingestErrors,
+  issueErrors,
   projectErrors,
+  queryErrors,
   readErrors,
+  ruleErrors,
 } from "@signalbox/error-tracking";
 import type { SystemDefinition } from "./system.js";
 
@@ -12,7 +16,7 @@ export const errorTracking: SystemDefinition = {
   name: "error tracking",
   migrations: [errorTrackingMigrations],
   analyticsMigrations: [errorTrackingAnalytics],
-  catalogues: [ingestErrors, projectErrors, readErrors],
+  catalogues: [ingestErrors, projectErrors, readErrors, issueErrors, queryErrors, ruleErrors],
 
   create({ stores, clock, logger, metrics, config, roles, serverUrl, isDiskFull }) {
     const { configure, attach, service, ingest, api, projects } = createErrorTracking({
@@ -28,6 +32,7 @@ export const errorTracking: SystemDefinition = {
       configure,
       attach,
       service,
+      timeline: createErrorTimelineSource(stores.analytics, stores.database),
       routes: [
         { role: "ingest", plugin: ingest },
         { role: "dashboard", plugin: api },

@@ -4,8 +4,11 @@ import { allowsProject, encodeCursor, linkHeader, principalOf } from "@signalbox
 import type { Clock } from "@signalbox/kernel";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { TransactionalPublisher } from "../digest.js";
+import { findIssue } from "../find-issue.js";
 import type { KeysetPage } from "../keyset-page.js";
+import type { Issue } from "../list-issues.js";
 import { ProjectError } from "../project-errors.js";
+import type { InstanceDefaults } from "../project-settings.js";
 import type { Project, Projects } from "../projects.js";
 
 /** What the routes of the API need. */
@@ -15,6 +18,8 @@ export interface ApiDependencies {
   readonly projects: Projects;
   readonly clock: Clock;
   readonly publisher: () => TransactionalPublisher;
+  /** What the instance decides for projects that do not. */
+  readonly defaults: InstanceDefaults;
 }
 
 /**
@@ -25,6 +30,30 @@ export async function visibleProject(request: FastifyRequest, projects: Projects
   const project = allowsProject(principalOf(request), id) ? await projects.get(id) : undefined;
   if (project === undefined) throw new ProjectError("ET_PROJECT_NOT_FOUND");
   return project;
+}
+
+interface IssueRequest {
+  readonly id: number;
+  readonly fingerprint: number;
+}
+
+/**
+ * The issue of a path. One that was merged into another is answered by a redirect to that one, and is missing here.
+ * @throws {ProjectError} `ET_PROJECT_NOT_FOUND`
+ * @throws {ReadError} `ET_ISSUE_NOT_FOUND`
+ */
+export async function visibleIssue(
+  request: FastifyRequest<{ Params: IssueRequest }>,
+  reply: FastifyReply,
+  { projects, database }: ApiDependencies,
+): Promise<{ readonly project: Project; readonly issue: Issue | undefined }> {
+  const { id, fingerprint } = request.params;
+  const project = await visibleProject(request, projects, id);
+  const issue = await findIssue(database, project.id, fingerprint);
+  if (issue.merged_into === null) return { project, issue };
+  const location = request.originalUrl.replace(`/errors/${fingerprint}`, `/errors/${issue.merged_into}`);
+  await reply.code(301).header("location", location).send();
+  return { project, issue: undefined };
 }
 
 /** Puts the addresses of the neighbouring pages into the `Link` header. */

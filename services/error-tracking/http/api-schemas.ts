@@ -37,6 +37,10 @@ export const errorExample = {
   platform: "python",
   first_release: "shop@1.3.0",
   last_release: "shop@1.4.1",
+  substatus: "regressed",
+  resolution: null,
+  assigned_to: "ann",
+  link_url: null,
 } as const;
 
 /** An error as GitLab's clients know it, with a few fields more. */
@@ -86,6 +90,17 @@ export const errorSchema = {
     platform: { type: "string" },
     first_release: { type: ["string", "null"], description: "Release in which it was received first." },
     last_release: { type: ["string", "null"], description: "Release in which it was received last." },
+    substatus: {
+      enum: ["new", "ongoing", "regressed", "escalating", null],
+      description: "What kind of unresolved it is; null when it is not.",
+    },
+    resolution: {
+      type: ["object", "null"],
+      description: "How it was resolved: `kind` `now`, `release` with `release`, or `next` with `base`.",
+      additionalProperties: true,
+    },
+    assigned_to: { type: ["string", "null"], description: "Who works on it: the subject of a token." },
+    link_url: { type: ["string", "null"], description: "The issue in the forge that was made for it." },
   },
 } as const;
 

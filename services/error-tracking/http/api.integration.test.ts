@@ -6,8 +6,11 @@ import type { FastifyInstance } from "fastify";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createDigest, type Digest } from "../digest.js";
 import { digestErrors } from "../digest-errors.js";
+import { ruleErrors } from "../grouping/rule-errors.js";
+import { issueErrors } from "../issue-errors.js";
 import { projectErrors } from "../project-errors.js";
 import { readErrors } from "../read-errors.js";
+import { queryErrors } from "../search/query-error.js";
 import { errorPayload, newEventId, receivedEvent, type SampleOptions } from "../testing/received-event.js";
 import { openTestAnalytics, openTestDatabase, type TestAnalytics, type TestDatabase } from "../testing/stores.js";
 import { createApi } from "./api.js";
@@ -40,7 +43,11 @@ beforeAll(async () => {
   app = await createHttpServer({
     authenticator,
     rateLimits: false,
-    openApi: { title: "test", version: "1", catalogues: [projectErrors, readErrors, digestErrors] },
+    openApi: {
+      title: "test",
+      version: "1",
+      catalogues: [projectErrors, readErrors, digestErrors, issueErrors, queryErrors, ruleErrors],
+    },
   });
   await app.register(
     createApi({
@@ -49,6 +56,7 @@ beforeAll(async () => {
       projects: stores.projects,
       clock: systemClock,
       publisher,
+      defaults: { retentionDays: 90, groupingVersion: 1 },
     }),
   );
   await app.ready();
@@ -354,19 +362,25 @@ describe("one error", () => {
     const before = published.length;
     const answer = await put(url, { status: "resolved", updated_by_id: 7 });
     expect(answer.statusCode, answer.body).toBe(200);
-    expect(answer.json()).toEqual({ ...error, status: "resolved" });
+    const resolved = { status: "resolved", substatus: null, resolution: { kind: "now" } };
+    expect(answer.json()).toEqual({ ...error, ...resolved });
     await put(url, { status: "resolved", updated_by_id: 7 });
     expect(published.slice(before)).toEqual(["error_tracking.issue_resolved"]);
     const activity = await stores.database.run("select actor, kind, detail from error_activity where project_id = ?", [
       project,
     ]);
     expect(activity.rows).toEqual([
-      { actor: "tester", kind: "status", detail: '{"before":"unresolved","after":"resolved","updated_by_id":7}' },
+      {
+        actor: "tester",
+        kind: "status",
+        detail: expect.stringContaining('"before":"unresolved","after":"resolved","updated_by_id":7'),
+      },
     ]);
-    expect((await put(url, { status: "unresolved" })).json()).toEqual(error);
+    const unresolved = { ...error, substatus: "ongoing" };
+    expect((await put(url, { status: "unresolved" })).json()).toEqual(unresolved);
     expect((await put(url, { status: "closed" })).statusCode).toBe(400);
     expect((await put(url, { updated_by_id: 7 })).statusCode).toBe(400);
-    expect((await get(url)).json()).toEqual(error);
+    expect((await get(url)).json()).toEqual(unresolved);
   });
 
   test("ET-323 ET-326 its events carry their payload as JSON text, frames with their source lines in it", async () => {
@@ -511,7 +525,7 @@ describe("projects", () => {
     const list = (await get("/api/v1/projects")).json();
     expect(list).toContainEqual(project);
     expect((await get("/api/v1/projects", `only ${project.id}`)).json()).toEqual([project]);
-    expect((await get(`/api/v1/projects/${project.id}`)).json()).toEqual(project);
+    expect((await get(`/api/v1/projects/${project.id}`)).json()).toMatchObject(project);
   });
 
   test("a token that is narrowed, or may only read, makes none", async () => {

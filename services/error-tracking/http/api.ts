@@ -1,7 +1,13 @@
 import type { FastifyPluginAsync } from "fastify";
 import type { ApiDependencies } from "./api-dependencies.js";
-import { registerErrorEventRoutes, registerSingleEventRoute } from "./error-events.js";
+import { registerDataRoutes, registerProjectRemoval } from "./data.js";
+import { registerErrorEventRoutes, registerMessageRoute, registerSingleEventRoutes } from "./error-events.js";
+import { registerGitLabSettingRoutes } from "./gitlab-settings.js";
+import { registerIssueWorkflowRoutes } from "./issue-workflow.js";
 import { registerIssueRoutes } from "./issues.js";
+import { registerKeyRoutes } from "./keys.js";
+import { registerMarkdownRoutes } from "./markdown.js";
+import { registerProjectSettingRoutes } from "./project-settings.js";
 import { registerProjectRoutes } from "./projects.js";
 
 /**
@@ -15,16 +21,26 @@ export function createApi(dependencies: ApiDependencies): FastifyPluginAsync {
         async (scoped) => {
           registerIssueRoutes(scoped, dependencies);
           registerErrorEventRoutes(scoped, dependencies);
+          registerMessageRoute(scoped, dependencies);
+          registerProjectRemoval(scoped, dependencies);
         },
         { prefix },
       );
     }
     await app.register(
       async (scoped) => {
-        registerSingleEventRoute(scoped, dependencies);
+        registerSingleEventRoutes(scoped, dependencies);
+        registerIssueWorkflowRoutes(scoped, dependencies);
+        registerMarkdownRoutes(scoped, dependencies);
         registerProjectRoutes(scoped, dependencies);
+        registerProjectSettingRoutes(scoped, dependencies);
+        registerKeyRoutes(scoped, dependencies);
+        registerDataRoutes(scoped, dependencies);
       },
       { prefix: "/api/v1" },
     );
+    await app.register(async (scoped) => registerGitLabSettingRoutes(scoped, dependencies), {
+      prefix: "/api/v4/projects/:id/error_tracking",
+    });
   };
 }

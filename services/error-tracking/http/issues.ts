@@ -1,13 +1,13 @@
 import { decodeCursor, pageParameters, principalOf } from "@signalbox/http";
 import type { FastifyInstance } from "fastify";
 import { changeIssues } from "../change-issues.js";
-import { findIssue } from "../find-issue.js";
-import { type Bucket, issueFrequencies, periodMs, type StatsPeriod, statsPeriods } from "../issue-frequencies.js";
+import { periodMs, type StatsPeriod, statsPeriods } from "../issue-frequencies.js";
 import { type Issue, type IssueSort, issueSorts, isWalkPosition, listIssues } from "../list-issues.js";
 import type { Project } from "../projects.js";
 import { ReadError } from "../read-errors.js";
+import { searchIssues } from "../search/search-issues.js";
 import { type IssueStatus, issueStatuses } from "../store/tables.js";
-import { type ApiDependencies, linkPages, visibleProject } from "./api-dependencies.js";
+import { type ApiDependencies, linkPages, visibleIssue, visibleProject } from "./api-dependencies.js";
 import {
   errorExample,
   errorSchema,
@@ -16,10 +16,11 @@ import {
   listAnswer,
   projectParameter,
 } from "./api-schemas.js";
+import { showIssues } from "./show-issue.js";
 
 interface ListQuery {
   readonly sort: IssueSort;
-  readonly status: IssueStatus;
+  readonly status?: IssueStatus;
   readonly query?: string;
   readonly cursor?: string;
   readonly limit: number;
@@ -48,15 +49,16 @@ const listParameters = {
   },
   status: {
     enum: issueStatuses,
-    default: "unresolved",
-    description: "Only errors with this status.",
+    description: "Only errors with this status. Default: `unresolved`, unless the query speaks of a status itself.",
     examples: ["unresolved"],
   },
   query: {
     type: "string",
     maxLength: 1024,
-    description: "Words that must all be in the title or the culprit, in any case.",
-    examples: ["division"],
+    description:
+      "Terms that must all hold: words of title, message or culprit; `key:value`, `!key:value`, `key:[a, b]`, " +
+      "`has:key`, `key:>3`, `age:-24h`; `*` stands for anything. The id of an event finds its error.",
+    examples: ['division is:unresolved release:"shop@1.4.1"'],
   },
   ...pageParameters,
   stats_period: period("Time that `stats.frequency` covers.", "24h"),
@@ -71,7 +73,10 @@ export function registerIssueRoutes(app: FastifyInstance, dependencies: ApiDepen
   const { database, projects, clock } = dependencies;
 
   app.get<{ Params: { id: number }; Querystring: ListQuery }>("/projects/:id/errors", {
-    config: { access: { scope: "errors:read" }, errors: ["ET_PROJECT_NOT_FOUND", "invalid_cursor", "unavailable"] },
+    config: {
+      access: { scope: "errors:read" },
+      errors: ["ET_PROJECT_NOT_FOUND", "ET_QUERY_INVALID", "invalid_cursor", "unavailable"],
+    },
     schema: {
       summary: "List the errors of a project",
       tags: ["errors"],
@@ -82,12 +87,16 @@ export function registerIssueRoutes(app: FastifyInstance, dependencies: ApiDepen
     async handler(request, reply) {
       const { sort, status, query = "", cursor, limit, stats_period: shown, query_period: within } = request.query;
       const project = await visibleProject(request, projects, request.params.id);
+      const nowMs = clock.nowMs();
+      const sinceMs = nowMs - periodMs(within);
+      const subject = principalOf(request).subject;
+      const found = await searchIssues(dependencies, { projectId: project.id, query, subject, sinceMs, nowMs });
       const filter = {
         projectId: project.id,
-        status,
+        status: status ?? (found.speaksOfStatus ? undefined : ("unresolved" as const)),
         sort,
-        seenSinceMs: clock.nowMs() - periodMs(within),
-        words: query.split(/\s+/).filter((word) => word !== ""),
+        seenSinceMs: found.isEventId ? 0 : sinceMs,
+        conditions: found.conditions,
       };
       const from = cursor === undefined ? undefined : decodeCursor(cursor, isWalkPosition);
       const page = await listIssues(database, filter, limit, from);
@@ -105,9 +114,9 @@ export function registerIssueRoutes(app: FastifyInstance, dependencies: ApiDepen
       querystring: { type: "object", properties: { stats_period: listParameters.stats_period } },
       response: { 200: jsonAnswer("The error.", errorSchema, errorExample) },
     },
-    async handler(request) {
-      const project = await visibleProject(request, projects, request.params.id);
-      const issue = await findIssue(database, project.id, request.params.fingerprint);
+    async handler(request, reply) {
+      const { project, issue } = await visibleIssue(request, reply, dependencies);
+      if (issue === undefined) return reply;
       return withFrequency(project, issue, request.query.stats_period);
     },
   });
@@ -131,8 +140,9 @@ export function registerIssueRoutes(app: FastifyInstance, dependencies: ApiDepen
         },
         response: { 200: jsonAnswer("The error as it is now.", errorSchema, errorExample) },
       },
-      async handler(request) {
-        const project = await visibleProject(request, projects, request.params.id);
+      async handler(request, reply) {
+        const { project, issue: before } = await visibleIssue(request, reply, dependencies);
+        if (before === undefined) return reply;
         const { fingerprint } = request.params;
         const changed = await changeIssues(dependencies, {
           projectId: project.id,
@@ -148,36 +158,11 @@ export function registerIssueRoutes(app: FastifyInstance, dependencies: ApiDepen
     },
   );
 
-  const withFrequencies = async (project: Project, issues: readonly Issue[], shown: StatsPeriod) => {
-    const ids = issues.map(({ id }) => id);
-    const frequencies = await issueFrequencies(database, project.id, ids, shown, clock.nowMs());
-    return issues.map((issue) => toError(project, issue, shown, frequencies.get(issue.id) ?? []));
-  };
+  const withFrequencies = (project: Project, issues: readonly Issue[], shown: StatsPeriod) =>
+    showIssues(dependencies, project, issues, shown);
 
   const withFrequency = async (project: Project, issue: Issue, shown: StatsPeriod) => {
     const [error] = await withFrequencies(project, [issue], shown);
     return error;
-  };
-}
-
-function toError(project: Project, issue: Issue, shown: StatsPeriod, frequency: readonly Bucket[]) {
-  return {
-    fingerprint: issue.id,
-    project_id: issue.project_id,
-    name: issue.name,
-    description: issue.description,
-    actor: issue.culprit,
-    event_count: issue.event_count,
-    approximated_user_count: issue.user_count,
-    last_seen_at: new Date(issue.last_seen_ms).toISOString(),
-    first_seen_at: new Date(issue.first_seen_ms).toISOString(),
-    status: issue.status,
-    stats: { frequency: { [shown]: frequency } },
-    title: issue.title,
-    short_id: `${project.slug.toUpperCase()}-${issue.short_number}`,
-    level: issue.level,
-    platform: issue.platform,
-    first_release: issue.first_release,
-    last_release: issue.last_release,
   };
 }

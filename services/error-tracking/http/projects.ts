@@ -1,10 +1,10 @@
 import { allowsProject, HttpProblem, principalOf } from "@signalbox/http";
 import type { FastifyInstance } from "fastify";
 import type { Project } from "../projects.js";
-import { type ApiDependencies, visibleProject } from "./api-dependencies.js";
-import { jsonAnswer, projectParameter } from "./api-schemas.js";
+import type { ApiDependencies } from "./api-dependencies.js";
+import { jsonAnswer } from "./api-schemas.js";
 
-const projectSchema = {
+export const projectSchema = {
   type: "object",
   required: ["id", "name", "slug", "active", "created_at"],
   properties: {
@@ -17,7 +17,7 @@ const projectSchema = {
   },
 } as const;
 
-const example = {
+export const projectExample = {
   id: 1,
   name: "Shop",
   slug: "shop",
@@ -34,13 +34,15 @@ export function registerProjectRoutes(app: FastifyInstance, { projects }: ApiDep
       summary: "List the projects",
       tags: ["projects"],
       response: {
-        200: jsonAnswer("All projects that the token may see.", { type: "array", items: projectSchema }, [example]),
+        200: jsonAnswer("All projects that the token may see.", { type: "array", items: projectSchema }, [
+          projectExample,
+        ]),
       },
     },
     async handler(request) {
       const principal = principalOf(request);
       const visible = (await projects.list()).filter(({ id }) => allowsProject(principal, id));
-      return visible.map((project) => toBody(project, project.dsn));
+      return visible.map((project) => showProject(project, project.dsn));
     },
   });
 
@@ -56,33 +58,19 @@ export function registerProjectRoutes(app: FastifyInstance, { projects }: ApiDep
         properties: { name: { type: "string", minLength: 1, maxLength: 100 } },
         examples: [{ name: "Shop" }],
       },
-      response: { 201: jsonAnswer("The project with its DSN.", projectSchema, example) },
+      response: { 201: jsonAnswer("The project with its DSN.", projectSchema, projectExample) },
     },
     async handler(request, reply) {
       if (principalOf(request).projects !== undefined)
         throw new HttpProblem("insufficient_scope", { detail: "The token is narrowed to some projects." });
       const project = await projects.create(request.body.name);
-      return reply.code(201).send(toBody(project, project.dsn));
-    },
-  });
-
-  app.get<{ Params: { id: number } }>("/projects/:id", {
-    config: { access: { scope: "errors:read" }, errors: ["ET_PROJECT_NOT_FOUND", "unavailable"] },
-    schema: {
-      summary: "Show one project",
-      tags: ["projects"],
-      params: { type: "object", properties: { id: projectParameter } },
-      response: { 200: jsonAnswer("The project.", projectSchema, example) },
-    },
-    async handler(request) {
-      const project = await visibleProject(request, projects, request.params.id);
-      const keys = await projects.keys(project.id);
-      return toBody(project, keys.find(({ active }) => active)?.dsn);
+      return reply.code(201).send(showProject(project, project.dsn));
     },
   });
 }
 
-function toBody(project: Project, dsn: string | undefined) {
+/** A project as the API shows it. */
+export function showProject(project: Project, dsn: string | undefined) {
   return {
     id: project.id,
     name: project.name,

@@ -1,0 +1,46 @@
+import { type Bucket, issueFrequencies, type StatsPeriod } from "../issue-frequencies.js";
+import type { Issue } from "../list-issues.js";
+import type { Project } from "../projects.js";
+import type { ApiDependencies } from "./api-dependencies.js";
+
+/** Issues in GitLab's shape of an error, with their frequencies over a period. */
+export async function showIssues(
+  { database, clock }: ApiDependencies,
+  project: Project,
+  issues: readonly Issue[],
+  shown: StatsPeriod,
+) {
+  const ids = issues.map(({ id }) => id);
+  const frequencies = await issueFrequencies(database, project.id, ids, shown, clock.nowMs());
+  return issues.map((issue) => showIssue(project, issue, shown, frequencies.get(issue.id) ?? []));
+}
+
+function showIssue(project: Project, issue: Issue, shown: StatsPeriod, frequency: readonly Bucket[]) {
+  return {
+    fingerprint: issue.id,
+    project_id: issue.project_id,
+    name: issue.name,
+    description: issue.description,
+    actor: issue.culprit,
+    event_count: issue.event_count,
+    approximated_user_count: issue.user_count,
+    last_seen_at: new Date(issue.last_seen_ms).toISOString(),
+    first_seen_at: new Date(issue.first_seen_ms).toISOString(),
+    status: issue.status,
+    stats: { frequency: { [shown]: frequency } },
+    title: issue.title,
+    short_id: shortId(project, issue),
+    level: issue.level,
+    platform: issue.platform,
+    first_release: issue.first_release,
+    last_release: issue.last_release,
+    substatus: issue.status === "unresolved" ? issue.substatus : null,
+    resolution: issue.resolution === null ? null : JSON.parse(issue.resolution),
+    assigned_to: issue.assignee,
+    link_url: issue.link_url,
+  };
+}
+
+export function shortId(project: Project, issue: Issue): string {
+  return `${project.slug.toUpperCase()}-${issue.short_number}`;
+}

@@ -1,0 +1,538 @@
+import { systemClock } from "@signalbox/kernel";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { runDeletions } from "../delete-data.js";
+import type { IssueTables } from "../store/tables.js";
+import { type ApiKit, openApiKit } from "../testing/api-kit.js";
+import { errorPayload } from "../testing/received-event.js";
+
+let kit: ApiKit;
+beforeAll(async () => {
+  kit = await openApiKit();
+});
+afterAll(() => kit?.close());
+
+const nowMs = Date.now();
+const at = (secondsAgo: number) => ({ timestamp: (nowMs - secondsAgo * 1000) / 1000 });
+
+interface ErrorBody {
+  readonly fingerprint: number;
+  readonly description: string;
+  readonly event_count: number;
+  readonly status: string;
+}
+
+const errors = async (project: number, query = ""): Promise<ErrorBody[]> => {
+  const answer = await kit.call("GET", `/api/v1/projects/${project}/errors${query}`);
+  expect(answer.statusCode, answer.body).toBe(200);
+  return answer.json();
+};
+const only = async (project: number): Promise<{ id: number; url: string }> => {
+  const [error] = await errors(project);
+  const id = error?.fingerprint ?? 0;
+  return { id, url: `/api/v1/projects/${project}/errors/${id}` };
+};
+const deletions = () => runDeletions({ database: kit.stores.database, analytics: kit.analytics, clock: systemClock });
+const rowsOf = async (project: number): Promise<number[]> => {
+  const counts: number[] = [];
+  for (const table of ["error_events", "error_payloads"]) {
+    const sql = `SELECT count() AS n FROM ${table} FINAL WHERE project_id = {project:UInt64}`;
+    const [row] = await kit.analytics.query<{ n: string }>(sql, { project });
+    counts.push(Number(row?.n));
+  }
+  return counts;
+};
+
+describe("changes", () => {
+  test("ET-329 an error is resolved, ignored, assigned and linked by PATCH", async () => {
+    const project = await kit.newProject();
+    await kit.store(project, [errorPayload("pay", { release: "shop@1.2.0" })]);
+    const { url } = await only(project);
+    const patch = async (body: object) => {
+      const answer = await kit.call("PATCH", url, body);
+      expect(answer.statusCode, answer.body).toBe(200);
+      return answer.json();
+    };
+    expect(await patch({ status: "resolved", resolve_in: "current_release" })).toMatchObject({
+      status: "resolved",
+      substatus: null,
+      resolution: { kind: "release", release: "shop@1.2.0" },
+    });
+    expect(await patch({ status: "resolved", resolve_in: { release: "2.0.0" } })).toMatchObject({
+      resolution: { kind: "release", release: "2.0.0" },
+    });
+    expect(await patch({ status: "ignored", ignore_until: { events: 5, window_s: 600 } })).toMatchObject({
+      status: "ignored",
+      resolution: null,
+    });
+    expect(await patch({ assigned_to: "ann", link_url: "https://forge.example/1" })).toMatchObject({
+      assigned_to: "ann",
+      link_url: "https://forge.example/1",
+    });
+    const activity = await kit.call("GET", `${url}/activity?limit=2`);
+    expect(activity.json()).toMatchObject([
+      { kind: "linked", actor: "tester" },
+      { kind: "assigned", before: null, after: "ann" },
+    ]);
+    const next = /<([^>]+)>; rel="next"/.exec(String(activity.headers["link"]))?.[1] ?? "";
+    expect((await kit.call("GET", next)).json()).toMatchObject([
+      { kind: "status", before: "resolved", after: "ignored", conditions: { events: 5, windowMs: 600_000 } },
+      { kind: "status" },
+    ]);
+    for (const body of [{}, { status: "closed" }, { link_url: "javascript:alert(1)" }, { ignore_until: {} }])
+      expect((await kit.call("PATCH", url, body)).statusCode, JSON.stringify(body)).toBe(400);
+    expect((await kit.call("PATCH", url, { status: "resolved" }, "read")).statusCode).toBe(403);
+  });
+
+  test("ET-246 many errors are changed by number or by query, each with its result", async () => {
+    const project = await kit.newProject();
+    await kit.store(project, [errorPayload("a")], [errorPayload("b")], [errorPayload("c", { tags: { team: "x" } })]);
+    const ids = (await errors(project)).map((error) => error.fingerprint);
+    const byIds = await kit.call("PATCH", `/api/v1/projects/${project}/errors`, {
+      ids: [ids.at(-1), 999_999_999],
+      status: "ignored",
+    });
+    expect(byIds.json()).toEqual([
+      { fingerprint: ids.at(-1), result: "changed" },
+      { fingerprint: 999_999_999, result: "not_found" },
+    ]);
+    const byQuery = await kit.call("PATCH", `/api/v1/projects/${project}/errors`, {
+      query: "team:x",
+      status: "resolved",
+    });
+    expect(byQuery.json()).toHaveLength(1);
+    expect((await errors(project, "?query=is:resolved")).map((error) => error.description)).toEqual(["c failed"]);
+    const tooMany = await kit.call("PATCH", `/api/v1/projects/${project}/errors`, {
+      ids: Array.from({ length: 1001 }, (_, index) => index + 1),
+      status: "resolved",
+    });
+    expect(tooMany.statusCode).toBe(400);
+  });
+
+  test("ET-223 ET-329 errors are merged; the old address redirects; they are split again", async () => {
+    const project = await kit.newProject();
+    await kit.store(project, [errorPayload("a")], [errorPayload("b")], [errorPayload("b")]);
+    const [first, second] = (await errors(project)).map((error) => error.fingerprint).sort((x, y) => x - y);
+    const base = `/api/v1/projects/${project}/errors`;
+    const merged = await kit.call("POST", `${base}/merge`, { ids: [first, second] });
+    expect(merged.json()).toMatchObject({ fingerprint: first, event_count: 3 });
+    expect(await errors(project)).toHaveLength(1);
+    for (const path of ["", "/events?limit=5", "/hashes"]) {
+      const moved = await kit.call("GET", `${base}/${second}${path}`);
+      expect([moved.statusCode, moved.headers["location"]]).toEqual([301, `${base}/${first}${path}`]);
+    }
+    expect((await kit.call("GET", `${base}/${first}/events`)).json()).toHaveLength(3);
+    const hashes = (await kit.call("GET", `${base}/${first}/hashes`)).json();
+    expect(hashes).toMatchObject([
+      { former_fingerprint: null, strategy: "exception", explanation: { component: { contributes: true } } },
+      { former_fingerprint: second, event_count: 2 },
+    ]);
+    const split = await kit.call("POST", `${base}/${first}/unmerge`, { hashes: [hashes[1].hash] });
+    expect(split.json()).toMatchObject([{ fingerprint: second, event_count: 2 }]);
+    expect((await kit.call("GET", `${base}/${first}`)).json()).toMatchObject({ event_count: 1 });
+    expect((await kit.call("POST", `${base}/merge`, { ids: [first] })).statusCode).toBe(422);
+    expect((await kit.call("POST", `${base}/${first}/unmerge`, { hashes: [hashes[0].hash] })).statusCode).toBe(422);
+  });
+
+  test("ET-246 ET-329 people comment on errors", async () => {
+    const project = await kit.newProject();
+    await kit.store(project, [errorPayload("a")]);
+    const { url } = await only(project);
+    for (const text of ["first", "second"]) {
+      const made = await kit.call("POST", `${url}/comments`, { text });
+      expect([made.statusCode, made.json()]).toMatchObject([201, { text, author: "tester" }]);
+    }
+    expect((await kit.call("GET", `${url}/comments`)).json()).toMatchObject([{ text: "second" }, { text: "first" }]);
+    expect((await kit.call("GET", `${url}/activity`)).json()).toMatchObject([
+      { kind: "commented" },
+      { kind: "commented" },
+    ]);
+  });
+});
+
+describe("what is known", () => {
+  test("ET-329 an event has neighbours and is found by its id alone, as JSON and as Markdown", async () => {
+    const project = await kit.newProject();
+    const ids = await kit.store(
+      project,
+      [{ ...errorPayload("a"), ...at(30) }],
+      [{ ...errorPayload("a", { extra: { password: "hunter2" } }), ...at(20) }],
+      [{ ...errorPayload("a"), ...at(10) }],
+      [{ ...errorPayload("b"), ...at(5) }],
+    );
+    const base = `/api/v1/projects/${project}/errors`;
+    const [error] = await errors(project, `?query=${encodeURIComponent('"a failed"')}`);
+    const middle = await kit.call("GET", `${base}/events/${ids[1]}`);
+    expect(middle.json()).toMatchObject({
+      fingerprint: error?.fingerprint,
+      event_id: ids[1],
+      previous: ids[0],
+      next: ids[2],
+    });
+    expect(middle.body).not.toContain("hunter2");
+    expect((await kit.call("GET", `${base}/${error?.fingerprint}/events/latest`)).json()).toMatchObject({
+      event_id: ids[2],
+      next: null,
+    });
+    const markdown = await kit.call("GET", `${base}/events/${ids[1]}.md`);
+    expect(markdown.headers["content-type"]).toContain("text/markdown");
+    expect(markdown.body).toContain("# ValueError: a failed");
+    expect(markdown.body).toContain("* a (app.work:20)  a()");
+    const ofIssue = await kit.call("GET", `${base}/${error?.fingerprint}.md`);
+    expect(ofIssue.body).toContain("- Events: 3");
+    expect((await kit.call("GET", `${base}/events/${"0".repeat(32)}`)).statusCode).toBe(404);
+    const other = await kit.newProject();
+    for (const path of [`events/${ids[1]}`, `events/${ids[1]}.md`, `events/${ids[1]}/grouping`])
+      expect((await kit.call("GET", `/api/v1/projects/${other}/errors/${path}`)).statusCode).toBe(404);
+  });
+
+  test("ET-209 an event's grouping is explained, with what was hashed and what was not", async () => {
+    const project = await kit.newProject();
+    const [id] = await kit.store(project, [{ platform: "python", message: "order 17 was lost" }]);
+    const answer = await kit.call("GET", `/api/v1/projects/${project}/errors/events/${id}/grouping`);
+    expect(answer.json()).toMatchObject({
+      version: 1,
+      strategy: "message",
+      hashes: [
+        {
+          variant: "default",
+          explanation: {
+            component: { contributes: true, token: "order <int> was lost", original: "order 17 was lost" },
+          },
+        },
+      ],
+    });
+    const { url } = await only(project);
+    const [stored] = (await kit.call("GET", `${url}/hashes`)).json();
+    expect(stored.hash).toBe(answer.json().hashes[0].hash);
+    expect(stored.explanation).toEqual(answer.json().hashes[0].explanation);
+  });
+
+  test("ET-329 tags are shown with their distribution and what is left", async () => {
+    const project = await kit.newProject();
+    const sent = Array.from({ length: 12 }, (_, index) =>
+      errorPayload("a", { tags: { shard: `s${index}`, team: "x" } }),
+    );
+    await kit.store(project, ...sent.map((payload): [typeof payload] => [payload]), [
+      errorPayload("a", { tags: { team: "y" } }),
+    ]);
+    const { url } = await only(project);
+    const tags: { key: string; total: number; other: number; values: { value: string; events: number }[] }[] = (
+      await kit.call("GET", `${url}/tags`)
+    ).json();
+    expect(tags.find(({ key }) => key === "team")).toMatchObject({
+      total: 13,
+      other: 0,
+      values: [
+        { value: "x", events: 12 },
+        { value: "y", events: 1 },
+      ],
+    });
+    expect(tags.find(({ key }) => key === "shard")).toMatchObject({ total: 12, other: 2 });
+    expect(tags.find(({ key }) => key === "environment")).toMatchObject({
+      values: [{ value: "production", events: 13 }],
+    });
+    expect((await kit.call("GET", `${url}/tags/shard`)).json()).toMatchObject({ total: 12, other: 0 });
+    expect((await kit.call("GET", `${url}/tags/nothing`)).statusCode).toBe(404);
+  });
+
+  test("ET-245 ET-329 releases are listed, newest first", async () => {
+    const project = await kit.newProject();
+    await kit.store(project, [errorPayload("a", { release: "1.0.0" }), { receivedAtMs: nowMs - 5000 }]);
+    await kit.store(project, [errorPayload("b", { release: "1.1.0" }), { receivedAtMs: nowMs }]);
+    const first = await kit.call("GET", `/api/v1/projects/${project}/releases?limit=1`);
+    expect(first.json()).toMatchObject([{ version: "1.1.0", new_issues: 1, commits: [] }]);
+    const next = /<([^>]+)>; rel="next"/.exec(String(first.headers["link"]))?.[1] ?? "";
+    expect((await kit.call("GET", next)).json()).toMatchObject([{ version: "1.0.0" }]);
+  });
+
+  test("ET-324 messages are events without exception, newest first, on both base paths", async () => {
+    const project = await kit.newProject();
+    await kit.store(
+      project,
+      [{ message: "old", level: "info", ...at(60), release: "1.0.0" }],
+      [{ message: "new", ...at(1) }],
+      [errorPayload("a")],
+    );
+    for (const base of ["/api/v1", "/errortracking/api/v1"]) {
+      const answer = await kit.call("GET", `${base}/projects/${project}/messages`);
+      expect(answer.json()).toMatchObject([
+        { project_id: project, message: "new", level: "error", environment: "production", platform: "other" },
+        { message: "old", level: "info", release: "1.0.0", timestamp: new Date(nowMs - 60_000).toISOString() },
+      ]);
+    }
+    expect((await kit.call("GET", `/api/v1/projects/${project}/messages?limit=1`)).json()).toHaveLength(1);
+  });
+
+  test("ET-247 frames of the application link to their line in the repository", async () => {
+    const project = await kit.newProject();
+    const repository = {
+      url_template: "https://forge.example/shop/blob/{commit}/{path}#L{line}",
+      strip_prefixes: ["/srv/shop/"],
+    };
+    const saved = await kit.call("PATCH", `/api/v1/projects/${project}`, { settings: { repository } });
+    expect(saved.statusCode, saved.body).toBe(200);
+    const frames = [
+      { function: "lib", filename: "/usr/lib/python3/x.py", lineno: 1 },
+      { function: "pay", filename: "/srv/shop/app/ä b.py", lineno: 20, in_app: true },
+    ];
+    await kit.store(project, [
+      { platform: "python", release: "0123abc", exception: { type: "E", stacktrace: { frames } } },
+    ]);
+    const { url } = await only(project);
+    const { payload } = (await kit.call("GET", `${url}/events/latest`)).json();
+    const links = JSON.parse(payload).exception.values[0].stacktrace.frames.map(
+      (frame: { source_link?: string }) => frame.source_link,
+    );
+    expect(links).toEqual([undefined, "https://forge.example/shop/blob/0123abc/app/%C3%A4%20b.py#L20"]);
+    for (const template of ["javascript:alert(1)", "https://{path}/x", "ftp://forge.example/{path}"]) {
+      const refused = await kit.call("PATCH", `/api/v1/projects/${project}`, {
+        settings: { repository: { url_template: template } },
+      });
+      expect([template, refused.statusCode]).toEqual([template, 422]);
+    }
+  });
+});
+
+describe("projects", () => {
+  test("ET-330 settings are saved, used for the next events and shown", async () => {
+    const project = await kit.newProject();
+    const url = `/api/v1/projects/${project}`;
+    const settings = {
+      scrubbing: { sensitive_names: ["customer"], scrub_emails: true },
+      fingerprint_rules: 'type:ValueError -> "one kind of value"',
+      retention_days: 30,
+    };
+    const saved = await kit.call("PATCH", url, { name: "Shop 2", settings });
+    expect(saved.json()).toMatchObject({ name: "Shop 2", settings: { ...settings, scrubbing: { enabled: true } } });
+    await kit.store(
+      project,
+      [errorPayload("a", { extra: { customer: "c", mail: "a@example.com" } })],
+      [errorPayload("b")],
+    );
+    const { url: error } = await only(project);
+    expect((await kit.call("GET", error)).json()).toMatchObject({ event_count: 2 });
+    const events = (await kit.call("GET", `${error}/events`)).json();
+    expect(events.map((event: { payload: string }) => JSON.parse(event.payload).extra)).toContainEqual({
+      customer: "[Filtered]",
+      mail: "[email]",
+    });
+    const refused = await kit.call("PATCH", url, { settings: { stack_rules: "function:a\nfunction:b +app\nx" } });
+    expect([refused.statusCode, refused.json()]).toMatchObject([422, { code: "ET_RULE_INVALID" }]);
+    expect(refused.body).toContain("Line 1, column 11");
+    expect((await kit.call("GET", url)).json()).toMatchObject({ settings: { stack_rules: "", retention_days: 30 } });
+    expect((await kit.call("PATCH", url, { settings: { retention_days: 31 } })).statusCode).toBe(400);
+  });
+
+  test("ET-176 what scrubbing does is shown without keeping anything", async () => {
+    const project = await kit.newProject();
+    const answer = await kit.call("POST", `/api/v1/projects/${project}/errors/scrub-preview`, {
+      event: { extra: { password: "hunter2", note: "order 17" } },
+      scrubbing: { rules: [{ pattern: "17", method: "mask" }] },
+    });
+    expect(answer.json().event).toMatchObject({ extra: { password: "[Filtered]", note: "order **" } });
+    expect(await errors(project)).toEqual([]);
+  });
+
+  test("ET-330 keys are made, disabled, rotated and deleted", async () => {
+    const project = await kit.newProject();
+    const url = `/api/v1/projects/${project}/keys`;
+    const made = (await kit.call("POST", url, { label: "Mobile" })).json();
+    expect(made).toMatchObject({ label: "Mobile", active: true, dsn: expect.stringContaining(made.public_key) });
+    expect((await kit.call("PATCH", `${url}/${made.id}`, { active: false })).json()).toMatchObject({ active: false });
+    const rotated = await kit.call("POST", `${url}/${made.id}/rotate`, {});
+    expect([rotated.statusCode, rotated.json().label]).toEqual([201, "Mobile"]);
+    const keys: { id: number; expires_at: string | null }[] = (await kit.call("GET", url)).json();
+    expect(keys).toHaveLength(3);
+    const old = keys.find(({ id }) => id === made.id);
+    expect(Date.parse(old?.expires_at ?? "") - Date.now()).toBeGreaterThan(23 * 3_600_000);
+    for (const { id } of keys.slice(1)) expect((await kit.call("DELETE", `${url}/${id}`)).statusCode).toBe(204);
+    expect((await kit.call("DELETE", `${url}/${keys[0]?.id}`)).statusCode).toBe(409);
+    expect((await kit.call("DELETE", `${url}/${made.id}`)).statusCode).toBe(404);
+    expect((await kit.call("GET", url, undefined, "only 1")).statusCode).toBe(404);
+  });
+
+  test("ET-330 GitLab's forms of settings and client keys, also with its own header for the token", async () => {
+    const project = await kit.newProject();
+    const base = `/api/v4/projects/${project}/error_tracking`;
+    const settings = { active: true, project_name: "Shop", sentry_external_url: null, api_url: null, integrated: true };
+    expect((await kit.call("GET", `${base}/settings`)).json()).toEqual(settings);
+    const off = await kit.call("PATCH", `${base}/settings?active=false`, { integrated: true });
+    expect([off.statusCode, off.json()]).toEqual([200, { ...settings, active: false }]);
+    const made = await kit.app.inject({
+      method: "POST",
+      url: `${base}/client_keys`,
+      headers: { "private-token": "all" },
+    });
+    expect([made.statusCode, made.json()]).toMatchObject([
+      201,
+      { active: true, public_key: expect.stringMatching(/^glet_[0-9a-f]{32}$/), sentry_dsn: expect.any(String) },
+    ]);
+    expect((await kit.call("GET", `${base}/client_keys`)).json()).toHaveLength(2);
+    expect((await kit.call("DELETE", `${base}/client_keys/${made.json().id}`)).statusCode).toBe(204);
+    expect((await kit.app.inject({ url: `${base}/client_keys` })).statusCode).toBe(401);
+  });
+});
+
+describe("deletion", () => {
+  test("ET-236 ET-380 a deleted error is hidden at once and its rows go; later events make a new one", async () => {
+    const project = await kit.newProject();
+    await kit.store(project, [errorPayload("a")], [errorPayload("a")], [errorPayload("b")]);
+    const [error] = await errors(project, `?query=${encodeURIComponent('"a failed"')}`);
+    const url = `/api/v1/projects/${project}/errors/${error?.fingerprint}`;
+    const answer = await kit.call("DELETE", url);
+    expect([answer.statusCode, answer.json()]).toMatchObject([202, { state: "pending" }]);
+    expect((await kit.call("GET", url)).statusCode).toBe(404);
+    expect(await errors(project)).toHaveLength(1);
+    await deletions();
+    expect(await rowsOf(project)).toEqual([1, 1]);
+    const job = await kit.call("GET", `/api/v1/projects/${project}/errors/deletions/${answer.json().job_id}`);
+    expect(job.json()).toMatchObject({ state: "done", counts: { issues: 1, events: 2 } });
+    await kit.store(project, [errorPayload("a")]);
+    expect((await errors(project)).map((one) => one.event_count)).toEqual([1, 1]);
+  });
+
+  test("ET-236 with discard later events are dropped and counted as discarded, also when delivered again", async () => {
+    const project = await kit.newProject();
+    await kit.store(project, [errorPayload("a")]);
+    const { url } = await only(project);
+    expect((await kit.call("DELETE", `${url}?discard=true`)).statusCode).toBe(202);
+    const options = { eventId: "ab".repeat(16), receivedAtMs: nowMs };
+    await kit.store(project, [errorPayload("a"), options]);
+    await kit.store(project, [errorPayload("a"), options]);
+    await deletions();
+    expect(await errors(project)).toEqual([]);
+    expect(await rowsOf(project)).toEqual([0, 0]);
+    const ledger = await kit.stores.database
+      .as<IssueTables>()
+      .selectFrom("error_ledger")
+      .select(["outcome", "reason", "quantity"])
+      .where("project_id", "=", project)
+      .where("outcome", "<>", "received")
+      .orderBy("outcome")
+      .execute();
+    expect(ledger).toEqual([
+      { outcome: "discarded", reason: "issue_discarded", quantity: 1 },
+      { outcome: "stored", reason: "", quantity: 1 },
+    ]);
+  });
+
+  test("ET-380 one event, or all events of a user, go with their counts", async () => {
+    const project = await kit.newProject();
+    const by = (name: string, user: object) => errorPayload(name, { user: { ...user } });
+    const ids = await kit.store(
+      project,
+      [by("a", { id: "1", email: "ann@example.com" })],
+      [by("a", { id: "2" })],
+      [by("b", { id: "1" })],
+      [by("b", { id: "3" })],
+    );
+    expect((await kit.call("DELETE", `/api/v1/projects/${project}/errors/events/${ids[3]}`)).statusCode).toBe(202);
+    const user = await kit.call("POST", `/api/v1/projects/${project}/errors/delete-user`, { id: "1" });
+    expect(user.statusCode, user.body).toBe(202);
+    await deletions();
+    await deletions();
+    const left = await errors(project, "?sort=frequency_desc");
+    expect(left.map((error) => [error.description, error.event_count])).toEqual([
+      ["a failed", 1],
+      ["b failed", 0],
+    ]);
+    expect(await rowsOf(project)).toEqual([1, 1]);
+    expect((await kit.call("GET", `/api/v1/projects/${project}/errors/events/${ids[0]}`)).statusCode).toBe(404);
+  });
+
+  test("ET-325 ET-380 a deleted project takes everything with it; GitLab's route answers when it is gone", async () => {
+    for (const [base, status] of [
+      ["/api/v1", 202],
+      ["/errortracking/api/v1", 204],
+    ] as const) {
+      const project = await kit.newProject();
+      await kit.store(project, [errorPayload("a")], [errorPayload("b")]);
+      expect((await kit.call("DELETE", `${base}/projects/${project}`, undefined, "write")).statusCode).toBe(403);
+      const answer = await kit.call("DELETE", `${base}/projects/${project}`);
+      expect([base, answer.statusCode]).toEqual([base, status]);
+      expect((await kit.call("GET", `/api/v1/projects/${project}`)).statusCode).toBe(404);
+      if (status === 202) await deletions();
+      expect(await rowsOf(project)).toEqual([0, 0]);
+      for (const table of ["error_issues", "error_hashes", "error_hash_hours", "error_event_ids"]) {
+        const { rows } = await kit.stores.database.run<{ n: number }>(
+          `select count(*) as n from ${table} where project_id = ?`,
+          [project],
+        );
+        expect([table, rows[0]?.n]).toEqual([table, 0]);
+      }
+      if (status === 202) {
+        const job = await kit.call("GET", `/api/v1/projects/${project}/errors/deletions/${answer.json().job_id}`);
+        expect(job.json()).toMatchObject({ state: "done", counts: { events: 2, issues: 2 } });
+      }
+    }
+  });
+
+  test("ET-380 rows that were written while a deletion ran are gone after its second run", async () => {
+    const project = await kit.newProject();
+    await kit.store(project, [errorPayload("a")]);
+    const { url } = await only(project);
+    await kit.call("DELETE", url);
+    await deletions();
+    const { rows } = await kit.stores.database.run<{ runs: number; next: number }>(
+      "select runs, next_run_at_ms as next from error_deletions where project_id = ?",
+      [project],
+    );
+    expect(rows[0]?.runs).toBe(1);
+    expect(rows[0]?.next).toBeGreaterThan(Date.now());
+    await kit.stores.database.run("update error_deletions set next_run_at_ms = 0 where project_id = ?", [project]);
+    expect(await deletions()).toBe(1);
+    expect(await deletions()).toBe(0);
+  });
+});
+
+describe("isolation", () => {
+  test("ET-327 a token of another project gets 404 on every route of this one", async () => {
+    const project = await kit.newProject();
+    const other = await kit.newProject();
+    const [event] = await kit.store(project, [errorPayload("a", { tags: { team: "x" } })]);
+    const { id, url } = await only(project);
+    const base = `/api/v1/projects/${project}`;
+    const foreign = `/api/v1/projects/${other}`;
+    const routes: ["GET" | "PUT" | "POST" | "PATCH" | "DELETE", string, object?][] = [
+      ["GET", ""],
+      ["PATCH", "", { name: "x" }],
+      ["DELETE", ""],
+      ["GET", "/errors"],
+      ["PATCH", "/errors", { ids: [id], status: "resolved" }],
+      ["GET", `/errors/${id}`],
+      ["PUT", `/errors/${id}`, { status: "resolved" }],
+      ["PATCH", `/errors/${id}`, { status: "resolved" }],
+      ["DELETE", `/errors/${id}`],
+      ["GET", `/errors/${id}.md`],
+      ["GET", `/errors/${id}/events`],
+      ["GET", `/errors/${id}/events/latest`],
+      ["GET", `/errors/${id}/hashes`],
+      ["GET", `/errors/${id}/tags`],
+      ["GET", `/errors/${id}/tags/team`],
+      ["GET", `/errors/${id}/activity`],
+      ["GET", `/errors/${id}/comments`],
+      ["POST", `/errors/${id}/comments`, { text: "x" }],
+      ["POST", `/errors/${id}/unmerge`, { hashes: ["0".repeat(32)] }],
+      ["POST", "/errors/merge", { ids: [id, id + 1] }],
+      ["GET", `/errors/events/${event}`],
+      ["GET", `/errors/events/${event}.md`],
+      ["GET", `/errors/events/${event}/grouping`],
+      ["DELETE", `/errors/events/${event}`],
+      ["POST", "/errors/delete-user", { id: "1" }],
+      ["POST", "/errors/scrub-preview", { event: {} }],
+      ["GET", "/messages"],
+      ["GET", "/releases"],
+      ["GET", "/keys"],
+      ["POST", "/keys", {}],
+    ];
+    for (const [method, path, body] of routes) {
+      const answer = await kit.call(method, `${base}${path}`, body, `only ${other}`);
+      expect([method, path, answer.statusCode]).toEqual([method, path, 404]);
+    }
+    for (const path of [`/errors/${id}`, `/errors/${id}/events`, `/errors/${id}/tags`, `/errors/events/${event}`]) {
+      const answer = await kit.call("GET", `${foreign}${path}`, undefined, `only ${other}`);
+      expect([path, answer.statusCode]).toEqual([path, 404]);
+    }
+    expect((await kit.call("GET", url)).json()).toMatchObject({ status: "unresolved", event_count: 1 });
+  });
+});
