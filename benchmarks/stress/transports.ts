@@ -65,6 +65,11 @@ function run(name: string, address: string, seed: number): Promise<string | unde
   });
   return new Promise((resolve, reject) => {
     child.once("error", reject);
-    child.once("close", (code) => resolve(code === 0 ? undefined : output.slice(0, 8_000) || `ended with ${code}`));
+    child.once("close", (code) => resolve(code === 0 ? undefined : shortened(output) || `ended with ${code}`));
   });
+}
+
+/** The message and where it comes from; errors inside errors repeat the same. */
+function shortened(output: string): string {
+  return output.split("[errors]")[0]?.trim().slice(0, 4_000) ?? "";
 }
