@@ -4,6 +4,8 @@ import type { Benchmark } from "./harness.js";
 export const benchmarks: Readonly<Record<string, () => Promise<Benchmark>>> = {
   "event-store-sqlite": async () => (await import("./event-store-sqlite.js")).eventStoreSqlite,
   "event-store-bullmq": async () => (await import("./event-store-bullmq.js")).eventStoreBullmq,
+  "event-store-jetstream": async () => (await import("./event-store-jetstream.js")).eventStoreJetStream,
+  "event-store-outbox": async () => (await import("./event-store-outbox.js")).eventStoreOutbox,
   "event-store-construct": async () => (await import("./event-store-construct.js")).eventStoreConstruct,
   "event-store-memory": async () => (await import("./event-store-memory.js")).eventStoreMemory,
   "event-store-conditions": async () => (await import("./event-store-conditions.js")).eventStoreConditions,
@@ -19,6 +21,8 @@ export const benchmarks: Readonly<Record<string, () => Promise<Benchmark>>> = {
   "errors-ingest": async () => (await import("./errors-ingest.js")).errorsIngest,
   "relay-ingest": async () => (await import("./relay-ingest.js")).relayIngest,
   "relay-negentropy": async () => (await import("./relay-negentropy.js")).relayNegentropy,
+  "relay-query": async () => (await import("./relay-query.js")).relayQuery,
+  "relay-fanout": async () => (await import("./relay-fanout.js")).relayFanout,
   "relay-verify": async () => (await import("./relay-verify.js")).relayVerify,
   "platform-http": async () => (await import("./platform-http.js")).platformHttp,
 };

@@ -57,7 +57,8 @@ async function* settledMessages(
   const last = Math.min(floor, state.first_seq + scannedAtOnce);
   for (let seq = state.first_seq; seq <= last; seq++) {
     const message = await link.manager.direct.getMessage(names.stream, { seq });
-    const subject = message && readSubject(names, message.subject);
+    if (!message) continue;
+    const subject = readSubject(names, message.subject);
     if (subject?.subscriber === subscriber && subject.partition === partition) yield message;
   }
 }
