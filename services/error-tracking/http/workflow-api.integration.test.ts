@@ -1,4 +1,5 @@
 import { systemClock } from "@signalbox/kernel";
+import type { JsonObject } from "@signalbox/sentry-protocol";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { runDeletions } from "../delete-data.js";
 import type { IssueTables } from "../store/tables.js";
@@ -271,7 +272,7 @@ describe("what is known", () => {
     };
     const saved = await kit.call("PATCH", `/api/v1/projects/${project}`, { settings: { repository } });
     expect(saved.statusCode, saved.body).toBe(200);
-    const frames = [
+    const frames: JsonObject[] = [
       { function: "lib", filename: "/usr/lib/python3/x.py", lineno: 1 },
       { function: "pay", filename: "/srv/shop/app/ä b.py", lineno: 20, in_app: true },
     ];

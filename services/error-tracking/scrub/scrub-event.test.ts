@@ -1,4 +1,4 @@
-import type { JsonObject } from "@signalbox/sentry-protocol";
+import type { JsonObject, JsonValue } from "@signalbox/sentry-protocol";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { ErrorEvent } from "../error-event.js";
@@ -303,14 +303,7 @@ describe("what is kept of it", () => {
     fc.assert(
       fc.property(anyEvent, place, name, (raw, at, secretName) => {
         const inside = { [secretName]: value };
-        const wrapped =
-          at === "contexts"
-            ? { app: inside }
-            : at === "request"
-              ? { data: inside }
-              : at === "breadcrumbs"
-                ? [{ data: inside }]
-                : inside;
+        const wrapped: JsonValue = wrap(at, inside);
         const digested = prepareEvent(receivedEvent({ ...raw, [at]: wrapped }), defaultOptions);
         expect(JSON.stringify([digested.row, digested.payload, digested.title])).not.toContain(value);
       }),
@@ -342,3 +335,10 @@ describe("rules of the project", () => {
     expect(mails.logentry?.formatted).toBe("to *************");
   });
 });
+
+/** What a place of an event holds free data in. */
+function wrap(place: string, inside: JsonObject): JsonValue {
+  if (place === "contexts") return { app: inside };
+  if (place === "request") return { data: inside };
+  return place === "breadcrumbs" ? [{ data: inside }] : inside;
+}
