@@ -1,6 +1,7 @@
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "./build.mjs";
+import { buildDashboard } from "./build-dashboard.mjs";
 
 /**
  * For Vitest: integration tests start the built program, which is to be the one of the sources beside it. A build that
@@ -8,7 +9,9 @@ import { build } from "./build.mjs";
  */
 export default async function setup() {
   try {
-    await build(dirname(dirname(fileURLToPath(import.meta.url))), join("apps", "server"));
+    const root = dirname(dirname(fileURLToPath(import.meta.url)));
+    await build(root, join("apps", "server"));
+    await buildDashboard(root);
   } catch (error) {
     console.error(error instanceof Error ? error.message : error);
   }

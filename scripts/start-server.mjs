@@ -1,6 +1,7 @@
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "./build.mjs";
+import { buildDashboard } from "./build-dashboard.mjs";
 import { ensurePackages } from "./install-packages.mjs";
 import { supervise } from "./supervise.mjs";
 
@@ -9,6 +10,7 @@ const root = dirname(dirname(fileURLToPath(import.meta.url)));
 try {
   await ensurePackages(root);
   await build(root, join("apps", "server"));
+  await buildDashboard(root);
 } catch (error) {
   console.error(error instanceof Error ? error.message : error);
   process.exit(1);

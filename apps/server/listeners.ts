@@ -8,6 +8,7 @@ import {
   createHttpService,
   createMetricsServer,
   createRevocations,
+  createSessions,
   createTokenKey,
   type FamilySource,
   type HttpService,
@@ -18,6 +19,7 @@ import { errorCode, type ListenAddress, type StopOptions } from "@signalbox/kern
 import type { StartContext } from "./compose.js";
 import type { ServerConfig } from "./config.js";
 import { ServerError } from "./errors.js";
+import { dashboardPages } from "./pages.js";
 import { dataPaths } from "./stores.js";
 import { type SystemRoutes, systems } from "./systems/index.js";
 import { revokedTokenIds } from "./tokens.js";
@@ -59,11 +61,13 @@ export async function createApiListener(
 ): Promise<ApiListener> {
   const { config, roles, logger, metrics, clock, health } = context;
   const { http } = config;
+  const sessions = createSessions({ isSecure: () => config.publicUrl?.startsWith("https:") ?? false, clock });
   const app = await createHttpServer({
     logger,
     metrics,
     clock,
     authenticator: await createTokenCheck(context, database),
+    readToken: sessions.readToken,
     trustedProxies: http.trustedProxies,
     limits: {
       headersTimeoutMs: http.headersTimeoutMs,
@@ -85,6 +89,10 @@ export async function createApiListener(
     },
   });
   addHealthRoutes(app, { checks: health.checks, clock, logger });
+  if (roles.has("dashboard")) {
+    await app.register(sessions.routes);
+    await app.register(dashboardPages(logger));
+  }
   for (const { role, plugin } of routes) if (roles.has(role)) await app.register(plugin);
   const service = createHttpService({ name: "api", app, ...config.listen, clock });
   return {

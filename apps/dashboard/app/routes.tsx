@@ -1,0 +1,50 @@
+import type { RouteObject } from "react-router";
+import { Navigate } from "react-router";
+import { Broken } from "./broken.js";
+import { NotFound } from "./not-found.js";
+import { Shell } from "./shell.js";
+import { Starting } from "./starting.js";
+
+/** Each feature is a file of its own that is loaded when its first page is opened. */
+export const routes: RouteObject[] = [
+  {
+    path: "/",
+    element: <Shell />,
+    errorElement: <Broken />,
+    hydrateFallbackElement: <Starting />,
+    children: [
+      { index: true, element: <Navigate to="/overview" replace /> },
+      {
+        path: "overview",
+        lazy: async () => ({ Component: (await import("../features/overview/overview.js")).Overview }),
+      },
+      {
+        path: "projects/:project/errors",
+        lazy: async () => ({ Component: (await import("../features/errors/issue-list.js")).IssueList }),
+      },
+      {
+        path: "projects/:project/errors/:issue",
+        lazy: async () => ({ Component: (await import("../features/errors/issue-page.js")).IssuePage }),
+      },
+      { path: "events", element: <Navigate to="/events/queues" replace /> },
+      {
+        path: "events/queues",
+        lazy: async () => ({ Component: (await import("../features/events/queues.js")).Queues }),
+      },
+      {
+        path: "events/dead",
+        lazy: async () => ({ Component: (await import("../features/events/dead-letters.js")).DeadLetters }),
+      },
+      {
+        path: "events/catalogue",
+        lazy: async () => ({ Component: (await import("../features/events/catalogue.js")).Catalogue }),
+      },
+      { path: "events/log", lazy: async () => ({ Component: (await import("../features/events/log.js")).EventLog }) },
+      {
+        path: "events/:event",
+        lazy: async () => ({ Component: (await import("../features/events/event-page.js")).EventPage }),
+      },
+      { path: "*", element: <NotFound /> },
+    ],
+  },
+];
