@@ -21,3 +21,7 @@ export { loadRelayKey, type RelayKeyOptions } from "./relay-key.js";
 export { createGitRelay, type GitRelay, type GitRelayDependencies } from "./service.js";
 export { relayMigrations } from "./store/migrations.js";
 export type * from "./store/port.js";
+export { createSqlRelayEvents, type SqlRelayEventsOptions } from "./store/sql.js";
+export { createVerifierPool, type VerifierPoolOptions } from "./verify/pool.js";
+export { createInlineVerifier, type Verifier } from "./verify/verifier.js";
+export { createSubscriptionIndex, type Listener, type SubscriptionIndex } from "./ws/subscription-index.js";

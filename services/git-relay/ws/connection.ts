@@ -58,7 +58,7 @@ const maxUnanswered = 256;
 /** Requests of one client that are worked on at one time; others wait, and so does reading from it. */
 const maxRequestsAtOnce = 4;
 const maxRequestsWaiting = 64;
-const idsAtOnce = 50;
+const idsAtOnce = 100;
 const goingAwayCode = 1001;
 /** A message of a reconciliation, against a whole request. */
 const negentropyMessageCost = 0.1;
@@ -68,7 +68,7 @@ export function serveConnection(socket: WebSocket, request: IncomingMessage, con
   const { events, intake, live, limits, clock, metrics, restrictedKinds } = context;
   const logger = context.logger;
   const correlationId = readCorrelationId(request);
-  const outbox = createOutbox({ socket, maxQueuedBytes, onOverflow: metrics.overflowed });
+  const outbox = createOutbox({ socket, carrier: request.socket, maxQueuedBytes, onOverflow: metrics.overflowed });
   const authentication = createAuthentication({ services: context.services(), clock });
   const eventTokens = createTokenBucket(limits.eventsPerMinute, clock);
   const requestTokens = createTokenBucket(limits.requestsPerMinute, clock);
@@ -225,10 +225,12 @@ export function serveConnection(socket: WebSocket, request: IncomingMessage, con
         some.map(({ id }) => id),
         options.now,
       );
-      for (const position of some) {
-        const raw = texts.get(position.id);
-        if (raw !== undefined) subscription.sendStored(position, raw);
-      }
+      outbox.together(() => {
+        for (const position of some) {
+          const raw = texts.get(position.id);
+          if (raw !== undefined) subscription.sendStored(position, raw);
+        }
+      });
       await outbox.drained();
     }
     subscription.finishStored(hint);

@@ -1,0 +1,39 @@
+import { migrate, openDatabase } from "@signalbox/database";
+import { createEventStore, createSqlTransport, eventStoreMigrations } from "@signalbox/event-store";
+import { createGitRelay, relayMigrations, relaySection } from "@signalbox/git-relay";
+import { defineSchema, noMetrics, readConfig, silentLogger, systemClock } from "@signalbox/kernel";
+import { createSigner, newSecretKey } from "@signalbox/nostr";
+
+// A relay on SQLite (synchronous=FULL) in a process of its own: `relay-program FILE`. Writes its address to standard
+// output and ends with its standard input.
+
+const [path = "relay.db"] = process.argv.slice(2);
+const clock = systemClock;
+const database = await openDatabase({ path, clock });
+await migrate(database, [eventStoreMigrations, relayMigrations]);
+const { values } = readConfig({
+  schema: defineSchema({ relay: relaySection }),
+  flags: {
+    "relay.listen": "127.0.0.1:0",
+    "relay.profile": "open",
+    "relay.auth.challenge_on_connect": "false",
+    "relay.limits.requests_per_minute": "0",
+  },
+});
+const relay = createGitRelay({
+  database,
+  clock,
+  logger: silentLogger,
+  metrics: noMetrics,
+  settings: values.relay,
+  signer: createSigner(newSecretKey()),
+  version: "benchmark",
+  trustedProxies: [],
+});
+const transport = createSqlTransport({ database, clock });
+const eventStore = createEventStore({ transport, database, source: "/benchmark", configure: relay.configure });
+relay.attach(eventStore);
+await relay.service.start();
+await relay.intake.start();
+process.stdout.write(`${relay.url}\n`);
+process.stdin.resume().once("end", () => process.exit(0));
