@@ -18,6 +18,10 @@ export const serverErrors = defineErrors("Server", {
     message: "The chosen transport has no server",
     remedy: "Set the address that the message names, or choose `transport: sql`.",
   },
+  REDIS_ADDRESS_MISSING: {
+    message: "The state of experiences is to be kept in Redis, but there is no address of one",
+    remedy: "Set `redis_url`, or choose `experience.store: sql`.",
+  },
   APP_UNUSABLE: {
     message: "The module of `--app` has no configure functions",
     remedy: "Export `configure`: a function that registers events and subscriptions, or a list of them.",

@@ -436,14 +436,16 @@ export function describeExperienceStore({ name, create, cannot = [] }: StoreCont
       test.skipIf(!shared)("XP-406 XP-434 records of a process that died are taken over, and not before", async () => {
         await drainOutbox(store);
         const other = await subject.another();
-        await applyOne(newCheckpoint(newDefinition(), nextUlid(), "start"));
+        const definition = newDefinition();
+        const id = nextUlid();
+        await applyOne(newCheckpoint(definition, id, "start"));
         const taken = await other.takeOutbox(10);
         expect(taken).toHaveLength(1);
-        await applyOne(newCheckpoint(newDefinition(), nextUlid(), "start"));
+        await applyOne(newCheckpoint(definition, id, "end"));
         expect(await store.takeOutbox(10)).toEqual([]);
         await subject.clock.advanceBy(30_001);
         const again = await store.takeOutbox(10);
-        expect(again).toHaveLength(2);
+        expect(again).toHaveLength(3);
         expect(again[0]?.record).toEqual(taken[0]?.record);
         await store.ackOutbox(again.map(({ id }) => id));
         await other.close();

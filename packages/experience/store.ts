@@ -47,7 +47,8 @@ export interface ExperienceStore {
 
   /**
    * The oldest records that are not acknowledged, in the order of their steps. Nobody else gets them meanwhile; those
-   * of a process that died are handed out again after 30 s. Empty while another process has some.
+   * of a process that died are handed out again after 30 s. While somebody has records of a run in hand, nobody gets later
+   * ones of it.
    */
   takeOutbox(limit: number): Promise<readonly OutboxItem[]>;
 

@@ -37,12 +37,18 @@ import { timedStore } from "./timed-store.js";
 
 export interface TrackerDependencies {
   /** Opens the state store with these rules; `publish` is for stores that share a database with the event store. */
-  readonly openStore: (options: StoreRequest) => ExperienceStore;
+  readonly openStore: (options: StoreRequest) => OpenableStore;
   readonly analytics: Analytics;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly settings: ExperienceSettings;
+}
+
+/** Some stores look at their server before they are used. */
+export interface OpenableStore extends ExperienceStore {
+  /** @throws {RedisSetupError} when the server must not be used */
+  open?(): Promise<void>;
 }
 
 export interface StoreRequest {
@@ -62,6 +68,8 @@ export interface ExperienceTracker {
   readonly routes: FastifyPluginAsync;
   /** Metric families whose values live in the state store. */
   readonly sliFamilies: FamilySource;
+  /** The state store alone, for processes that only handle events. A part of `service`. */
+  readonly storeService: Service;
   /** Definitions, heartbeat, gauges. Closes the state store when it stops. */
   readonly service: Service;
   /** The reaper, where it runs by itself, and the publisher of the outbox. */
@@ -176,8 +184,14 @@ export function createExperienceTracker(dependencies: TrackerDependencies): Expe
     },
   });
   const history = createHistory(analytics);
+  const storeService: Service = {
+    name: "experience store",
+    start: async () => opened.open?.(),
+    stop: () => store.close(),
+  };
 
   return {
+    storeService,
     configure: configureExperiences([
       createHistorySubscriber({ analytics, store, retentionDays: settings.historyDays, clock, logger }),
       createLogLines({ logger, idLabel: idLabelOf(settings.metricPrefix), logPii: settings.logPii }),
@@ -200,7 +214,7 @@ export function createExperienceTracker(dependencies: TrackerDependencies): Expe
     }),
     sliFamilies: () => sli.families(),
     service: createServiceGroup("experience tracker", [
-      { name: "experience store", start: async () => {}, stop: () => store.close() },
+      storeService,
       { name: "experience producers", start: () => producers.reload(), stop: async () => {} },
       definitions.service,
       watch.service,

@@ -7,6 +7,8 @@ import {
   experienceMigrations,
   trackerErrors,
 } from "@signalbox/experience-tracker";
+import type { ServerConfig } from "../config.js";
+import { ServerError } from "../errors.js";
 import type { SystemDefinition } from "./system.js";
 
 export const experience: SystemDefinition = {
@@ -19,24 +21,35 @@ export const experience: SystemDefinition = {
     const settings = config.experience;
     const tracker = createExperienceTracker({
       openStore: ({ rules, replica, publish }) =>
-        createSqlStore({
-          database: stores.database,
-          clock,
-          logger,
-          rules,
-          replica,
-          // Where deliveries are rows of the same database, publishing is part of the step itself.
-          ...(stores.transport.database === stores.database ? { publish } : {}),
-        }),
+        settings.store === "redis"
+          ? createRedisStore({
+              url: redisUrl(config),
+              prefix: settings.redisPrefix,
+              shards: settings.redisShards,
+              ack: settings.redisAck,
+              clock,
+              logger,
+              rules,
+              replica,
+            })
+          : createSqlStore({
+              database: stores.database,
+              clock,
+              logger,
+              rules,
+              replica,
+              // Where deliveries are rows of the same database, publishing is part of the step itself.
+              ...(stores.transport.database === stores.database ? { publish } : {}),
+            }),
       analytics: stores.analytics,
       clock,
       logger,
       metrics,
       settings,
     });
-    const { configure, attach, routes, service, intake, sliFamilies } = tracker;
+    const { configure, attach, routes, service, storeService, intake, sliFamilies } = tracker;
     const timeline = createJourneyTimelineSource({ analytics: stores.analytics, tenantClaim: settings.tenantClaim });
-    if (!roles.has("tracker")) return { configure, attach, timeline };
+    if (!roles.has("tracker")) return { configure, attach, timeline, service: storeService };
     health.add("experiences", () => tracker.watch.check());
     return {
       configure,
@@ -54,3 +67,9 @@ export const experience: SystemDefinition = {
     };
   },
 };
+
+/** @throws {ServerError} `REDIS_ADDRESS_MISSING` */
+function redisUrl({ redisUrl: url }: ServerConfig): string {
+  if (url === undefined) throw new ServerError("REDIS_ADDRESS_MISSING");
+  return url.reveal();
+}

@@ -30,6 +30,8 @@ const maxTogether = 256;
 const maxWaiting = 10_000;
 /** How often a transaction is tried that PostgreSQL gave up in favour of another one. */
 const conflictAttempts = 5;
+/** How far the clocks of server and process may differ without a run being found late. */
+const maxClockDifferenceMs = 10_000;
 /** Beyond as many records their number is an estimate. */
 const countExactly = 10_000;
 
@@ -109,9 +111,33 @@ export function createSqlStore(options: SqlStoreOptions): ExperienceStore {
     return { run, timeline: (entries?.rows ?? []).map((row) => decodeEntry(textOf(row["entry"]))) };
   };
 
+  /** Without opening a transaction: most of the time nothing is due and nothing has had its time. */
+  const somethingToClaim = async (): Promise<boolean> => {
+    const { rows } = await sql<Record<string, number | null>>`
+      select (select min(due_at_ms) from experience_runs where due_at_ms is not null) as due,
+        (select min(decided_at_ms) from experience_runs where decided_at_ms is not null) as decided`.execute(
+      database.reader(),
+    );
+    // The database server's clock may be a little ahead of ours.
+    const nowMs = clock.nowMs() + (dependencies.serverClock ? maxClockDifferenceMs : 0);
+    const dueMs = numberOf(rows[0]?.["due"]) ?? Number.POSITIVE_INFINITY;
+    const decidedMs = numberOf(rows[0]?.["decided"]) ?? Number.POSITIVE_INFINITY;
+    return dueMs < nowMs || decidedMs < nowMs - dependencies.rules.retentionMs;
+  };
+
+  const hasRecords = async (): Promise<boolean> => {
+    const { rows } = await sql`select 1 from experience_outbox limit 1`.execute(database.reader());
+    return rows.length > 0;
+  };
+
   return {
     apply: (checkpoints) => ask(() => queue.apply(checkpoints)),
-    claimDue: (limit) => ask(() => step((transaction) => claimDue(dependencies, limit, transaction))),
+    claimDue: (limit) =>
+      ask(async () =>
+        (await somethingToClaim())
+          ? step((transaction) => claimDue(dependencies, limit, transaction))
+          : { decided: [], failed: [], more: false },
+      ),
     nextDue: () => ask(nextDue),
     putAside: (identity, untilMs) =>
       ask(async () => {
@@ -130,7 +156,10 @@ export function createSqlStore(options: SqlStoreOptions): ExperienceStore {
         );
         return new Map(rows.map(({ series_key, value }) => [series_key, Number(value)]));
       }),
-    takeOutbox: (limit) => ask(() => step((transaction) => takeRecords(dependencies, limit, transaction))),
+    takeOutbox: (limit) =>
+      ask(async () =>
+        (await hasRecords()) ? step((transaction) => takeRecords(dependencies, limit, transaction)) : [],
+      ),
     ackOutbox: (ids) => ask(() => step((transaction) => forgetRecords(dependencies, ids, transaction))),
     heartbeat: (heartbeat) => ask(() => step((transaction) => beat(dependencies, heartbeat, transaction))),
     gaps: (sinceMs) =>

@@ -1,0 +1,382 @@
+import {
+  type ApplyResult,
+  type Checkpoint,
+  type ClaimResult,
+  defaultRules,
+  type ExperienceStore,
+  type Gap,
+  gapAfterMs,
+  type Heartbeat,
+  type HeartbeatResult,
+  identityKey,
+  isForgotten,
+  type OutboxItem,
+  outboxLeaseMs,
+  parseIdentityKey,
+  type Rules,
+  type Run,
+  type RunIdentity,
+  type StoredRun,
+  type StoreHealth,
+} from "@signalbox/experience";
+import { type Clock, type Logger, silentLogger, systemClock, ulid } from "@signalbox/kernel";
+import { Redis } from "ioredis";
+import { checkpointArguments, decodeEntry, decodeRun, fieldsOf, situationArguments } from "./redis/codec.js";
+import { createKeys, type ShardKeys } from "./redis/keys.js";
+import { listRuns } from "./redis/list-runs.js";
+import { decodeRecord, type StreamEntry } from "./redis/outbox.js";
+import { requireUsableServer, watchServer } from "./redis/require-server.js";
+import { stepScript } from "./redis/script.js";
+import { createScript, heartbeatScript, takeOutboxScript } from "./redis/scripts.js";
+import { away } from "./store-error.js";
+
+export interface RedisStoreOptions {
+  /** `redis://…` or `rediss://…` */
+  readonly url: string;
+  /** What every key begins with. Default `sbx:exp`. */
+  readonly prefix?: string;
+  /** Default 1. Fixed once something is written. */
+  readonly shards?: number;
+  /** `disk` (default): what is answered is on the server's disk. `memory`: it may be lost with the server. */
+  readonly ack?: "disk" | "memory";
+  readonly clock?: Clock;
+  readonly logger?: Logger;
+  readonly rules?: Partial<Rules>;
+  readonly replica?: string;
+  /** Whether the server's clock decides. Default true. */
+  readonly serverClock?: boolean;
+}
+
+const maxWaiting = 10_000;
+const rememberedGapsMs = 90 * 86_400_000;
+const waitAofMs = 5_000;
+const step = createScript(stepScript);
+const beat = createScript(heartbeatScript);
+const take = createScript(takeOutboxScript);
+
+/** A store that also has to look at its server before it is used. */
+export interface RedisStore extends ExperienceStore {
+  /**
+   * Connects and looks whether the server keeps what it is given; then looks again every minute.
+   * @throws {RedisSetupError} when it does not; an outage alone does not throw.
+   */
+  open(): Promise<void>;
+}
+
+/** Keeps runs in Redis 6.2 or newer: one script for each step, so that any number of processes may share it. */
+export function createRedisStore(options: RedisStoreOptions): RedisStore {
+  const { clock = systemClock, logger = silentLogger, ack = "disk", shards = 1 } = options;
+  const rules: Rules = { ...defaultRules, ...options.rules };
+  const replica = options.replica ?? ulid();
+  const keys = createKeys(options.prefix ?? "sbx:exp", shards);
+  const nowArgument = (): number | undefined => ((options.serverClock ?? true) ? undefined : clock.nowMs());
+  const client = connect(options.url);
+  let closing: Promise<void> | undefined;
+  let waiting = 0;
+  let opened: Promise<void> | undefined;
+  const server = watchServer({ client, ack, clock, logger });
+
+  const ask = async <T>(work: () => Promise<T>): Promise<T> => {
+    if (closing) throw away(new Error("The store is closed"));
+    try {
+      if (client.status === "wait") await client.connect();
+      return await work();
+    } catch (error) {
+      throw away(error);
+    }
+  };
+
+  const runStep = (shard: ShardKeys, identity: RunIdentity, values: readonly string[]): Promise<unknown> => {
+    const key = identityKey(identity);
+    return step.run(
+      client,
+      [
+        shard.run(key),
+        shard.timeline(key),
+        shard.due,
+        shard.open(identity),
+        shard.final,
+        shard.counters,
+        shard.outbox,
+        shard.meta,
+      ],
+      [...situationArguments(nowArgument(), rules, key, `${identity.correlationId}|${identity.run}`), ...values],
+    );
+  };
+
+  const applyOne = async (checkpoint: Checkpoint): Promise<ApplyResult> => {
+    const { identity } = checkpoint;
+    try {
+      const answer = await runStep(keys.of(identity), identity, checkpointArguments(checkpoint));
+      return resultOf(identity, answer);
+    } catch (error) {
+      return { result: "failed", error: away(error) };
+    }
+  };
+
+  /** Items of one run one after the other, different runs at the same time. */
+  const applyAll = async (checkpoints: readonly Checkpoint[]): Promise<ApplyResult[]> => {
+    if (checkpoints.length === 1 && checkpoints[0]) return [await applyOne(checkpoints[0])];
+    const lastOfRun = new Map<string, Promise<unknown>>();
+    return Promise.all(
+      checkpoints.map((checkpoint) => {
+        const key = identityKey(checkpoint.identity);
+        const before = lastOfRun.get(key);
+        const mine = before ? before.then(() => applyOne(checkpoint)) : applyOne(checkpoint);
+        lastOfRun.set(key, mine);
+        return mine;
+      }),
+    );
+  };
+
+  const apply = async (checkpoints: readonly Checkpoint[]): Promise<readonly ApplyResult[]> => {
+    if (checkpoints.length === 0) return [];
+    if (waiting + checkpoints.length > maxWaiting) throw away(new Error("Too many checkpoints wait"), "backlog_full");
+    waiting += checkpoints.length;
+    try {
+      const results = await applyAll(checkpoints);
+      const [first] = results;
+      if (first?.result === "failed" && results.every(({ result }) => result === "failed")) throw first.error;
+      if (server.waitsForDisk) await client.call("WAITAOF", "1", "0", String(waitAofMs));
+      return results;
+    } finally {
+      waiting -= checkpoints.length;
+    }
+  };
+
+  const serverNowMs = async (): Promise<number> => {
+    const injected = nowArgument();
+    if (injected !== undefined) return injected;
+    const [seconds, microseconds] = await client.time();
+    return Number(seconds) * 1000 + Math.floor(Number(microseconds) / 1000);
+  };
+
+  /** Those that are overdue longest, over all shards. */
+  const overdueMembers = async (nowMs: number, limit: number) => {
+    const found = await Promise.all(
+      keys.shards.map(async (shard) => {
+        const flat = await client.zrangebyscore(shard.due, "-inf", `(${nowMs}`, "WITHSCORES", "LIMIT", 0, limit);
+        return flat.flatMap((member, index) =>
+          index % 2 === 0 ? [{ shard, member, dueMs: Number(flat[index + 1]) }] : [],
+        );
+      }),
+    );
+    return found
+      .flat()
+      .sort((a, b) => a.dueMs - b.dueMs)
+      .slice(0, limit);
+  };
+
+  const claimDue = async (limit: number): Promise<ClaimResult> => {
+    const nowMs = await serverNowMs();
+    const decided: Run[] = [];
+    const failed: { identity: RunIdentity; error: unknown }[] = [];
+    const due = await overdueMembers(nowMs, limit);
+    await Promise.all(
+      due.map(async ({ shard, member }) => {
+        const identity = parseIdentityKey(member);
+        try {
+          const answer = await runStep(shard, identity, ["expire"]);
+          if (Array.isArray(answer)) decided.push(decodeRun(identity, fieldsOf(answer[1])));
+        } catch (error) {
+          failed.push({ identity, error });
+        }
+      }),
+    );
+    for (const { final } of keys.shards) await client.zremrangebyscore(final, "-inf", `(${nowMs - rules.retentionMs}`);
+    decided.sort((a, b) => (a.verdict?.verdictAtMs ?? 0) - (b.verdict?.verdictAtMs ?? 0));
+    return { decided, failed, more: due.length >= limit && decided.length > 0 };
+  };
+
+  const holdUntilMs = async (): Promise<number> => {
+    const [first] = keys.shards;
+    return Number((first && (await client.hget(first.meta, "hold_until_ms"))) ?? 0);
+  };
+
+  const nextDue = async (): Promise<number | undefined> => {
+    const firsts = await Promise.all(keys.shards.map(({ due }) => client.zrange(due, 0, 0, "WITHSCORES")));
+    const scores = firsts.flatMap(([, score]) => (score === undefined ? [] : [Number(score)]));
+    return scores.length === 0 ? undefined : Math.max(Math.min(...scores), await holdUntilMs());
+  };
+
+  const get = async (identity: RunIdentity): Promise<StoredRun | undefined> => {
+    const shard = keys.of(identity);
+    const key = identityKey(identity);
+    const found = await client.multi().hgetall(shard.run(key)).lrange(shard.timeline(key), 0, -1).exec();
+    const [hash, list] = (found ?? []).map(([error, value]) => {
+      if (error) throw error;
+      return value;
+    });
+    const fields = new Map(Object.entries(typeof hash === "object" && hash !== null ? hash : {}));
+    if (fields.size === 0 || !Array.isArray(list)) return undefined;
+    const run = decodeRun(identity, fields);
+    if (isForgotten(run, await serverNowMs(), rules)) return undefined;
+    const timeline = [];
+    for (let index = 0; index + 1 < list.length; index += 2) timeline.push(decodeEntry(list[index], list[index + 1]));
+    return { run, timeline };
+  };
+
+  const heartbeat = async ({ replica: name, reason }: Heartbeat): Promise<HeartbeatResult> => {
+    const [first, ...others] = keys.shards;
+    if (!first) throw new RangeError("There is at least one shard");
+    const nowMs = await serverNowMs();
+    const answer = await beat.run(
+      client,
+      [first.meta],
+      [
+        String(nowArgument() ?? ""),
+        name,
+        reason,
+        String(gapAfterMs),
+        String(rules.recoveryGraceMs),
+        String(nowMs - rememberedGapsMs),
+      ],
+    );
+    if (!Array.isArray(answer)) throw new TypeError("The heartbeat's answer cannot be read");
+    const [gap, hold, alive] = answer;
+    // The others learn of the hold from the first; each of its beats tells them again.
+    await Promise.all(others.map(({ meta }) => client.hset(meta, "hold_until_ms", String(hold))));
+    const [from, to] = String(gap).split("|");
+    return {
+      gap: gap === "" ? undefined : { fromMs: Number(from), toMs: Number(to), reason, replica: name },
+      alive: Array.isArray(alive) ? alive.map(String) : [name],
+    };
+  };
+
+  const gaps = async (sinceMs: number): Promise<Gap[]> => {
+    const [first] = keys.shards;
+    const meta = first ? await client.hgetall(first.meta) : {};
+    return Object.entries(meta)
+      .filter(([name]) => name.startsWith("gap:"))
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([, value]): Gap => {
+        const [from, to, reason, name = ""] = value.split("|");
+        return {
+          fromMs: Number(from),
+          toMs: Number(to),
+          reason: reason === "store_down" ? "store_down" : "tracker_down",
+          replica: name,
+        };
+      })
+      .filter(({ toMs }) => toMs > sinceMs);
+  };
+
+  const takeOutbox = async (limit: number): Promise<OutboxItem[]> => {
+    const items: OutboxItem[] = [];
+    for (const [number, shard] of keys.shards.entries()) {
+      const room = limit - items.length;
+      if (room <= 0) break;
+      const found = await take.run(
+        client,
+        [shard.meta, shard.outbox],
+        [String(nowArgument() ?? ""), replica, String(outboxLeaseMs), String(room)],
+      );
+      for (const entry of Array.isArray(found) ? (found as StreamEntry[]) : [])
+        items.push({ id: `${number}/${entry[0]}`, record: decodeRecord(entry) });
+    }
+    return items;
+  };
+
+  const ackOutbox = async (ids: readonly string[]): Promise<void> => {
+    const byShard = new Map<number, string[]>();
+    for (const id of ids) {
+      const [number = "0", entry = ""] = id.split("/");
+      const entries = byShard.get(Number(number)) ?? [];
+      entries.push(entry);
+      byShard.set(Number(number), entries);
+    }
+    for (const [number, entries] of byShard) {
+      const shard = keys.shards[number];
+      if (shard)
+        await client
+          .multi()
+          .xdel(shard.outbox, ...entries)
+          .hdel(shard.meta, "outbox_until_ms", "outbox_owner")
+          .exec();
+    }
+  };
+
+  const health = async (): Promise<StoreHealth> => {
+    server.assertUsable();
+    const lengths = await Promise.all(keys.shards.map(({ outbox }) => client.xlen(outbox)));
+    const oldest = await Promise.all(keys.shards.map(({ outbox }) => client.xrange(outbox, "-", "+", "COUNT", 1)));
+    const times = oldest.flatMap(([entry]) => (entry ? [decodeRecord(entry).atMs] : []));
+    return {
+      nowMs: await serverNowMs(),
+      outboxRecords: lengths.reduce((sum, length) => sum + length, 0),
+      outboxOldestAtMs: times.length === 0 ? undefined : Math.min(...times),
+      nextDueMs: await nextDue(),
+      warnings: ack === "memory" ? ["Checkpoints are answered before they are on Redis' disk (redis_ack: memory)"] : [],
+    };
+  };
+
+  return {
+    open() {
+      opened ??= requireUsableServer({ client, ack, logger, meta: keys.shards[0]?.meta ?? "", shards, server });
+      return opened;
+    },
+    apply: (checkpoints) => ask(() => apply(checkpoints)),
+    claimDue: (limit) => ask(() => claimDue(limit)),
+    nextDue: () => ask(nextDue),
+    putAside: (identity, untilMs) =>
+      ask(async () => {
+        await client.zadd(keys.of(identity).due, "XX", untilMs, identityKey(identity));
+      }),
+    get: (identity) => ask(() => get(identity)),
+    list: (filter, page) => ask(() => listRuns(client, keys, filter, page)),
+    counters: () =>
+      ask(async () => {
+        const sums = new Map<string, number>();
+        for (const { counters } of keys.shards)
+          for (const [key, value] of Object.entries(await client.hgetall(counters)))
+            sums.set(key, (sums.get(key) ?? 0) + Number(value));
+        return sums;
+      }),
+    takeOutbox: (limit) => ask(() => takeOutbox(limit)),
+    ackOutbox: (ids) => ask(() => ackOutbox(ids)),
+    heartbeat: (heartbeatOf) => ask(() => heartbeat(heartbeatOf)),
+    gaps: (sinceMs) => ask(() => gaps(sinceMs)),
+    health: () => ask(health),
+    close() {
+      closing ??= (async () => {
+        server.stop();
+        // Commands under way are answered before the connection is given up.
+        if (client.status === "ready") await client.quit().catch(() => client.disconnect());
+        else client.disconnect();
+      })();
+      return closing;
+    },
+  };
+}
+
+function connect(url: string): Redis {
+  const client = new Redis(url, {
+    lazyConnect: true,
+    enableOfflineQueue: false,
+    autoResendUnfulfilledCommands: false,
+    maxRetriesPerRequest: 0,
+    enableAutoPipelining: true,
+    connectTimeout: 5_000,
+    retryStrategy: (attempt) => Math.min(5_000, 100 * 2 ** Math.min(attempt - 1, 6)),
+  });
+  // Without a listener a lost connection would end the process; calls that need it tell of it.
+  client.on("error", () => {});
+  return client;
+}
+
+/** @throws {TypeError} for an answer that the script never gives */
+function resultOf(identity: RunIdentity, answer: unknown): ApplyResult {
+  if (!Array.isArray(answer)) throw new TypeError("The answer of a step cannot be read");
+  const [result, flat, eventKey, entry, reused, outboxed] = answer;
+  if (result === "rejected") return { result: "rejected", code: "timestamp_out_of_range" };
+  if (result !== "applied" && result !== "recorded" && result !== "duplicate")
+    throw new TypeError("The answer of a step cannot be read");
+  const made = decodeEntry(String(eventKey), String(entry));
+  return {
+    result,
+    run: decodeRun(identity, fieldsOf(flat)),
+    answer: made,
+    anomalies: reused === "event_id_reused" ? [...made.anomalies, reused] : made.anomalies,
+    outboxed: Number(outboxed),
+  };
+}

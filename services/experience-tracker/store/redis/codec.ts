@@ -1,0 +1,257 @@
+import {
+  type Anomaly,
+  anomalyReasons,
+  type Checkpoint,
+  type HeldEnd,
+  type LastSeen,
+  type LateEnd,
+  type Outcome,
+  type PayloadWarning,
+  type Rules,
+  type Run,
+  type RunIdentity,
+  type RunStart,
+  type RunStateName,
+  type TimelineEntry,
+  type Verdict,
+  type VerdictReason,
+} from "@signalbox/experience";
+
+/** Fields of a run's hash by their short names; the script documents them. */
+export type RunFields = ReadonlyMap<string, string>;
+
+export function fieldsOf(flat: readonly string[]): RunFields {
+  const fields = new Map<string, string>();
+  for (let index = 0; index + 1 < flat.length; index += 2) fields.set(flat[index] ?? "", flat[index + 1] ?? "");
+  return fields;
+}
+
+export function decodeRun(identity: RunIdentity, fields: RunFields): Run {
+  const text = (name: string): string | undefined => fields.get(name);
+  const time = (name: string): number | undefined => {
+    const value = fields.get(name);
+    return value === undefined ? undefined : Number(value);
+  };
+  return {
+    identity,
+    // What the script wrote, or what a test of damaged records did: a state that nobody knows is judged by nobody.
+    state: (text("s") ?? "orphan") as RunStateName,
+    terms: {
+      definitionVersion: text("v") ?? "",
+      experienceLabel: text("x") ?? identity.experienceId,
+      featureCategory: text("f") ?? "",
+      urgency: (text("u") ?? "unregistered") as Run["terms"]["urgency"],
+      thresholdMs: time("th") ?? 0,
+      timeoutMs: time("to") ?? 0,
+      inactivityTimeoutMs: time("ia"),
+    },
+    bornAtMs: time("b") ?? 0,
+    start: decodeStart(text, time),
+    deadlineMs: time("d"),
+    dueMs: time("q"),
+    heldEnd: decodeHeldEnd(text, time),
+    last: decodeLast(text, time),
+    lastServerMs: time("ls") ?? 0,
+    verdict: decodeVerdict(text, time),
+    lateEnd: decodeLateEnd(text, time),
+    recorded: time("n") ?? 0,
+    position: time("p") ?? 0,
+    anomalies: decodeAnomalies(text("a") ?? ""),
+  };
+}
+
+type Text = (name: string) => string | undefined;
+type Time = (name: string) => number | undefined;
+
+function decodeStart(text: Text, time: Time): RunStart | undefined {
+  const occurredAtMs = time("sa");
+  if (occurredAtMs === undefined) return undefined;
+  return { occurredAtMs, serverAtMs: time("ss") ?? occurredAtMs, trusted: text("st") === "1" };
+}
+
+function decodeHeldEnd(text: Text, time: Time): HeldEnd | undefined {
+  const outcome = text("ho");
+  if (outcome === undefined) return undefined;
+  return {
+    outcome: outcome as Outcome,
+    occurredAtMs: time("ha") ?? 0,
+    serverAtMs: time("hs") ?? 0,
+    trusted: text("ht") === "1",
+    type: text("hy") ?? "",
+    typeLabel: text("hl") ?? "other",
+    errorMessage: text("hm"),
+    discardReason: text("hr"),
+    discardLabel: text("hd"),
+  };
+}
+
+function decodeLast(text: Text, time: Time): LastSeen | undefined {
+  const type = text("ly");
+  if (type === undefined) return undefined;
+  return {
+    type,
+    typeLabel: text("ll") ?? "other",
+    category: text("lc"),
+    sequence: time("lq"),
+    occurredAtMs: time("la") ?? 0,
+  };
+}
+
+function decodeVerdict(text: Text, time: Time): Verdict | undefined {
+  const decidedAtMs = time("vd");
+  if (decidedAtMs === undefined) return undefined;
+  const apdex = text("vx");
+  return {
+    reason: text("vr") as VerdictReason | undefined,
+    verdictAtMs: time("va") ?? decidedAtMs,
+    decidedAtMs,
+    endedAtMs: time("ve"),
+    elapsedMs: time("vl"),
+    apdexSuccess: apdex === undefined ? undefined : apdex === "1",
+    type: text("vy") ?? "other",
+    errorMessage: text("vm"),
+    discardReason: text("vi"),
+  };
+}
+
+function decodeLateEnd(text: Text, time: Time): LateEnd | undefined {
+  const atMs = time("ea");
+  if (atMs === undefined) return undefined;
+  return { atMs, outcome: text("eo") as Outcome, latenessMs: time("el") ?? 0 };
+}
+
+const knownAnomalies: ReadonlySet<string> = new Set(anomalyReasons);
+
+function decodeAnomalies(joined: string): Anomaly[] {
+  return joined.split(",").filter((name): name is Anomaly => knownAnomalies.has(name));
+}
+
+/** What a producer sent, in the short form of the timeline. */
+interface Sent {
+  readonly k: TimelineEntry["kind"];
+  readonly t: string;
+  readonly c: number;
+  readonly g?: string;
+  readonly s?: number;
+  readonly q?: number;
+  readonly o?: Outcome;
+  readonly e?: string;
+  readonly d?: string;
+  readonly m?: Readonly<Record<string, string>>;
+  readonly p?: string;
+  readonly w?: readonly PayloadWarning[];
+}
+
+function encodeSent(checkpoint: Checkpoint): string {
+  const { kind, type, clientAtMs, category, sentAtMs, sequence, outcome } = checkpoint;
+  const { errorMessage, discardReason, meta, producer, warnings } = checkpoint;
+  const sent: { [Key in keyof Sent]: Sent[Key] | undefined } = {
+    k: kind,
+    t: type,
+    c: clientAtMs,
+    g: category,
+    s: sentAtMs,
+    q: sequence,
+    o: outcome,
+    e: errorMessage,
+    d: discardReason,
+    m: meta,
+    p: producer,
+    w: warnings.length > 0 ? warnings : undefined,
+  };
+  return JSON.stringify(sent);
+}
+
+/** Values in front of what the producer sent. */
+const decidedValues = 10;
+
+export function decodeEntry(eventKey: string, text: string): TimelineEntry {
+  const values: string[] = [];
+  let from = 0;
+  while (values.length < decidedValues) {
+    const to = text.indexOf("|", from);
+    if (to === -1) throw new TypeError("An entry of a timeline cannot be read");
+    values.push(text.slice(from, to));
+    from = to + 1;
+  }
+  const [digest = "", server, occurred, applied, anomalies = "", state, opened, deadline, elapsed, apdex] = values;
+  const sent: Sent = JSON.parse(text.slice(from));
+  const optional = (value: string | undefined): number | undefined => (value ? Number(value) : undefined);
+  return {
+    eventKey,
+    digest,
+    kind: sent.k,
+    category: sent.g,
+    type: sent.t,
+    clientAtMs: sent.c,
+    sentAtMs: sent.s,
+    serverAtMs: Number(server),
+    occurredAtMs: Number(occurred),
+    sequence: sent.q,
+    outcome: sent.o,
+    errorMessage: sent.e,
+    discardReason: sent.d,
+    meta: sent.m,
+    producer: sent.p,
+    applied: applied === "1",
+    anomalies: decodeAnomalies(anomalies),
+    warnings: sent.w ?? [],
+    reply: {
+      state: state as RunStateName,
+      opened: opened === "1",
+      deadlineMs: optional(deadline),
+      elapsedMs: optional(elapsed),
+      apdexSuccess: apdex ? apdex === "1" : undefined,
+    },
+  };
+}
+
+/** What the script is told of the rules, and of which run. `nowMs` is empty where the server's clock decides. */
+export function situationArguments(
+  nowMs: number | undefined,
+  rules: Rules,
+  identity: string,
+  member: string,
+): string[] {
+  return [
+    nowMs === undefined ? "" : String(nowMs),
+    String(rules.lateStartGraceMs),
+    String(rules.missingStartGraceMs),
+    String(rules.retentionMs),
+    rules.rejectSkew ? "1" : "0",
+    identity,
+    member,
+  ];
+}
+
+export function checkpointArguments(checkpoint: Checkpoint): string[] {
+  const { terms } = checkpoint;
+  const optional = (value: string | number | undefined): string => (value === undefined ? "" : String(value));
+  return [
+    "apply",
+    checkpoint.eventKey,
+    checkpoint.digest,
+    checkpoint.kind,
+    optional(checkpoint.category),
+    checkpoint.type,
+    checkpoint.typeLabel,
+    String(checkpoint.clientAtMs),
+    optional(checkpoint.sentAtMs),
+    optional(checkpoint.ulidTimeMs),
+    optional(checkpoint.sequence),
+    // An end without an outcome succeeded.
+    checkpoint.kind === "end" ? (checkpoint.outcome ?? "success") : "",
+    optional(checkpoint.errorMessage),
+    optional(checkpoint.discardReason),
+    optional(checkpoint.discardLabel),
+    checkpoint.anomalies.join(","),
+    terms.definitionVersion,
+    terms.experienceLabel,
+    terms.featureCategory,
+    terms.urgency,
+    String(terms.thresholdMs),
+    String(terms.timeoutMs),
+    optional(terms.inactivityTimeoutMs),
+    encodeSent(checkpoint),
+  ];
+}

@@ -1,0 +1,180 @@
+import {
+  type Clock,
+  defineErrors,
+  type ErrorOptions,
+  type Logger,
+  SignalboxError,
+  type Timer,
+} from "@signalbox/kernel";
+import type { Redis } from "ioredis";
+
+export const redisSetupErrors = defineErrors("Experiences on Redis", {
+  redis_eviction_enabled: {
+    message: "Redis may evict keys: open runs would vanish unseen.",
+    remedy: "Set `maxmemory-policy noeviction` on the server, or no `maxmemory`.",
+  },
+  redis_not_durable: {
+    message: "Redis does not have what it is given on its disk before it answers.",
+    remedy:
+      "Set `appendonly yes` with `appendfsync always` (or use Redis 7.2), or accept the loss with `experience.redis_ack: memory`.",
+  },
+  redis_shards_changed: {
+    message: "The state in Redis was written with another number of shards.",
+    remedy: "Set `experience.redis_shards` back, or use another `experience.redis_prefix`.",
+  },
+  redis_unsuitable: {
+    message: "The Redis server cannot keep the state of experiences.",
+    remedy: "Use a primary server of Redis 6.2 or newer.",
+  },
+});
+
+export type RedisSetupErrorCode = keyof typeof redisSetupErrors.entries;
+
+export class RedisSetupError extends SignalboxError {
+  declare readonly code: RedisSetupErrorCode;
+
+  constructor(code: RedisSetupErrorCode, options: ErrorOptions = {}) {
+    super(code, redisSetupErrors.entries[code], options);
+  }
+}
+
+/** What is known of the server. */
+export interface ServerWatch {
+  /** Whether an answer has to wait for the disk by itself. */
+  readonly waitsForDisk: boolean;
+  /** @throws {RedisSetupError} when the server became unusable since it was opened */
+  assertUsable(): void;
+  look(): Promise<void>;
+  /** Looks again every minute. */
+  begin(): void;
+  stop(): void;
+}
+
+export interface WatchOptions {
+  readonly client: Redis;
+  readonly ack: "disk" | "memory";
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+const lookEveryMs = 60_000;
+
+export function watchServer({ client, ack, clock, logger }: WatchOptions): ServerWatch {
+  let waitsForDisk = false;
+  let problem: RedisSetupError | undefined;
+  let timer: Timer | undefined;
+  let stopped = false;
+
+  const look = async (): Promise<void> => {
+    const info = parseInfo(await client.info());
+    const found = await problemOf(client, info, ack);
+    if (found.problem && !problem)
+      logger.error("the Redis server lost a setting that it needs", { error: found.problem });
+    problem = found.problem;
+    waitsForDisk = found.waitsForDisk;
+  };
+
+  const lookSoon = (): void => {
+    if (stopped) return;
+    timer = clock.setTimer(lookEveryMs, () => {
+      look()
+        .catch(() => {})
+        .finally(lookSoon);
+    });
+  };
+
+  return {
+    get waitsForDisk() {
+      return waitsForDisk;
+    },
+    assertUsable() {
+      if (problem) throw problem;
+    },
+    look,
+    begin: lookSoon,
+    stop() {
+      stopped = true;
+      timer?.cancel();
+    },
+  };
+}
+
+export interface RequireOptions {
+  readonly client: Redis;
+  readonly ack: "disk" | "memory";
+  readonly logger: Logger;
+  /** Key of the first shard's meta. */
+  readonly meta: string;
+  readonly shards: number;
+  readonly server: ServerWatch;
+}
+
+/** @throws {RedisSetupError} when the server or what is in it must not be used */
+export async function requireUsableServer(options: RequireOptions): Promise<void> {
+  const { client, ack, logger, meta, shards, server } = options;
+  if (ack === "memory") logger.warn("checkpoints are answered before they are on Redis' disk");
+  try {
+    if (client.status === "wait") await client.connect();
+    await server.look();
+    const written = await client.hsetnx(meta, "shards", String(shards)).then(() => client.hget(meta, "shards"));
+    if (written !== String(shards))
+      throw new RedisSetupError("redis_shards_changed", {
+        message: `The state in Redis was written with ${written} shards, and ${shards} are configured.`,
+      });
+  } catch (error) {
+    if (error instanceof RedisSetupError) throw error;
+    // A server that is away now is no reason not to start; everything that needs it says so.
+    logger.warn("Redis does not answer yet", { error });
+  }
+  server.assertUsable();
+  server.begin();
+}
+
+interface Found {
+  readonly problem: RedisSetupError | undefined;
+  readonly waitsForDisk: boolean;
+}
+
+async function problemOf(client: Redis, info: ReadonlyMap<string, string>, ack: "disk" | "memory"): Promise<Found> {
+  const refuse = (code: RedisSetupErrorCode, message?: string): Found => ({
+    problem: new RedisSetupError(code, message === undefined ? {} : { message }),
+    waitsForDisk: false,
+  });
+  const version = info.get("redis_version") ?? "0";
+  if (isOlder(version, [6, 2])) return refuse("redis_unsuitable", `Redis ${version} is older than 6.2.`);
+  if (info.get("role") === "slave") return refuse("redis_unsuitable", "The Redis server is a replica.");
+  const policy = info.get("maxmemory_policy") ?? "noeviction";
+  if (Number(info.get("maxmemory") ?? 0) > 0 && policy !== "noeviction")
+    return refuse("redis_eviction_enabled", `Redis evicts keys: maxmemory-policy is ${policy}.`);
+  if (ack === "memory") return { problem: undefined, waitsForDisk: false };
+  if (info.get("aof_enabled") !== "1") return refuse("redis_not_durable", "Redis runs without `appendonly yes`.");
+  const always = (await settingOf(client, "appendfsync")) === "always";
+  if (always) return { problem: undefined, waitsForDisk: false };
+  if (isOlder(version, [7, 2]))
+    return refuse("redis_not_durable", `Redis ${version} runs without \`appendfsync always\`.`);
+  return { problem: undefined, waitsForDisk: true };
+}
+
+/** `undefined` where reading settings is forbidden. */
+async function settingOf(client: Redis, name: string): Promise<string | undefined> {
+  try {
+    const answer: unknown = await client.config("GET", name);
+    return Array.isArray(answer) ? String(answer[1]) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function parseInfo(text: string): ReadonlyMap<string, string> {
+  const fields = new Map<string, string>();
+  for (const line of text.split("\r\n")) {
+    const colon = line.indexOf(":");
+    if (colon > 0) fields.set(line.slice(0, colon), line.slice(colon + 1));
+  }
+  return fields;
+}
+
+function isOlder(version: string, [major, minor]: readonly [number, number]): boolean {
+  const [ownMajor = 0, ownMinor = 0] = version.split(".").map(Number);
+  return ownMajor < major || (ownMajor === major && ownMinor < minor);
+}

@@ -1,0 +1,373 @@
+/**
+ * One step of one run, decided and written by Redis itself. The rules are those of `advance` and `expire`, row by row; the
+ * contract suite compares both. All keys are declared:
+ *
+ * KEYS: run, timeline, due, open, final, counters, outbox, meta
+ * ARGV: see `stepArguments`; times are milliseconds, absent values are empty
+ *
+ * Fields of the run's hash: s state; v version, x label, f category, u urgency, th threshold, to timeout, ia inactivity;
+ * b born; sa, ss, st start (occurred, server, trusted); d deadline; q due; h* held end; l* last seen; ls last server time;
+ * v* verdict; e* late end; n recorded; p position; a anomalies.
+ *
+ * A timeline holds two elements for each checkpoint, its event key and its entry: nine values that the step decides, then
+ * what the producer sent as JSON, all joined with `|`.
+ */
+export const stepScript = `
+local K_RUN, K_TL, K_DUE, K_OPEN, K_FINAL, K_COUNT, K_OUT, K_META = unpack(KEYS)
+local A = ARGV
+local now = tonumber(A[1])
+if not now then
+  local t = redis.call('TIME')
+  now = tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
+end
+local lateGrace, missingGrace, retention, rejectSkew = tonumber(A[2]), tonumber(A[3]), tonumber(A[4]), A[5] == '1'
+local maxTimeline = 1000
+local identity, member = A[6], A[7]
+local op = A[8]
+
+local function num(n)
+  if n == math.floor(n) then return string.format('%.0f', n) end
+  return string.format('%.3f', n)
+end
+
+local function final(s) return s ~= 'open' and s ~= 'orphan' end
+
+local stored = redis.call('HGETALL', K_RUN)
+local r = nil
+if #stored > 0 then
+  r = {}
+  for i = 1, #stored, 2 do r[stored[i]] = stored[i + 1] end
+end
+local before = r and r.s or nil
+local startsAnew = false
+if r and final(r.s) and r.vd and now - tonumber(r.vd) > retention then
+  startsAnew, r, before = true, nil, nil
+end
+local hold = tonumber(redis.call('HGET', K_META, 'hold_until_ms') or '0')
+
+local counts, records = {}, {}
+local function count(key) counts[#counts + 1] = key end
+local function series() return r.x .. '|' .. r.f .. '|' .. r.u .. '|' end
+
+local function note(list, name)
+  for _, known in ipairs(list) do if known == name then return end end
+  list[#list + 1] = name
+end
+local function noteRun(names)
+  local list = {}
+  for name in string.gmatch(r.a or '', '[^,]+') do list[#list + 1] = name end
+  for _, name in ipairs(names) do note(list, name) end
+  if #list > 0 then r.a = table.concat(list, ',') end
+end
+
+local heldFields = { 'ho', 'ha', 'hs', 'ht', 'hy', 'hl', 'hm', 'hr', 'hd' }
+local function heldEnd()
+  if not r.ho then return nil end
+  return { outcome = r.ho, at = tonumber(r.ha), server = tonumber(r.hs), trusted = r.ht == '1', type = r.hy,
+    label = r.hl, message = r.hm, reason = r.hr, reasonLabel = r.hd }
+end
+
+local function conclude(state, v)
+  for _, field in ipairs(heldFields) do r[field] = nil end
+  r.d, r.q = nil, nil
+  r.s = state
+  r.vr, r.va, r.vd, r.ve, r.vl, r.vx, r.vy, r.vm, r.vi =
+    v.reason, num(v.at), num(now), v.ended and num(v.ended), v.elapsed and num(v.elapsed), v.apdex, v.type, v.message, v.discard
+end
+
+local function decide(e, elapsed)
+  local v = { at = e.at, ended = e.at, elapsed = elapsed, type = e.type, message = e.message, discard = e.reason }
+  if e.outcome == 'discarded' then
+    count('discards|' .. r.x .. '|' .. (e.reasonLabel or 'unspecified'))
+    conclude('discarded', v)
+    return 'discarded'
+  end
+  count('checkpoint|' .. series() .. e.label .. '|end')
+  if e.outcome == 'error' then
+    count('total|' .. series() .. e.label .. '|true')
+    v.reason = 'error'
+    conclude('failed', v)
+    return 'failed'
+  end
+  count('total|' .. series() .. e.label .. '|false')
+  if elapsed then
+    local good = elapsed <= tonumber(r.th)
+    v.apdex = good and '1' or '0'
+    count('apdex|' .. series() .. e.label .. '|' .. (good and 'true' or 'false'))
+  end
+  conclude('succeeded', v)
+  return 'completed'
+end
+
+local expiredAs, expiredState, expirySnapshot = nil, nil, nil
+local function snapshot() return cjson.encode(r) end
+
+local function expire()
+  if not r or final(r.s) or not r.q then return false end
+  local due = tonumber(r.q)
+  if now <= math.max(due, hold) then return false end
+  if r.s == 'open' then
+    local deadline = tonumber(r.d)
+    local started = r.sa and tonumber(r.sa) or deadline
+    local reason = deadline >= started + tonumber(r.to) and 'timeout' or 'inactivity'
+    count('total|' .. series() .. (r.ll or 'other') .. '|true')
+    count('timeouts|' .. r.x .. '|' .. reason)
+    conclude('timed_out', { reason = reason, at = deadline, elapsed = math.max(0, deadline - started), type = r.ly or 'other' })
+    expiredAs = 'timed_out'
+  elseif r.ho then
+    expiredAs = decide(heldEnd(), nil)
+    if expiredAs == 'failed' then r.vr = 'missing_start' end
+    noteRun({ 'missing_start' })
+    count('anomalies|missing_start')
+  else
+    conclude('orphaned', { reason = 'missing_start', at = due, type = r.ly or 'other' })
+    expiredAs = 'orphaned'
+    noteRun({ 'missing_start' })
+    count('anomalies|missing_start')
+  end
+  expiredState = r.s
+  return true
+end
+
+local function setDeadline()
+  if not r.sa then return end
+  local deadline = tonumber(r.sa) + tonumber(r.to)
+  if r.ia then deadline = math.min(deadline, tonumber(r.ls) + tonumber(r.ia)) end
+  r.d = num(deadline)
+  r.q = num(math.max(deadline, tonumber(r.ss) + lateGrace))
+end
+
+local function write(entryKey, entry, verdict)
+  local position = tonumber(r.p or '0')
+  local plan = {}
+  if expiredAs then plan[#plan + 1] = { expiredAs, '' } end
+  if entry then plan[#plan + 1] = { 'checkpoint_recorded', entryKey .. '|' .. entry } end
+  if entry and verdict then plan[#plan + 1] = { verdict, entryKey .. '|' .. entry } end
+  if #plan > 0 then r.p = num(position + #plan) end
+
+  if startsAnew then redis.call('DEL', K_RUN, K_TL) end
+  redis.call('DEL', K_RUN)
+  local flat = {}
+  for field, value in pairs(r) do
+    flat[#flat + 1] = field
+    flat[#flat + 1] = value
+  end
+  redis.call('HSET', K_RUN, unpack(flat))
+  if entry then redis.call('RPUSH', K_TL, entryKey, entry) end
+
+  if final(r.s) then
+    redis.call('ZREM', K_DUE, identity)
+    redis.call('ZREM', K_OPEN, member)
+    redis.call('ZADD', K_FINAL, r.vd, identity)
+    -- A minute more than it is known: until then the step itself tells that it had its time.
+    local ttl = num(math.max(0, tonumber(r.vd) + retention - now) + 60000)
+    redis.call('PEXPIRE', K_RUN, ttl)
+    redis.call('PEXPIRE', K_TL, ttl)
+  else
+    redis.call('ZADD', K_DUE, r.q, identity)
+    redis.call('ZADD', K_OPEN, r.sa or r.b, member)
+    if startsAnew or (before and final(before)) or expiredAs then
+      redis.call('ZREM', K_FINAL, identity)
+      redis.call('PERSIST', K_TL)
+    end
+  end
+
+  for _, key in ipairs(counts) do redis.call('HINCRBY', K_COUNT, key, 1) end
+  if before ~= r.s then
+    if before == 'open' or before == 'orphan' then redis.call('HINCRBY', K_COUNT, 'open|' .. before, -1) end
+    if r.s == 'open' or r.s == 'orphan' then redis.call('HINCRBY', K_COUNT, 'open|' .. r.s, 1) end
+  end
+
+  local text = #plan > 0 and snapshot() or nil
+  for index, record in ipairs(plan) do
+    local run = text
+    if index == 1 and expirySnapshot and r.s ~= expiredState then run = expirySnapshot end
+    redis.call('XADD', K_OUT, '*', 'i', identity, 'k', record[1], 'p', num(position + index - 1), 't', num(now), 'r', run, 'e', record[2])
+  end
+  return #plan, flat
+end
+
+if op == 'expire' then
+  if not r then
+    -- The server lost the run and kept its place in the index.
+    redis.call('ZREM', K_DUE, identity)
+    return false
+  end
+  if not expire() then return false end
+  local outboxed, flat = write(nil, nil, nil)
+  return { 'expired', flat, '', '', '', outboxed }
+end
+
+local eventKey, digest, kind, category, ctype, label = A[9], A[10], A[11], A[12], A[13], A[14]
+local client, sent, ulidTime, sequence = tonumber(A[15]), tonumber(A[16]), tonumber(A[17]), A[18]
+local outcome, message, reason, reasonLabel, given = A[19], A[20], A[21], A[22], A[23]
+local function some(text) if text == '' then return nil end return text end
+
+local place = not startsAnew and redis.call('LPOS', K_TL, eventKey) or nil
+if place and r then
+  local entry = redis.call('LINDEX', K_TL, place + 1)
+  local firstDigest = string.match(entry, '^([^|]*)|')
+  local changed = expire()
+  local reused = firstDigest ~= digest and 'event_id_reused' or ''
+  if reused ~= '' then count('anomalies|event_id_reused') end
+  local outboxed, flat = 0, nil
+  if changed then
+    outboxed, flat = write(nil, nil, nil)
+  else
+    for _, key in ipairs(counts) do redis.call('HINCRBY', K_COUNT, key, 1) end
+    flat = {}
+    for field, value in pairs(r) do
+      flat[#flat + 1] = field
+      flat[#flat + 1] = value
+    end
+  end
+  return { 'duplicate', flat, eventKey, entry, reused, outboxed }
+end
+
+local own = {}
+for name in string.gmatch(given, '[^,]+') do note(own, name) end
+local at = client
+if sent and math.abs(now - sent) > 10000 then
+  at = at + now - sent
+  note(own, 'clock_corrected')
+end
+local trusted = at >= now - 86400000 and at <= now + 60000
+if not trusted then
+  if rejectSkew then return { 'rejected' } end
+  at = now
+  note(own, 'clock_skew')
+end
+if ulidTime and math.abs(ulidTime - at) > 86400000 then note(own, 'ulid_time_mismatch') end
+
+expire()
+local opened = r == nil or r.s == 'orphaned'
+if expiredAs == 'orphaned' then expirySnapshot = snapshot() end
+local full = r and tonumber(r.n) >= maxTimeline
+local applied, effect, verdict = false, false, nil
+local stepNotes = {}
+
+local function newRecord(kept)
+  r = { s = 'orphan', v = A[24], x = A[25], f = A[26], u = A[27], th = A[28], to = A[29], ia = some(A[30]),
+    b = kept and kept.b or num(now), n = kept and kept.n or '0', p = kept and kept.p or '0', a = kept and kept.a or nil, ls = num(now) }
+end
+
+local function seen()
+  r.ls = num(now)
+  local later = true
+  if r.la then
+    local last = tonumber(r.la)
+    if at ~= last then later = at > last
+    else later = ctype ~= r.ly or tonumber(some(sequence) or '0') >= tonumber(r.lq or '0') end
+  end
+  if later then r.ly, r.ll, r.lc, r.lq, r.la = ctype, label, some(category), some(sequence), num(at) end
+end
+
+local function elapsedTo(e)
+  if not r.sa then return nil, false end
+  local byOccurred = e.at - tonumber(r.sa)
+  if r.st == '1' and e.trusted and byOccurred >= 0 then return byOccurred, false end
+  local byServer = e.server - tonumber(r.ss)
+  if byServer >= 0 then return byServer, true end
+  return nil, true
+end
+
+local function ended(e)
+  local elapsed, skewed = elapsedTo(e)
+  if skewed then note(stepNotes, 'clock_skew') end
+  return decide(e, elapsed)
+end
+
+local function thisEnd()
+  return { outcome = outcome, at = at, server = now, trusted = trusted, type = ctype, label = label,
+    message = some(message), reason = some(reason), reasonLabel = some(reasonLabel) }
+end
+
+local function open()
+  seen()
+  r.s = 'open'
+  r.sa, r.ss, r.st = num(at), num(now), trusted and '1' or '0'
+  setDeadline()
+  count('checkpoint|' .. series() .. label .. '|start')
+  applied = true
+  local e = heldEnd()
+  if e then verdict = ended(e) end
+end
+
+local function hold_end(due)
+  seen()
+  r.q = num(due)
+  r.ho, r.ha, r.hs, r.ht, r.hy, r.hl, r.hm, r.hr, r.hd =
+    outcome, num(at), num(now), trusted and '1' or '0', ctype, label, some(message), some(reason), some(reasonLabel)
+  applied = true
+end
+
+local function intermediate()
+  seen()
+  count('checkpoint|' .. series() .. label .. '|intermediate')
+  applied = true
+end
+
+local function repeated(first) note(stepNotes, first == outcome and 'duplicate_end' or 'conflicting_end') end
+
+local function judge()
+  if opened then
+    newRecord(r)
+    if kind == 'start' then open()
+    elseif kind == 'intermediate' then
+      intermediate()
+      r.q = num(now + tonumber(r.to))
+    else hold_end(now + missingGrace) end
+  elseif r.s == 'open' then
+    if kind == 'start' then
+      note(stepNotes, 'duplicate_start')
+      if trusted and at < tonumber(r.sa) then
+        r.sa, r.st = num(at), '1'
+        setDeadline()
+      end
+    elseif kind == 'intermediate' then
+      intermediate()
+      setDeadline()
+    else
+      seen()
+      applied = true
+      verdict = ended(thisEnd())
+    end
+  elseif r.s == 'orphan' then
+    if kind == 'start' then open()
+    elseif kind == 'intermediate' then intermediate()
+    elseif r.ho then repeated(r.ho)
+    else hold_end(math.min(tonumber(r.q), now + missingGrace)) end
+  elseif r.s == 'timed_out' then
+    if kind == 'start' then note(stepNotes, 'start_after_terminal')
+    elseif kind == 'intermediate' then note(stepNotes, 'checkpoint_after_timeout')
+    elseif r.ea then note(stepNotes, 'duplicate_end')
+    else
+      r.ea, r.eo, r.el = num(at), outcome, num(math.max(0, at - tonumber(r.va)))
+      count('late_ends|' .. r.x .. '|' .. outcome)
+      note(stepNotes, 'late_end')
+      effect = true
+    end
+  elseif r.s == 'discarded' then note(stepNotes, 'checkpoint_after_discard')
+  elseif kind == 'start' then note(stepNotes, 'start_after_terminal')
+  elseif kind == 'intermediate' then note(stepNotes, 'checkpoint_after_end')
+  else repeated(r.s == 'failed' and 'error' or 'success') end
+end
+
+local fits = true
+if full then
+  fits = false
+  if kind == 'end' and (opened or r.s == 'open' or (r.s == 'orphan' and not r.ho) or (r.s == 'timed_out' and not r.ea)) then
+    fits = true
+  end
+end
+if fits then judge() else note(stepNotes, 'timeline_full') end
+
+for _, name in ipairs(stepNotes) do note(own, name) end
+noteRun(own)
+for _, name in ipairs(own) do count('anomalies|' .. name) end
+local entry = table.concat({ digest, num(now), num(at), applied and '1' or '0', table.concat(own, ','), r.s,
+  opened and '1' or '0', r.s == 'open' and r.d or '', r.vl or '', r.vx or '', A[31] }, '|')
+if fits then r.n = num(tonumber(r.n) + 1) end
+local outboxed, flat = write(eventKey, fits and entry or nil, verdict)
+return { applied and 'applied' or 'recorded', flat, eventKey, entry, '', outboxed }
+`;

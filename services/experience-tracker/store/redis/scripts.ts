@@ -1,0 +1,76 @@
+import { createHash } from "node:crypto";
+import type { Redis } from "ioredis";
+
+/** A script that the server may or may not know. */
+export interface Script {
+  run(client: Redis, keys: readonly string[], values: readonly string[]): Promise<unknown>;
+}
+
+/** Sends the digest, and the script itself to a server that has forgotten it. */
+export function createScript(source: string): Script {
+  const digest = createHash("sha1").update(source).digest("hex");
+  return {
+    async run(client, keys, values) {
+      try {
+        return await client.evalsha(digest, keys.length, ...keys, ...values);
+      } catch (error) {
+        if (!(error instanceof Error) || !error.message.startsWith("NOSCRIPT")) throw error;
+        return client.eval(source, keys.length, ...keys, ...values);
+      }
+    },
+  };
+}
+
+/**
+ * KEYS: meta of the first shard. ARGV: now or empty, replica, reason, gap after, recovery grace, forget gaps before.
+ * Gives the gap as `from|to` or nothing, the moment until which nothing expires, and who is alive.
+ */
+export const heartbeatScript = `
+local meta = KEYS[1]
+local now = tonumber(ARGV[1])
+if not now then
+  local t = redis.call('TIME')
+  now = tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
+end
+local replica, reason, gapAfter, grace = ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
+local all = redis.call('HGETALL', meta)
+local last, alive, gap = nil, { replica }, ''
+local hold = tonumber(redis.call('HGET', meta, 'hold_until_ms') or '0')
+for i = 1, #all, 2 do
+  local name, value = all[i], all[i + 1]
+  if string.sub(name, 1, 8) == 'replica:' then
+    local at = tonumber(value)
+    if not last or at > last then last = at end
+    local other = string.sub(name, 9)
+    if now - at > gapAfter then
+      if other ~= replica then redis.call('HDEL', meta, name) end
+    elseif other ~= replica then alive[#alive + 1] = other end
+  elseif string.sub(name, 1, 4) == 'gap:' and tonumber(string.sub(name, 5)) < tonumber(ARGV[6]) then
+    redis.call('HDEL', meta, name)
+  end
+end
+if last and now - last > gapAfter then
+  hold = math.max(hold, now + math.min(now - last, grace))
+  gap = string.format('%.0f|%.0f', last, now)
+  redis.call('HSET', meta, 'hold_until_ms', string.format('%.0f', hold))
+  redis.call('HSET', meta, 'gap:' .. string.format('%015.0f', last), gap .. '|' .. reason .. '|' .. replica)
+end
+redis.call('HSET', meta, 'replica:' .. replica, string.format('%.0f', now))
+return { gap, string.format('%.0f', hold), alive }
+`;
+
+/** KEYS: meta, outbox. ARGV: now or empty, replica, lease, limit. Nothing while somebody has records in hand. */
+export const takeOutboxScript = `
+local now = tonumber(ARGV[1])
+if not now then
+  local t = redis.call('TIME')
+  now = tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
+end
+local until_ms = tonumber(redis.call('HGET', KEYS[1], 'outbox_until_ms') or '0')
+if until_ms > now then return {} end
+local found = redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', ARGV[4])
+if #found > 0 then
+  redis.call('HSET', KEYS[1], 'outbox_until_ms', string.format('%.0f', now + tonumber(ARGV[3])), 'outbox_owner', ARGV[2])
+end
+return found
+`;
