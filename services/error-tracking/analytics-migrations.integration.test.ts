@@ -154,6 +154,13 @@ test("error_sessions replaces by sequence number", async () => {
   });
 });
 
+test("rows survive a power cut once they are inserted", async () => {
+  for (const name of ["error_events", "error_payloads", "error_users", "error_sessions"]) {
+    const { create_table_query: ddl } = await tableOf(name);
+    expect([name, ddl]).toEqual([name, expect.stringMatching(/fsync_after_insert = 1.*fsync_part_directory = 1/)]);
+  }
+});
+
 test("migrating again changes nothing", async () => {
   expect(await migrateAnalytics(stored.analytics, [errorTrackingAnalytics])).toEqual([]);
 });

@@ -135,11 +135,20 @@ const errorSessions = `
   TTL started_hour + toIntervalDay(retention_days)
   SETTINGS ttl_only_drop_parts = 1, non_replicated_deduplication_window = 1000`;
 
+/**
+ * An event counts as stored once its rows are inserted, and its message is deleted then: the rows must survive a power
+ * cut as the message did.
+ */
+const durable = ["error_events", "error_payloads", "error_users", "error_sessions"].map(
+  (table) => `ALTER TABLE ${table} MODIFY SETTING fsync_after_insert = 1, fsync_part_directory = 1`,
+);
+
 export const errorTrackingAnalytics: AnalyticsMigrationSet = {
   name: "error-tracking",
   migrations: [
     { name: "0001_events", statements: [errorEvents, errorPayloads] },
     { name: "0002_users", statements: [errorUsers, errorUserSightings, errorUsersView] },
     { name: "0003_sessions", statements: [errorSessions] },
+    { name: "0004_durable", statements: durable },
   ],
 };

@@ -42,7 +42,7 @@ export function prepareEvent(received: ReceivedMessage, options: PrepareOptions)
   const { data } = received;
   const { bytes, receivedAtMs, normalised, grouping } = understand(received, options);
   const { event, timestampMs, correlationId } = normalised;
-  const hash = userHash(userIdentity(event.user, options.scrubbing));
+  const hash = userHashOf(event.user, options.scrubbing);
   const named = titleOf(event);
   scrubEvent(event, options.scrubbing);
   const title = event.scrubbed === undefined ? named : titleOf(event);
@@ -120,7 +120,8 @@ function requiredTime(text: string): number {
 }
 
 /** 64 bits that stand for a user, as decimal text; users are counted by it and never shown from it. */
-function userHash(identity: string | undefined): string | undefined {
+export function userHashOf(...of: Parameters<typeof userIdentity>): string | undefined {
+  const identity = userIdentity(...of);
   if (identity === undefined) return undefined;
   const hash = createHash("sha256").update(identity).digest().readBigUInt64LE(0);
   // 0 means no user in the columns.
