@@ -158,14 +158,28 @@ export class CallContext implements HandlerContext {
     return this.#ignored;
   }
 
-  ignored(reason: string): void {
+  // Functions that stay whole when a handler takes them out of the context: `handle(event, { once })`.
+
+  get ignored(): HandlerContext["ignored"] {
+    return (reason) => this.#ignore(reason);
+  }
+
+  get once(): HandlerContext["once"] {
+    return (work) => this.#once(work);
+  }
+
+  get forEvent(): HandlerContext["forEvent"] {
+    return (event, work) => inContext(contextOf(event, this.#host.meta), work);
+  }
+
+  #ignore(reason: string): void {
     if (this.#ignored) return;
     this.#ignored = true;
     this.#host.log.debug("event ignored", { delivery_id: this.deliveryId, reason });
     for (const event of this.#events) this.#host.ignored(`${this.#host.subscriberName}/${event.type}`);
   }
 
-  async once<T, Tables = unknown>(work: (transaction: Transaction<Tables>) => Promise<T>): Promise<T | undefined> {
+  async #once<T, Tables>(work: (transaction: Transaction<Tables>) => Promise<T>): Promise<T | undefined> {
     const { causationId } = currentContext();
     const event = this.#events.find(({ id }) => id === causationId);
     if (!event)
@@ -173,10 +187,6 @@ export class CallContext implements HandlerContext {
         message: "`context.once` must be called while an event of this call is being handled",
       });
     return this.#host.once(`${this.#host.subscriberName}/${event.type}`, event.id, work);
-  }
-
-  forEvent<T>(event: DomainEvent<unknown>, work: () => Promise<T>): Promise<T> {
-    return inContext(contextOf(event, this.#host.meta), work);
   }
 }
 

@@ -397,7 +397,7 @@ export function createEventStore(options: EventStoreOptions): EventStore {
         throw new EventStoreError("EVT_TRANSPORT_UNAVAILABLE", { details: { ...status } });
     },
   } satisfies EventStore);
-  keepInternals(store, parts);
+  keepInternals(store, { ...parts, outbox });
   return store;
 }
 

@@ -3,6 +3,7 @@ import type { SettlementKind } from "./dispatch-log.js";
 import type { Codec } from "./envelope.js";
 import type { DomainEvent } from "./event.js";
 import type { EventStore } from "./event-store.js";
+import type { Outbox } from "./outbox/outbox.js";
 import type { Outcome } from "./publish-log.js";
 import type { Records } from "./records/records.js";
 import type { FrozenRegistry } from "./registry.js";
@@ -42,6 +43,8 @@ export interface StoreInternals {
   readonly registry: FrozenRegistry;
   readonly codec: Codec;
   readonly records: Records;
+  /** Where deliveries wait that were published in transactions of another database than the transport's. */
+  readonly outbox: Outbox | undefined;
 }
 
 const internals = new WeakMap<EventStore, StoreInternals>();

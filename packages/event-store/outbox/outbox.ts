@@ -1,5 +1,5 @@
 import type { BatchStatement, Database, SqlValue, TransactionHandle } from "@signalbox/database";
-import type { Clock } from "@signalbox/kernel";
+import { type Clock, systemClock } from "@signalbox/kernel";
 import { translateTransactionError } from "../transaction.js";
 import { inPortsWords } from "../transports/sql/port-errors.js";
 import type { DedupLock, Delivery, EnqueueResult } from "../transports/transport.js";
@@ -64,6 +64,8 @@ const forgetHandled = `delete from event_dedup where lock_name in (
   select lock_name from event_dedup where expires_at_ms < ? order by expires_at_ms limit ?)`;
 
 const handledForMs = 604_800_000;
+/** Bound values of one statement. */
+const idsAtOnce = 500;
 
 /**
  * Deliveries that were published in a transaction of the database while the transport is elsewhere. They become real with
@@ -90,6 +92,19 @@ export class Outbox {
     // Inside a transaction this takes effect with its commit.
     this.database.notify(outboxChannel);
     return deliveries.map(({ id }) => (added.delete(id) ? "enqueued" : "duplicate"));
+  }
+
+  /** Which of the deliveries are committed and not in the transport yet. */
+  async waiting(ids: readonly string[]): Promise<readonly string[]> {
+    const waiting: string[] = [];
+    for (let from = 0; from < ids.length; from += idsAtOnce) {
+      const some = ids.slice(from, from + idsAtOnce);
+      const places = some.map(() => "?").join(", ");
+      const sql = `select id from event_outbox where state < 2 and id in (${places})`;
+      const { rows } = await this.#guard(() => this.database.run<{ id: string }>(sql, some));
+      waiting.push(...rows.map(({ id }) => id));
+    }
+    return waiting;
   }
 
   /** Takes up to `limit` deliveries for `leaseMs`, in the order in which they were written. */
@@ -159,7 +174,8 @@ export class Outbox {
 
   async #guard<T>(work: () => Promise<T>): Promise<T> {
     try {
-      return await inPortsWords(this.#clock, work);
+      // An engine takes the time that it takes, also while the time of a test flies.
+      return await inPortsWords(systemClock, work);
     } catch (error) {
       throw translateTransactionError(error);
     }

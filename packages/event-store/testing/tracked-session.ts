@@ -131,6 +131,10 @@ class Session implements StoreWatcher {
     this.#nodes.get(eventId)?.attempts.push({ subscription, attempt, settlement, event, error });
   }
 
+  get isPublishing(): boolean {
+    return this.#publishing.size > 0;
+  }
+
   isCaused({ causationId }: DomainEvent<unknown>): boolean {
     return causationId !== null && this.#nodes.has(causationId);
   }
@@ -141,10 +145,13 @@ class Session implements StoreWatcher {
 
   /** What has to end before the session does. */
   async pending(parts: StoreInternals): Promise<readonly string[]> {
-    if (this.#publishing.size > 0) return [...this.#publishing].map(({ id, type }) => `publish of ${type} ${id}`);
-    const unsettled = await parts.transport.unsettled([...this.#deliveryIds]);
+    if (this.isPublishing) return [...this.#publishing].map(({ id, type }) => `publish of ${type} ${id}`);
+    const ids = [...this.#deliveryIds];
+    // What leaves the outbox meanwhile is in the transport before.
+    const waiting = (await parts.outbox?.waiting(ids)) ?? [];
+    const unsettled = [...waiting, ...(await parts.transport.unsettled(ids))];
     // Something may have been published meanwhile.
-    return this.#publishing.size > 0 ? this.pending(parts) : unsettled;
+    return this.isPublishing ? this.pending(parts) : unsettled;
   }
 
   throwErrors(): void {
@@ -177,19 +184,23 @@ async function settled(
         message: `After ${timeoutMs} ms these were still unsettled: ${pending.join(", ")}`,
         details: { pending },
       });
-    const stepMs = time && (await stepOf(time, parts));
+    const stepMs = time && (await stepOf(time, parts, session));
     if (time && stepMs !== undefined) await time.transport.advanceBy(stepMs);
     else await sleep(pollMs);
   }
 }
 
 /**
- * How far time may go on. While a handler runs, only to what it waits for on the test's clock: it may as well wait for
+ * How far time may go on. While a handler or a publish runs, only to what it waits for on the test's clock: it may as well wait for
  * something outside, and must not time out meanwhile.
  */
-async function stepOf({ clock, transport }: TestTime, { registry }: StoreInternals): Promise<number | undefined> {
+async function stepOf(
+  { clock, transport }: TestTime,
+  { registry }: StoreInternals,
+  session: Session,
+): Promise<number | undefined> {
   const depths = await Promise.all(registry.subscribers.map(({ subscriber }) => transport.depth(subscriber.name)));
-  const isRunning = depths.some(({ running }) => running > 0);
+  const isRunning = session.isPublishing || depths.some(({ running }) => running > 0);
   const nextMs = isRunning ? clock.nextOwnTimerMs() : clock.nextTimerMs();
   return nextMs === undefined ? undefined : Math.max(0, nextMs - clock.nowMs());
 }
