@@ -84,9 +84,9 @@ async function startHub(options: StreamHubOptions = {}, tokens = sharedTokens) {
   const queues = hub.addTopic("events.queues", { scope: "events:read" });
   const issues = hub.addTopic("errors.issues", { scope: "errors:read" });
   const health = hub.addTopic("system.health", { scope: ["events:read", "errors:read"] });
-  const { url, app } = await serve({ authenticator: tokens.authenticator, metrics }, (server) =>
-    server.register(hub.plugin).then(() => {}),
-  );
+  const { url, app } = await serve({ authenticator: tokens.authenticator, metrics }, async (server) => {
+    await server.register(hub.plugin);
+  });
   const reader = await tokens.bearer(["events:read"]);
   const exposition = async (): Promise<string> => (await metrics.exposition()).body;
   return { hub, queues, issues, health, url, app, reader, exposition, metrics };

@@ -55,7 +55,7 @@ interface Shown {
 
 function select(
   { manifest, queues }: { readonly manifest: unknown; readonly queues: readonly unknown[] },
-  { context, orphans }: ListOptions,
+  { context, orphans, noise }: ListOptions,
 ): Shown & Record<string, unknown> {
   const inContext = (name: string): boolean => context === undefined || name.startsWith(`${context}.`);
   return {
@@ -64,10 +64,20 @@ function select(
     subscriptions: items(manifest, "subscriptions").filter(
       (one) => inContext(text(one, "event")) || inContext(text(one, "subscriber")),
     ),
-    queues: queues.filter(
-      (queue) => inContext(text(queue, "subscriber")) && (orphans !== true || at(queue, "declared") === false),
-    ),
+    queues: queues
+      .filter((queue) => inContext(text(queue, "subscriber")) && (orphans !== true || at(queue, "declared") === false))
+      .map((queue) => (noise ? queue : withoutNoise(queue))),
   };
+}
+
+/** Figures that were not asked for are not looked up without a server, so they are not shown beside one either. */
+function withoutNoise(queue: unknown): unknown {
+  if (!isRecord(queue)) return queue;
+  const subscriptions = items(queue, "subscriptions").map((one) => {
+    const { noise: _, ...rest } = isRecord(one) ? one : {};
+    return rest;
+  });
+  return { ...queue, subscriptions };
 }
 
 function* blocksOf(shown: Shown, options: ListOptions): Generator<string> {
