@@ -2,6 +2,7 @@ import { experienceErrors } from "@signalbox/experience";
 import {
   createExperienceTracker,
   createJourneyTimelineSource,
+  createRedisStore,
   createSqlStore,
   experienceAnalytics,
   experienceMigrations,
