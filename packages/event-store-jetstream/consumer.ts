@@ -1,8 +1,8 @@
 import type { Msg } from "@nats-io/transport-node";
 import type { Consumer, ConsumeSpec, Lease } from "@signalbox/event-store";
+import { atRoot } from "@signalbox/event-store/adapter";
 import { backoffCeilingMs, type Timer } from "@signalbox/kernel";
 import type { Allowance } from "./allowance.js";
-import { atRoot } from "./at-root.js";
 import { JetStreamLease, type LeaseHolder } from "./lease.js";
 import { freePartition } from "./names.js";
 import type { Note } from "./notes.js";

@@ -1,5 +1,5 @@
 import type { Consumer, Lease, SettleItem } from "@signalbox/event-store";
-import { atRoot } from "./at-root.js";
+import { atRoot } from "@signalbox/event-store/adapter";
 import type { JetStreamParts } from "./parts.js";
 import { publishWire } from "./settle.js";
 import { adoptLease, decodeWire } from "./wire.js";

@@ -15,9 +15,9 @@ import {
   type SettleResult,
   type Transport,
 } from "@signalbox/event-store";
+import { atRoot } from "@signalbox/event-store/adapter";
 import { type Clock, type Logger, silentLogger, systemClock, type Timer } from "@signalbox/kernel";
 import { Allowance } from "./allowance.js";
-import { atRoot } from "./at-root.js";
 import { PendingBounds } from "./bounds.js";
 import { JetStreamConsumer } from "./consumer.js";
 import { DedupLocks } from "./dedup.js";

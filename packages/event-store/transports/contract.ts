@@ -176,6 +176,27 @@ export function describeTransport({ name, create, cannot = [], runner }: Transpo
       await collector.finish();
     });
 
+    test("ES-151 what comes through the outbox says so again when it is handed out, also after a retry", async () => {
+      const { transport } = await subject();
+      // A transport that takes part in transactions has no outbox in front of it.
+      if (transport.database) return;
+      const own = queue();
+      await transport.enqueue([
+        own.delivery({ outbox: true, key: "k" }),
+        own.delivery({ outbox: true }),
+        own.delivery(),
+      ]);
+      const collector = new Collector(transport, own.subscriber);
+      await collector.has(3);
+      const flagged = (): boolean[] => collector.leases.map(({ outbox }) => outbox === true);
+      assert.deepEqual(flagged().sort(), [false, true, true]);
+      for (const index of [0, 1, 2])
+        await collector.settle(index, { kind: "retry", dueAtMs: Date.now() + 50, attempts: 1, progress: null });
+      await collector.has(6);
+      assert.deepEqual(flagged().slice(3).sort(), [false, true, true]);
+      await collector.finish();
+    });
+
     if (!cannot.includes("durability"))
       test("ES-201 what was acknowledged is there for a transport that is opened later", async () => {
         const { transport } = await subject();
@@ -549,6 +570,17 @@ export function describeTransport({ name, create, cannot = [], runner }: Transpo
       assert.equal(await crashed.settle(0, { kind: "done" }), "lease_lost");
       await collector.finish();
     });
+
+    if (!cannot.includes("key-isolation-exact"))
+      test("ES-207 a key that waits holds up no other, however many there are", async () => {
+        const { transport } = await subject();
+        const own = queue();
+        const keys = Array.from({ length: 60 }, (_, index) => `key-${index}`);
+        await transport.enqueue(keys.map((key) => own.delivery({ key })));
+        const collector = new Collector(transport, own.subscriber);
+        await collector.has(60);
+        await collector.finish();
+      });
 
     test("ES-207 with perKey, that many of a key run at once", async () => {
       const { transport } = await subject();

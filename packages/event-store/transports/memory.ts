@@ -72,6 +72,7 @@ class MemoryLease implements Lease {
   readonly progress: string | null;
   readonly dueAtMs: number;
   readonly firstDueAtMs: number;
+  readonly outbox: boolean;
   readonly entry: Entry;
   readonly holder: MemoryConsumer;
   deadlineMs: number;
@@ -88,6 +89,7 @@ class MemoryLease implements Lease {
     this.progress = entry.progress;
     this.dueAtMs = entry.dueAtMs;
     this.firstDueAtMs = entry.firstDueAtMs;
+    this.outbox = entry.delivery.outbox === true;
     this.entry = entry;
     this.holder = holder;
     this.deadlineMs = deadlineMs;

@@ -57,7 +57,7 @@ export interface Lease {
   readonly dueAtMs: number;
   /** When it was to be handled for the first time, milliseconds. */
   readonly firstDueAtMs: number;
-  /** As it was enqueued. A transport that takes part in transactions, or forgets with its process, need not carry it. */
+  /** As it was enqueued. A transport that takes part in transactions need not carry it. */
   readonly outbox?: boolean;
 }
 
