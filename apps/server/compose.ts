@@ -259,7 +259,7 @@ function servesClients(roles: ReadonlySet<Role>): boolean {
 }
 
 function composeEventStore(
-  { config, logger, metrics, clock }: StartContext,
+  { config, logger, metrics, clock, health }: StartContext,
   { transport, database, blobs }: Stores,
   running: readonly ServerSystem[],
   serverUrl: () => string,
@@ -284,6 +284,7 @@ function composeEventStore(
     logData,
     limits,
   });
+  if (!transport.database) health.add("outbox", () => eventStore.checkOutbox());
   observeQueues(
     metrics,
     [...new Set(eventStore.describe().subscriptions.map(({ subscriber }) => subscriber))].map((name) => ({

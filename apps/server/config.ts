@@ -176,6 +176,20 @@ export const configSchema = defineSchema({
       min: 1,
       max: 86_400_000,
     }),
+    outbox_poll_ms: setting.integer({
+      description: "How often what transactions have published is looked for, beside what is announced.",
+      unit: "ms",
+      default: 500,
+      min: 10,
+      max: 3_600_000,
+    }),
+    outbox_max_lag_ms: setting.integer({
+      description: "How long it may wait for the transport before the server counts as not ready.",
+      unit: "ms",
+      default: 300_000,
+      min: 1000,
+      max: 86_400_000,
+    }),
     inbox_retention_ms: setting.integer({
       description: "How long it is remembered that a handler has done its work once.",
       unit: "ms",
