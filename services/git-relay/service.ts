@@ -60,6 +60,8 @@ export interface GitRelay {
   readonly intake: Service;
   /** Where clients reach the relay. */
   readonly url: string;
+  /** Where it listens. */
+  readonly listenUrl: string;
   /** What announcements have to list. */
   readonly serviceAddress: ServiceAddress;
 }
@@ -165,7 +167,10 @@ export function createGitRelay(dependencies: GitRelayDependencies): GitRelay {
     ]),
     intake: listener.service,
     get url() {
-      return settings.domain === undefined ? `ws://${listener.address}` : `wss://${settings.domain}`;
+      return settings.domain === undefined ? relay.listenUrl : `wss://${settings.domain}`;
+    },
+    get listenUrl() {
+      return `ws://${listener.address}`;
     },
     get serviceAddress() {
       return configured ?? listenAddress();

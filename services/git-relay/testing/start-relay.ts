@@ -95,8 +95,8 @@ export async function startTestRelay(options: TestRelayOptions = {}): Promise<Te
   return {
     relay,
     directory,
-    url: relay.url,
-    httpUrl: relay.url.replace("ws:", "http:"),
+    url: relay.listenUrl,
+    httpUrl: relay.listenUrl.replace("ws:", "http:"),
     database,
     eventStore,
     metrics,
