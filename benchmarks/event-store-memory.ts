@@ -1,18 +1,20 @@
 import { createMemoryTransport } from "@signalbox/event-store";
 import { startRedis } from "@signalbox/testing/servers";
 import { type Benchmark, percentile, scaled } from "./harness.js";
-import { bothPhases, createJobStore, jobPayload, publishers, publishJobs, secondsOf } from "./load/job-events.js";
+import { bothPhases, createJobStore, jobPayload, publishJobs, secondsOf } from "./load/job-events.js";
 import { runBullmq } from "./peers/bullmq.js";
 
 const events = scaled(100_000);
 const rounds = 3;
+/** Nothing is waited for, so more of them would only hold more events in memory. */
+const publishers = 64;
 
 async function runSignalbox(): Promise<number> {
   const { store, handled } = createJobStore({ transport: createMemoryTransport(), handling: "single" });
   await store.start();
   const seconds = await secondsOf(async () => {
     const whenHandled = handled(events);
-    await publishJobs(store, events);
+    await publishJobs(store, events, publishers);
     await whenHandled;
   });
   await store.stop();

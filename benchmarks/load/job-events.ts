@@ -108,12 +108,12 @@ export function createJobStore(options: JobStoreOptions): JobStore {
 }
 
 /** Publishes events by many publishers at once, each one after the other. */
-export async function publishJobs(store: EventStore, events: number): Promise<void> {
+export async function publishJobs(store: EventStore, events: number, atOnce = publishers): Promise<void> {
   let next = 0;
   const publisher = async (): Promise<void> => {
     for (let index = next++; index < events; index = next++) await store.publish(jobFinished.create(jobPayload(index)));
   };
-  await Promise.all(Array.from({ length: publishers }, publisher));
+  await Promise.all(Array.from({ length: atOnce }, publisher));
 }
 
 export interface Throughput {
