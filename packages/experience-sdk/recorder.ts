@@ -119,13 +119,17 @@ export function createRecorder(options: RecorderOptions): Recorder {
   };
 }
 
+/** Member of the context's metadata that holds journeys for those who handle an event. */
+export const contextMember = "covered_experiences";
+
 /** Log metadata of the running work. */
 function ambientMeta(run: Run, platform: Platform): Extras | undefined {
   const { meta, rootCaller } = platform.ambient();
   const { ambientCorrelationId } = run;
   if (meta === undefined && rootCaller === undefined && ambientCorrelationId === undefined) return undefined;
+  const { [contextMember]: _, ...told } = meta ?? {};
   return {
-    ...meta,
+    ...told,
     ...(rootCaller === undefined ? {} : { root_caller_id: rootCaller }),
     ...(ambientCorrelationId === undefined ? {} : { ambient_correlation_id: ambientCorrelationId }),
   };
