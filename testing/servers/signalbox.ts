@@ -86,7 +86,8 @@ async function startServer(
     });
   });
 
-  await ready(child, url, () => output, options.readyWithinMs ?? 60_000);
+  // Every role has this listener, and it is ready when all others are.
+  await ready(child, metricsUrl, () => output, options.readyWithinMs ?? 60_000);
   return {
     url,
     metricsUrl,
