@@ -3,11 +3,13 @@ import { Command, CommanderError } from "commander";
 import { CommandFailed, type Terminal } from "./commands/command.js";
 import { addConfigCommand } from "./commands/config.js";
 import { addDoctorCommand } from "./commands/doctor.js";
+import { addErrorsCommand } from "./commands/errors/index.js";
 import { addEventsCommand } from "./commands/events/index.js";
 import { addMigrateCommand } from "./commands/migrate.js";
 import { addProjectCommand } from "./commands/project.js";
 import { addServeCommand } from "./commands/serve.js";
 import { addTokenCommand } from "./commands/token.js";
+import { addVerifyCommand } from "./commands/verify.js";
 import { remedyFor } from "./remedies.js";
 import { version } from "./version.js";
 
@@ -44,7 +46,9 @@ export function createProgram(terminal: Terminal): Command {
   addDoctorCommand(program, terminal);
   addProjectCommand(program, terminal);
   addTokenCommand(program, terminal);
+  addErrorsCommand(program, terminal);
   addEventsCommand(program, terminal);
+  addVerifyCommand(program, terminal);
   addConfigCommand(program, terminal);
   return program;
 }

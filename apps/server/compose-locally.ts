@@ -21,7 +21,7 @@ export interface LocalOptions {
 /** The systems on their stores inside this process, for a command: nothing listens, nothing is handled. */
 export interface LocalSystems {
   readonly eventStore: EventStore;
-  /** Has the routes of the events; takes requests by `inject` from anybody. */
+  /** Has the routes that are not for intake; takes requests by `inject` from anybody. */
   readonly app: FastifyInstance;
   close(): Promise<void>;
 }
@@ -49,8 +49,8 @@ export async function composeLocally({ config, withAnalytics, configure }: Local
     shutdown.add(() => eventStore.stop({ deadlineMs: shutdown.remainingMs }));
     const app = await createHttpServer({ authenticator: operatorOfThisMachine, rateLimits: false });
     shutdown.add(() => app.close());
-    for (const { dispatchLog, routes = [] } of running)
-      if (dispatchLog) for (const { plugin } of routes) await app.register(plugin);
+    for (const { routes = [] } of running)
+      for (const { role, plugin } of routes) if (role === "dashboard") await app.register(plugin);
     await app.ready();
     return { eventStore, app, close: () => shutdown.run() };
   } catch (error) {

@@ -9,6 +9,7 @@ import { registerKeyRoutes } from "./keys.js";
 import { registerMarkdownRoutes } from "./markdown.js";
 import { registerProjectSettingRoutes } from "./project-settings.js";
 import { registerProjectRoutes } from "./projects.js";
+import { registerVerifyRoute } from "./verify.js";
 
 /**
  * The read API and the workflow. GitLab's routes exist twice: in our own API and under the path that GitLab's clients
@@ -36,6 +37,7 @@ export function createApi(dependencies: ApiDependencies): FastifyPluginAsync {
         registerProjectSettingRoutes(scoped, dependencies);
         registerKeyRoutes(scoped, dependencies);
         registerDataRoutes(scoped, dependencies);
+        registerVerifyRoute(scoped, dependencies);
       },
       { prefix: "/api/v1" },
     );

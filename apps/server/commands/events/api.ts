@@ -1,5 +1,5 @@
 import type { Configure } from "@signalbox/event-store";
-import { createTokenKey, mintToken } from "@signalbox/http";
+import { createTokenKey, mintToken, type Scope } from "@signalbox/http";
 import { systemClock } from "@signalbox/kernel";
 import { composeLocally } from "../../compose-locally.js";
 import type { ServerConfig } from "../../config.js";
@@ -14,13 +14,13 @@ export interface ApiAnswer {
   readonly next: string | undefined;
 }
 
-type Method = "GET" | "POST" | "DELETE";
+type Method = "GET" | "POST" | "PATCH" | "DELETE";
 
 /**
- * The routes below `/api/v1/events`: those of the running server, else of the same systems on the same stores inside this
+ * The routes below a prefix: those of the running server, else of the same systems on the same stores inside this
  * process. Commands speak to it alone, so that they print the same with and without a server.
  */
-export interface EventsApi {
+export interface CommandApi {
   /** The body of a success answer. @throws {CommandFailed} after saying what the problem is. */
   ask(method: Method, path: string, body?: object): Promise<unknown>;
   /** `undefined` for what there is not. */
@@ -32,26 +32,44 @@ export interface EventsApi {
 export interface ApiOptions {
   readonly config: ServerConfig;
   readonly terminal: Terminal;
-  /** The command reads the dispatch log. */
+  /** The command reads the analytics store. */
   readonly withHistory?: boolean;
   /** The configure functions of another program; no running server is asked then. */
   readonly configure?: readonly Configure[];
 }
 
-export async function withEventsApi<T>(options: ApiOptions, work: (api: EventsApi) => Promise<T>): Promise<T> {
-  const { config, terminal, withHistory = false, configure } = options;
+/** What a command asks: routes below `/api/v1/events`. */
+export type EventsApi = CommandApi;
+
+export function withEventsApi<T>(options: ApiOptions, work: (api: EventsApi) => Promise<T>): Promise<T> {
+  return withApi(
+    { ...options, prefix: "/api/v1/events", scopes: ["events:read", "events:admin"], probe: "/manifest" },
+    work,
+  );
+}
+
+export interface RoutesOptions extends ApiOptions {
+  /** What the paths of the routes begin with. */
+  readonly prefix: string;
+  readonly scopes: readonly Scope[];
+  /** A route that answers 200 where the running server has these routes. */
+  readonly probe: string;
+}
+
+export async function withApi<T>(options: RoutesOptions, work: (api: CommandApi) => Promise<T>): Promise<T> {
+  const { config, terminal, withHistory = false, configure, prefix } = options;
   const holder = directoryHolder(dataPaths(config).directory, systemClock);
   if (holder?.url !== undefined && !configure) {
-    const send = await remoteSender(holder.url, config);
+    const send = await remoteSender(holder.url, config, options);
     // One that runs other roles alone has no such routes.
-    if ((await send("GET", "/manifest")).status === 200) return work(createApi(send, terminal));
+    if ((await send("GET", options.probe)).status === 200) return work(createApi(send, terminal));
   }
   const withAnalytics = withHistory && (holder === undefined || config.clickhouseUrl !== undefined);
   const local = await composeLocally({ config, withAnalytics, ...(configure && { configure }) });
   try {
     const send: Send = async (method, path, body) => {
       const answer = await local.app.inject({ method, url: `${prefix}${path}`, ...(body && { payload: body }) });
-      return toAnswer(answer.statusCode, answer.body, answer.headers["link"]);
+      return toAnswer(answer.statusCode, answer.body, answer.headers["link"], prefix);
     };
     return await work(createApi(send, terminal));
   } finally {
@@ -61,15 +79,18 @@ export async function withEventsApi<T>(options: ApiOptions, work: (api: EventsAp
 
 type Send = (method: Method, path: string, body?: object) => Promise<ApiAnswer>;
 
-const prefix = "/api/v1/events";
 const tokenLifetimeMs = 3_600_000;
 
 /** Who can read the key may do everything; the token is for this process and is shown to nobody. */
-async function remoteSender(url: string, config: ServerConfig): Promise<Send> {
+async function remoteSender(
+  url: string,
+  config: ServerConfig,
+  { prefix, scopes }: Pick<RoutesOptions, "prefix" | "scopes">,
+): Promise<Send> {
   const key = await createTokenKey(dataPaths(config).directory);
   const { token } = await mintToken(key, {
     subject: "command line",
-    scopes: ["events:read", "events:admin"],
+    scopes: [...scopes],
     lifetimeMs: tokenLifetimeMs,
     audience: config.auth.audience,
   });
@@ -79,11 +100,16 @@ async function remoteSender(url: string, config: ServerConfig): Promise<Send> {
       headers: { authorization: `Bearer ${token}`, ...(body && { "content-type": "application/json" }) },
       ...(body && { body: JSON.stringify(body) }),
     });
-    return toAnswer(answer.status, await answer.text(), answer.headers.get("link") ?? undefined);
+    return toAnswer(answer.status, await answer.text(), answer.headers.get("link") ?? undefined, prefix);
   };
 }
 
-function toAnswer(status: number, text: string, link: string | string[] | number | undefined): ApiAnswer {
+function toAnswer(
+  status: number,
+  text: string,
+  link: string | string[] | number | undefined,
+  prefix: string,
+): ApiAnswer {
   const next = /<([^>]+)>; rel="next"/.exec(String(link ?? ""))?.[1];
   return {
     status,
@@ -100,7 +126,7 @@ function parse(text: string): unknown {
   }
 }
 
-function createApi(send: Send, terminal: Terminal): EventsApi {
+function createApi(send: Send, terminal: Terminal): CommandApi {
   const refuse = ({ status, body }: ApiAnswer): never => {
     const { detail = `The server answered ${status}`, code = status } = isRecord(body) ? body : {};
     terminal.err(`${String(detail)} (${String(code)})`);
