@@ -350,6 +350,25 @@ test.each(["https://example.test/id.json", "other.json#/id", "urn:x", "#/definit
   },
 );
 
+test("ES-024 a schema may refer to itself, and schemas that do so do not disturb each other", () => {
+  const names = ["label", "title"] as const;
+  const [byLabel, byTitle] = names.map((name) =>
+    defineEvent(`test.tree_${name}ed`, {
+      schema: {
+        type: "object",
+        properties: { [name]: { type: "string" }, children: { type: "array", items: { $ref: "#" } } },
+        required: [name],
+      } as object,
+    }),
+  );
+  for (const _ of [1, 2]) {
+    byLabel?.create({ label: "root", children: [{ label: "leaf" }] });
+    byTitle?.create({ title: "root", children: [{ title: "leaf" }] });
+    expect(() => byLabel?.create({ label: "root", children: [{ title: "leaf" }] })).toThrow(/does not match/);
+    expect(() => byTitle?.create({ title: "root", children: [{ label: "leaf" }] })).toThrow(/does not match/);
+  }
+});
+
 test("ES-024 one validator for each dialect is shared, so its meta-schema is loaded once", () => {
   // Both dialects' classes share this parent.
   const loads = vi.spyOn(Object.getPrototypeOf(Ajv.prototype), "addMetaSchema");

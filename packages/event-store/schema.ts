@@ -74,7 +74,8 @@ export function compileSchema(schema: object): CompiledSchema {
   if (problems.length > 0) return invalid(problems);
   try {
     if (ajv.validateSchema(schema) !== true) return invalid((ajv.errors ?? []).map(toProblem));
-    const validate = ajv.compile(schema);
+    // Without an id Ajv cannot find the schema that `#` refers to. It keeps none of them, so one id does for all.
+    const validate = ajv.compile({ $id: "urn:signalbox:schema", ...schema });
     return { state: "valid", dialect, validate: (data) => (validate(data) ? null : problemsOf(validate)) };
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
