@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { type Analytics, migrateAnalytics, openAnalytics } from "@signalbox/analytics";
 import { type Database, migrate, openDatabase } from "@signalbox/database";
 import { createEventStore, createSqlTransport, type EventStore, eventStoreMigrations } from "@signalbox/event-store";
-import type { CheckpointPayload, ExperienceStore } from "@signalbox/experience";
+import type { ExperienceStore } from "@signalbox/experience";
 import {
   type Authenticator,
   createHttpServer,
@@ -43,7 +43,7 @@ export interface TrackerUnderTest {
   define(id: string, content: object): Promise<void>;
   headers(...scopes: Scope[]): Promise<Record<string, string>>;
   /** Sends a checkpoint with the given fields, and what is required besides. */
-  send(fields: Partial<CheckpointPayload> & Record<string, unknown>, headers?: Record<string, string>): Promise<Answer>;
+  send(fields: Record<string, unknown>, headers?: Record<string, string>): Promise<Answer>;
   get(path: string, ...scopes: Scope[]): Promise<Answer>;
   close(): Promise<void>;
 }
