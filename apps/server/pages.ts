@@ -9,16 +9,8 @@ import type { FastifyPluginAsync, FastifyReply } from "fastify";
  * Addresses of pages. All of them are one document, whose script looks at the address; everything else stays with the
  * API, so that a wrong address there is a 404 and not a page.
  */
-const pages = [
-  "/",
-  "/overview",
-  "/projects/*",
-  "/experiences/*",
-  "/events/*",
-  "/relays/*",
-  "/timeline/*",
-  "/settings/*",
-];
+const sections = ["overview", "projects", "experiences", "events", "relays", "timeline", "settings"];
+const pages = ["/", ...sections.flatMap((section) => [`/${section}`, `/${section}/*`])];
 
 const files = ["/assets/*", "/favicon.svg"];
 

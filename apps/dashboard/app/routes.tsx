@@ -26,6 +26,22 @@ export const routes: RouteObject[] = [
         path: "projects/:project/errors/:issue",
         lazy: async () => ({ Component: (await import("../features/errors/issue-page.js")).IssuePage }),
       },
+      {
+        path: "projects/:project/settings",
+        lazy: async () => ({ Component: (await import("../features/settings/project-settings.js")).ProjectSettings }),
+      },
+      {
+        path: "experiences",
+        lazy: async () => ({ Component: (await import("../features/experiences/run-list.js")).RunList }),
+      },
+      {
+        path: "experiences/runs/:experience/:correlation/:run",
+        lazy: async () => ({ Component: (await import("../features/experiences/run-page.js")).RunPage }),
+      },
+      {
+        path: "timeline/:id?",
+        lazy: async () => ({ Component: (await import("../features/timeline/timeline.js")).TimelinePage }),
+      },
       { path: "events", element: <Navigate to="/events/queues" replace /> },
       {
         path: "events/queues",

@@ -20,8 +20,11 @@ import {
   IconInbox,
   IconListDetails,
   IconMoon,
+  IconRoute,
+  IconSettings,
   IconStack2,
   IconSun,
+  IconTimeline,
   IconTimelineEvent,
   IconUser,
 } from "@tabler/icons-react";
@@ -109,6 +112,9 @@ function Navigation({ session, onNavigate }: { readonly session: Session; readon
     <>
       {link("/overview", "Overview", <IconGauge size={size} />)}
       {allows(session, "errors:read") && link(`/projects/${project}/errors`, "Errors", <IconBug size={size} />)}
+      {allows(session, "experience:read", "experience:admin") &&
+        link("/experiences", "Experiences", <IconRoute size={size} />)}
+      {allows(session, "timeline:read") && link("/timeline", "Timeline", <IconTimeline size={size} />)}
       {allows(session, "events:read") && (
         <>
           {link("/events/queues", "Queues", <IconStack2 size={size} />)}
@@ -117,6 +123,8 @@ function Navigation({ session, onNavigate }: { readonly session: Session; readon
           {link("/events/catalogue", "Event catalogue", <IconListDetails size={size} />)}
         </>
       )}
+      {allows(session, "errors:admin") &&
+        link(`/projects/${project}/settings`, "Project settings", <IconSettings size={size} />)}
     </>
   );
 }

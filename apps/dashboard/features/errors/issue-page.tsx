@@ -15,10 +15,10 @@ import {
 } from "@mantine/core";
 import { useHotkeys } from "@mantine/hooks";
 import { notifications } from "@mantine/notifications";
-import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { type ReactNode, useState } from "react";
 import { Link, useParams } from "react-router";
-import { api, dataOf, pageOf } from "../../api/client.js";
+import { api, dataOf } from "../../api/client.js";
 import { useLive } from "../../api/live.js";
 import { Copy } from "../../shared/copy.js";
 import { formatCount } from "../../shared/numbers.js";
@@ -27,9 +27,12 @@ import { Sparkline } from "../../shared/sparkline.js";
 import { Empty, Loaded } from "../../shared/states.js";
 import { Ago } from "../../shared/time.js";
 import { useUrlState } from "../../shared/url-state.js";
+import { Activity } from "./activity.js";
 import { asText, type Breadcrumb, breadcrumbsOf, type EventPayload, pairsOf, readPayload } from "./event-payload.js";
+import { Grouping } from "./grouping.js";
 import { countsOf, type Issue, type IssueStatus, levelColors } from "./issue.js";
 import { StackTrace } from "./stack-trace.js";
+import { Tags } from "./tags.js";
 
 export function IssuePage() {
   const { project: projectText, issue: issueText } = useParams();
@@ -114,6 +117,8 @@ function IssueView({ issue, path }: { readonly issue: Issue; readonly path: Issu
                 label={`${counts.reduce((sum, count) => sum + count, 0)} events in 24 hours, by the hour`}
               />
             </Paper>
+            <Tags path={path} />
+            <Activity path={path} />
           </Stack>
         </Grid.Col>
       </Grid>
@@ -171,36 +176,28 @@ function StatusActions({ issue, path }: { readonly issue: Issue; readonly path: 
   );
 }
 
-/** The events of an issue, one at a time, newest first. */
+/** The events of an issue, one at a time, the newest first. */
 function Events({ path }: { readonly path: IssuePath }) {
   const url = useUrlState();
-  const wanted = Number(url.get("event", "1"));
-  const position = Number.isSafeInteger(wanted) && wanted > 0 ? wanted - 1 : 0;
-  const events = useInfiniteQuery({
-    queryKey: ["errors", path.id, "issue", path.fingerprint, "events"],
-    initialPageParam: "",
-    queryFn: ({ pageParam }) =>
-      pageOf(
-        api.GET("/api/v1/projects/{id}/errors/{fingerprint}/events", {
-          params: {
-            path,
-            query: { sort: "occurred_at_desc", limit: 20, ...(pageParam === "" ? {} : { cursor: pageParam }) },
-          },
+  const wanted = url.get("event");
+  const key = ["errors", path.id, "issue", path.fingerprint, "events"];
+  const event = useQuery({
+    queryKey: [...key, wanted],
+    queryFn: async () => {
+      const id = wanted === "" ? await newestEvent(path) : wanted;
+      if (id === undefined) return null;
+      return dataOf(
+        api.GET("/api/v1/projects/{id}/errors/{fingerprint}/events/{event}", {
+          params: { path: { ...path, event: id } },
         }),
-      ),
-    getNextPageParam: ({ next }) => next,
+      );
+    },
+    placeholderData: (previous) => previous,
   });
-  const known = events.data?.pages.flatMap(({ items }) => items) ?? [];
-  const current = known[Math.min(position, Math.max(0, known.length - 1))];
-  const move = async (to: number): Promise<void> => {
-    if (to >= known.length - 1 && events.hasNextPage) await events.fetchNextPage();
-    url.set({ event: to === 0 ? null : String(to + 1) }, { replace: true });
-  };
-  const hasOlder = position < known.length - 1 || events.hasNextPage;
   return (
-    <Loaded query={events} skeleton={12}>
-      {() =>
-        current === undefined ? (
+    <Loaded query={event} skeleton={12}>
+      {(current) =>
+        current === null ? (
           <Empty title="The events of this issue are gone">They are kept for the project's retention time.</Empty>
         ) : (
           <Stack gap="sm">
@@ -216,22 +213,27 @@ function Events({ path }: { readonly path: IssuePath }) {
                 <Button
                   size="compact-sm"
                   variant="default"
-                  disabled={position === 0}
-                  onClick={() => void move(position - 1)}
+                  disabled={!current.next}
+                  onClick={() => url.set({ event: current.next ?? null }, { replace: true })}
                 >
                   Newer
                 </Button>
                 <Button
                   size="compact-sm"
                   variant="default"
-                  disabled={!hasOlder}
-                  onClick={() => void move(position + 1)}
+                  disabled={!current.previous}
+                  onClick={() => url.set({ event: current.previous ?? null }, { replace: true })}
                 >
                   Older
                 </Button>
               </Button.Group>
             </Group>
-            <EventView key={current.event_id} payload={readPayload(current.payload)} raw={current.payload} />
+            <EventView
+              key={current.event_id}
+              path={{ id: path.id, event: current.event_id }}
+              payload={readPayload(current.payload)}
+              raw={current.payload}
+            />
           </Stack>
         )
       }
@@ -239,17 +241,53 @@ function Events({ path }: { readonly path: IssuePath }) {
   );
 }
 
-function EventView({ payload, raw }: { readonly payload: EventPayload; readonly raw: string }) {
+async function newestEvent(path: IssuePath): Promise<string | undefined> {
+  const [newest] = await dataOf(
+    api.GET("/api/v1/projects/{id}/errors/{fingerprint}/events", {
+      params: { path, query: { sort: "occurred_at_desc", limit: 1 } },
+    }),
+  );
+  return newest?.event_id;
+}
+
+interface EventPath {
+  /** Of the project. */
+  readonly id: number;
+  readonly event: string;
+}
+
+function EventView({
+  path,
+  payload,
+  raw,
+}: {
+  readonly path: EventPath;
+  readonly payload: EventPayload;
+  readonly raw: string;
+}) {
   const exceptions = payload.exception?.values ?? [];
   const breadcrumbs = breadcrumbsOf(payload);
   const tags = pairsOf(payload.tags);
   const contexts = Object.entries(payload.contexts ?? {});
+  const correlationId = tags.find(([name]) => name === "correlation_id")?.[1];
   return (
     <Tabs defaultValue="trace" keepMounted={false}>
+      {correlationId && (
+        <Anchor
+          component={Link}
+          to={`/timeline/${encodeURIComponent(correlationId)}`}
+          size="sm"
+          mb="xs"
+          display="block"
+        >
+          What else happened in this journey
+        </Anchor>
+      )}
       <Tabs.List>
         <Tabs.Tab value="trace">Stack trace</Tabs.Tab>
         <Tabs.Tab value="breadcrumbs">Breadcrumbs {breadcrumbs.length > 0 && `(${breadcrumbs.length})`}</Tabs.Tab>
         <Tabs.Tab value="details">Details</Tabs.Tab>
+        <Tabs.Tab value="grouping">Grouping</Tabs.Tab>
         <Tabs.Tab value="raw">Raw</Tabs.Tab>
       </Tabs.List>
       <Tabs.Panel value="trace" pt="md">
@@ -286,6 +324,9 @@ function EventView({ payload, raw }: { readonly payload: EventPayload; readonly 
           <Facts title="SDK" pairs={pairsOf({ name: payload.sdk?.name ?? "", version: payload.sdk?.version ?? "" })} />
           <Facts title="Modules" pairs={pairsOf(payload.modules)} />
         </Stack>
+      </Tabs.Panel>
+      <Tabs.Panel value="grouping" pt="md">
+        <Grouping path={path} />
       </Tabs.Panel>
       <Tabs.Panel value="raw" pt="md">
         <Group justify="flex-end" mb="xs">

@@ -63,8 +63,8 @@ export function Catalogue() {
                         </Text>
                       </Stack>
                       <Text size="xs" c="dimmed">
-                        {formatCount(entry.published_24h)} in 24 h · p95 {formatSeconds(entry.handler_p95_s)} ·{" "}
-                        {formatShare(entry.failure_share)} failed
+                        {entry.published_24h === null ? "–" : formatCount(entry.published_24h)} in 24 h · p95{" "}
+                        {formatSeconds(entry.handler_p95_s)} · {formatShare(entry.failure_share)} failed
                       </Text>
                     </Group>
                   </Accordion.Control>

@@ -77,7 +77,7 @@ export function Queues() {
                             >
                               {event}
                             </Anchor>
-                            {noise.advice && (
+                            {noise?.advice && (
                               <Tooltip
                                 label={`${formatShare(noise.condition_false_share)} of the conditions were false, ${formatShare(noise.ignored_share)} of ${noise.runs} runs had nothing to do`}
                               >

@@ -19,6 +19,7 @@ export function Overview() {
     <Page title="Overview" subtitle="Is anything wrong?">
       <SimpleGrid cols={{ base: 1, md: 2 }} spacing="md">
         {allows(session, "errors:read") && <ErrorsPanel />}
+        {allows(session, "experience:read", "experience:admin") && <JourneysPanel />}
         {allows(session, "events:read") && <QueuesPanel />}
         {allows(session, "events:read") && <DeadLettersPanel />}
       </SimpleGrid>
@@ -120,6 +121,67 @@ function ErrorsPanel() {
       </Loaded>
     </Panel>
   );
+}
+
+function JourneysPanel() {
+  useLive({ "experience.verdicts": ["experience", "runs"] });
+  const runs = useQuery({
+    queryKey: ["experience", "runs", "overview"],
+    queryFn: async () => {
+      const { runs: rows } = await dataOf(
+        api.GET("/api/v1/experience/runs", { params: { query: { state: "timed_out,failed", limit: shownRows } } }),
+      );
+      // The API describes a run in words, since open and ended ones differ in what they have.
+      return rows as unknown as readonly BrokenRun[];
+    },
+    refetchInterval: 15_000,
+  });
+  const count = runs.data?.length ?? 0;
+  return (
+    <Panel
+      title="Experiences"
+      to="/experiences?state=timed_out"
+      state={runs.data && <State bad={count > 0}>{count > 0 ? "journeys break" : "none broke"}</State>}
+    >
+      <Loaded query={runs} skeleton={shownRows}>
+        {(rows) =>
+          rows.length === 0 ? (
+            <Text size="sm" c="dimmed">
+              No journey has failed or timed out.
+            </Text>
+          ) : (
+            <Stack gap="xs">
+              {rows.map((run) => (
+                <Group
+                  key={`${run.covered_experience_id}.${run.correlation_id}.${run.run}`}
+                  justify="space-between"
+                  wrap="nowrap"
+                >
+                  <Stack gap={0} style={{ minWidth: 0 }}>
+                    <Anchor component={Link} to={`/timeline/${run.correlation_id}`} size="sm" fw={600} lineClamp={1}>
+                      {run.covered_experience_id}
+                    </Anchor>
+                    <Text size="xs" c="dimmed">
+                      {run.state.replaceAll("_", " ")}
+                    </Text>
+                  </Stack>
+                  <Ago at={run.verdict?.verdict_at ?? null} size="xs" />
+                </Group>
+              ))}
+            </Stack>
+          )
+        }
+      </Loaded>
+    </Panel>
+  );
+}
+
+interface BrokenRun {
+  readonly covered_experience_id: string;
+  readonly correlation_id: string;
+  readonly run: string;
+  readonly state: string;
+  readonly verdict?: { readonly verdict_at: string };
 }
 
 function QueuesPanel() {

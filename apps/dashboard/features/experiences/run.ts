@@ -1,0 +1,65 @@
+/** A run of an experience as the API describes it. The document has one shape for open and ended runs. */
+export interface Run {
+  readonly covered_experience_id: string;
+  readonly correlation_id: string;
+  readonly run: string;
+  readonly state: string;
+  readonly feature_category: string;
+  readonly urgency: string;
+  readonly type: string;
+  readonly started_at?: string;
+  readonly deadline?: string;
+  readonly overdue?: boolean;
+  readonly elapsed_s?: number;
+  readonly checkpoint_count: number;
+  readonly anomalies: readonly string[];
+  readonly verdict?: Verdict;
+}
+
+interface Verdict {
+  readonly outcome: string;
+  readonly reason?: string;
+  readonly verdict_at: string;
+  readonly decided_at: string;
+  readonly apdex_success?: boolean;
+}
+
+export interface RunDetail extends Run {
+  readonly definition?: { readonly version: string; readonly threshold_s: number; readonly timeout_s: number };
+  readonly last_seen?: { readonly category?: string; readonly type?: string; readonly at: string };
+  readonly late_end?: Readonly<Record<string, unknown>>;
+  readonly redacted?: boolean;
+  readonly timeline: readonly RunCheckpoint[];
+}
+
+export interface RunCheckpoint {
+  readonly event_id: string;
+  readonly checkpoint: string;
+  readonly checkpoint_category?: string;
+  readonly type?: string;
+  readonly client_timestamp?: string;
+  readonly server_timestamp: string;
+  readonly occurred_at: string;
+  readonly gap_s?: number;
+  readonly skew_s?: number;
+  readonly applied: boolean;
+  readonly error?: boolean;
+  readonly error_message?: string;
+  readonly anomalies: readonly string[];
+  readonly producer?: string;
+  readonly meta?: Readonly<Record<string, unknown>>;
+}
+
+export const stateColors: Readonly<Record<string, string>> = {
+  open: "blue",
+  succeeded: "green",
+  success: "green",
+  failed: "red",
+  timed_out: "red",
+  discarded: "gray",
+  orphan: "yellow",
+};
+
+export function runPath({ covered_experience_id: id, correlation_id: correlation, run }: Run): string {
+  return `/experiences/runs/${encodeURIComponent(id)}/${encodeURIComponent(correlation)}/${encodeURIComponent(run)}`;
+}

@@ -1,0 +1,11 @@
+/** The page that shows what an API address stands for; undefined where there is none. */
+export function pageOfEntry(link: string): string | undefined {
+  const path = new URL(link, "http://server").pathname;
+  const run = /^\/api\/v1\/experience\/runs\/([^/]+)\/([^/]+)\/([^/]+)$/.exec(path);
+  if (run) return `/experiences/runs/${run[1]}/${run[2]}/${run[3]}`;
+  const event = /^\/api\/v1\/events\/why\/([^/]+)$/.exec(path);
+  if (event) return `/events/${event[1]}`;
+  const error = /^\/api\/v1\/projects\/(\d+)\/errors\/(\d+)(?:\/events\/([0-9a-f]+))?$/.exec(path);
+  if (error) return `/projects/${error[1]}/errors/${error[2]}${error[3] === undefined ? "" : `?event=${error[3]}`}`;
+  return undefined;
+}
