@@ -1,7 +1,14 @@
 import { type Analytics, AnalyticsError, migrateAnalytics, openAnalytics } from "@signalbox/analytics";
 import { type Blobs, createFileBlobs } from "@signalbox/blobs";
 import { type Database, migrate } from "@signalbox/database";
-import { type Configure, createEventStore, type EventStore, type Transport } from "@signalbox/event-store";
+import {
+  type Configure,
+  createEventStore,
+  defaultLimits,
+  type EventStore,
+  type Limits,
+  type Transport,
+} from "@signalbox/event-store";
 import {
   createPrometheusMetrics,
   createStreamHub,
@@ -36,6 +43,7 @@ import {
   type SystemRoutes,
   systems,
 } from "./systems/index.js";
+import { type ServerTracing, startTracing } from "./tracing/start-tracing.js";
 import { describeTransport, openTransport } from "./transport.js";
 
 export interface ServerOptions {
@@ -45,6 +53,8 @@ export interface ServerOptions {
   /** Takes what has to happen at the end. When it begins, a start under way gives up. */
   readonly shutdown: Shutdown;
   readonly clock?: Clock;
+  /** OpenTelemetry's variables are read from it. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
 }
 
 export interface RunningServer {
@@ -66,6 +76,8 @@ export interface StartContext {
   readonly signal: AbortSignal;
   readonly shutdown: Shutdown;
   readonly health: Health;
+  /** Absent: nothing is traced. */
+  readonly tracing?: ServerTracing | undefined;
 }
 
 export interface Stores {
@@ -87,7 +99,10 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const { config, roles, logger, shutdown, clock = systemClock } = options;
   const metrics = createPrometheusMetrics({ logger, clock });
   const health = createHealth();
-  const context: StartContext = { config, roles, logger, metrics, clock, signal: shutdown.signal, shutdown, health };
+  const tracing = await startTracing({ env: options.env ?? {}, handling: config.events.tracing, logger });
+  const { signal } = shutdown;
+  const context: StartContext = { config, roles, logger, metrics, clock, signal, shutdown, health, tracing };
+  shutdown.add(() => tracing?.stop());
   const lock = await holdDataDirectory(context);
   const metricsPages = new Map<string, FamilySource>();
   const metricsUrl = await createMetricsListener(context, metrics, metricsPages);
@@ -139,9 +154,10 @@ async function startDiskGuard({ config, clock, logger, metrics, shutdown }: Star
 }
 
 export async function openStores(context: StartContext): Promise<Stores> {
-  const { config, logger, clock, signal, shutdown, health } = context;
-  const database = await openDatabaseServer(context);
-  shutdown.add(() => database.close());
+  const { config, logger, clock, signal, shutdown, health, tracing } = context;
+  const opened = await openDatabaseServer(context);
+  shutdown.add(() => opened.close());
+  const database = tracing?.database(opened) ?? opened;
   health.add("database", (checkSignal) => database.ping(checkSignal));
   await migrate(database, databaseMigrations, { logger });
   signal.throwIfAborted();
@@ -154,7 +170,7 @@ export async function openStores(context: StartContext): Promise<Stores> {
   signal.throwIfAborted();
 
   const transport = await openTransport(context, database);
-  return { database, transport, analytics, blobs };
+  return { database, transport, analytics: tracing?.analytics(analytics) ?? analytics, blobs };
 }
 
 /** A database server often starts at the same time, so it is waited for. */
@@ -259,13 +275,13 @@ function servesClients(roles: ReadonlySet<Role>): boolean {
 }
 
 function composeEventStore(
-  { config, logger, metrics, clock, health }: StartContext,
+  { config, logger, metrics, clock, health, tracing }: StartContext,
   { transport, database, blobs }: Stores,
   running: readonly ServerSystem[],
   serverUrl: () => string,
   configure: readonly Configure[] = running.flatMap((system) => system.configure ?? []),
 ): EventStore {
-  const { log, logData, typePrefix, tracing: _, dispatchLogDays: __, ...limits } = config.events;
+  const { log, logData, typePrefix } = config.events;
   const dispatchLog = running.find((system) => system.dispatchLog)?.dispatchLog;
   const eventStore = createEventStore({
     transport,
@@ -282,7 +298,8 @@ function composeEventStore(
     errors: { condition: "report" },
     log,
     logData,
-    limits,
+    limits: limitsOf(config),
+    ...(tracing && { tracing: tracing.events }),
   });
   if (!transport.database) health.add("outbox", () => eventStore.checkOutbox());
   observeQueues(
@@ -297,6 +314,12 @@ function composeEventStore(
     })),
   );
   return eventStore;
+}
+
+/** What of the section `events` bounds the store; the rest is for transport, logs and traces. */
+function limitsOf({ events }: ServerConfig): Partial<Limits> {
+  const names: readonly string[] = Object.keys(defaultLimits);
+  return Object.fromEntries(Object.entries(events).filter(([name]) => names.includes(name)));
 }
 
 /**

@@ -136,6 +136,26 @@ export const configSchema = defineSchema({
       min: 1,
       max: 100,
     }),
+    poll_ms: setting.integer({
+      description: "How often deliveries of other processes, and those that fall due, are looked for.",
+      unit: "ms",
+      default: 100,
+      min: 10,
+      max: 60_000,
+    }),
+    partitions: setting.integer({
+      description: "Queues over which keys are spread with `transport: jetstream`; it is fixed while deliveries wait.",
+      default: 16,
+      min: 1,
+      max: 256,
+    }),
+    publish_dedup_window_ms: setting.integer({
+      description: "How long a publish can be repeated without a second delivery.",
+      unit: "ms",
+      default: 120_000,
+      min: 1000,
+      max: 3_600_000,
+    }),
     max_inline_bytes: setting.integer({
       description: "Larger encoded events go to the blob store.",
       unit: "bytes",

@@ -88,6 +88,7 @@ export async function createApiListener(
       ...(config.publicUrl === undefined ? {} : { serverUrl: config.publicUrl }),
     },
   });
+  context.tracing?.http(app);
   addHealthRoutes(app, { checks: health.checks, clock, logger });
   if (roles.has("dashboard")) {
     await app.register(sessions.routes);

@@ -26,7 +26,14 @@ function sql(): TransportChoice {
   return {
     describe: ({ databaseUrl }) =>
       describeStore("transport", databaseUrl?.reveal(), "SQL on PostgreSQL", "SQL on SQLite"),
-    create: ({ clock, logger }, database) => createSqlTransport({ database, clock, logger: logger.child("transport") }),
+    create: ({ config, clock, logger }, database) =>
+      createSqlTransport({
+        database,
+        clock,
+        logger: logger.child("transport"),
+        pollMs: config.events.pollMs,
+        repetitionWindowMs: config.events.publishDedupWindowMs,
+      }),
   };
 }
 
@@ -43,6 +50,8 @@ function jetStream(): TransportChoice {
         logger: logger.child("transport"),
         maxBytes: jetstream.maxBytes,
         replicas: jetstream.replicas,
+        partitions: config.events.partitions,
+        repetitionWindowMs: config.events.publishDedupWindowMs,
       });
       health.add("transport", () => transport.ping());
       return transport;
@@ -60,6 +69,7 @@ function bullmq(): TransportChoice {
         url: redisUrl.reveal(),
         prefix: bullmq.prefix,
         allowVolatile: bullmq.allowVolatile,
+        repetitionWindowMs: config.events.publishDedupWindowMs,
         clock,
         logger: logger.child("transport"),
       });

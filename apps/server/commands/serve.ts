@@ -69,7 +69,7 @@ async function run(terminal: Terminal, options: ServeOptions): Promise<void> {
     within(shutdown.abandon(), abandonPatienceMs).then(() => terminal.exit(exitCode), terminal.kill);
   };
   endOnStrayErrors(logger, exit);
-  const starting = startServer({ config, roles: new Set(options.only), logger, shutdown });
+  const starting = startServer({ config, roles: new Set(options.only), logger, shutdown, env: terminal.env });
   const stop = async (): Promise<void> => {
     shutdown.begin();
     await starting.catch(() => {});
