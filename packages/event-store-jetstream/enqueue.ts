@@ -17,6 +17,8 @@ export async function enqueueDeliveries(
   deliveries: readonly Delivery[],
   parts: JetStreamParts,
 ): Promise<EnqueueResult[]> {
+  const [only] = deliveries;
+  if (deliveries.length === 1 && only && isPlain(only)) return [await publishPlain(only, parts)];
   const { bounds } = parts;
   const results: EnqueueResult[] = deliveries.map(() => "enqueued");
   if (deliveries.some(({ maxPending }) => maxPending !== null)) await bounds.refresh(deliveries);
@@ -36,6 +38,18 @@ export async function enqueueDeliveries(
     throw failed.reason;
   }
   return results;
+}
+
+/** Nothing has to be asked, and it is due: most deliveries are such. */
+function isPlain({ maxPending, dedup, dueAtMs }: Delivery): boolean {
+  return maxPending === null && dedup === null && dueAtMs === 0;
+}
+
+async function publishPlain(delivery: Delivery, parts: JetStreamParts): Promise<EnqueueResult> {
+  const { duplicate } = await publishWire(wireOf(delivery, parts.clock.nowMs()), parts);
+  if (duplicate) return "duplicate";
+  parts.wake(delivery.subscriber, parts.partitionOf(delivery.key));
+  return "enqueued";
 }
 
 async function admitAll(

@@ -176,6 +176,7 @@ function describeOutbox(create: () => Promise<Place>): void {
   const read = async ({ gauges }: Shop, name: string): Promise<number> => {
     let value = Number.NaN;
     const gauge: Gauge = {
+      add: () => {},
       set(next) {
         value = next;
       },
