@@ -46,14 +46,11 @@ export function createEventLines(options: EventLinesOptions): EventLines {
 
 function dataText(event: DomainEvent<unknown>, sensitive: readonly string[]): string {
   const json = JSON.stringify(sensitive.length > 0 ? redactData(event.data, sensitive) : event.data);
-  if (json.length * 3 <= maxDataBytes) return json;
-  const bytes = Buffer.from(json);
-  return bytes.length <= maxDataBytes
-    ? json
-    : bytes
-        .subarray(0, maxDataBytes)
-        .toString()
-        .replace(/\uFFFD$/, "");
+  if (Buffer.byteLength(json) <= maxDataBytes) return json;
+  return Buffer.from(json)
+    .subarray(0, maxDataBytes)
+    .toString()
+    .replace(/\uFFFD$/, "");
 }
 
 function metaFields(event: DomainEvent<unknown>): LogFields {
