@@ -1,6 +1,7 @@
-import { type Metrics, noMetrics, silentLogger, systemClock } from "@signalbox/kernel";
+import { errorMessage, type Metrics, noMetrics, silentLogger, systemClock } from "@signalbox/kernel";
 import { type Client, createClientOn } from "./client.js";
 import { createDelivery } from "./delivery.js";
+import { ExperienceSdkError } from "./errors.js";
 import { createHttpTransport } from "./http-transport.js";
 import { fixedExperiences, type KnownExperiences } from "./known-experiences.js";
 import { createLocalCounts } from "./local-counts.js";
@@ -11,6 +12,7 @@ import { readDefinitionFiles, readDefinitionsInCode } from "./read-definitions.j
 import { createRecorder } from "./recorder.js";
 import { createRemoteDefinitions } from "./remote-definitions.js";
 import { createSigner } from "./signature.js";
+import { openSpool, type Spool } from "./spool.js";
 import { createTokenSource, type TokenSource } from "./token-source.js";
 import { createWarnOnce, type WarnOnce } from "./warn-once.js";
 
@@ -39,6 +41,7 @@ export function createClient(options: ClientOptions): Client {
     random,
     warn,
     metrics,
+    spool: openSpoolOf(options, platform.newUlid, warn),
   });
   const recorder = createRecorder({
     platform,
@@ -66,6 +69,20 @@ export function createClient(options: ClientOptions): Client {
     distributed: mode !== "local",
     delivery,
   });
+}
+
+/** @throws {ExperienceSdkError} `EXPERIENCE_OPTIONS_INVALID` when the directory cannot be made */
+function openSpoolOf({ spoolDir, mode }: ClientOptions, newUlid: () => string, warn: WarnOnce): Spool | undefined {
+  if (spoolDir === undefined || mode === "local") return undefined;
+  try {
+    return openSpool({ directory: spoolDir, newUlid, warn });
+  } catch (cause) {
+    throw new ExperienceSdkError("EXPERIENCE_OPTIONS_INVALID", {
+      cause,
+      message: `The option \`spoolDir\` must name a folder that can be written: ${errorMessage(cause)}`,
+      details: { option: "spoolDir" },
+    });
+  }
 }
 
 function openDefinitions(

@@ -9,6 +9,7 @@ import { createCheckpointQueue } from "./queue.js";
 import type { RecorderOptions } from "./recorder.js";
 import { createSdkMetrics } from "./sdk-metrics.js";
 import { createSender, type FlushResult, type Sender } from "./sender.js";
+import type { Spool } from "./spool.js";
 import type { TokenSource } from "./token-source.js";
 import type { CheckpointTransport } from "./transport.js";
 import type { WarnOnce } from "./warn-once.js";
@@ -24,6 +25,8 @@ export interface DeliveryOptions {
   readonly random: () => number;
   readonly warn: WarnOnce;
   readonly metrics: Metrics;
+  /** Absent when nothing is kept on disk. */
+  readonly spool: Spool | undefined;
 }
 
 /** Queue, sender and their figures, from the first checkpoint to the shutdown. */

@@ -1,6 +1,6 @@
 import type { KnownExperiences } from "./known-experiences.js";
-import type { Waiting } from "./queue.js";
 import type { Run } from "./run.js";
+import type { Sendable } from "./sender.js";
 
 /** Makes the JSON text of a checkpoint; absent when nobody defined its experience. */
 export function createEncoder(type: string, definitions: KnownExperiences) {
@@ -17,7 +17,9 @@ export function createEncoder(type: string, definitions: KnownExperiences) {
   };
   const occurred = createTimeText();
   const sent = createTimeText();
-  return ({ run, kind, eventId, sequence, atMs, category, rest }: Waiting, sentAtMs: number): string | undefined => {
+  return (checkpoint: Sendable, sentAtMs: number): string | undefined => {
+    if (typeof checkpoint === "string") return `${checkpoint.slice(0, -1)},"sent_timestamp":"${sent(sentAtMs)}"}`;
+    const { run, kind, eventId, sequence, atMs, category, rest } = checkpoint;
     const prefix = prefixOf(run);
     if (prefix === undefined) return undefined;
     const step = category === undefined ? "" : `,"checkpoint_category":"${category}"`;

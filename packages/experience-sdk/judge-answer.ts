@@ -1,23 +1,21 @@
-import type { Waiting } from "./queue.js";
-
 const retryableStatuses: ReadonlySet<number> = new Set([408, 429, 502, 503, 504]);
 
 export function isRetryableStatus(status: number): boolean {
   return retryableStatuses.has(status);
 }
 
-export interface BatchJudgement {
-  readonly accepted: Waiting[];
-  readonly rejected: Waiting[];
-  readonly retryable: Waiting[];
+export interface BatchJudgement<Item> {
+  readonly accepted: Item[];
+  readonly rejected: Item[];
+  readonly retryable: Item[];
   /** Why the first one was rejected, as far as the tracker says. */
   readonly reason: string | undefined;
 }
 
 /** Sorts a batch by the answer's results. What the answer says nothing about is accepted: its status was 2xx. */
-export function judgeBatch(checkpoints: readonly Waiting[], body: unknown): BatchJudgement {
+export function judgeBatch<Item>(checkpoints: readonly Item[], body: unknown): BatchJudgement<Item> {
   const results = resultsIn(body);
-  const judgement = { accepted: [] as Waiting[], rejected: [] as Waiting[], retryable: [] as Waiting[] };
+  const judgement: Omit<BatchJudgement<Item>, "reason"> = { accepted: [], rejected: [], retryable: [] };
   let reason: string | undefined;
   for (const [index, checkpoint] of checkpoints.entries()) {
     const { status, retryable, code } = results.get(index) ?? { status: 200, retryable: false, code: undefined };

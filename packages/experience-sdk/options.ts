@@ -60,6 +60,11 @@ export interface ClientOptions {
   readonly maxElapsedMs?: number;
   /** How often a batch is tried at most. Default: `maxElapsedMs` alone decides. */
   readonly maxAttempts?: number;
+  /**
+   * Folder in which checkpoints are kept that could not be sent in time, and those that wait at a shutdown (64 MiB at
+   * most, the oldest make room). The next client with this folder sends them. Default: they are dropped.
+   */
+  readonly spoolDir?: string;
   /** Takes batches elsewhere than to `endpoint`, as tests do. */
   readonly transport?: CheckpointTransport;
   /** Source of jitter, 0 to 1. Default `Math.random`. */
@@ -85,7 +90,7 @@ export type Limits = Readonly<Record<LimitName, number>> & { readonly maxAttempt
 const optionNames: ReadonlySet<string> = new Set([
   ...["endpoint", "token", "tokenProvider", "type", "definitions", "mode", "environment", "logger", "clock"],
   ...["correlationFormat", "run", "enabled", "registry", "metrics", "localMetricPrefix", "signingKeys"],
-  ...["requireSigned", "maxAttempts", "transport", "random", ...Object.keys(numbers)],
+  ...["requireSigned", "maxAttempts", "spoolDir", "transport", "random", ...Object.keys(numbers)],
 ]);
 
 const typePattern = /^[a-z][a-z0-9_-]{0,31}$/;

@@ -1,39 +1,27 @@
-import { type Clock, fullJitterMs } from "@signalbox/kernel";
+import type { Clock } from "@signalbox/kernel";
 import { type Breaker, createBreaker } from "./breaker.js";
-import { type DropReason, type DropReport, type Drops, formatReport } from "./drops.js";
-import { isRetryableStatus, judgeBatch } from "./judge-answer.js";
+import { type CourierLimits, type CourierOptions, createCourier } from "./courier.js";
+import type { DropReason } from "./drops.js";
 import type { CheckpointQueue, Waiting } from "./queue.js";
-import { retryAfterMs } from "./retry-after.js";
-import type { TokenSource } from "./token-source.js";
-import type { BatchAnswer, CheckpointTransport } from "./transport.js";
-import { wait } from "./wait.js";
-import type { WarnOnce } from "./warn-once.js";
+import type { Spool } from "./spool.js";
 
-export interface SenderLimits {
+export interface SenderLimits extends CourierLimits {
   readonly maxBatchEvents: number;
   readonly maxBatchBytes: number;
   readonly maxBatchWaitMs: number;
   /** Requests under way at once; each has a lane of its own. */
   readonly maxInFlight: number;
-  readonly requestTimeoutMs: number;
-  /** How long a batch is tried. */
-  readonly maxElapsedMs: number;
-  readonly maxAttempts: number | undefined;
 }
 
-export interface SenderOptions {
+/** What is sent: a checkpoint of the queue, or the text of one that an earlier process kept. */
+export type Sendable = Waiting | string;
+
+export interface SenderOptions extends Omit<CourierOptions<Sendable>, "breaker" | "stopping"> {
   readonly queue: CheckpointQueue;
-  readonly transport: CheckpointTransport;
-  readonly token: TokenSource;
-  readonly drops: Drops;
   readonly limits: SenderLimits;
   readonly clock: Clock;
-  readonly random: () => number;
-  readonly warn: WarnOnce;
-  /** JSON text of a checkpoint as it is sent; absent when its experience turned out to be unknown. */
-  readonly encode: (checkpoint: Waiting, sentAtMs: number) => string | undefined;
-  readonly onSent: (count: number) => void;
-  readonly onRetried: (count: number) => void;
+  /** Absent when nothing is kept on disk. */
+  readonly spool: Spool | undefined;
 }
 
 export interface FlushResult {
@@ -51,12 +39,10 @@ export interface Sender {
   poke(lane: number): void;
   /** Sends what waits without waiting for more. Never rejects. */
   flush(timeoutMs: number): Promise<FlushResult>;
-  /** Ends requests and waits under way. What they carried is dropped. */
+  /** Ends requests and waits under way. What they carried and what still waits is kept on disk or dropped. */
   stop(): Promise<void>;
   readonly breaker: Breaker;
 }
-
-const backoff = { baseMs: 200, maxMs: 20_000 } as const;
 
 /** Batches of one lane never overlap. */
 interface Lane {
@@ -66,20 +52,20 @@ interface Lane {
   timer: { cancel(): void } | undefined;
 }
 
-/** A batch on its way, smaller with every answer. */
-interface Parcel {
-  readonly checkpoints: Waiting[];
-  /** Monotonic. */
-  startedAtMs: number;
-  attempts: number;
-  /** Whether the last answer was that the token is not valid: that time does not count. */
-  unauthorised?: boolean;
-}
-
 export function createSender(options: SenderOptions): Sender {
-  const { queue, limits, clock, drops } = options;
+  const { queue, limits, clock, drops, spool } = options;
   const breaker = createBreaker(clock);
   const stopping = new AbortController();
+  let sent = 0;
+  const courier = createCourier<Sendable>({
+    ...options,
+    breaker,
+    stopping: stopping.signal,
+    onSent(count) {
+      sent += count;
+      options.onSent(count);
+    },
+  });
   const lanes: Lane[] = Array.from({ length: limits.maxInFlight }, (_, index) => ({
     index,
     running: undefined,
@@ -87,8 +73,9 @@ export function createSender(options: SenderOptions): Sender {
   }));
   let begun = false;
   let flushing = 0;
-  let sent = 0;
   const idleListeners = new Set<() => void>();
+
+  let spoolIsEmpty = spool === undefined;
 
   const isFull = (lane: Lane): boolean =>
     flushing > 0 ||
@@ -126,156 +113,41 @@ export function createSender(options: SenderOptions): Sender {
   };
 
   const run = async (lane: Lane): Promise<void> => {
-    while (isDue(lane) && !stopping.signal.aborted) {
-      const checkpoints = queue.take(lane.index, limits.maxBatchEvents, limits.maxBatchBytes);
-      const parcel = { checkpoints: [...checkpoints], startedAtMs: clock.monotonicMs(), attempts: 0 };
-      try {
-        await deliver(parcel);
-      } catch (error) {
-        // Nothing above throws by itself; should it all the same, the application must not notice.
-        giveUp(parcel.checkpoints, "rejected");
-        options.warn("sender", "checkpoints could not be sent", { error });
-      }
-      queue.release(checkpoints);
+    while (!stopping.signal.aborted) {
+      if (isDue(lane)) await sendBatch(lane);
+      else if (lane.index === 0 && !spoolIsEmpty) await sendSpooled();
+      else break;
     }
     lane.running = undefined;
     poke(lane);
     if (isIdle()) for (const tell of [...idleListeners]) tell();
   };
 
-  const giveUp = (checkpoints: Waiting[], reason: DropReason): void => {
-    for (const _ of checkpoints.splice(0)) drops.count(reason);
+  const sendBatch = async (lane: Lane): Promise<void> => {
+    const taken = queue.take(lane.index, limits.maxBatchEvents, limits.maxBatchBytes);
+    const left: Sendable[] = [...taken];
+    const reason = await courier.deliver(left);
+    if (reason !== undefined) await keepOrDrop(left, reason);
+    queue.release(taken);
   };
 
-  const deliver = async (parcel: Parcel): Promise<void> => {
-    while (parcel.checkpoints.length > 0) {
-      const probe = await breaker.pass(stopping.signal);
-      if (stopping.signal.aborted) return giveUp(parcel.checkpoints, "closed");
-      if (parcel.unauthorised)
-        Object.assign(parcel, { startedAtMs: clock.monotonicMs(), attempts: 0, unauthorised: false });
-      const tooOld = clock.monotonicMs() - parcel.startedAtMs >= limits.maxElapsedMs;
-      const tooOften = limits.maxAttempts !== undefined && parcel.attempts >= limits.maxAttempts;
-      if (tooOld || tooOften) {
-        // The next batch probes instead.
-        if (probe) breaker.failed();
-        return giveUp(parcel.checkpoints, "expired");
-      }
-      if (parcel.attempts > 0) options.onRetried(parcel.checkpoints.length);
-      parcel.attempts++;
-      const delayMs = await attempt(parcel);
-      if (delayMs > 0) await wait(clock, delayMs, stopping.signal);
+  /** One file of an earlier process. What cannot be sent now stays where it is. */
+  const sendSpooled = async (): Promise<void> => {
+    const batch = await spool?.take();
+    if (batch === undefined) {
+      spoolIsEmpty = true;
+      return;
     }
+    const reason = await courier.deliver([...batch.checkpoints]);
+    if (reason === undefined) await batch.remove();
   };
 
-  /** Makes one request and takes out of the parcel what is settled. Resolves with the pause before the next one. */
-  const attempt = async (parcel: Parcel): Promise<number> => {
-    const encoded = encodeAll(parcel.checkpoints);
-    if (encoded.length === 0) {
-      breaker.succeeded();
-      return 0;
+  const keepOrDrop = async (checkpoints: Sendable[], reason: DropReason): Promise<void> => {
+    if (checkpoints.length > 0 && spool) {
+      const texts = checkpoints.flatMap((checkpoint) => options.encode(checkpoint, clock.nowMs()) ?? []);
+      if (await spool.write(texts)) return;
     }
-    const report = drops.takeReport();
-    const answer = await request(encoded, report);
-    const accepted = answer !== undefined && answer.status >= 200 && answer.status < 300;
-    if (!accepted) drops.giveBack(report);
-    if (answer?.status === 401) {
-      breaker.open();
-      // Nothing is lost because a key was changed.
-      parcel.unauthorised = true;
-      options.warn("unauthorised", "the experience tracker refuses the token; checkpoints wait");
-      return 0;
-    }
-    if (answer === undefined || isRetryableStatus(answer.status)) {
-      breaker.failed();
-      return pauseAfter(answer, parcel.attempts);
-    }
-    breaker.succeeded();
-    if (answer.status === 413) return splitOrGiveUp(parcel);
-    if (!accepted) {
-      options.warn(`status ${answer.status}`, "the experience tracker refuses checkpoints", { status: answer.status });
-      giveUp(parcel.checkpoints, "rejected");
-      return 0;
-    }
-    return settle(parcel, answer);
-  };
-
-  /** Removes checkpoints of experiences that nobody defined, which is known only now. */
-  const encodeAll = (checkpoints: Waiting[]): string[] => {
-    const encoded: string[] = [];
-    const sentAtMs = clock.nowMs();
-    const known = checkpoints.filter((checkpoint) => {
-      const text = options.encode(checkpoint, sentAtMs);
-      if (text === undefined) drops.count("rejected");
-      else encoded.push(text);
-      return text !== undefined;
-    });
-    checkpoints.splice(0, checkpoints.length, ...known);
-    return encoded;
-  };
-
-  const request = async (checkpoints: string[], report: DropReport | undefined): Promise<BatchAnswer | undefined> => {
-    const first = await requestOnce(checkpoints, report, false);
-    if (first?.status !== 401 || !options.token.canRefresh) return first;
-    return requestOnce(checkpoints, report, true);
-  };
-
-  /** Absent when there was no answer in time, or no token to ask with. */
-  const requestOnce = async (
-    checkpoints: string[],
-    report: DropReport | undefined,
-    refresh: boolean,
-  ): Promise<BatchAnswer | undefined> => {
-    const limit = new AbortController();
-    const abort = (): void => limit.abort(new Error("the request took too long, or the client stops"));
-    const timer = clock.setTimer(limits.requestTimeoutMs, abort);
-    stopping.signal.addEventListener("abort", abort, { once: true });
-    const aborted = new Promise<undefined>((resolve) => {
-      limit.signal.addEventListener("abort", () => resolve(undefined), { once: true });
-    });
-    const send = async (): Promise<BatchAnswer | undefined> => {
-      const token = await options.token.get(refresh);
-      if (limit.signal.aborted) return undefined;
-      const dropped = formatReport(report);
-      return options.transport.send({ checkpoints, token, dropped, signal: limit.signal });
-    };
-    try {
-      return await Promise.race([send(), aborted]);
-    } catch (error) {
-      options.warn("unreachable", "the experience tracker cannot be reached; checkpoints wait", { error });
-      return undefined;
-    } finally {
-      timer.cancel();
-      stopping.signal.removeEventListener("abort", abort);
-    }
-  };
-
-  const pauseAfter = (answer: BatchAnswer | undefined, attempts: number): number => {
-    const jitterMs = fullJitterMs(attempts, backoff, options.random);
-    if (answer?.status !== 429 && answer?.status !== 503) return jitterMs;
-    const askedMs = retryAfterMs(answer.retryAfter, clock.nowMs());
-    return askedMs === 0 ? jitterMs : Math.max(jitterMs, askedMs + options.random() * 1_000);
-  };
-
-  const splitOrGiveUp = async (parcel: Parcel): Promise<number> => {
-    if (parcel.checkpoints.length === 1) {
-      giveUp(parcel.checkpoints, "too_large");
-      return 0;
-    }
-    const half = parcel.checkpoints.splice(0, Math.ceil(parcel.checkpoints.length / 2));
-    // In order: what comes later waits for what came before.
-    await deliver({ checkpoints: half, startedAtMs: parcel.startedAtMs, attempts: 0 });
-    parcel.attempts = 0;
-    return 0;
-  };
-
-  const settle = (parcel: Parcel, answer: BatchAnswer): number => {
-    const { accepted, rejected, retryable, reason } = judgeBatch(parcel.checkpoints, answer.body);
-    sent += accepted.length;
-    options.onSent(accepted.length);
-    if (rejected.length > 0) options.warn("rejected", "the experience tracker refused a checkpoint", { reason });
-    giveUp(rejected, "rejected");
-    parcel.checkpoints.splice(0, parcel.checkpoints.length, ...retryable);
-    return retryable.length === 0 ? 0 : pauseAfter(undefined, parcel.attempts);
+    for (const _ of checkpoints) drops.count(reason);
   };
 
   const isIdle = (): boolean => queue.events === 0 && lanes.every(({ running }) => !running);
@@ -285,6 +157,8 @@ export function createSender(options: SenderOptions): Sender {
     begin() {
       begun = true;
       for (const lane of lanes) poke(lane);
+      const [first] = lanes;
+      if (first && !spoolIsEmpty) start(first);
     },
     poke(lane) {
       const target = lanes[lane];
@@ -308,7 +182,7 @@ export function createSender(options: SenderOptions): Sender {
       stopping.abort(new Error("the client stops"));
       for (const lane of lanes) lane.timer?.cancel();
       await Promise.all(lanes.map(({ running }) => running));
-      giveUp(queue.drain(), "closed");
+      await keepOrDrop(queue.drain(), "closed");
     },
   };
 }
