@@ -12,7 +12,15 @@ export {
   type Ownership,
   parseOwnership,
 } from "./catalogue/check-catalogue.js";
-export { findPublishSites, type PublishSiteOptions } from "./catalogue/find-publish-sites.js";
+export {
+  type AcceptedFindings,
+  checkGraph,
+  type GraphCheck,
+  type GraphFinding,
+  type GraphSource,
+  parseAccepted,
+} from "./catalogue/check-graph.js";
+export { findDefinitionSites, findPublishSites, type PublishSiteOptions } from "./catalogue/find-publish-sites.js";
 export { compareFolder, type FolderDifference, writeFolder } from "./catalogue/output-folder.js";
 export type { SchemaField } from "./catalogue/schema-fields.js";
 export { type MarkdownOptions, toMarkdown } from "./catalogue/to-markdown.js";

@@ -16,6 +16,8 @@ interface ParsedFile {
   readonly path: string;
   /** Event types by the name of the constant that holds their definition. */
   readonly definitions: ReadonlyMap<string, string>;
+  /** Every call of `defineEvent` with the type as a text. */
+  readonly defined: readonly { readonly type: string; readonly line: number }[];
   readonly imports: ReadonlyMap<string, Import>;
   /** Calls of `NAME.create(…)`, or `SPACE.NAME.create(…)`. */
   readonly creations: readonly { readonly name: string; readonly space: string | undefined; readonly line: number }[];
@@ -42,6 +44,25 @@ export function findPublishSites(options: PublishSiteOptions): ReadonlyMap<strin
       const site = { file: file.path, line };
       if (found) found.push(site);
       else sites.set(type, [site]);
+    }
+  }
+  return sites;
+}
+
+/**
+ * Finds where events are defined: calls of `defineEvent` whose first argument is a text. By event type; a type with
+ * several places is defined more than once. @throws {SyntaxError} naming the file that cannot be parsed.
+ */
+export function findDefinitionSites({
+  root,
+  sources,
+}: PublishSiteOptions): ReadonlyMap<string, readonly PublishSite[]> {
+  const sites = new Map<string, PublishSite[]>();
+  for (const path of listFiles(root, sources)) {
+    for (const { type, line } of parse(root, path).defined) {
+      const found = sites.get(type);
+      if (found) found.push({ file: path, line });
+      else sites.set(type, [{ file: path, line }]);
     }
   }
   return sites;
@@ -75,6 +96,7 @@ function parse(root: string, path: string): ParsedFile {
   const [error] = errors;
   if (error) throw new SyntaxError(`${path} cannot be parsed: ${error.message}`);
   const definitions = new Map<string, string>();
+  const defined: { type: string; line: number }[] = [];
   const imports = new Map<string, Import>();
   const creations: { name: string; space: string | undefined; line: number }[] = [];
   for (const node of nodesOf(program)) {
@@ -84,11 +106,14 @@ function parse(root: string, path: string): ParsedFile {
       const type = definedType(node["init"]);
       if (name !== undefined && type !== undefined) definitions.set(name, type);
     } else if (node["type"] === "CallExpression") {
+      const line = (): number => lineOf(source, Number(node["start"]));
+      const type = definitionType(node);
+      if (type !== undefined) defined.push({ type, line: line() });
       const created = createdBy(node["callee"]);
-      if (created) creations.push({ ...created, line: lineOf(source, Number(node["start"])) });
+      if (created) creations.push({ ...created, line: line() });
     }
   }
-  return { path, definitions, imports, creations };
+  return { path, definitions, defined, imports, creations };
 }
 
 type Node = Readonly<Record<string, unknown>>;
@@ -120,10 +145,17 @@ function* importsOf(node: Node): Generator<readonly [string, Import]> {
 /** The type of the first `defineEvent("…")` in an expression; it may be wrapped, as in `registry.register(…)`. */
 function definedType(init: unknown): string | undefined {
   for (const node of nodesOf(init)) {
-    if (node["type"] !== "CallExpression" || identifier(node["callee"]) !== "defineEvent") continue;
-    return Array.isArray(node["arguments"]) ? literal(node["arguments"][0]) : undefined;
+    if (isDefinition(node)) return definitionType(node);
   }
   return undefined;
+}
+
+function isDefinition(node: Node): boolean {
+  return node["type"] === "CallExpression" && identifier(node["callee"]) === "defineEvent";
+}
+
+function definitionType(node: Node): string | undefined {
+  return isDefinition(node) && Array.isArray(node["arguments"]) ? literal(node["arguments"][0]) : undefined;
 }
 
 function createdBy(callee: unknown): { readonly name: string; readonly space: string | undefined } | undefined {
