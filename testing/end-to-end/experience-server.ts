@@ -10,6 +10,8 @@ export interface ExperienceServer {
   server: SignalboxServer;
   /** May write checkpoints. */
   readonly writeToken: string;
+  /** May read everything. */
+  readonly readToken: string;
   /** The parsed answer to a GET with a token that may read everything. */
   get(path: string): Promise<{ readonly status: number; readonly body: Answer }>;
   /** State of a run, `missing` when there is none. */
@@ -53,6 +55,7 @@ export async function startExperienceServer(environment: Record<string, string> 
     installation,
     server,
     writeToken,
+    readToken,
     async get(path) {
       const answer = await fetch(`${experiences.server.url}${path}`, {
         headers: { authorization: `Bearer ${readToken}` },
