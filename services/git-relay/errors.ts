@@ -15,6 +15,11 @@ export const relayErrors = defineErrors("Git relay", {
     message: "An entry of the relay's policy is malformed",
     remedy: "Authors are `npub1…` or hex; repositories are `npub1…`, `npub1…/identifier` or `identifier`",
   },
+  relay_repository_unknown: {
+    message: "No such repository is announced here",
+    status: 404,
+    remedy: "List the repositories to see their owners and identifiers",
+  },
   RELAY_LISTEN_FAILED: {
     message: "The relay cannot listen on its address",
     remedy: "Stop the other program on this port, or set another `relay_listen`",

@@ -18,7 +18,13 @@ export {
   type RefusalPrefix,
 } from "./policy.js";
 export { loadRelayKey, type RelayKeyOptions } from "./relay-key.js";
-export { createGitRelay, type GitRelay, type GitRelayDependencies } from "./service.js";
+export {
+  createGitRelay,
+  createGitRelayApi,
+  type GitRelay,
+  type GitRelayApiDependencies,
+  type GitRelayDependencies,
+} from "./service.js";
 export { relayMigrations } from "./store/migrations.js";
 export type * from "./store/port.js";
 export { createSqlRelayEvents, type SqlRelayEventsOptions } from "./store/sql.js";

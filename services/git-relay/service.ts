@@ -10,15 +10,18 @@ import {
   type Service,
 } from "@signalbox/kernel";
 import { kinds, readPublicKey, readServiceAddress, type ServiceAddress, type Signer } from "@signalbox/nostr";
+import type { FastifyPluginAsync } from "fastify";
 import { createEventIntake, type EventIntake } from "./accept-event.js";
 import type { RelaySettings } from "./config.js";
 import { RelayError } from "./errors.js";
 import { describeSaved, eventSaved } from "./events.js";
 import { createExpiry } from "./expire.js";
+import { createRelayApi } from "./http/api.js";
 import { describeRelay } from "./http/information.js";
 import { createRelayListener } from "./listener.js";
 import { createRelayMetrics } from "./metrics.js";
 import { createPolicy } from "./policy.js";
+import { createRepositories } from "./repositories.js";
 import { readAuthors, readRepositoryRules } from "./repository-rules.js";
 import type { RelayEvents } from "./store/port.js";
 import { createSqlRelayEvents } from "./store/sql.js";
@@ -177,6 +180,18 @@ export function createGitRelay(dependencies: GitRelayDependencies): GitRelay {
     },
   };
   return relay;
+}
+
+export interface GitRelayApiDependencies {
+  readonly database: Database;
+  readonly clock: Clock;
+  readonly settings: Pick<RelaySettings, "authority">;
+}
+
+/** Routes of the API listener. They read the database, so that they need no relay in this process. */
+export function createGitRelayApi({ database, clock, settings }: GitRelayApiDependencies): FastifyPluginAsync {
+  const events = createSqlRelayEvents({ database, clock });
+  return createRelayApi({ repositories: createRepositories({ events, clock, authority: settings.authority.mode }) });
 }
 
 function readDomain(domain: string): ServiceAddress {

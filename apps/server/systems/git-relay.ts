@@ -1,5 +1,12 @@
 import { resolve } from "node:path";
-import { createGitRelay, eventSaved, loadRelayKey, relayErrors, relayMigrations } from "@signalbox/git-relay";
+import {
+  createGitRelay,
+  createGitRelayApi,
+  eventSaved,
+  loadRelayKey,
+  relayErrors,
+  relayMigrations,
+} from "@signalbox/git-relay";
 import { version } from "../version.js";
 import type { SystemDefinition } from "./system.js";
 
@@ -10,8 +17,10 @@ export const gitRelay: SystemDefinition = {
   catalogues: [relayErrors],
 
   create({ stores, clock, logger, metrics, config, roles }) {
+    const api = createGitRelayApi({ database: stores.database, clock, settings: config.relay });
+    const routes = [{ role: "dashboard", plugin: api }] as const;
     // Every process that publishes or handles knows the events; only one with the role listens.
-    if (!roles.has("relay")) return { configure: (registry) => void registry.register(eventSaved) };
+    if (!roles.has("relay")) return { configure: (registry) => void registry.register(eventSaved), routes };
     const relay = createGitRelay({
       database: stores.database,
       clock,
@@ -27,6 +36,7 @@ export const gitRelay: SystemDefinition = {
       attach: relay.attach,
       service: relay.service,
       intake: relay.intake,
+      routes,
       announce: async () => [{ label: "Git relay", value: relay.url }],
     };
   },
