@@ -5,6 +5,7 @@ import { addConfigCommand } from "./commands/config.js";
 import { addDoctorCommand } from "./commands/doctor.js";
 import { addErrorsCommand } from "./commands/errors/index.js";
 import { addEventsCommand } from "./commands/events/index.js";
+import { addExperienceCommand } from "./commands/experience.js";
 import { addMigrateCommand } from "./commands/migrate.js";
 import { addProjectCommand } from "./commands/project.js";
 import { addServeCommand } from "./commands/serve.js";
@@ -48,6 +49,7 @@ export function createProgram(terminal: Terminal): Command {
   addTokenCommand(program, terminal);
   addErrorsCommand(program, terminal);
   addEventsCommand(program, terminal);
+  addExperienceCommand(program, terminal);
   addVerifyCommand(program, terminal);
   addConfigCommand(program, terminal);
   return program;

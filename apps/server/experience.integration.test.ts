@@ -1,0 +1,119 @@
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { ulid } from "@signalbox/kernel";
+import { installSignalbox, type SignalboxInstallation, type SignalboxServer } from "@signalbox/testing/servers";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { runProgram, temporaryDirectory } from "./testing.js";
+
+let directory: ReturnType<typeof temporaryDirectory>;
+let definitions: string;
+let installation: SignalboxInstallation;
+let server: SignalboxServer | undefined;
+
+beforeEach(async () => {
+  directory = temporaryDirectory();
+  definitions = join(directory.path, "definitions");
+  mkdirSync(definitions);
+  writeFileSync(
+    join(definitions, "checkout.yml"),
+    "description: A customer pays\nfeature_category: billing\nurgency: custom\napdex_threshold_s: 0.1\ntimeout_s: 1\n",
+  );
+  installation = await installSignalbox({
+    dataDirectory: join(directory.path, "data"),
+    flags: ["--quiet"],
+    env: { SIGNALBOX_EXPERIENCE_DEFINITIONS: definitions, SIGNALBOX_EXPERIENCE_LATE_START_GRACE_S: "0" },
+  });
+});
+afterEach(async () => {
+  await server?.stop();
+  server = undefined;
+  directory.remove();
+});
+
+const command = (...args: string[]) => runProgram(args, installation.env);
+
+async function newToken(): Promise<string> {
+  const { out } = await command("token", "create", "--scope", "experience:write,experience:admin", "--json");
+  return JSON.parse(out).token;
+}
+
+const checkpoint = (fields: object): string =>
+  JSON.stringify({
+    covered_experience_id: "checkout",
+    checkpoint: "start",
+    type: "web",
+    feature_category: "billing",
+    urgency: "custom",
+    client_timestamp: new Date().toISOString(),
+    ...fields,
+  });
+
+describe("the tracker in the server", () => {
+  test("PF-010 XP-371 XP-431 after kill -9 every journey that was answered is there and fails once", async () => {
+    const token = await newToken();
+    const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
+    server = await installation.start();
+    const url = `${server.url}/api/v1/experience`;
+    const ids = Array.from({ length: 40 }, () => ulid());
+    const sent = ids.map(async (correlation_id) => {
+      const answer = await fetch(`${url}/checkpoints`, {
+        method: "POST",
+        headers,
+        body: checkpoint({ correlation_id }),
+      });
+      await answer.text();
+      return answer.status === 201 ? correlation_id : undefined;
+    });
+    const answered = (await Promise.all(sent)).filter((id) => id !== undefined);
+    expect(answered).toHaveLength(40);
+    server.kill("SIGKILL");
+    await server.ended;
+    server = await installation.start();
+    const again = `${server.url}/api/v1/experience`;
+    const listed = async (): Promise<{ correlation_id: string; state: string }[]> => {
+      const body: unknown = await (await fetch(`${again}/runs?state=finished&limit=500`, { headers })).json();
+      return (body as { runs?: { correlation_id: string; state: string }[] }).runs ?? [];
+    };
+    await expect.poll(async () => (await listed()).length, { timeout: 60_000 }).toBe(40);
+    expect((await listed()).map(({ correlation_id }) => correlation_id).sort()).toEqual([...ids].sort());
+    const metrics = await (await fetch(`${server.metricsUrl}/metrics`)).text();
+    expect(metrics).toContain(
+      'gitlab_covered_experience_total{covered_experience_id="checkout",feature_category="billing",urgency="custom",type="web",error="true"} 40',
+    );
+  });
+});
+
+describe("the command line", () => {
+  test("XP-760 lists the definitions with their numbers", async () => {
+    const { out, exitCode } = await command("experience", "definitions", "--json");
+    expect(exitCode).toBe(0);
+    expect(JSON.parse(out)).toContainEqual({
+      id: "checkout",
+      state: "valid",
+      version: expect.stringMatching(/^[0-9a-f]{12}$/),
+      feature_category: "billing",
+      urgency: "custom",
+      threshold_s: 0.1,
+      timeout_s: 1,
+      slo: { apdex_pct: 99.95, error_pct: 0.05 },
+    });
+    expect((await command("experience", "definitions")).out).toMatch(/checkout +billing +custom +0\.1 s +1 s/);
+  });
+
+  test("XP-761 XP-008 checks files without a server: 0 valid, 1 invalid, 2 not understood", async () => {
+    expect(await command("experience", "check")).toMatchObject({ exitCode: 0, out: "1 definitions, all valid\n" });
+    writeFileSync(join(definitions, "odd.yml"), "description: x\nfeature_category: y\nurgency: sync_fast\nnewer: 1\n");
+    expect(await command("experience", "check")).toMatchObject({ exitCode: 0, out: expect.stringContaining("newer") });
+    const strict = await command("experience", "check", "--strict", "--json");
+    expect(strict.exitCode).toBe(1);
+    expect(JSON.parse(strict.out)).toMatchObject({
+      valid: false,
+      faults: [{ file: "odd.yml", field: "newer", severity: "error" }],
+    });
+    const categories = join(directory.path, "categories.yml");
+    writeFileSync(categories, "- billing\n");
+    const narrowed = await command("experience", "check", "--categories", categories, "--json");
+    expect(JSON.parse(narrowed.out).faults.map(({ field }: { field: string }) => field)).toContain("feature_category");
+    expect((await command("experience", "check", "--nonsense")).exitCode).toBe(2);
+  });
+});
