@@ -242,8 +242,28 @@ describe("without a server", () => {
     });
   });
 
+  test("ES-372 what no single file shows is found, and may be accepted by name with a reason", async () => {
+    const check = (...args: string[]) => events("check", "--graph", "--sources", "services/*/*events.ts", ...args);
+    const found = await check("--json");
+    expect(found.exitCode).toBe(1);
+    const { findings } = JSON.parse(found.out);
+    const names: string[] = findings.map(({ name }: { name: string }) => name);
+    // Its service publishes it from a file that was not searched.
+    expect(names).toContain("unpublished error_tracking.event_received");
+    const accept = join(directory.path, "accept.json");
+    const graph = Object.fromEntries(names.map((name) => [name, "for this test"]));
+    writeFileSync(accept, JSON.stringify({ graph: { ...graph, "unheard ci.gone": "was here" } }));
+    const accepted = await check("--accept", accept);
+    expect(accepted.exitCode).toBe(0);
+    expect(accepted.out).toContain("unpublished error_tracking.event_received: accepted: for this test");
+    expect(accepted.out).toContain("unheard ci.gone: accepted, but not found any more");
+    expect((await check()).out).toContain("goes into event-store.accept.json, by name and with a reason.");
+    expect((await events("check")).exitCode).toBe(2);
+    expect((await events("check", "--graph")).exitCode).toBe(2);
+  });
+
   test("PF-013 every command has an example in its help, and unknown flags are refused", async () => {
-    const verbs = ["list", "graph", "dead", "replay", "why", "pause", "resume", "purge"];
+    const verbs = ["list", "graph", "check", "dead", "replay", "why", "pause", "resume", "purge"];
     for (const verb of verbs) {
       const help = await events(verb, "--help");
       expect(help).toMatchObject({ exitCode: 0, out: expect.stringContaining(`$ signalbox events ${verb}`) });

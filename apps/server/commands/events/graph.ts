@@ -1,5 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { existsSync, readFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import type { EventStore } from "@signalbox/event-store";
 import {
@@ -15,8 +14,6 @@ import {
   writeFolder,
 } from "@signalbox/event-store/catalogue";
 import { type Command, InvalidArgumentError } from "commander";
-import { composeLocally } from "../../compose-locally.js";
-import type { ServerConfig } from "../../config.js";
 import {
   addConfigOptions,
   CommandFailed,
@@ -25,7 +22,7 @@ import {
   readCommandConfig,
   type Terminal,
 } from "../command.js";
-import { loadApp } from "./load-app.js";
+import { withDefinitions } from "./with-definitions.js";
 
 /** What the catalogue can be written as: files by path. */
 const renderers: Readonly<
@@ -78,37 +75,6 @@ export function addGraph(events: Command, terminal: Terminal): void {
     const { values: config } = readCommandConfig(terminal, options);
     await withDefinitions(config, options.app, (store) => write(store, options, terminal));
   });
-}
-
-/** Runs `work` with a store that has the definitions and nothing else: its stores are new and thrown away. */
-async function withDefinitions(
-  config: ServerConfig,
-  app: string | undefined,
-  work: (store: EventStore) => void,
-): Promise<void> {
-  const configure = app === undefined ? undefined : await loadApp(app);
-  const dataDir = mkdtempSync(join(tmpdir(), "signalbox-graph-"));
-  try {
-    const embedded = {
-      ...config,
-      dataDir,
-      databaseUrl: undefined,
-      clickhouseUrl: undefined,
-      transport: "sql" as const,
-    };
-    const { eventStore, close } = await composeLocally({
-      config: embedded,
-      withAnalytics: false,
-      ...(configure && { configure }),
-    });
-    try {
-      work(eventStore);
-    } finally {
-      await close();
-    }
-  } finally {
-    rmSync(dataDir, { recursive: true, force: true });
-  }
 }
 
 function write(store: EventStore, options: GraphOptions, terminal: Terminal): void {

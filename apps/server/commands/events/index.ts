@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { defineCommand, type Terminal } from "../command.js";
+import { addCheck } from "./check.js";
 import { addDead } from "./dead.js";
 import { addGraph } from "./graph.js";
 import { addList } from "./list.js";
@@ -16,6 +17,7 @@ export function addEventsCommand(program: Command, terminal: Terminal): void {
   );
   addList(events, terminal);
   addGraph(events, terminal);
+  addCheck(events, terminal);
   addWhy(events, terminal);
   addDead(events, terminal);
   addReplay(events, terminal);
