@@ -3,25 +3,31 @@ import type { DispatchRecord, HandlingRecord } from "@signalbox/event-store";
 import { describeDispatchLog } from "@signalbox/event-store/testing";
 import { createPrometheusMetrics } from "@signalbox/http";
 import { canonicalCorrelationId, createVirtualClock, ulid } from "@signalbox/kernel";
+import { type ClickHouseHttpServer, startClickHouseHttp } from "@signalbox/testing/servers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { createDispatchLog } from "./dispatch-log.js";
 import { type LogEntry, type LogPosition, readLog } from "./read-log.js";
 import { subscriptionStatistics, typeStatistics } from "./statistics.js";
-import { openTestAnalytics, type TestAnalytics } from "./testing/open-analytics.js";
+import { openTestAnalytics } from "./testing/open-analytics.js";
 
-let engine: TestAnalytics;
+let engine: ClickHouseHttpServer;
+let store: Analytics;
 
 beforeAll(async () => {
-  engine = await openTestAnalytics();
+  engine = await startClickHouseHttp();
+  store = await openTestAnalytics(engine.url);
 });
 
-afterAll(() => engine?.close());
+afterAll(async () => {
+  await store?.close();
+  await engine?.stop();
+});
 
 describeDispatchLog({
   name: "analytics",
   runner: { describe, test, afterAll },
   create: async () => ({
-    log: createDispatchLog({ analytics: engine.analytics, retentionDays: 30 }),
+    log: createDispatchLog({ analytics: store, retentionDays: 30 }),
     destroy: async () => {},
   }),
 });
@@ -77,10 +83,10 @@ describe("ES-282 writing", () => {
     const inserted: { table: string; rows: number; token: string | undefined }[] = [];
     const state = { error: undefined as unknown, hangs: false };
     const analytics: Analytics = {
-      engine: engine.analytics.engine,
-      command: (...call) => engine.analytics.command(...call),
-      query: (...call) => engine.analytics.query(...call),
-      ping: (signal) => engine.analytics.ping(signal),
+      engine: store.engine,
+      command: (...call) => store.command(...call),
+      query: (...call) => store.query(...call),
+      ping: (signal) => store.ping(signal),
       close: async () => {},
       async insert(table, rows, options) {
         inserted.push({ table, rows: Array.isArray(rows) ? rows.length : 0, token: options?.deduplicationToken });
@@ -176,18 +182,18 @@ describe("ES-282 writing", () => {
   });
 
   test("ES-282 ES-523 rows are kept for the days that were asked for", async () => {
-    const log = createDispatchLog({ analytics: engine.analytics, retentionDays: 17 });
+    const log = createDispatchLog({ analytics: store, retentionDays: 17 });
     const record = dispatch();
     log.dispatched(record);
     log.handled(attempt({ eventId: record.eventId }));
     await log.flush();
     const days = async (table: string): Promise<unknown> =>
-      engine.analytics.query(`SELECT retention_days FROM ${table} WHERE event_id = {id:String}`, {
+      store.query(`SELECT retention_days FROM ${table} WHERE event_id = {id:String}`, {
         id: record.eventId,
       });
     expect(await days("event_dispatches")).toEqual([{ retention_days: 17 }]);
     expect(await days("event_attempts")).toEqual([{ retention_days: 17 }]);
-    const tables = await engine.analytics.query<{ create_table_query: string }>(
+    const tables = await store.query<{ create_table_query: string }>(
       "SELECT create_table_query FROM system.tables WHERE name IN ('event_dispatches', 'event_attempts')",
     );
     expect(tables).toHaveLength(2);
@@ -205,10 +211,10 @@ describe("ES-469 reading the log", () => {
     filter: Parameters<typeof readLog>[1],
     limit = 100,
     after?: LogPosition,
-  ): Promise<readonly LogEntry[]> => readLog(engine.analytics, { type: "log.made", ...filter }, limit, after);
+  ): Promise<readonly LogEntry[]> => readLog(store, { type: "log.made", ...filter }, limit, after);
 
   beforeAll(async () => {
-    const log = createDispatchLog({ analytics: engine.analytics, retentionDays: 30 });
+    const log = createDispatchLog({ analytics: store, retentionDays: 30 });
     published = Array.from({ length: 6 }, (_, index) =>
       dispatch({
         eventType: "log.made",
@@ -278,19 +284,19 @@ describe("ES-469 reading the log", () => {
   });
 
   test("ES-465 volume, failures and durations are counted by type", async () => {
-    const statistics = await typeStatistics(engine.analytics, ["log.made", "log.nothing"], nowMs - 60_000);
+    const statistics = await typeStatistics(store, ["log.made", "log.nothing"], nowMs - 60_000);
     expect([...statistics.keys()]).toEqual(["log.made"]);
     const found = statistics.get("log.made");
     expect(found).toMatchObject({ published: 6, attempts: 6, failed: 1 });
     expect(found?.p50Ms).toBeGreaterThanOrEqual(20);
     expect(found?.p50Ms).toBeLessThanOrEqual(45);
     expect(found?.p95Ms).toBeGreaterThan(45);
-    expect(await typeStatistics(engine.analytics, ["log.made"], nowMs + 1)).toEqual(new Map());
-    expect(await typeStatistics(engine.analytics, [], 0)).toEqual(new Map());
+    expect(await typeStatistics(store, ["log.made"], nowMs + 1)).toEqual(new Map());
+    expect(await typeStatistics(store, [], 0)).toEqual(new Map());
   });
 
   test("ES-286 what conditions and handlers turn away is counted by subscription", async () => {
-    const statistics = await subscriptionStatistics(engine.analytics, nowMs - 60_000);
+    const statistics = await subscriptionStatistics(store, nowMs - 60_000);
     expect(statistics.get("a.one/log.made")).toEqual({
       published: 6,
       conditionFalse: 3,

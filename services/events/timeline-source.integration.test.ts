@@ -1,5 +1,6 @@
 import type { Principal, Scope } from "@signalbox/http";
 import { canonicalCorrelationId, noMetrics, silentLogger, systemClock, ulid } from "@signalbox/kernel";
+import { startClickHouseHttp } from "@signalbox/testing/servers";
 import { describeTimelineSource } from "@signalbox/timeline/testing";
 import { expect, onTestFinished, test } from "vitest";
 import { createDispatchLog } from "./dispatch-log.js";
@@ -9,7 +10,12 @@ import { createEventTimelineSource } from "./timeline-source.js";
 const ports = { clock: systemClock, logger: silentLogger, metrics: noMetrics };
 
 async function open() {
-  const { analytics, close } = await openTestAnalytics();
+  const engine = await startClickHouseHttp();
+  const analytics = await openTestAnalytics(engine.url);
+  const close = async (): Promise<void> => {
+    await analytics.close();
+    await engine.stop();
+  };
   const log = createDispatchLog({ analytics, retentionDays: 30, ...ports });
   return { analytics, log, source: createEventTimelineSource(analytics), close };
 }

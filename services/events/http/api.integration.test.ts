@@ -1,5 +1,6 @@
 import { type DomainEvent, defineEvent, defineSubscriber } from "@signalbox/event-store";
 import { findUndocumented, type Scope } from "@signalbox/http";
+import { type ClickHouseHttpServer, startClickHouseHttp } from "@signalbox/testing/servers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { openTestEvents, type TestEvents } from "../testing/open-events.js";
 
@@ -22,11 +23,14 @@ const started = defineEvent("ci.pipeline_started", {
 });
 const keyed = defineEvent("ci.keyed", { schema: { type: "object" }, key: () => "one" });
 
+let engine: ClickHouseHttpServer;
 let events: TestEvents;
 let failing = true;
 
 beforeAll(async () => {
+  engine = await startClickHouseHttp();
   events = await openTestEvents(
+    engine.url,
     (registry) => {
       const fine = defineSubscriber<{ id: number }>("a.fine", {
         async handle(event) {
@@ -60,7 +64,10 @@ beforeAll(async () => {
   await events.eventStore.start();
 });
 
-afterAll(() => events?.close());
+afterAll(async () => {
+  await events?.close();
+  await engine?.stop();
+});
 
 interface Answer {
   readonly status: number;
@@ -193,7 +200,7 @@ describe("ES-466 schemas", () => {
   );
 
   test("ES-466 those of older releases stay", async () => {
-    const other = await openTestEvents((registry) => void registry.register(started));
+    const other = await openTestEvents(engine.url, (registry) => void registry.register(started));
     try {
       const older = defineEvent("ci.pipeline_started", { version: 1, schema: { type: "object", title: "the first" } });
       const bearer = await other.tokens.bearer(["events:read"]);

@@ -30,13 +30,17 @@ export interface TestEvents {
   close(): Promise<void>;
 }
 
-/** The service as the server puts it together, on engines of its own; the event store is not started. */
-export async function openTestEvents(configure: Configure, limits: Partial<Limits> = {}): Promise<TestEvents> {
+/** The service as the server puts it together, on a database of its own; the event store is not started. */
+export async function openTestEvents(
+  analyticsUrl: string,
+  configure: Configure,
+  limits: Partial<Limits> = {},
+): Promise<TestEvents> {
   const directory = await mkdtemp(join(tmpdir(), "events-"));
   const ports = { clock: systemClock, logger: silentLogger, metrics: noMetrics };
   const database = await openDatabase({ ...ports, path: join(directory, "db") });
   await migrate(database, [eventStoreMigrations, eventsMigrations]);
-  const { analytics, close: closeAnalytics } = await openTestAnalytics();
+  const analytics = await openTestAnalytics(analyticsUrl);
   const streams = createStreamHub();
   const events = createEvents({ ...ports, database, analytics, streams, dispatchLogDays: 30 });
   const eventStore = createEventStore({
@@ -70,7 +74,7 @@ export async function openTestEvents(configure: Configure, limits: Partial<Limit
       await app.close();
       await eventStore.stop({ deadlineMs: 5_000 });
       await events.service.stop();
-      await closeAnalytics();
+      await analytics.close();
       await database.close();
       await rm(directory, { recursive: true, force: true });
     },
