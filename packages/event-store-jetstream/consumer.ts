@@ -351,7 +351,7 @@ export class JetStreamConsumer implements Consumer, LeaseHolder {
       else if (lease.isOver(nowMs)) {
         lease.end();
         continue;
-      } else if (!source || source.ackWaitMs >= this.leaseMs) continue;
+      } else if (lease.settling || !source || source.ackWaitMs >= this.leaseMs) continue;
       link.send(lease.ackSubject, "+WPI");
     }
   }

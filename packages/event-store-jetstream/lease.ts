@@ -26,6 +26,8 @@ export class JetStreamLease implements Lease {
   readonly returned: number;
   /** There is a note on the message. */
   noted: boolean;
+  /** Its end is being told: a sign of life after that would keep the server from handing it out again. */
+  settling = false;
   /** What the note will say of crashes while alone. */
   readonly notedCrashesAlone: number;
   readonly dueAtMs: number;

@@ -28,13 +28,23 @@ export async function settleLeases(
   const nowMs = parts.clock.monotonicMs();
   const held = new Map<JetStreamLease, HeldItem>();
   for (const { lease, settlement } of items) {
-    if (!(lease instanceof JetStreamLease) || held.has(lease)) continue;
+    if (!(lease instanceof JetStreamLease) || lease.settling) continue;
     if (lease.isOver(nowMs)) lease.end();
-    else held.set(lease, { lease, settlement });
+    else {
+      lease.settling = true;
+      held.set(lease, { lease, settlement });
+    }
   }
-  const answers = await write([...held.values()], parts, enqueue);
-  await tell(answers, parts);
-  await forgetNotes(held.values(), parts);
+  let answers: Answer[];
+  try {
+    answers = await write([...held.values()], parts, enqueue);
+    await tell(answers, parts);
+    await forgetNotes(held.values(), parts);
+  } catch (error) {
+    // Unknown then: the same call may be repeated.
+    for (const lease of held.keys()) lease.settling = false;
+    throw error;
+  }
   for (const answer of answers) conclude(answer, parts);
   // The second settlement of one lease in a call finds it gone.
   return items.map(({ lease }) => (lease instanceof JetStreamLease && held.delete(lease) ? "settled" : "lease_lost"));
@@ -162,10 +172,8 @@ export async function extendLeases(
     await parts.notes.markAlone(held);
     for (const lease of held) lease.noted = true;
   }
-  await tell(
-    held.map((lease) => ({ lease, payload: "+WPI" })),
-    parts,
-  );
+  const alive = held.filter((lease) => !lease.settling).map((lease) => ({ lease, payload: "+WPI" }));
+  await tell(alive, parts);
   for (const lease of held) lease.prolong(nowMs);
   const extended = new Set<Lease>(held);
   return leases.map((lease) => {
