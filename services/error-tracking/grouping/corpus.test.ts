@@ -98,3 +98,25 @@ function reverseKeys(_key: string, value: unknown): unknown {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
   return Object.fromEntries(Object.entries(value).reverse());
 }
+
+/** What differs from one occurrence of an error to the next and must never make another issue. */
+function vary(_key: string, value: unknown): unknown {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return value;
+  const varied: Record<string, unknown> = { ...value };
+  if (typeof varied["lineno"] === "number") varied["lineno"] += 7;
+  if (typeof varied["colno"] === "number") varied["colno"] += 3;
+  if ("function" in varied) varied["vars"] = { id: "other" };
+  if (typeof varied["instruction_addr"] === "string") varied["instruction_addr"] = "0x7ffe12345678";
+  const path = varied["abs_path"];
+  if (typeof path === "string" && path.startsWith("/srv/")) varied["abs_path"] = path.replace("/srv/", "/home/ann/");
+  return varied;
+}
+
+test.each(files)("ET-194 %s: lines, columns, addresses, folders and variables make no other hashes", (file) => {
+  const errors: readonly CorpusError[] = JSON.parse(readFileSync(new URL(file, folder), "utf8"));
+  for (const event of errors.flatMap(({ events }) => events)) {
+    const varied: JsonObject = JSON.parse(JSON.stringify(event), vary);
+    const more = { event_id: "1".repeat(32), timestamp: 1_771_999_999, user: { id: "u2" }, server_name: "web-9" };
+    expect(hashesOf({ ...varied, ...more })).toEqual(hashesOf(event));
+  }
+});
