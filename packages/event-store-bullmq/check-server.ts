@@ -15,7 +15,7 @@ export async function checkServer(redis: Redis, allowVolatile: boolean, logger: 
   if (!(major > oldestVersion[0] || (major === oldestVersion[0] && minor >= oldestVersion[1])))
     refuse(`Redis 6.2 or newer is needed, this is ${version}`, { version });
   if (info.get("redis_mode") === "cluster")
-    refuse("A Redis cluster cannot hold deliveries of several queues atomically; use one server, or Sentinel", {});
+    refuse("A Redis cluster cannot hold deliveries of several queues atomically; use one server", {});
   const policy = info.get("maxmemory_policy");
   if (policy !== "noeviction")
     refuse(`Redis must not give up deliveries when it is full: set maxmemory-policy to noeviction, it is ${policy}`, {

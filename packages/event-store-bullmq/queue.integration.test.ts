@@ -98,6 +98,30 @@ describe.skipIf(needed.skip)(needed.title("the queue in Redis"), () => {
     }
   });
 
+  test("ES-183 ES-208 what somebody deletes with BullMQ's tools holds up nobody and counts no more", async () => {
+    const transport = await openTransport();
+    const bounded = { key: "k", maxPending: { count: 2 } };
+    const [first, behind, third] = [delivery(bounded), delivery(bounded), delivery(bounded)];
+    expect(await transport.enqueue([first, behind, third])).toEqual(["enqueued", "enqueued", "full"]);
+    const queue = bullmqQueue("ci.count_jobs");
+    try {
+      const [job] = await queue.getWaiting();
+      await job?.remove();
+      expect(await transport.unsettled([first.id, behind.id])).toEqual([behind.id]);
+      const leases = consume(transport, async (taken) => {
+        await transport.settle(taken.map((lease) => ({ lease, settlement: { kind: "done" } })));
+      });
+      await expect.poll(() => leases.map(({ deliveryId }) => deliveryId)).toEqual([behind.id]);
+      await expect.poll(() => transport.enqueue([first])).toEqual(["enqueued"]);
+      await expect.poll(() => transport.enqueue([third])).toEqual(["enqueued"]);
+      await expect.poll(() => leases.length).toBe(3);
+      await expect.poll(() => transport.subscribers()).toEqual([]);
+      expect(await transport.enqueue([delivery(bounded), delivery(bounded)])).toEqual(["enqueued", "enqueued"]);
+    } finally {
+      await queue.close();
+    }
+  });
+
   test("ES-225 a server that gives up keys when it is full is refused", async () => {
     await redis.config("SET", "maxmemory-policy", "allkeys-lru");
     await expect(createTransport().open()).rejects.toMatchObject({

@@ -85,8 +85,16 @@ export async function removeFromQueues(filter: QueueFilter, parts: RedisParts): 
 export async function unsettledIds(ids: readonly string[], parts: RedisParts): Promise<string[]> {
   if (ids.length === 0) return [];
   const { redis, clock, prefix } = parts;
-  const states = await ask(redis, clock, () => redis.mget(ids.map((id) => `${prefix}:!known:${jobIdOf(id)}`)));
-  return ids.filter((_, index) => states[index] === "q");
+  const jobs = ids.map((id) => ({ id, job: jobIdOf(id) }));
+  const queues = await ask(redis, clock, () => redis.mget(jobs.map(({ job }) => `${prefix}:!known:${job}`)));
+  // Settled ones have no queue any more, and other tools may have deleted jobs.
+  const live = jobs.flatMap(({ id, job }, index) =>
+    queues[index] ? [{ id, key: keyOf(parts, queues[index], job) }] : [],
+  );
+  const pipeline = redis.pipeline();
+  for (const { key } of live) pipeline.exists(key);
+  const answers = live.length === 0 ? [] : await ask(redis, clock, () => pipeline.exec());
+  return live.filter((_, index) => answers?.[index]?.[1] === 1).map(({ id }) => id);
 }
 
 export async function busySubscribers(parts: RedisParts): Promise<string[]> {

@@ -1,8 +1,35 @@
 /**
  * `addJob(q, d, body, header)` adds a delivery as a BullMQ job: to `wait`, to `delayed`, or, behind others of its
- * key, to `waiting-children`. `release(q, line, perKey)` lets the first jobs of a line go that may.
+ * key, to `waiting-children`. `release(q, line, perKey)` lets the first jobs of a line go that may. `tidy` does the same
+ * after it has taken jobs out of the line that somebody deleted with other tools.
  */
 export const acceptFunctions = `
+local function release(q, line, perKey)
+  for place = 0, perKey - 1 do
+    local id = rcall('LINDEX', line, place)
+    if not id then return end
+    if rcall('ZSCORE', q.waitingChildren, id) then
+      local jobKey = q.base .. id
+      local delay = (tonumber(rcall('HGET', jobKey, 'sbd')) or now) - now
+      if delay > 0 then rcall('HSET', jobKey, 'delay', string.format('%.0f', delay)) else toWake[q.name] = true end
+      releaseParentIfNoPendingDependencies({jobKey, jobKey .. ':dependencies'}, {string.sub(q.base, 1, -2), id, nowText})
+    end
+  end
+end
+
+local function tidy(q, line, perKey)
+  local isTidy = true
+  for _, id in ipairs(rcall('LRANGE', line, 0, perKey - 1)) do
+    if rcall('EXISTS', q.base .. id) == 0 then
+      rcall('LREM', line, 1, id)
+      isTidy = false
+    end
+  end
+  if isTidy then return end
+  release(q, line, perKey)
+  tidy(q, line, perKey)
+end
+
 local function addJob(q, d, body, header)
   local jobKey = q.base .. d.id
   local due = d.due or now
@@ -21,20 +48,8 @@ local function addJob(q, d, body, header)
     toWake[q.name] = true
   end
   rcall('HSET', jobKey, 'sb', header, 'sbd', string.format('%.0f', due))
+  if blocked then tidy(q, lineOf(q, d.key), d.perKey or 1) end
   if d.untilStart then rcall('HSET', jobKey, 'sbk', prefix .. ':!lock:' .. d.lock) end
-end
-
-local function release(q, line, perKey)
-  for place = 0, perKey - 1 do
-    local id = rcall('LINDEX', line, place)
-    if not id then return end
-    if rcall('ZSCORE', q.waitingChildren, id) then
-      local jobKey = q.base .. id
-      local delay = (tonumber(rcall('HGET', jobKey, 'sbd')) or now) - now
-      if delay > 0 then rcall('HSET', jobKey, 'delay', string.format('%.0f', delay)) else toWake[q.name] = true end
-      releaseParentIfNoPendingDependencies({jobKey, jobKey .. ':dependencies'}, {string.sub(q.base, 1, -2), id, nowText})
-    end
-  end
 end
 
 local function countPending(subscription, deliveries, bytes)

@@ -42,7 +42,7 @@ end
 
 local keys = {q.wait, q.active, q.prioritized, q.events, q.stalled, q.limiter, q.delayed, q.paused, q.meta, q.pc, q.marker}
 local args = {q.base, nowText, cmsgpack.pack({token = token, lockDuration = leaseMs, name = token})}
-local deadline = string.format('%.0f', now + leaseMs)
+local deadline = string.format('%.0f', serverTime() + leaseMs)
 local leases, answer, bytes = {}, {0}, 0
 while #answer <= most and bytes < maxBytes do
   local moved = moveToActive(keys, args)

@@ -11,9 +11,21 @@ ${bullmqFunctions(["addDelayedJob", "addParentJob", "addStandardJob", "releasePa
 ${acceptFunctions}
 local function hasRoom(d)
   if not d.bytes then return true end
-  local pending = rcall('HMGET', prefix .. ':!pending:' .. d.subscription, 'n', 'b')
-  if d.maxCount and (tonumber(pending[1]) or 0) >= d.maxCount then return false end
-  return not d.maxBytes or (tonumber(pending[2]) or 0) + d.bytes <= d.maxBytes
+  local q, name = queueOf(d.queue), prefix .. ':!pending:' .. d.subscription
+  local pending = rcall('HMGET', name, 'n', 'b')
+  local count, bytes = tonumber(pending[1]) or 0, tonumber(pending[2]) or 0
+  -- What other tools deleted was not counted down.
+  if count > 0 and not q.isNoted and jobsIn(q) == 0 then
+    rcall('DEL', name)
+    count, bytes = 0, 0
+  end
+  return not (d.maxCount and count >= d.maxCount) and not (d.maxBytes and bytes + d.bytes > d.maxBytes)
+end
+
+--- A job that other tools deleted may be published again.
+local function isKnown(d)
+  local queue = rcall('GET', prefix .. ':!known:' .. d.id)
+  return queue ~= false and (queue == '' or rcall('EXISTS', queueOf(queue).base .. d.id) == 1)
 end
 
 local function takeLock(d, header, body)
@@ -28,11 +40,10 @@ end
 
 local function accept(header, body)
   local d = cjson.decode(header)
-  local known = prefix .. ':!known:' .. d.id
-  if rcall('EXISTS', known) == 1 then return 1 end
+  if isKnown(d) then return 1 end
   if not hasRoom(d) then return 3 end
   if d.lock and not takeLock(d, header, body) then return 2 end
-  rcall('SET', known, 'q')
+  rcall('SET', prefix .. ':!known:' .. d.id, d.queue)
   if d.bytes then countPending(d.subscription, 1, d.bytes) end
   local q = queueOf(d.queue)
   if not q.isNoted then

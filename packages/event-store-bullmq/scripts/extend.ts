@@ -14,7 +14,7 @@ for place = 4, #ARGV, 4 do
   if isHeld(q, id, token) then
     rcall('SET', jobKey .. ':lock', token, 'PX', leaseMs)
     rcall('SREM', q.stalled, id)
-    rcall('ZADD', q.leases, string.format('%.0f', now + leaseMs), id)
+    rcall('ZADD', q.leases, string.format('%.0f', serverTime() + leaseMs), id)
     if ARGV[3] == '1' then rcall('HSET', jobKey, 'sbo', '1') end
     results[#results + 1] = 1
   else

@@ -1,13 +1,16 @@
+import { acceptFunctions } from "./accept.js";
 import { bullmqFunctions } from "./bullmq.js";
 import { holdFunctions } from "./hold.js";
 import { queueFunctions } from "./queue.js";
 
 /**
- * Offers jobs again whose lease ran out, counts that, and answers with the queues that have something due.
+ * Offers jobs again whose lease ran out, counts that, and answers with the queues that have something due. Each time it
+ * also looks at one job that waits for its key, whether what it waits for is still there.
  * ARGV: prefix, now, then queues.
  */
 export const lookScript = `${queueFunctions}
-${bullmqFunctions(["moveJobFromActiveToWait"])}
+${bullmqFunctions(["moveJobFromActiveToWait", "releaseParentIfNoPendingDependencies"])}
+${acceptFunctions}
 ${holdFunctions}
 local function expire(q, id)
   local jobKey = q.base .. id
@@ -24,11 +27,21 @@ local function expire(q, id)
   rcall('XADD', q.events, 'MAXLEN', '~', 10000, '*', 'event', 'stalled', 'jobId', id)
 end
 
+local function tidyOne(q)
+  local id = rcall('ZRANDMEMBER', q.waitingChildren)
+  local header = id and rcall('HGET', q.base .. id, 'sb')
+  if not header then return end
+  local d = cjson.decode(header)
+  if d.key then tidy(q, lineOf(q, d.key), d.perKey or 1) end
+end
+
+local serverNow = string.format('%.0f', serverTime())
 local found = {}
 for place = 3, #ARGV do
   local q = queueOf(ARGV[place])
-  local expired = rcall('ZRANGEBYSCORE', q.leases, '-inf', nowText, 'LIMIT', 0, 100)
+  local expired = rcall('ZRANGEBYSCORE', q.leases, '-inf', serverNow, 'LIMIT', 0, 100)
   for _, id in ipairs(expired) do expire(q, id) end
+  tidyOne(q)
   local isDue = rcall('LLEN', q.wait) > 0
   if not isDue then
     local first = rcall('ZRANGE', q.delayed, 0, 0, 'WITHSCORES')

@@ -2,7 +2,7 @@
  * Names of keys. BullMQ's are `<prefix>:<queue>:<what>`; ours have a `!`, which neither queue names nor job ids contain.
  *
  *     <prefix>:!subscribers            set: queues that were ever written to
- *     <prefix>:!known:<job>            string: `q` while the delivery is unsettled, then empty until it is forgotten
+ *     <prefix>:!known:<job>            string: its queue while the delivery is unsettled, then empty until it is forgotten
  *     <prefix>:!pending:<subscription> hash: n deliveries and b bytes that count towards `maxPending`
  *     <prefix>:!lock:<name>            hash: holder of a deduplication lock, and what runs once more after it
  *     <prefix>:<queue>:!leases         sorted set: running jobs by the end of their lease
@@ -35,6 +35,16 @@ local function queueOf(name)
     queues[name] = q
   end
   return q
+end
+
+--- Leases are measured with the clock of the server: those of the processes may differ. Milliseconds.
+local function serverTime()
+  local time = rcall('TIME')
+  return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+
+local function jobsIn(q)
+  return rcall('LLEN', q.wait) + rcall('LLEN', q.active) + rcall('ZCARD', q.delayed) + rcall('ZCARD', q.waitingChildren)
 end
 
 local function lineOf(q, key)

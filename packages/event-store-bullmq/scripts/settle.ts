@@ -29,7 +29,7 @@ local function unlock(q, id, lockName)
   rcall('DEL', lock)
   if not again[1] then return end
   local d = cjson.decode(again[1])
-  rcall('SET', prefix .. ':!known:' .. d.id, 'q')
+  rcall('SET', prefix .. ':!known:' .. d.id, d.queue)
   if d.bytes then countPending(d.subscription, 1, d.bytes) end
   addJob(q, d, again[2], again[1])
 end
