@@ -32,9 +32,11 @@ import type { ServerConfig } from "./config.js";
 import { type DirectoryLock, lockDataDirectory, makeDataDirectory } from "./data-directory.js";
 import { createHealth, type Health } from "./health.js";
 import { createApiListener, createMetricsListener } from "./listeners.js";
+import type { App } from "./load-app.js";
 import { needsStore, type Role } from "./roles.js";
 import type { Shutdown } from "./shutdown.js";
 import { databaseMigrations, dataPaths, openServerDatabase, urlOf } from "./stores.js";
+import { appSystem } from "./systems/app.js";
 import {
   analyticsMigrations,
   type ServerSystem,
@@ -53,6 +55,8 @@ export interface ServerOptions {
   /** Takes what has to happen at the end. When it begins, a start under way gives up. */
   readonly shutdown: Shutdown;
   readonly clock?: Clock;
+  /** A program that runs in the server. */
+  readonly app?: App | undefined;
   /** OpenTelemetry's variables are read from it. */
   readonly env?: Readonly<Record<string, string | undefined>>;
 }
@@ -78,6 +82,8 @@ export interface StartContext {
   readonly health: Health;
   /** Absent: nothing is traced. */
   readonly tracing?: ServerTracing | undefined;
+  /** A program that runs in the server. */
+  readonly app?: App | undefined;
 }
 
 export interface Stores {
@@ -101,7 +107,8 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   const health = createHealth();
   const tracing = await startTracing({ env: options.env ?? {}, handling: config.events.tracing, logger });
   const { signal } = shutdown;
-  const context: StartContext = { config, roles, logger, metrics, clock, signal, shutdown, health, tracing };
+  const { app } = options;
+  const context: StartContext = { config, roles, logger, metrics, clock, signal, shutdown, health, tracing, app };
   shutdown.add(() => tracing?.stop());
   const lock = await holdDataDirectory(context);
   const metricsPages = new Map<string, FamilySource>();
@@ -247,7 +254,8 @@ export async function composeSystems(
   const { clock, metrics } = context;
   const streams = createStreamHub({ clock, metrics });
   const running: ServerSystem[] = [];
-  for (const { create } of systems) running.push(await create({ ...context, stores, streams, ...surroundings }));
+  const definitions = context.app === undefined ? systems : [...systems, appSystem(context.app)];
+  for (const { create } of definitions) running.push(await create({ ...context, stores, streams, ...surroundings }));
   const eventStore = composeEventStore(context, stores, running, surroundings.serverUrl, configure);
   for (const system of running) system.attach?.(eventStore);
   const routes = running.flatMap((system) => system.routes ?? []);

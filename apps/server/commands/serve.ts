@@ -4,6 +4,7 @@ import { bannerLines } from "../banner.js";
 import { startServer } from "../compose.js";
 import type { ServerConfig } from "../config.js";
 import { endOnStrayErrors, untilStopped } from "../lifetime.js";
+import { loadApp } from "../load-app.js";
 import { isRole, type Role, roles } from "../roles.js";
 import { createShutdown } from "../shutdown.js";
 import { dataPaths } from "../stores.js";
@@ -25,6 +26,7 @@ interface ServeOptions extends ConfigOptions {
   readonly logLevel?: string;
   readonly logFormat?: string;
   readonly quiet?: boolean;
+  readonly app?: string;
 }
 
 /** Beyond the deadline, in which work is finished or handed back, this long until everything is closed. */
@@ -46,6 +48,7 @@ export function addServeCommand(program: Command, terminal: Terminal): void {
     .option("--public-url <url>", "address under which clients reach the server")
     .option("--log-level <level>", "the least important lines that are logged")
     .option("--log-format <format>", "json, pretty, or auto: pretty on a terminal")
+    .option("--app <module>", "also run the program whose configure functions this module exports")
     .option("--quiet", "do not print where everything is after the start");
   addConfigOptions(serve).action((options: ServeOptions) => run(terminal, options));
 }
@@ -69,7 +72,8 @@ async function run(terminal: Terminal, options: ServeOptions): Promise<void> {
     within(shutdown.abandon(), abandonPatienceMs).then(() => terminal.exit(exitCode), terminal.kill);
   };
   endOnStrayErrors(logger, exit);
-  const starting = startServer({ config, roles: new Set(options.only), logger, shutdown, env: terminal.env });
+  const app = options.app === undefined ? undefined : await loadApp(options.app);
+  const starting = startServer({ config, roles: new Set(options.only), logger, shutdown, env: terminal.env, app });
   const stop = async (): Promise<void> => {
     shutdown.begin();
     await starting.catch(() => {});

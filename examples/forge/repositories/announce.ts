@@ -1,0 +1,56 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { finalizeEvent, generateSecretKey } from "nostr-tools/pure";
+import { Relay } from "nostr-tools/relay";
+
+const repositoryAnnouncement = 30_617;
+const issue = 1_621;
+
+/** Announces the repositories of the forge on its relay and opens an issue now and then, as a Nostr client does. */
+export async function announceRepositories(relayUrl: string, signal: AbortSignal): Promise<void> {
+  const owner = generateSecretKey();
+  const relay = await connect(relayUrl, signal);
+  if (relay === undefined) return;
+  const now = (): number => Math.floor(Date.now() / 1_000);
+  try {
+    for (const name of ["forge", "runner", "docs"]) {
+      const tags = [
+        ["d", name],
+        ["name", name],
+        ["description", `The ${name} of the example forge`],
+        ["clone", `${relayUrl.replace(/^ws/, "http")}/example/${name}.git`],
+        ["relays", relayUrl],
+      ];
+      await publish(
+        relay,
+        finalizeEvent({ kind: repositoryAnnouncement, created_at: now(), tags, content: "" }, owner),
+      );
+    }
+    for (let number = 1; !signal.aborted; number++) {
+      const content = `Issue ${number} of the example forge`;
+      await publish(
+        relay,
+        finalizeEvent({ kind: issue, created_at: now(), tags: [["subject", content]], content }, owner),
+      );
+      await sleep(15_000, undefined, { signal }).catch(() => {});
+    }
+  } finally {
+    relay.close();
+  }
+}
+
+/** A relay may refuse an event; the others are published all the same. */
+async function publish(relay: Relay, event: Parameters<Relay["publish"]>[0]): Promise<void> {
+  await relay.publish(event).catch(() => {});
+}
+
+/** The relay's listener may open after this does; undefined when it is too late. */
+async function connect(url: string, signal: AbortSignal): Promise<Relay | undefined> {
+  while (!signal.aborted) {
+    try {
+      return await Relay.connect(url);
+    } catch {
+      await sleep(1_000, undefined, { signal }).catch(() => {});
+    }
+  }
+  return undefined;
+}
