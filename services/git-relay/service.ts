@@ -83,7 +83,7 @@ export function createGitRelay(dependencies: GitRelayDependencies): GitRelay {
   const configured = settings.domain === undefined ? undefined : readDomain(settings.domain);
   const clientAddresses: ClientAddresses = createClientAddresses(dependencies.trustedProxies);
   const operator = settings.pubkey === undefined ? undefined : readOperator(settings.pubkey);
-  const events = createSqlRelayEvents({ database, clock });
+  const events = createSqlRelayEvents({ database, clock, logger });
   const metrics = createRelayMetrics(dependencies.metrics, () => events.count(kinds.announcement));
   const verifier = dependencies.verifier ?? createVerifierPool({ workers: settings.verifyWorkers, logger });
   const live = createLiveSubscriptions();
@@ -108,6 +108,7 @@ export function createGitRelay(dependencies: GitRelayDependencies): GitRelay {
     metrics: dependencies.metrics,
   });
   eventIntake.onSaved(({ event }) => live.tell(event));
+  let unfollow = async (): Promise<void> => {};
 
   const connectionLimits: ConnectionLimits = {
     ...limits,
@@ -167,6 +168,13 @@ export function createGitRelay(dependencies: GitRelayDependencies): GitRelay {
       createService({ name: "signature checks", start: async () => {}, stop: () => verifier.close() }),
       createService({ name: "event intake", start: async () => {}, stop: () => eventIntake.stop() }),
       createExpiry({ events, clock, logger }),
+      createService({
+        name: "relay events of other processes",
+        start: async () => {
+          unfollow = events.follow((event) => live.tell(event));
+        },
+        stop: () => unfollow(),
+      }),
     ]),
     intake: listener.service,
     get url() {

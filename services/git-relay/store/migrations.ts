@@ -82,6 +82,11 @@ export const relayMigrations: MigrationSet = {
         await sql`create unique index relay_events_address on relay_events (pubkey, kind, d) where d is not null`.execute(
           db,
         );
+        // Units of all processes take turns, so this counts up in the order of commits. A SQLite file has one relay.
+        if (engine === "postgres")
+          await sql`alter table relay_events add column seq bigserial, add constraint relay_events_seq unique (seq)`.execute(
+            db,
+          );
         await sql`create index relay_events_expiry on relay_events (expires_at) where expires_at is not null`.execute(
           db,
         );

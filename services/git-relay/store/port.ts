@@ -137,6 +137,11 @@ export interface RelayEvents {
   find(id: string): Promise<EventRecord | undefined>;
   /** Id of the deletion that names this id, by whomever. */
   findDeletion(id: string): Promise<string | undefined>;
+  /**
+   * Calls back for each event that another process stores from now on, in the order of commits, soon after the commit.
+   * On SQLite there is none. Returns the end of it.
+   */
+  follow(onEvent: (event: VerifiedEvent) => void): () => Promise<void>;
   /** How many events of a kind are stored. */
   count(kind: number): Promise<number>;
   /** Removes up to 500 events that ended at `now` or before; resolves with how many. */

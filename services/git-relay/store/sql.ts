@@ -1,7 +1,8 @@
 import type { Database, SqlValue } from "@signalbox/database";
-import type { Clock } from "@signalbox/kernel";
+import { type Clock, type Logger, silentLogger } from "@signalbox/kernel";
 import { CompiledQuery } from "kysely";
 import { gatherFacts } from "./facts.js";
+import { createFollower } from "./follow.js";
 import type { RelayTables } from "./migrations.js";
 import type { EventRecord, EventSource, EventUnit, RelayEvents } from "./port.js";
 import { chunksOf, type Fragment, forEngine, inList, joinFragments, passive } from "./statement.js";
@@ -11,13 +12,14 @@ import { applyDeletion, removeEvents, storeEvents } from "./write.js";
 export interface SqlRelayEventsOptions {
   readonly database: Database;
   readonly clock: Clock;
+  readonly logger?: Logger;
 }
 
 /** Key of PostgreSQL's advisory lock: units of several processes take turns. */
 const writeLockKey = 712_064_560;
 
 /** Relay events in SQLite or PostgreSQL; `relayMigrations` made the tables. */
-export function createSqlRelayEvents({ database, clock }: SqlRelayEventsOptions): RelayEvents {
+export function createSqlRelayEvents({ database, clock, logger = silentLogger }: SqlRelayEventsOptions): RelayEvents {
   const { engine } = database;
   const reader = database.reader<RelayTables>();
 
@@ -46,6 +48,8 @@ export function createSqlRelayEvents({ database, clock }: SqlRelayEventsOptions)
     return pages;
   };
 
+  const follower = engine === "postgres" ? createFollower({ database, clock, logger, read }) : undefined;
+
   const unitOf = (transaction: EventUnit["transaction"]): EventUnit => {
     const context = { database, transaction, nowMs: clock.nowMs() };
     const query = async <Row>(sql: string, values: readonly SqlValue[]): Promise<readonly Row[]> =>
@@ -53,7 +57,10 @@ export function createSqlRelayEvents({ database, clock }: SqlRelayEventsOptions)
     return {
       transaction,
       facts: (events) => gatherFacts(query, events),
-      store: (events) => storeEvents(context, events),
+      async store(events) {
+        await storeEvents(context, events);
+        follower?.stored(events.map(({ event }) => event.id));
+      },
       applyDeletion: (deletion) => applyDeletion(context, deletion),
     };
   };
@@ -109,6 +116,8 @@ export function createSqlRelayEvents({ database, clock }: SqlRelayEventsOptions)
         .executeTakeFirst();
       return row?.deletion_id;
     },
+
+    follow: (onEvent) => follower?.follow(onEvent) ?? (async () => {}),
 
     async count(kind) {
       const row = await reader
