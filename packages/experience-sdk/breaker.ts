@@ -8,10 +8,10 @@ const longestPauseMs = 20_000;
 export interface Breaker {
   readonly isOpen: boolean;
   /**
-   * Resolves when a request may go; true when it is the probe of an open breaker. The caller must report how it ended by
-   * one of the methods below. Resolves as well when the signal is aborted.
+   * Resolves when a request may go. The caller must make it and report how it ended by one of the methods below, else no
+   * other one goes. Resolves as well when the signal is aborted.
    */
-  pass(signal: AbortSignal): Promise<boolean>;
+  pass(signal: AbortSignal): Promise<void>;
   /** The tracker answered. */
   succeeded(): void;
   failed(): void;
@@ -62,11 +62,10 @@ export function createBreaker(clock: Clock): Breaker {
         const leftMs = openUntilMs - clock.monotonicMs();
         if (leftMs <= 0 && !probing) {
           probing = true;
-          return true;
+          return;
         }
         await changeOrTime(probing ? undefined : leftMs, signal);
       }
-      return false;
     },
     succeeded() {
       failures = 0;

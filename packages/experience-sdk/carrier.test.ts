@@ -306,14 +306,21 @@ describe("XP-110 contexts", () => {
 
   test("XP-110 are fresh inside each other, and cleared after", async () => {
     const { client } = openClient();
-    let later: (() => number) | undefined;
-    await client.withContext(async () => {
-      client.start("checkout");
-      client.withContext(() => expect(client.current()).toEqual([]));
-      expect(client.current()).toHaveLength(1);
-      later = () => client.current().length;
-    });
-    expect(later?.()).toBe(0);
+    let later: Promise<unknown> | undefined;
+    await client.withContext(
+      async () => {
+        client.start("checkout");
+        client.withContext(() => expect(client.current()).toEqual([]));
+        expect(client.current()).toHaveLength(1);
+        // Work that goes on behind the end of its request.
+        later = new Promise((resolve) => setTimeout(resolve, 5)).then(() => [
+          client.current().length,
+          client.resume("import_project").state,
+        ]);
+      },
+      { "x-covered-experiences": `import_project;c=${correlationId};r=1;t=${startedAtMs}` },
+    );
+    expect(await later).toEqual([0, "unstarted"]);
   });
 
   test("XP-110 hold several ids; starting one again replaces it", () => {

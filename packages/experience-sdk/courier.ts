@@ -60,22 +60,23 @@ export function createCourier<Item>(options: CourierOptions<Item>): Courier<Item
     for (const _ of checkpoints.splice(0)) drops.count(reason);
   };
 
+  const isOver = ({ startedAtMs, attempts, unauthorised }: Parcel<Item>): boolean => {
+    if (unauthorised) return false;
+    if (limits.maxAttempts !== undefined && attempts >= limits.maxAttempts) return true;
+    return clock.monotonicMs() - startedAtMs >= limits.maxElapsedMs;
+  };
+
   const deliver = async (parcel: Parcel<Item>): Promise<"expired" | "closed" | undefined> => {
     while (parcel.checkpoints.length > 0) {
-      const probe = await breaker.pass(stopping);
+      await breaker.pass(stopping);
       if (stopping.aborted) return "closed";
       if (parcel.unauthorised)
         Object.assign(parcel, { startedAtMs: clock.monotonicMs(), attempts: 0, unauthorised: false });
-      const tooOld = clock.monotonicMs() - parcel.startedAtMs >= limits.maxElapsedMs;
-      const tooOften = limits.maxAttempts !== undefined && parcel.attempts >= limits.maxAttempts;
-      if (tooOld || tooOften) {
-        // The next batch probes instead.
-        if (probe) breaker.failed();
-        return "expired";
-      }
       if (parcel.attempts > 0) options.onRetried(parcel.checkpoints.length);
       parcel.attempts++;
       const delayMs = await attempt(parcel);
+      // Asked behind the attempt: a batch that only waited for the breaker has its chance.
+      if (parcel.checkpoints.length > 0 && isOver(parcel)) return "expired";
       if (delayMs > 0) await wait(clock, delayMs, stopping);
     }
     return undefined;

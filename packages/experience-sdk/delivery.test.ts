@@ -284,6 +284,18 @@ describe("XP-087 the breaker", () => {
     expect(opened.client.stats().breakerOpen).toBe(true);
   });
 
+  test("XP-083 XP-087 a batch that waited for the breaker longer than it may is tried once all the same", async () => {
+    const opened = openClient({ random: () => 0, maxElapsedMs: 4_000 });
+    opened.transport.script = noAnswer;
+    opened.client.start("checkout");
+    await opened.clock.advanceBy(8_000);
+    expect(opened.client.stats()).toMatchObject({ breakerOpen: true, dropped: { expired: 1 } });
+    opened.transport.script = acceptAll;
+    opened.client.start("checkout");
+    await opened.clock.advanceBy(20_000);
+    expect(opened.client.stats()).toMatchObject({ sent: 1, breakerOpen: false, dropped: { expired: 1 } });
+  });
+
   test("XP-087 lets one probe through, also with several lanes", async () => {
     const opened = openClient({ random: () => 0, maxInFlight: 4 });
     opened.transport.script = noAnswer;

@@ -84,6 +84,16 @@ describe("XP-081 a full queue", () => {
     expect(texts()).toEqual(["sent end", "b start"]);
   });
 
+  test("XP-081 a second start of a run whose first one was dropped goes too", () => {
+    const { queue, dropped, texts } = queueOf(2);
+    const again = run("again");
+    queue.push(waiting(again, "start"));
+    queue.push(waiting(again, "start"));
+    queue.push(waiting(run("b"), "start"));
+    expect(texts()).toEqual(["b start"]);
+    expect(dropped.map(({ eventId }) => eventId)).toEqual(["again start", "again start"]);
+  });
+
   test("XP-080 is bounded by bytes too", () => {
     const { queue, dropped } = queueOf(1_000, 100);
     for (let index = 0; index < 20; index++) queue.push(waiting(run(`r${index}`), "start", 30));
