@@ -40,18 +40,21 @@ export const rules = {
   "no-handmade-event": noHandmadeEvent,
 } satisfies Readonly<Record<string, Rule>>;
 
-/** A linter's plugin: ESLint's from version 9 on, and oxlint's. */
-export interface LintPlugin {
+interface PluginRules {
   readonly meta: { readonly name: string };
-  readonly rules: Readonly<Record<keyof typeof rules, Rule>>;
+  readonly rules: Record<keyof typeof rules, Rule>;
+}
+
+/** A linter's plugin: ESLint's from version 9 on, and oxlint's. */
+export interface LintPlugin extends PluginRules {
   readonly configs: { readonly recommended: RecommendedConfig };
 }
 
 /** An entry of ESLint's flat configuration. */
 export interface RecommendedConfig {
   readonly name: string;
-  readonly plugins: Readonly<Record<string, LintPlugin>>;
-  readonly rules: Readonly<Record<string, "error">>;
+  readonly plugins: Record<string, PluginRules>;
+  readonly rules: Record<string, "error">;
 }
 
 const recommendedRules = Object.entries(rules)

@@ -1,5 +1,5 @@
 import type { CallExpression, Node } from "estree";
-import { defineRule, textListOption, textLists } from "./rule.js";
+import { defineRule, programOf, textListOption, textLists } from "./rule.js";
 import { subscriptionOptions } from "./subscriptions.js";
 import { type AnyFunction, bare, calledName, isFunction, propertyOf, topLevelFunction, walk } from "./syntax.js";
 
@@ -23,7 +23,7 @@ export const cheapCondition = defineRule({
         if (!condition) return;
         const value = bare(condition.value);
         const body =
-          value.type === "Identifier" ? topLevelFunction(context.sourceCode.ast, value) : isFunction(value) && value;
+          value.type === "Identifier" ? topLevelFunction(programOf(context), value) : isFunction(value) && value;
         if (!body) return;
         // A function that stands elsewhere is told of where it is used: there it is a condition.
         for (const { node, what } of dearParts(body, io))

@@ -1,6 +1,6 @@
 import { posix } from "node:path";
 import type { CallExpression, Identifier, ImportDeclaration } from "estree";
-import type { RuleContext } from "./rule.js";
+import { programOf, type RuleContext } from "./rule.js";
 import { contextOf, editionOf, pathOf } from "./settings.js";
 import { bare, propertyName, textOf } from "./syntax.js";
 
@@ -61,7 +61,7 @@ export class Imports {
 
   #read(): ReadonlyMap<string, Import> {
     const byName = new Map<string, Import>();
-    for (const statement of this.#context.sourceCode.ast.body) {
+    for (const statement of programOf(this.#context).body) {
       if (statement.type !== "ImportDeclaration") continue;
       const path = this.pathOf(statement);
       for (const specifier of statement.specifiers) {

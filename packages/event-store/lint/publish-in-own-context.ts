@@ -1,7 +1,7 @@
 import type { Node } from "estree";
 import { Imports } from "./imports.js";
 import { isPublish } from "./publishing.js";
-import { defineRule, type RuleContext } from "./rule.js";
+import { defineRule, programOf, type RuleContext } from "./rule.js";
 import { contextOf, pathOf } from "./settings.js";
 import { bare, calledName, receiverOf, textOf, walk } from "./syntax.js";
 
@@ -40,8 +40,8 @@ function* createdEvents(argument: Node): Generator<{ readonly name: string; read
 }
 
 /** The context in the type of an event that the file defines itself. */
-function localContext({ sourceCode }: RuleContext, imports: Imports, name: string): string | undefined {
-  for (const statement of sourceCode.ast.body) {
+function localContext(context: RuleContext, imports: Imports, name: string): string | undefined {
+  for (const statement of programOf(context).body) {
     const declared =
       statement.type === "ExportNamedDeclaration" && statement.declaration ? statement.declaration : statement;
     if (declared.type !== "VariableDeclaration") continue;

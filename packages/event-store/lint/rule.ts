@@ -6,12 +6,17 @@ export interface RuleContext {
   readonly cwd: string;
   readonly options: readonly unknown[];
   readonly settings: Readonly<Record<string, unknown>>;
-  readonly sourceCode: { readonly ast: Program };
+  /** Its `ast` is a `Program`, which the types of linters for any language do not say. */
+  readonly sourceCode: { readonly ast: unknown };
   report(finding: {
     readonly node: Node;
     readonly messageId: string;
     readonly data?: Readonly<Record<string, string>>;
   }): void;
+}
+
+export function programOf({ sourceCode }: RuleContext): Program {
+  return sourceCode.ast as Program;
 }
 
 /** Called for each node of a type. */
@@ -22,8 +27,8 @@ export interface Rule {
     readonly type: "problem" | "suggestion";
     readonly docs: { readonly description: string; readonly url: string; readonly recommended: boolean };
     readonly messages: Readonly<Record<string, string>>;
-    /** JSON Schema of the options. */
-    readonly schema: readonly object[];
+    /** JSON Schema of the options. ESLint's types want a list that could be changed. */
+    readonly schema: object[];
   };
   create(context: RuleContext): Visitor;
 }
@@ -34,7 +39,7 @@ interface RuleDraft {
   /** Part of the recommended set. */
   readonly recommended: boolean;
   readonly messages: Readonly<Record<string, string>>;
-  readonly schema?: readonly object[];
+  readonly schema?: object[];
   create(context: RuleContext): Visitor;
 }
 
@@ -46,7 +51,7 @@ export function defineRule({ name, description, recommended, messages, schema = 
 }
 
 /** A schema of options: one object whose members are lists of texts. */
-export function textLists(...names: readonly string[]): readonly object[] {
+export function textLists(...names: readonly string[]): object[] {
   const list = { type: "array", items: { type: "string" } };
   return [
     {

@@ -1,6 +1,6 @@
 import { fileURLToPath } from "node:url";
-import { RuleTester as Eslint } from "eslint";
-import { RuleTester as Eslint9 } from "eslint-9";
+import { RuleTester as Eslint, type Linter } from "eslint";
+import { RuleTester as Eslint9, type Linter as Linter9 } from "eslint-9";
 import { describe, expect, test } from "vitest";
 import plugin, { rules } from "../lint.js";
 import { type Case, type RuleCases, settings } from "./cases/case.js";
@@ -63,6 +63,12 @@ describe("rules of the lint plugin in ESLint 10 and 9", () => {
   test("ES-363 publish-from-service", () => check("publish-from-service"));
   test("ES-364 required-only-identifiers", () => check("required-only-identifiers"));
   test("ES-365 no-handmade-event", () => check("no-handmade-event"));
+
+  test("ES-370 the plugin and its recommended set are what a typed configuration of ESLint takes", () => {
+    const ten: Linter.Config[] = [plugin.configs.recommended, { plugins: { "event-store": plugin } }];
+    const nine: Linter9.Config[] = [plugin.configs.recommended, { plugins: { "event-store": plugin } }];
+    expect(ten).toEqual(nine);
+  });
 
   test("ES-370 each rule has cases", () => {
     expect(Object.keys(cases).sort()).toEqual(Object.keys(rules).sort());
