@@ -27,6 +27,7 @@ const maxPullBytes = 8_388_608;
 /** How many a limited consumer takes from the stream before it knows whether they may begin. */
 const maxRetained = 16;
 const limitPollMs = 100;
+const lookUpAgainMs = 100;
 
 /** A message with what it says. */
 interface Arrived {
@@ -227,8 +228,24 @@ export class JetStreamConsumer implements Consumer, LeaseHolder {
     }
     if (arrived.length > 0) this.#bodyBytes = Math.max(1, bytes / arrived.length, this.#bodyBytes / 4);
     for (const lease of plain) this.#held.add(lease);
-    const all = noted.length === 0 ? plain : [...plain, ...(await this.#readNoted(noted))];
-    const ready = this.spec.maxTotal === null && this.spec.rateLimit === null ? all : await this.#admit(all);
+    await this.#handOut(plain);
+    if (noted.length > 0) await this.#handOutNoted(noted);
+  }
+
+  /** While the database is away they are kept: the server would not offer them again before their lease is over. */
+  async #handOutNoted(noted: readonly Arrived[]): Promise<void> {
+    let ready: JetStreamLease[];
+    try {
+      ready = await this.#readNoted(noted);
+    } catch (error) {
+      const { clock, logger } = this.#options.parts;
+      logger.warn("deliveries could not be looked up yet", { error, subscriber: this.subscriber });
+      if (this.#stopped) return;
+      await clock.sleep(lookUpAgainMs);
+      const nowMs = clock.monotonicMs();
+      this.#arrived.push(...noted.filter(({ sinceMs }) => nowMs - sinceMs < this.leaseMs / 2));
+      return;
+    }
     await this.#handOut(ready);
   }
 
@@ -278,13 +295,17 @@ export class JetStreamConsumer implements Consumer, LeaseHolder {
     return new Set(doubtful.filter((_, index) => written.has(next[index])).map(({ wire }) => messageIdOf(wire)));
   }
 
-  async #handOut(leases: JetStreamLease[]): Promise<void> {
+  async #handOut(taken: readonly JetStreamLease[]): Promise<void> {
+    const isLimited = this.spec.maxTotal !== null || this.spec.rateLimit !== null;
+    const leases = isLimited ? await this.#admit(taken) : taken;
     if (leases.length === 0) return;
     if (this.#stopped) {
       await this.#giveBack(leases);
       return;
     }
-    await this.#options.parts.locks.started(leases);
+    const { locks, logger } = this.#options.parts;
+    // A lock that cannot be ended now ends with its time.
+    await locks.started(leases).catch((error: unknown) => logger.warn("a lock could not be ended", { error }));
     this.#limited = false;
     this.#options.onBatch(leases);
   }
@@ -304,10 +325,12 @@ export class JetStreamConsumer implements Consumer, LeaseHolder {
     let granted = 0;
     try {
       granted = await this.#options.allowance.acquire(this.spec, candidates.length);
-    } finally {
-      this.#retained = candidates.slice(granted);
-      if (this.#retained.length > 0) this.#retryAdmission();
+    } catch (error) {
+      // They are kept and asked for again.
+      this.#options.parts.logger.warn("a limit could not be asked", { error, subscriber: this.subscriber });
     }
+    this.#retained = candidates.slice(granted);
+    if (this.#retained.length > 0) this.#retryAdmission();
     if (granted === 0 && this.spec.rateLimit && !this.#limited) {
       this.#limited = true;
       this.spec.limited();
