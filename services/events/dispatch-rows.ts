@@ -126,6 +126,16 @@ export function fromAttemptRow(row: AttemptRow): HandlingRecord {
   };
 }
 
+const never = new Date(0).toISOString();
+let lastMs = 0;
+let lastIso = never;
+
+/** Most rows name one of a few milliseconds, or none; formatting one takes longer than the rest of a row. */
 function isoTime(timeMs: number): string {
-  return new Date(timeMs).toISOString();
+  if (timeMs === 0) return never;
+  if (timeMs !== lastMs) {
+    lastIso = new Date(timeMs).toISOString();
+    lastMs = timeMs;
+  }
+  return lastIso;
 }
