@@ -4,6 +4,7 @@ import type { Transaction } from "kysely";
 import type { TransactionalPublisher } from "./digest.js";
 import type { IgnoreConditions } from "./ignore-conditions.js";
 import { issueIgnored, issueResolved } from "./issue-events.js";
+import type { createIssueMetrics } from "./issue-metrics.js";
 import type { Issue } from "./list-issues.js";
 import { newestRelease } from "./release-order.js";
 import type { Resolution } from "./resolution.js";
@@ -42,6 +43,8 @@ export interface ChangeDependencies {
   readonly database: Database;
   readonly clock: Clock;
   readonly publisher: () => TransactionalPublisher;
+  /** Counts changes of issues. */
+  readonly countChange?: ReturnType<typeof createIssueMetrics>;
 }
 
 /**
@@ -55,7 +58,8 @@ export async function changeIssues(
 ): Promise<ReadonlyMap<number, Issue>> {
   const { database, clock } = dependencies;
   const { projectId, issueIds, change } = request;
-  return database.transaction(async (transaction: Transaction<IssueTables>) => {
+  let moved = 0;
+  const changed = await database.transaction(async (transaction: Transaction<IssueTables>) => {
     // Whoever digests events of the project waits, so no event is measured by a status that is about to change.
     await lockProjects(database, [projectId], transaction);
     const before = await readIssues(transaction, projectId, issueIds);
@@ -68,8 +72,12 @@ export async function changeIssues(
     await noteActivity(database, activities, atMs, transaction);
     for (const { issueId, status } of moves) await announce(dependencies, request, issueId, status, transaction);
     const after = await readIssues(transaction, projectId, issueIds);
+    moved = moves.length;
     return new Map(after.map((issue) => [issue.id, issue]));
   });
+  const { status } = change;
+  if (moved > 0 && (status === "resolved" || status === "ignored")) dependencies.countChange?.(status, moved);
+  return changed;
 }
 
 function readIssues(

@@ -1,4 +1,5 @@
 import { type Metrics, noMetrics } from "@signalbox/kernel";
+import { type CountedChange, createIssueMetrics } from "./issue-metrics.js";
 
 /** Stages of the digest in their order; a crash between any two of them must lose and double nothing. */
 export const digestSteps = ["prepare", "count", "insert_payloads", "insert_events", "insert_users", "settle"] as const;
@@ -9,7 +10,7 @@ export interface DigestMetrics {
   step(step: DigestStep, seconds: number): void;
   visible(delaySeconds: number): void;
   grouped(strategy: string, version: number): void;
-  issues(change: "created" | "regressed" | "unmuted" | "escalating", quantity: number): void;
+  issues(change: CountedChange, quantity: number): void;
   inserted(table: string, rows: number, seconds: number): void;
   insertFailed(table: string, seconds: number): void;
 }
@@ -38,14 +39,7 @@ export function createDigestMetrics(metrics: Metrics = noMetrics): DigestMetrics
     help: "Time from an event's receipt until it can be queried.",
     buckets: delayBuckets,
   });
-  const issues = metrics.counter({
-    name: name("issues_total"),
-    help: "Changes of issues.",
-    labels: ["change"],
-    known: ["created", "regressed", "unmuted", "escalating", "resolved", "ignored", "merged"].map((change) => ({
-      change,
-    })),
-  });
+  const issues = createIssueMetrics(metrics);
   const grouping = metrics.counter({
     name: name("grouping_total"),
     help: "Events by what they were grouped by.",
@@ -75,7 +69,7 @@ export function createDigestMetrics(metrics: Metrics = noMetrics): DigestMetrics
     step: (step, seconds) => durations.observe(seconds, { step }),
     visible: (delaySeconds) => visible.observe(delaySeconds),
     grouped: (strategy, version) => grouping.add(1, { strategy, version: String(version) }),
-    issues: (change, quantity) => issues.add(quantity, { change }),
+    issues,
     inserted(table, rows, seconds) {
       inserts.add(1, { table, result: "ok" });
       insertRows.add(rows, { table, result: "ok" });

@@ -4,7 +4,7 @@ import type { Clock } from "@signalbox/kernel";
 import { type Direction, type KeysetPage, keysetPage } from "./keyset-page.js";
 import type { Issue } from "./list-issues.js";
 import { isoTime } from "./normalise/times.js";
-import { readSettings } from "./project-settings.js";
+import { keptSinceMs } from "./project-settings.js";
 import type { IssueTables } from "./store/tables.js";
 import { dashed } from "./user-counts.js";
 
@@ -129,17 +129,21 @@ export async function findEventInPlace(
 
 /** The issue of an event of the project; undefined when there is no such event, or its issue is gone. */
 export async function findIssueOfEvent(
-  { database, analytics }: EventStores,
+  { database, analytics, clock }: EventStores,
   projectId: number,
   eventId: string,
 ): Promise<Issue | undefined> {
   const [row] = await analytics.query<{ primary_hash: string }>(
     `SELECT primary_hash FROM error_events FINAL
     WHERE project_id = {project:UInt64} AND event_id = {event:UUID}
-      AND timestamp > now64(3) - INTERVAL 400 DAY
+      AND timestamp >= {since:DateTime64(3, 'UTC')}
     LIMIT 1
     SETTINGS do_not_merge_across_partitions_select_final = 1`,
-    { project: projectId, event: dashed(eventId) },
+    {
+      project: projectId,
+      event: dashed(eventId),
+      since: isoTime(await keptSinceMs(database, projectId, clock.nowMs())),
+    },
     limits,
   );
   if (row === undefined) return undefined;
@@ -166,7 +170,7 @@ export interface StoredMessage {
 
 /** The newest messages of a project. */
 export async function listMessages(
-  { database, analytics }: EventStores,
+  { database, analytics, clock }: EventStores,
   projectId: number,
   limit: number,
 ): Promise<StoredMessage[]> {
@@ -174,11 +178,11 @@ export async function listMessages(
     `SELECT event_id, timestamp, level, message, release, environment, platform, primary_hash
     FROM error_events FINAL
     WHERE project_id = {project:UInt64} AND empty(exception_types) AND message <> ''
-      AND timestamp > now64(3) - INTERVAL 400 DAY
+      AND timestamp >= {since:DateTime64(3, 'UTC')}
     ORDER BY timestamp DESC, toString(event_id) DESC
     LIMIT {rows:UInt32}
     SETTINGS do_not_merge_across_partitions_select_final = 1`,
-    { project: projectId, rows: limit },
+    { project: projectId, rows: limit, since: isoTime(await keptSinceMs(database, projectId, clock.nowMs())) },
     limits,
   );
   const owned = await ownedHashes(
@@ -269,11 +273,9 @@ export async function scopeOf(
   nowMs: number,
 ): Promise<{ readonly hashes: string[]; readonly since: string; readonly until: string }> {
   const hashes = await hashesOf(database, issue);
-  const { retentionDays } = await readSettings(database, issue.project_id);
   const range = timeRange(issue);
-  if (retentionDays === undefined) return { hashes, ...range };
-  const sinceMs = Math.max(issue.first_seen_ms, nowMs - retentionDays * 86_400_000);
-  return { hashes, ...range, since: isoTime(sinceMs) };
+  const keptMs = await keptSinceMs(database, issue.project_id, nowMs);
+  return { hashes, ...range, since: isoTime(Math.max(issue.first_seen_ms, keptMs)) };
 }
 
 function plainId({ event_id }: Found): string {

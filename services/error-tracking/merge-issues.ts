@@ -74,6 +74,7 @@ export async function mergeIssues(dependencies: MergeDependencies, request: Merg
     await publisher().publish(event, { transaction });
     return survivor.id;
   });
+  dependencies.countChange?.("merged", ids.length - 1);
   await recountUsers(dependencies, [survivorId]);
   return survivorId;
 }

@@ -161,3 +161,12 @@ function isWebAddress(template: string): boolean {
   // What is filled in never decides where a link leads.
   return /^https?:\/\/[^\s{}/]+(?:\/\S*)?$/.test(template);
 }
+
+const dayMs = 86_400_000;
+const longestRetentionDays = Math.max(...retentions);
+
+/** Events before it are hidden: what a project keeps no longer is gone at once, whenever its rows are removed. */
+export async function keptSinceMs(database: Database, projectId: number, nowMs: number): Promise<number> {
+  const { retentionDays = longestRetentionDays } = await readSettings(database, projectId);
+  return nowMs - retentionDays * dayMs;
+}

@@ -13,6 +13,7 @@ import { createEdgeLedger } from "./edge-ledger.js";
 import { createHousekeeping } from "./housekeeping.js";
 import { createApi } from "./http/api.js";
 import { createIngest } from "./http/ingest.js";
+import { createIssueMetrics } from "./issue-metrics.js";
 import { issuesMigration } from "./issues-migration.js";
 import { createKeyCache } from "./key-cache.js";
 import { createProjects, type Projects } from "./projects.js";
@@ -82,6 +83,7 @@ export function createErrorTracking(dependencies: ErrorTrackingDependencies): Er
     known: ["stored", "duplicate", "invalid"].map((outcome) => ({ item_type: "event", outcome })),
   });
   const defaults = { retentionDays: Number(settings.retentionDays), groupingVersion: settings.grouping.version };
+  const countChange = createIssueMetrics(metrics);
   const digest = createDigest({
     database,
     analytics,
@@ -118,7 +120,7 @@ export function createErrorTracking(dependencies: ErrorTrackingDependencies): Er
       ...(blobs === undefined ? {} : { blobs }),
       ...(isDiskGuardActive === undefined ? {} : { isDiskGuardActive }),
     }),
-    api: createApi({ database, analytics, projects, clock, publisher: eventStore, defaults }),
+    api: createApi({ database, analytics, projects, clock, publisher: eventStore, defaults, countChange }),
     migrations: errorTrackingMigrations,
     analyticsMigrations: errorTrackingAnalytics,
     projects,
@@ -126,7 +128,7 @@ export function createErrorTracking(dependencies: ErrorTrackingDependencies): Er
       keys.service,
       ledger.service,
       createHousekeeping({ database, clock, logger, dedupDays: settings.dedupDays }),
-      createUpkeep({ database, analytics, publisher: eventStore, clock, logger, defaults }),
+      createUpkeep({ database, analytics, publisher: eventStore, clock, logger, defaults, countChange }),
     ]),
   };
 }

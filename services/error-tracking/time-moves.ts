@@ -4,6 +4,7 @@ import type { Transaction } from "kysely";
 import type { TransactionalPublisher } from "./digest.js";
 import { readIgnoreConditions } from "./ignore-conditions.js";
 import { issueResolved, issueUnmuted } from "./issue-events.js";
+import type { createIssueMetrics } from "./issue-metrics.js";
 import type { Issue } from "./list-issues.js";
 import { readProjectSettings } from "./project-settings.js";
 import type { ProjectTables } from "./projects-migration.js";
@@ -15,6 +16,8 @@ export interface TimeMoveDependencies {
   readonly database: Database;
   readonly clock: Clock;
   readonly publisher: () => TransactionalPublisher;
+  /** Counts changes of issues. */
+  readonly countChange?: ReturnType<typeof createIssueMetrics>;
 }
 
 const dayMs = 86_400_000;
@@ -66,6 +69,7 @@ async function endIgnoring(dependencies: TimeMoveDependencies): Promise<void> {
         });
         await dependencies.publisher().publish(event, { transaction });
       }
+      dependencies.countChange?.("unmuted", over.length);
     });
   }
 }
@@ -113,6 +117,7 @@ async function resolveSilent(dependencies: TimeMoveDependencies): Promise<void> 
         const event = issueResolved.create({ project_id: projectId, issue_id: id, actor: "" });
         await dependencies.publisher().publish(event, { transaction });
       }
+      dependencies.countChange?.("resolved", still.length);
     });
   }
 }

@@ -2,6 +2,7 @@ import { createVirtualClock, silentLogger, type VirtualClock } from "@signalbox/
 import { type ClickHouseHttpServer, startClickHouseHttp } from "@signalbox/testing/servers";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import { changeIssues, type IssueChange } from "./change-issues.js";
+import { listEvents } from "./find-events.js";
 import { updateSettings } from "./project-settings.js";
 import { removeExpired } from "./retention.js";
 import type { IssueTables } from "./store/tables.js";
@@ -119,6 +120,10 @@ test("ET-274 a lower retention removes older rows and their counters; a higher o
   await removeExpired(options());
   expect([await rows("error_events"), await rows("error_payloads")]).toEqual([2, 2]);
   await updateSettings(stores.database, projectId, { retentionDays: 14 });
+  const [issue] = await issues();
+  if (issue === undefined) throw new Error("There is no issue.");
+  // Hidden at once, and gone a little later.
+  expect((await listEvents(options(), issue, "occurred_at_asc", 10, undefined)).items).toHaveLength(1);
   await removeExpired(options());
   await removeExpired(options());
   expect([await rows("error_events"), await rows("error_payloads")]).toEqual([1, 1]);

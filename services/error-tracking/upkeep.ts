@@ -5,9 +5,9 @@ import { deletionsChannel, runDeletions } from "./delete-data.js";
 import type { TransactionalPublisher } from "./digest.js";
 import type { InstanceDefaults } from "./project-settings.js";
 import { removeExpired } from "./retention.js";
-import { moveByTime } from "./time-moves.js";
+import { moveByTime, type TimeMoveDependencies } from "./time-moves.js";
 
-export interface UpkeepOptions {
+export interface UpkeepOptions extends Pick<TimeMoveDependencies, "countChange"> {
   readonly database: Database;
   readonly analytics: Analytics;
   readonly publisher: () => TransactionalPublisher;

@@ -3,6 +3,7 @@ import type { Database } from "@signalbox/database";
 import { allowsProject, encodeCursor, linkHeader, principalOf } from "@signalbox/http";
 import type { Clock } from "@signalbox/kernel";
 import type { FastifyReply, FastifyRequest } from "fastify";
+import type { ChangeDependencies } from "../change-issues.js";
 import type { TransactionalPublisher } from "../digest.js";
 import { findIssue } from "../find-issue.js";
 import type { KeysetPage } from "../keyset-page.js";
@@ -18,6 +19,8 @@ export interface ApiDependencies {
   readonly projects: Projects;
   readonly clock: Clock;
   readonly publisher: () => TransactionalPublisher;
+  /** Counts changes of issues. */
+  readonly countChange?: NonNullable<ChangeDependencies["countChange"]>;
   /** What the instance decides for projects that do not. */
   readonly defaults: InstanceDefaults;
 }

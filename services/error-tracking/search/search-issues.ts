@@ -1,5 +1,6 @@
 import type { Analytics } from "@signalbox/analytics";
 import type { Database } from "@signalbox/database";
+import { keptSinceMs } from "../project-settings.js";
 import type { IssueTables } from "../store/tables.js";
 import { dashed } from "../user-counts.js";
 import { type EventCondition, eventCondition } from "./event-conditions.js";
@@ -45,7 +46,8 @@ const maxHashes = 100_000;
 export async function searchIssues(stores: SearchStores, search: IssueSearch): Promise<FoundIssues> {
   const query = search.query.trim();
   if (eventId.test(query)) {
-    const hashes = await findHashes(stores, search, [
+    // An id is looked for among everything that is kept.
+    const hashes = await findHashes(stores, { ...search, sinceMs: 0 }, [
       { sql: "event_id = {event:UUID}", params: { event: dashed(query.replaceAll("-", "").toLowerCase()) } },
     ]);
     return { conditions: [ownsHash(hashes, stores.database.engine)], speaksOfStatus: true, isEventId: true };
@@ -62,7 +64,7 @@ export async function searchIssues(stores: SearchStores, search: IssueSearch): P
 }
 
 async function findHashes(
-  { analytics }: SearchStores,
+  { analytics, database }: SearchStores,
   { projectId, sinceMs, nowMs }: IssueSearch,
   conditions: readonly EventCondition[],
 ): Promise<string[]> {
@@ -74,7 +76,7 @@ async function findHashes(
     SETTINGS do_not_merge_across_partitions_select_final = 1`,
     {
       project: projectId,
-      since: new Date(sinceMs).toISOString(),
+      since: new Date(Math.max(sinceMs, await keptSinceMs(database, projectId, nowMs))).toISOString(),
       // Times of events may be a minute ahead.
       until: new Date(nowMs + 120_000).toISOString(),
       ...Object.assign({}, ...conditions.map(({ params }) => params)),
