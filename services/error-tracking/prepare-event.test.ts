@@ -21,10 +21,11 @@ describe("prepareEvent", () => {
         }
         expect(digested.title.title).not.toBe("");
         JSON.parse(JSON.stringify(digested.row));
-        expect(prepareEvent(message, defaultOptions)).toEqual(digested);
-        expect(structuredClone(digested)).toEqual(digested);
+        const text = JSON.stringify(digested);
+        expect(JSON.stringify(prepareEvent(message, defaultOptions))).toBe(text);
+        expect(JSON.stringify(structuredClone(digested))).toBe(text);
       }),
-      { numRuns: 300 },
+      { numRuns: 150 },
     );
   });
 
