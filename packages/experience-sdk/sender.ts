@@ -181,7 +181,7 @@ export function createSender(options: SenderOptions): Sender {
     async stop() {
       stopping.abort(new Error("the client stops"));
       for (const lane of lanes) lane.timer?.cancel();
-      await Promise.all(lanes.map(({ running }) => running));
+      await Promise.all(lanes.flatMap(({ running }) => running ?? []));
       await keepOrDrop(queue.drain(), "closed");
     },
   };

@@ -28,8 +28,10 @@ const worker = new Worker(QUEUE, processJob(client, importProject), {
 });
 await worker.waitUntilReady();
 console.log("ready");
-process.once("SIGTERM", async () => {
+
+const stop = async () => {
   await worker.close();
   await client.shutdown();
   process.exit(0);
-});
+};
+process.once("SIGTERM", () => void stop());
