@@ -1,4 +1,4 @@
-import type { Metrics } from "@signalbox/kernel";
+import type { Clock, Metrics } from "@signalbox/kernel";
 import type { RefusalPrefix } from "./policy.js";
 
 const verbs = ["EVENT", "REQ", "CLOSE", "AUTH", "COUNT", "NEG-OPEN", "NEG-MSG", "NEG-CLOSE", "other"] as const;
@@ -29,7 +29,14 @@ export interface RelayMetrics {
   queried(verb: "req" | "count" | "neg", seconds: number): void;
 }
 
-export function createRelayMetrics(metrics: Metrics, countRepositories: () => Promise<number>): RelayMetrics {
+export interface RelayMetricsOptions {
+  readonly metrics: Metrics;
+  readonly clock: Clock;
+  readonly version: string;
+  countRepositories(): Promise<number>;
+}
+
+export function createRelayMetrics({ metrics, clock, version, countRepositories }: RelayMetricsOptions): RelayMetrics {
   const kindLabels = [...knownKinds].map(String).concat("other");
   const kindOf = (kind: number): string => (knownKinds.has(kind) ? String(kind) : "other");
   const connections = metrics.counter({
@@ -87,6 +94,15 @@ export function createRelayMetrics(metrics: Metrics, countRepositories: () => Pr
     name: "ngit_repositories_total",
     help: "Announced repositories.",
     collect: async (gauge) => gauge.set(await countRepositories()),
+  });
+  metrics
+    .gauge({ name: "ngit_build_info", help: "Version of the running relay.", labels: ["version", "commit"] })
+    .set(1, { version, commit: "unknown" });
+  const startedMs = clock.monotonicMs();
+  metrics.gauge({
+    name: "ngit_uptime_seconds",
+    help: "Time since the relay was started.",
+    collect: (gauge) => gauge.set((clock.monotonicMs() - startedMs) / 1_000),
   });
   const oneOf = (list: readonly string[], type: string): string => (list.includes(type) ? type : "other");
 

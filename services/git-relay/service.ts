@@ -84,7 +84,12 @@ export function createGitRelay(dependencies: GitRelayDependencies): GitRelay {
   const clientAddresses: ClientAddresses = createClientAddresses(dependencies.trustedProxies);
   const operator = settings.pubkey === undefined ? undefined : readOperator(settings.pubkey);
   const events = createSqlRelayEvents({ database, clock, logger });
-  const metrics = createRelayMetrics(dependencies.metrics, () => events.count(kinds.announcement));
+  const metrics = createRelayMetrics({
+    metrics: dependencies.metrics,
+    clock,
+    version: dependencies.version,
+    countRepositories: () => events.count(kinds.announcement),
+  });
   const verifier = dependencies.verifier ?? createVerifierPool({ workers: settings.verifyWorkers, logger });
   const live = createLiveSubscriptions();
   const eventIntake = createEventIntake({

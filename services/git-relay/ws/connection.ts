@@ -170,6 +170,10 @@ export function serveConnection(socket: WebSocket, request: IncomingMessage, con
       notice("invalid: an authentication is an event");
       return;
     }
+    if (!requestTokens.take()) {
+      send(["OK", id, false, "rate-limited: too many requests, slow down"]);
+      return;
+    }
     const read = readEvent(value);
     const problem =
       read.kind === "invalid"
