@@ -96,7 +96,8 @@ interface Digest {
 function digestOf(payload: ReadPayload): Digest {
   const { correlationId, experienceId, run, kind, category, type, clientAtMs, outcome } = payload;
   const identity = [correlationId, experienceId, run, kind, category ?? "", type, clientAtMs, outcome ?? ""].join("|");
-  const key = createHash("sha256").update(identity).digest("base64url");
+  // 128 bits: as many as a ULID has.
+  const key = createHash("sha256").update(identity).digest("base64url").slice(0, 22);
   if (payload.eventId === undefined) return { key, content: key.slice(0, 11) };
   const { errorMessage, discardReason, sequence, meta } = payload;
   const rest = JSON.stringify([identity, errorMessage, discardReason, sequence, meta]);

@@ -12,6 +12,7 @@ export {
   type StoreRequest,
   type TrackerDependencies,
 } from "./service.js";
+export { createSliMetrics, type SliMetrics, type SliMetricsOptions } from "./sli-metrics.js";
 export { RedisSetupError, type RedisSetupErrorCode, redisSetupErrors } from "./store/redis/require-server.js";
 export { createRedisStore, type RedisStore, type RedisStoreOptions } from "./store/redis-store.js";
 export { createSqlStore, type SqlStoreOptions } from "./store/sql-store.js";

@@ -47,7 +47,7 @@ export function decodeRun(identity: RunIdentity, fields: RunFields): Run {
     },
     bornAtMs: time("b") ?? 0,
     start: decodeStart(text, time),
-    deadlineMs: time("d"),
+    deadlineMs: deadlineOf(text, time),
     dueMs: time("q"),
     heldEnd: decodeHeldEnd(text, time),
     last: decodeLast(text, time),
@@ -58,6 +58,15 @@ export function decodeRun(identity: RunIdentity, fields: RunFields): Run {
     position: time("p") ?? 0,
     anomalies: decodeAnomalies(text("a") ?? ""),
   };
+}
+
+/** Of an open run: its start and what the terms allow, from the last checkpoint on where silence counts too. */
+function deadlineOf(text: Text, time: Time): number | undefined {
+  const startedAtMs = time("sa");
+  if (text("s") !== "open" || startedAtMs === undefined) return undefined;
+  const totalMs = startedAtMs + (time("to") ?? 0);
+  const inactivityMs = time("ia");
+  return inactivityMs === undefined ? totalMs : Math.min(totalMs, (time("ls") ?? startedAtMs) + inactivityMs);
 }
 
 type Text = (name: string) => string | undefined;
@@ -90,7 +99,7 @@ function decodeLast(text: Text, time: Time): LastSeen | undefined {
   if (type === undefined) return undefined;
   return {
     type,
-    typeLabel: text("ll") ?? "other",
+    typeLabel: text("ll") ?? type,
     category: text("lc"),
     sequence: time("lq"),
     occurredAtMs: time("la") ?? 0,

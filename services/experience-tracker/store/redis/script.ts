@@ -5,8 +5,8 @@
  * KEYS: run, timeline, due, open, final, counters, outbox, meta
  * ARGV: see `stepArguments`; times are milliseconds, absent values are empty
  *
- * Fields of the run's hash: s state; v version, x label, f category, u urgency, th threshold, to timeout, ia inactivity;
- * b born; sa, ss, st start (occurred, server, trusted); d deadline; q due; h* held end; l* last seen; ls last server time;
+ * Fields of the run's hash: s state; v version, x label where it is not the id, f category, u urgency, th threshold, to timeout, ia inactivity;
+ * b born; sa, ss, st start (occurred, server, trusted); q due; h* held end; l* last seen (ll only where it is not ly); ls last server time;
  * v* verdict; e* late end; n recorded; p position; a anomalies.
  *
  * A timeline holds two elements for each checkpoint, its event key and its entry: nine values that the step decides, then
@@ -47,7 +47,9 @@ local hold = tonumber(redis.call('HGET', K_META, 'hold_until_ms') or '0')
 
 local counts, records = {}, {}
 local function count(key) counts[#counts + 1] = key end
-local function series() return r.x .. '|' .. r.f .. '|' .. r.u .. '|' end
+local ownId = string.match(identity, '^[^|]*|([^|]*)|')
+local function xlabel() return r.x or ownId end
+local function series() return xlabel() .. '|' .. r.f .. '|' .. r.u .. '|' end
 
 local function note(list, name)
   for _, known in ipairs(list) do if known == name then return end end
@@ -69,7 +71,7 @@ end
 
 local function conclude(state, v)
   for _, field in ipairs(heldFields) do r[field] = nil end
-  r.d, r.q = nil, nil
+  r.q = nil
   r.s = state
   r.vr, r.va, r.vd, r.ve, r.vl, r.vx, r.vy, r.vm, r.vi =
     v.reason, num(v.at), num(now), v.ended and num(v.ended), v.elapsed and num(v.elapsed), v.apdex, v.type, v.message, v.discard
@@ -78,7 +80,7 @@ end
 local function decide(e, elapsed)
   local v = { at = e.at, ended = e.at, elapsed = elapsed, type = e.type, message = e.message, discard = e.reason }
   if e.outcome == 'discarded' then
-    count('discards|' .. r.x .. '|' .. (e.reasonLabel or 'unspecified'))
+    count('discards|' .. xlabel() .. '|' .. (e.reasonLabel or 'unspecified'))
     conclude('discarded', v)
     return 'discarded'
   end
@@ -99,6 +101,12 @@ local function decide(e, elapsed)
   return 'completed'
 end
 
+local function deadlineOf()
+  local deadline = tonumber(r.sa) + tonumber(r.to)
+  if r.ia then deadline = math.min(deadline, tonumber(r.ls) + tonumber(r.ia)) end
+  return deadline
+end
+
 local expiredAs, expiredState, expirySnapshot = nil, nil, nil
 local function snapshot() return cjson.encode(r) end
 
@@ -107,11 +115,11 @@ local function expire()
   local due = tonumber(r.q)
   if now <= math.max(due, hold) then return false end
   if r.s == 'open' then
-    local deadline = tonumber(r.d)
-    local started = r.sa and tonumber(r.sa) or deadline
+    local deadline = deadlineOf()
+    local started = tonumber(r.sa)
     local reason = deadline >= started + tonumber(r.to) and 'timeout' or 'inactivity'
-    count('total|' .. series() .. (r.ll or 'other') .. '|true')
-    count('timeouts|' .. r.x .. '|' .. reason)
+    count('total|' .. series() .. (r.ll or r.ly or 'other') .. '|true')
+    count('timeouts|' .. xlabel() .. '|' .. reason)
     conclude('timed_out', { reason = reason, at = deadline, elapsed = math.max(0, deadline - started), type = r.ly or 'other' })
     expiredAs = 'timed_out'
   elseif r.ho then
@@ -130,11 +138,7 @@ local function expire()
 end
 
 local function setDeadline()
-  if not r.sa then return end
-  local deadline = tonumber(r.sa) + tonumber(r.to)
-  if r.ia then deadline = math.min(deadline, tonumber(r.ls) + tonumber(r.ia)) end
-  r.d = num(deadline)
-  r.q = num(math.max(deadline, tonumber(r.ss) + lateGrace))
+  if r.sa then r.q = num(math.max(deadlineOf(), tonumber(r.ss) + lateGrace)) end
 end
 
 local function write(entryKey, entry, verdict)
@@ -247,7 +251,7 @@ local applied, effect, verdict = false, false, nil
 local stepNotes = {}
 
 local function newRecord(kept)
-  r = { s = 'orphan', v = A[24], x = A[25], f = A[26], u = A[27], th = A[28], to = A[29], ia = some(A[30]),
+  r = { s = 'orphan', v = A[24], x = A[25] ~= ownId and A[25] or nil, f = A[26], u = A[27], th = A[28], to = A[29], ia = some(A[30]),
     b = kept and kept.b or num(now), n = kept and kept.n or '0', p = kept and kept.p or '0', a = kept and kept.a or nil, ls = num(now) }
 end
 
@@ -259,7 +263,7 @@ local function seen()
     if at ~= last then later = at > last
     else later = ctype ~= r.ly or tonumber(some(sequence) or '0') >= tonumber(r.lq or '0') end
   end
-  if later then r.ly, r.ll, r.lc, r.lq, r.la = ctype, label, some(category), some(sequence), num(at) end
+  if later then r.ly, r.ll, r.lc, r.lq, r.la = ctype, label ~= ctype and label or nil, some(category), some(sequence), num(at) end
 end
 
 local function elapsedTo(e)
@@ -343,7 +347,7 @@ local function judge()
     elseif r.ea then note(stepNotes, 'duplicate_end')
     else
       r.ea, r.eo, r.el = num(at), outcome, num(math.max(0, at - tonumber(r.va)))
-      count('late_ends|' .. r.x .. '|' .. outcome)
+      count('late_ends|' .. xlabel() .. '|' .. outcome)
       note(stepNotes, 'late_end')
       effect = true
     end
@@ -366,7 +370,7 @@ for _, name in ipairs(stepNotes) do note(own, name) end
 noteRun(own)
 for _, name in ipairs(own) do count('anomalies|' .. name) end
 local entry = table.concat({ digest, num(now), num(at), applied and '1' or '0', table.concat(own, ','), r.s,
-  opened and '1' or '0', r.s == 'open' and r.d or '', r.vl or '', r.vx or '', A[31] }, '|')
+  opened and '1' or '0', r.s == 'open' and num(deadlineOf()) or '', r.vl or '', r.vx or '', A[31] }, '|')
 if fits then r.n = num(tonumber(r.n) + 1) end
 local outboxed, flat = write(eventKey, fits and entry or nil, verdict)
 return { applied and 'applied' or 'recorded', flat, eventKey, entry, '', outboxed }

@@ -1,0 +1,163 @@
+import { spawn } from "node:child_process";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+import { createTokenKey, mintToken } from "@signalbox/http";
+import { ulid } from "@signalbox/kernel";
+import { installSignalbox, type SignalboxServer, startRedis } from "@signalbox/testing/servers";
+import { chunksOf, payloadOf } from "./experience/checkpoints.js";
+import { type Benchmark, scaled } from "./harness.js";
+import { type HttpLoadResult, runHttpLoad } from "./load/http-load.js";
+
+const singles = scaled(20_000);
+const batched = scaled(100_000);
+const batchSize = 100;
+const connections = 64;
+
+interface Target {
+  readonly url: string;
+  readonly token: string;
+}
+
+/** Half starts, half ends. */
+function payloads(count: number): object[] {
+  const ids = Array.from({ length: count / 2 }, () => ulid());
+  return [...ids.map((id) => payloadOf(id, "start")), ...ids.map((id) => payloadOf(id, "end"))];
+}
+
+function load({ url, token }: Target, path: string, bodies: Buffer[], more: Record<string, string> = {}) {
+  const { hostname, port } = new URL(url);
+  return runHttpLoad({
+    host: hostname,
+    port: Number(port),
+    path: `/api/v1/experience/checkpoints${path}`,
+    headers: { "Content-Type": "application/json", Authorization: `Bearer ${token}`, ...more },
+    bodies,
+    connections,
+    requests: bodies.length,
+  });
+}
+
+const oneByOne = (target: Target, count: number): Promise<HttpLoadResult> =>
+  load(
+    target,
+    "",
+    payloads(count).map((payload) => Buffer.from(JSON.stringify(payload))),
+  );
+
+const inBatches = (target: Target, count: number): Promise<HttpLoadResult> =>
+  load(
+    target,
+    "/batch",
+    chunksOf(payloads(count), batchSize).map((checkpoints) => gzipSync(JSON.stringify({ checkpoints }))),
+    { "Content-Encoding": "gzip" },
+  );
+
+async function withTracker<T>(
+  env: Record<string, string>,
+  work: (target: Target, server: SignalboxServer) => Promise<T>,
+): Promise<T> {
+  const directory = await mkdtemp(join(tmpdir(), "signalbox-bench-"));
+  const definitions = join(directory, "definitions");
+  await mkdir(definitions);
+  await writeFile(
+    join(definitions, "create_merge_request.yml"),
+    "description: A user opens a merge request\nfeature_category: code_review_workflow\nurgency: sync_fast\n",
+  );
+  const installation = await installSignalbox({
+    dataDirectory: join(directory, "data"),
+    env: {
+      SIGNALBOX_LOG_LEVEL: "error",
+      SIGNALBOX_EXPERIENCE_DEFINITIONS: definitions,
+      SIGNALBOX_EXPERIENCE_RATE: "1000000",
+      SIGNALBOX_EXPERIENCE_BURST: "10000000",
+      ...env,
+    },
+    flags: ["--only", "tracker"],
+  });
+  const made = await installation.command("token", "create", "--scope", "experience:write,experience:read");
+  const token = typeof made === "object" && made !== null && "token" in made ? String(made.token) : "";
+  const server = await installation.start();
+  try {
+    return await work({ url: server.url, token }, server);
+  } finally {
+    await server.stop();
+    await rm(directory, { recursive: true });
+  }
+}
+
+/** A route that verifies the same kind of token, validates with Ajv and writes one row in a group commit. */
+async function runPeer(): Promise<HttpLoadResult> {
+  const directory = await mkdtemp(join(tmpdir(), "signalbox-bench-"));
+  const key = await createTokenKey(directory);
+  const { token } = await mintToken(key, { subject: "bench", scopes: ["experience:write"], lifetimeMs: 3_600_000 });
+  const program = fileURLToPath(new URL("peers/bare-checkpoints.ts", import.meta.url));
+  const child = spawn(process.execPath, ["--conditions=source", "--import", "tsx", program, directory], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const port = await new Promise<number>((resolve, reject) => {
+    child.stdout.once("data", (text: Buffer) => resolve(Number(text.toString())));
+    child.once("exit", () => reject(new Error("the peer did not start")));
+  });
+  const target = { url: `http://127.0.0.1:${port}`, token };
+  await oneByOne(target, scaled(2_000));
+  const result = await oneByOne(target, singles);
+  const ended = new Promise((resolve) => child.once("exit", resolve));
+  child.kill();
+  await ended;
+  await rm(directory, { recursive: true });
+  return result;
+}
+
+async function residentMiB(pid: number): Promise<number> {
+  const status = await readFile(`/proc/${pid}/status`, "utf8");
+  return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024;
+}
+
+/** Taking checkpoints over HTTP, one by one and in batches, on both stores. */
+export const experienceIngest: Benchmark = {
+  name: "experience-ingest",
+  proves: ["XP-900", "XP-906"],
+  async run(report) {
+    const peer = await runPeer();
+    const redis = await startRedis();
+    const engines: [string, Record<string, string>][] = [
+      ["SQLite", {}],
+      ["Redis (AOF always)", { SIGNALBOX_EXPERIENCE_STORE: "redis", SIGNALBOX_REDIS_URL: redis.url }],
+    ];
+    for (const [engine, env] of engines) {
+      await withTracker(env, async (target, server) => {
+        await oneByOne(target, scaled(2_000));
+        const single = await oneByOne(target, singles);
+        report({
+          workload: `${singles} checkpoints one by one over ${connections} connections, ${engine}`,
+          measured: { value: single.perSecond, unit: "checkpoints/s" },
+          peer: { name: "bare Fastify: token, Ajv, one row", value: peer.perSecond },
+          targetRatio: 0.6,
+          target: 3_000,
+          notes: { p99_ms: single.latencyMs.p99, ...statusNotes(single) },
+        });
+        const batches = await inBatches(target, batched);
+        report({
+          workload: `${batched} checkpoints in gzipped batches of ${batchSize}, ${engine}`,
+          measured: { value: batches.perSecond * batchSize, unit: "checkpoints/s" },
+          peer: { name: "the same one by one", value: single.perSecond },
+          targetRatio: 2.5,
+          notes: { p99_ms: batches.latencyMs.p99, ...statusNotes(batches) },
+        });
+        report({
+          workload: `resident memory of the tracker after that, ${engine}`,
+          measured: { value: await residentMiB(server.pid), unit: "MiB" },
+          target: 650,
+        });
+      });
+    }
+    await redis.stop();
+  },
+};
+
+function statusNotes(result: HttpLoadResult): Record<string, number> {
+  return Object.fromEntries(Object.entries(result.statuses).map(([status, count]) => [`status_${status}`, count]));
+}
