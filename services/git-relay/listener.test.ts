@@ -234,9 +234,12 @@ describe("many and strange clients", () => {
     const server = await startTestRelay({ relay: { ...quiet, limits: { events_per_minute: 0 } } });
     const writer = await connectRaw(server.url);
     const [slow, good] = [await connectRaw(server.url), await connectRaw(server.url)];
-    for (const client of [slow, good]) {
-      for (let index = 0; index < 20; index++) client.send(["REQ", `r${index}`, { kinds: [1], limit: 0 }]);
-      for (let index = 0; index < 20; index++) await client.next();
+    for (const [client, copies] of [
+      [slow, 20],
+      [good, 1],
+    ] as const) {
+      for (let index = 0; index < copies; index++) client.send(["REQ", `r${index}`, { kinds: [1], limit: 0 }]);
+      for (let index = 0; index < copies; index++) await client.next();
     }
     slow.socket.pause();
     // What compression makes small takes long to be too much.
@@ -246,13 +249,13 @@ describe("many and strange clients", () => {
       const event = signEvent(testSigner("alice"), { content: `${index} ${content}` });
       writer.send(["EVENT", event]);
       expect((await writer.next()).slice(1)).toEqual([event.id, true, ""]);
-      for (let copy = 0; copy < 20; copy++) await good.next();
+      expect((await good.next())[0]).toBe("EVENT");
     }
     expect(good.socket.readyState).toBe(WebSocket.OPEN);
     slow.socket.terminate();
     await Promise.all([writer.close(), good.close()]);
     await server.destroy();
-  });
+  }, 120_000);
 
   test("GR-009 a handshake that never ends does not keep the relay from stopping", async () => {
     const server = await startTestRelay({ relay: quiet });
