@@ -11,6 +11,7 @@ export default async function setup() {
   try {
     const root = dirname(dirname(fileURLToPath(import.meta.url)));
     await build(root, join("apps", "server"));
+    await build(root, join("examples", "forge"));
     await buildDashboard(root);
   } catch (error) {
     console.error(error instanceof Error ? error.message : error);

@@ -9,7 +9,7 @@ import { createRoot } from "react-dom/client";
 import { createBrowserRouter, RouterProvider } from "react-router";
 import { ApiError } from "../api/client.js";
 import { routes } from "./routes.js";
-import { theme } from "./theme.js";
+import { cssVariables, theme } from "./theme.js";
 
 const queries = new QueryClient({
   defaultOptions: {
@@ -25,7 +25,7 @@ const root = document.getElementById("root");
 if (root === null) throw new Error("The page has no root element.");
 createRoot(root).render(
   <StrictMode>
-    <MantineProvider theme={theme} defaultColorScheme="auto">
+    <MantineProvider theme={theme} cssVariablesResolver={cssVariables} defaultColorScheme="auto">
       <Notifications position="bottom-right" />
       <QueryClientProvider client={queries}>
         <RouterProvider router={createBrowserRouter(routes)} />

@@ -1,3 +1,4 @@
+import type { EventStore } from "@signalbox/event-store";
 import { experienceErrors } from "@signalbox/experience";
 import {
   createExperienceTracker,
@@ -18,7 +19,7 @@ export const experience: SystemDefinition = {
   analyticsMigrations: [experienceAnalytics],
   catalogues: [experienceErrors, trackerErrors],
 
-  create({ stores, clock, logger, metrics, config, roles, health }) {
+  create({ stores, streams, clock, logger, metrics, config, roles, health }) {
     const settings = config.experience;
     const tracker = createExperienceTracker({
       openStore: ({ rules, replica, publish }) =>
@@ -52,9 +53,17 @@ export const experience: SystemDefinition = {
     const timeline = createJourneyTimelineSource({ analytics: stores.analytics, tenantClaim: settings.tenantClaim });
     if (!roles.has("tracker")) return { configure, attach, timeline, service: storeService };
     health.add("experiences", () => tracker.watch.check());
+    const changes = ["experience.verdicts", "experience.open"].map((topic) =>
+      streams.addTopic(topic, { scope: "experience:read" }),
+    );
     return {
       configure,
-      attach,
+      attach: (eventStore) =>
+        attach(
+          tellOf(eventStore, () => {
+            for (const topic of changes) topic.publish({});
+          }),
+        ),
       service,
       intake,
       timeline,
@@ -68,6 +77,19 @@ export const experience: SystemDefinition = {
     };
   },
 };
+
+/** Everything that happens to a run is published; whose it was is left for the API to say. */
+function tellOf(eventStore: EventStore, changed: () => void): EventStore {
+  return Object.create(eventStore, {
+    publishGroup: {
+      async value(...args: Parameters<EventStore["publishGroup"]>) {
+        const receipt = await eventStore.publishGroup(...args);
+        changed();
+        return receipt;
+      },
+    },
+  });
+}
 
 /** @throws {ServerError} `REDIS_ADDRESS_MISSING` */
 function redisUrl({ redisUrl: url }: ServerConfig): string {

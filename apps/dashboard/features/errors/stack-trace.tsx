@@ -186,7 +186,14 @@ function Source({ frame }: { readonly frame: Frame }) {
               ...(isFault ? { background: "var(--mantine-color-red-light)", fontWeight: 600 } : {}),
             }}
           >
-            <span style={{ opacity: 0.65, display: "inline-block", width: "4.5ch", userSelect: "none" }}>
+            <span
+              style={{
+                color: "var(--mantine-color-dimmed)",
+                display: "inline-block",
+                width: "4.5ch",
+                userSelect: "none",
+              }}
+            >
               {first + index}
             </span>
             {text}
