@@ -1,3 +1,6 @@
+import { createServer } from "node:http";
+import { monitorEventLoopDelay } from "node:perf_hooks";
+import { setTimeout as sleep } from "node:timers/promises";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { BasicTracerProvider, BatchSpanProcessor, type SpanExporter } from "@opentelemetry/sdk-trace-base";
@@ -92,10 +95,46 @@ async function heapOfFullQueue(): Promise<number> {
   return grown / 2 ** 20;
 }
 
+/**
+ * Longest time in ms for which the event loop could not run while 5,000 checkpoints are recorded without a tracker and
+ * then sent over HTTP to one that came back.
+ */
+async function longestStall(isRecording: boolean): Promise<number> {
+  const server = createServer((incoming, outgoing) => {
+    incoming.resume().on("end", () => outgoing.end("{}"));
+  });
+  const listen = (port: number): Promise<void> =>
+    new Promise((resolve) => void server.listen(port, "127.0.0.1", resolve));
+  await listen(0);
+  const address = server.address();
+  const port = typeof address === "object" && address ? address.port : 0;
+  await new Promise((resolve) => void server.close(resolve));
+
+  const client = createClient({
+    type: "web",
+    definitions,
+    environment: "production",
+    endpoint: `http://127.0.0.1:${port}`,
+  });
+  const delays = monitorEventLoopDelay({ resolution: 1 });
+  delays.enable();
+  for (let turn = 0; turn < 100; turn++) {
+    for (let index = 0; index < 25; index++) if (isRecording) client.start("checkout", { turn }).complete();
+    await sleep(50);
+  }
+  await listen(port);
+  await client.flush(60_000);
+  delays.disable();
+  await client.shutdown();
+  server.closeAllConnections();
+  server.close();
+  return delays.max / 1e6;
+}
+
 /** What recording a checkpoint costs its application, sending included. */
 export const experienceSdk: Benchmark = {
   name: "experience-sdk",
-  proves: ["XP-905"],
+  proves: ["XP-905", "XP-092"],
   async run(report) {
     const units = checkpoints / rounds;
     const ours: number[] = [];
@@ -119,6 +158,13 @@ export const experienceSdk: Benchmark = {
       workload: "100,000 checkpoints while the tracker is away: growth of the heap with the queue full",
       measured: { value: await heapOfFullQueue(), unit: "MiB" },
       target: 32,
+    });
+    report({
+      workload:
+        "5,000 checkpoints recorded while the tracker is away, sent when it is back: longest stall of the event loop",
+      measured: { value: await longestStall(true), unit: "ms" },
+      peer: { name: "the same time without recording", value: await longestStall(false) },
+      target: 50,
     });
   },
 };

@@ -129,7 +129,8 @@ export function createClientOn(parts: ClientParts): Client {
       record(experience.runRecord, { kind: "intermediate", category, extra });
     },
     recordEnd(experience, outcome, details) {
-      record(experience.runRecord, { kind: "end", outcome, ...details });
+      const { error, reason, extra } = details;
+      record(experience.runRecord, { kind: "end", outcome, error, reason, extra });
       const active = platform.activity()?.active;
       if (active?.get(experience.id) === experience) active.delete(experience.id);
     },
@@ -218,6 +219,7 @@ export function createClientOn(parts: ClientParts): Client {
       nextSequence: 0,
       prefix: undefined,
       dropped: false,
+      waitingEnd: undefined,
     };
   };
 

@@ -18,6 +18,7 @@ function run(name: string): Run {
     nextSequence: 0,
     prefix: undefined,
     dropped: false,
+    waitingEnd: undefined,
   };
 }
 
@@ -34,6 +35,7 @@ function waiting(ofRun: Run, kind: Kind, bytes = 10): Waiting {
     bytes,
     recordedAtMs: 0,
     gone: false,
+    earlierEnd: undefined,
   };
 }
 

@@ -20,6 +20,8 @@ export interface Waiting {
   readonly recordedAtMs: number;
   /** Out of the queue: taken or dropped. */
   gone: boolean;
+  /** An end of the same run that came before this one. */
+  earlierEnd: Waiting | undefined;
 }
 
 export interface QueueLimits {
@@ -82,8 +84,6 @@ export function createCheckpointQueue(options: QueueOptions): CheckpointQueue {
   const starts = createFifo(hasLeft);
   const ends = createFifo(hasLeft);
   const ofKind = { start: starts, intermediate: intermediates, end: ends } as const;
-  /** Ends whose start waits too. A run has one or none in nearly all cases; more only when ids are started again. */
-  const endsOfRun = new Map<Run, Waiting[]>();
   let events = 0;
   let bytes = 0;
 
@@ -98,7 +98,6 @@ export function createCheckpointQueue(options: QueueOptions): CheckpointQueue {
     const lane = laneFor(checkpoint);
     lane.events--;
     lane.bytes -= checkpoint.bytes;
-    if (checkpoint.kind === "end") endsOfRun.delete(checkpoint.run);
   };
 
   const drop = (checkpoint: Waiting): void => {
@@ -111,9 +110,9 @@ export function createCheckpointQueue(options: QueueOptions): CheckpointQueue {
 
   const dropRun = (start: Waiting): void => {
     start.run.dropped = true;
-    const itsEnds = endsOfRun.get(start.run) ?? [];
     drop(start);
-    for (const end of itsEnds) {
+    for (let end = start.run.waitingEnd; end; end = end.earlierEnd) {
+      if (end.gone) continue;
       drop(end);
       ends.left(1);
     }
@@ -139,9 +138,9 @@ export function createCheckpointQueue(options: QueueOptions): CheckpointQueue {
       lane.bytes += checkpoint.bytes;
       ofKind[checkpoint.kind].push(checkpoint);
       if (checkpoint.kind === "end") {
-        const others = endsOfRun.get(checkpoint.run);
-        if (others) others.push(checkpoint);
-        else endsOfRun.set(checkpoint.run, [checkpoint]);
+        const { waitingEnd } = checkpoint.run;
+        checkpoint.earlierEnd = waitingEnd?.gone ? undefined : waitingEnd;
+        checkpoint.run.waitingEnd = checkpoint;
       }
       events++;
       bytes += checkpoint.bytes;

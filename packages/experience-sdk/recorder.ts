@@ -95,6 +95,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
       bytes: rest === "" ? commonBytes : commonBytes + platform.utf8Bytes(rest),
       recordedAtMs: monotonicMs,
       gone: false,
+      earlierEnd: undefined,
     };
     options.onQueued();
     sending.queue.push(waiting);

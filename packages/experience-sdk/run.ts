@@ -1,4 +1,5 @@
 import type { KnownExperience } from "./known-experiences.js";
+import type { Waiting } from "./queue.js";
 
 /**
  * One run as far as this process knows it. All handles of a run share it, so that the sequence goes on and time never
@@ -23,6 +24,8 @@ export interface Run {
   prefix: string | undefined;
   /** Whether its start was dropped: then nothing of it may be sent any more. */
   dropped: boolean;
+  /** Its last end in the queue; ends are rarely more than one. */
+  waitingEnd: Waiting | undefined;
 }
 
 /** Wall clock time of the run now, by the monotonic clock: later is never earlier. */
