@@ -33,17 +33,19 @@ end
 local function final(s) return s ~= 'open' and s ~= 'orphan' end
 
 local stored = redis.call('HGETALL', K_RUN)
-local r = nil
+local r, old = nil, nil
 if #stored > 0 then
-  r = {}
-  for i = 1, #stored, 2 do r[stored[i]] = stored[i + 1] end
+  r, old = {}, {}
+  for i = 1, #stored, 2 do
+    r[stored[i]] = stored[i + 1]
+    old[stored[i]] = stored[i + 1]
+  end
 end
 local before = r and r.s or nil
 local startsAnew = false
 if r and final(r.s) and r.vd and now - tonumber(r.vd) > retention then
   startsAnew, r, before = true, nil, nil
 end
-local hold = tonumber(redis.call('HGET', K_META, 'hold_until_ms') or '0')
 
 local counts, records = {}, {}
 local function count(key) counts[#counts + 1] = key end
@@ -108,12 +110,24 @@ local function deadlineOf()
 end
 
 local expiredAs, expiredState, expirySnapshot = nil, nil, nil
-local function snapshot() return cjson.encode(r) end
+local function flatten()
+  local flat = {}
+  local last = 0
+  for field, value in pairs(r) do
+    flat[last + 1] = field
+    flat[last + 2] = value
+    last = last + 2
+  end
+  return flat
+end
+-- No value has control characters.
+local function snapshot() return table.concat(flatten(), '\\31') end
 
 local function expire()
   if not r or final(r.s) or not r.q then return false end
   local due = tonumber(r.q)
-  if now <= math.max(due, hold) then return false end
+  if now <= due then return false end
+  if now <= tonumber(redis.call('HGET', K_META, 'hold_until_ms') or '0') then return false end
   if r.s == 'open' then
     local deadline = deadlineOf()
     local started = tonumber(r.sa)
@@ -149,14 +163,25 @@ local function write(entryKey, entry, verdict)
   if entry and verdict then plan[#plan + 1] = { verdict, entryKey .. '|' .. entry } end
   if #plan > 0 then r.p = num(position + #plan) end
 
-  if startsAnew then redis.call('DEL', K_RUN, K_TL) end
-  redis.call('DEL', K_RUN)
-  local flat = {}
-  for field, value in pairs(r) do
-    flat[#flat + 1] = field
-    flat[#flat + 1] = value
+  if startsAnew then
+    redis.call('DEL', K_RUN, K_TL)
+    old = nil
   end
-  redis.call('HSET', K_RUN, unpack(flat))
+  local flat = flatten()
+  if not old then
+    redis.call('HSET', K_RUN, unpack(flat))
+  else
+    local changed, gone = {}, {}
+    for field, value in pairs(r) do
+      if old[field] ~= value then
+        changed[#changed + 1] = field
+        changed[#changed + 1] = value
+      end
+    end
+    for field in pairs(old) do if not r[field] then gone[#gone + 1] = field end end
+    if #changed > 0 then redis.call('HSET', K_RUN, unpack(changed)) end
+    if #gone > 0 then redis.call('HDEL', K_RUN, unpack(gone)) end
+  end
   if entry then redis.call('RPUSH', K_TL, entryKey, entry) end
 
   if final(r.s) then
@@ -169,9 +194,10 @@ local function write(entryKey, entry, verdict)
     redis.call('PEXPIRE', K_TL, ttl)
   else
     redis.call('ZADD', K_DUE, r.q, identity)
-    redis.call('ZADD', K_OPEN, r.sa or r.b, member)
+    if not old or old.sa ~= r.sa or old.s ~= r.s then redis.call('ZADD', K_OPEN, r.sa or r.b, member) end
     if startsAnew or (before and final(before)) or expiredAs then
       redis.call('ZREM', K_FINAL, identity)
+      redis.call('PERSIST', K_RUN)
       redis.call('PERSIST', K_TL)
     end
   end
@@ -182,7 +208,7 @@ local function write(entryKey, entry, verdict)
     if r.s == 'open' or r.s == 'orphan' then redis.call('HINCRBY', K_COUNT, 'open|' .. r.s, 1) end
   end
 
-  local text = #plan > 0 and snapshot() or nil
+  local text = #plan > 0 and table.concat(flat, '\\31') or nil
   for index, record in ipairs(plan) do
     local run = text
     if index == 1 and expirySnapshot and r.s ~= expiredState then run = expirySnapshot end
@@ -207,8 +233,8 @@ local client, sent, ulidTime, sequence = tonumber(A[15]), tonumber(A[16]), tonum
 local outcome, message, reason, reasonLabel, given = A[19], A[20], A[21], A[22], A[23]
 local function some(text) if text == '' then return nil end return text end
 
-local place = not startsAnew and redis.call('LPOS', K_TL, eventKey) or nil
-if place and r then
+local place = r and redis.call('LPOS', K_TL, eventKey)
+if place then
   local entry = redis.call('LINDEX', K_TL, place + 1)
   local firstDigest = string.match(entry, '^([^|]*)|')
   local changed = expire()
@@ -219,11 +245,7 @@ if place and r then
     outboxed, flat = write(nil, nil, nil)
   else
     for _, key in ipairs(counts) do redis.call('HINCRBY', K_COUNT, key, 1) end
-    flat = {}
-    for field, value in pairs(r) do
-      flat[#flat + 1] = field
-      flat[#flat + 1] = value
-    end
+    flat = flatten()
   end
   return { 'duplicate', flat, eventKey, entry, reused, outboxed }
 end
