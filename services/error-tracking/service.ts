@@ -73,7 +73,8 @@ export function createErrorTracking(dependencies: ErrorTrackingDependencies): Er
     return attached;
   };
 
-  const projects = createProjects({ database, clock, serverUrl: () => dependencies.serverUrl() });
+  const serverUrl = (): string => dependencies.serverUrl();
+  const projects = createProjects({ database, clock, serverUrl });
   const keys = createKeyCache({ database, clock, logger });
   const ledger = createEdgeLedger({ database, clock, logger });
   const items = metrics.counter({
@@ -120,7 +121,7 @@ export function createErrorTracking(dependencies: ErrorTrackingDependencies): Er
       ...(blobs === undefined ? {} : { blobs }),
       ...(isDiskGuardActive === undefined ? {} : { isDiskGuardActive }),
     }),
-    api: createApi({ database, analytics, projects, clock, publisher: eventStore, defaults, countChange }),
+    api: createApi({ database, analytics, projects, clock, publisher: eventStore, defaults, countChange, serverUrl }),
     migrations: errorTrackingMigrations,
     analyticsMigrations: errorTrackingAnalytics,
     projects,

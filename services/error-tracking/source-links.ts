@@ -2,11 +2,11 @@ import { isJsonObject, type JsonObject } from "@signalbox/sentry-protocol";
 import type { RepositorySettings } from "./project-settings.js";
 
 /** Where the lines of an event's own frames stand in the repository: adds `source_link` to each. Returns a new text. */
-export function addSourceLinks(payload: string, repository: RepositorySettings | undefined, commit?: string): string {
+export function addSourceLinks(payload: string, repository: RepositorySettings | undefined): string {
   if (repository === undefined) return payload;
   const event: unknown = JSON.parse(payload);
   if (!isJsonObject(event)) return payload;
-  const version = commit ?? commitOf(event["release"]) ?? repository.defaultBranch;
+  const version = commitOf(event["release"]) ?? repository.defaultBranch;
   for (const frame of framesOf(event)) {
     if (frame["in_app"] !== true) continue;
     const link = sourceLink(frame, repository, version);

@@ -21,6 +21,8 @@ export interface ApiDependencies {
   readonly publisher: () => TransactionalPublisher;
   /** Counts changes of issues. */
   readonly countChange?: NonNullable<ChangeDependencies["countChange"]>;
+  /** Address under which people reach the server; asked for each time. */
+  serverUrl(): string;
   /** What the instance decides for projects that do not. */
   readonly defaults: InstanceDefaults;
 }

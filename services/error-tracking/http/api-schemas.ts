@@ -41,6 +41,7 @@ export const errorExample = {
   resolution: null,
   assigned_to: "ann",
   link_url: null,
+  new_issue_url: null,
 } as const;
 
 /** An error as GitLab's clients know it, with a few fields more. */
@@ -101,6 +102,10 @@ export const errorSchema = {
     },
     assigned_to: { type: ["string", "null"], description: "Who works on it: the subject of a token." },
     link_url: { type: ["string", "null"], description: "The issue in the forge that was made for it." },
+    new_issue_url: {
+      type: ["string", "null"],
+      description: "The forge's form for a new issue, filled in; null where the project has no template for it.",
+    },
   },
 } as const;
 

@@ -57,6 +57,7 @@ beforeAll(async () => {
       clock: systemClock,
       publisher,
       defaults: { retentionDays: 90, groupingVersion: 1 },
+      serverUrl: () => "https://signalbox.example",
     }),
   );
   await app.ready();

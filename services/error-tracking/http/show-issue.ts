@@ -1,18 +1,29 @@
 import { type Bucket, issueFrequencies, type StatsPeriod } from "../issue-frequencies.js";
 import type { Issue } from "../list-issues.js";
+import { readSettings } from "../project-settings.js";
 import type { Project } from "../projects.js";
+import { newIssueLink } from "../source-links.js";
 import type { ApiDependencies } from "./api-dependencies.js";
 
 /** Issues in GitLab's shape of an error, with their frequencies over a period. */
 export async function showIssues(
-  { database, clock }: ApiDependencies,
+  { database, clock, serverUrl }: ApiDependencies,
   project: Project,
   issues: readonly Issue[],
   shown: StatsPeriod,
 ) {
   const ids = issues.map(({ id }) => id);
   const frequencies = await issueFrequencies(database, project.id, ids, shown, clock.nowMs());
-  return issues.map((issue) => showIssue(project, issue, shown, frequencies.get(issue.id) ?? []));
+  const { issueTemplate } = await readSettings(database, project.id);
+  return issues.map((issue) => ({
+    ...showIssue(project, issue, shown, frequencies.get(issue.id) ?? []),
+    new_issue_url:
+      newIssueLink(issueTemplate, {
+        title: issue.title,
+        description: `${shortId(project, issue)}: ${issue.culprit}`,
+        url: `${serverUrl()}/projects/${project.id}/errors/${issue.id}`,
+      }) ?? null,
+  }));
 }
 
 function showIssue(project: Project, issue: Issue, shown: StatsPeriod, frequency: readonly Bucket[]) {

@@ -1,16 +1,22 @@
 import { systemClock } from "@signalbox/kernel";
 import type { JsonObject } from "@signalbox/sentry-protocol";
+import { type ClickHouseHttpServer, startClickHouseHttp } from "@signalbox/testing/servers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { runDeletions } from "../delete-data.js";
 import type { IssueTables } from "../store/tables.js";
 import { type ApiKit, openApiKit } from "../testing/api-kit.js";
 import { errorPayload } from "../testing/received-event.js";
 
+let engine: ClickHouseHttpServer;
 let kit: ApiKit;
 beforeAll(async () => {
-  kit = await openApiKit();
+  engine = await startClickHouseHttp();
+  kit = await openApiKit(engine.url);
 });
-afterAll(() => kit?.close());
+afterAll(async () => {
+  await kit?.close();
+  await engine?.stop();
+});
 
 const nowMs = Date.now();
 const at = (secondsAgo: number) => ({ timestamp: (nowMs - secondsAgo * 1000) / 1000 });
@@ -285,11 +291,16 @@ describe("what is known", () => {
       (frame: { source_link?: string }) => frame.source_link,
     );
     expect(links).toEqual([undefined, "https://forge.example/shop/blob/0123abc/app/%C3%A4%20b.py#L20"]);
-    for (const template of ["javascript:alert(1)", "https://{path}/x", "ftp://forge.example/{path}"]) {
+    const template = "https://forge.example/shop/issues/new?title={title}&body={description}%0A{url}";
+    await kit.call("PATCH", `/api/v1/projects/${project}`, { settings: { issue_template: template } });
+    expect((await kit.call("GET", url)).json().new_issue_url).toMatch(
+      /^https:\/\/forge\.example\/shop\/issues\/new\?title=E&body=SHOP.*%3A%20pay.*%0Ahttps%3A%2F%2Fsignalbox\.example%2Fprojects%2F\d+%2Ferrors%2F\d+$/,
+    );
+    for (const refusedTemplate of ["javascript:alert(1)", "https://{path}/x", "ftp://forge.example/{path}"]) {
       const refused = await kit.call("PATCH", `/api/v1/projects/${project}`, {
-        settings: { repository: { url_template: template } },
+        settings: { repository: { url_template: refusedTemplate } },
       });
-      expect([template, refused.statusCode]).toEqual([template, 422]);
+      expect([refusedTemplate, refused.statusCode]).toEqual([refusedTemplate, 422]);
     }
   });
 });

@@ -1,9 +1,11 @@
 import { randomUUID } from "node:crypto";
 import type { JsonObject } from "@signalbox/sentry-protocol";
+import { type ClickHouseHttpServer, startClickHouseHttp } from "@signalbox/testing/servers";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type ApiKit, openApiKit } from "../testing/api-kit.js";
 import { errorPayload } from "../testing/received-event.js";
 
+let engine: ClickHouseHttpServer;
 let kit: ApiKit;
 let project = 0;
 let url = "";
@@ -47,7 +49,8 @@ const errors: Readonly<Record<string, JsonObject>> = {
 };
 
 beforeAll(async () => {
-  kit = await openApiKit();
+  engine = await startClickHouseHttp();
+  kit = await openApiKit(engine.url);
   project = await kit.newProject();
   url = `/api/v1/projects/${project}/errors`;
   eventIds = await kit.store(project, ...Object.values(errors).map((payload): [JsonObject] => [payload]));
@@ -55,7 +58,10 @@ beforeAll(async () => {
   const other = await kit.newProject();
   await kit.store(other, [errorPayload("alpha", { tags: { team: "pay" } })]);
 });
-afterAll(() => kit?.close());
+afterAll(async () => {
+  await kit?.close();
+  await engine?.stop();
+});
 
 const letters = new Map([
   ["alpha failed", "a"],

@@ -1,7 +1,6 @@
 import { createHttpServer, HttpProblem, type Principal, type Scope } from "@signalbox/http";
 import { type Clock, systemClock } from "@signalbox/kernel";
 import type { JsonObject } from "@signalbox/sentry-protocol";
-import { type ClickHouseHttpServer, startClickHouseHttp } from "@signalbox/testing/servers";
 import type { FastifyInstance } from "fastify";
 import { createApi } from "../http/api.js";
 import { createTestDigest, type TestDigest, uninterrupted } from "./digest.js";
@@ -12,7 +11,6 @@ export interface ApiKit {
   readonly app: FastifyInstance;
   readonly stores: TestDatabase;
   readonly analytics: TestAnalytics["analytics"];
-  readonly engine: ClickHouseHttpServer;
   readonly kit: TestDigest;
   newProject(name?: string): Promise<number>;
   store(projectId: number, ...events: readonly [JsonObject, SampleOptions?][]): Promise<string[]>;
@@ -33,10 +31,9 @@ const inject = (
   token: string,
 ) => app.inject({ method, url, headers: { authorization: `Bearer ${token}` }, ...(body ? { payload: body } : {}) });
 
-/** The API on real stores. Tokens: `all`, `read`, `write`, and `only N` for one project. */
-export async function openApiKit(clock: Clock = systemClock): Promise<ApiKit> {
-  const engine = await startClickHouseHttp();
-  const { analytics, close } = await openTestAnalytics(engine.url);
+/** The API on real stores, the analytics server at `analyticsUrl` among them. Tokens: `all`, `read`, `write`, and `only N` for one project. */
+export async function openApiKit(analyticsUrl: string, clock: Clock = systemClock): Promise<ApiKit> {
+  const { analytics, close } = await openTestAnalytics(analyticsUrl);
   const stores = await openTestDatabase();
   const kit = createTestDigest(stores, { analytics }, { clock });
   const app = await createHttpServer({ authenticator, rateLimits: false });
@@ -50,6 +47,7 @@ export async function openApiKit(clock: Clock = systemClock): Promise<ApiKit> {
         publish: async ({ type, correlationId, data }) => void kit.published.push({ type, correlationId, data }),
       }),
       defaults: { retentionDays: 90, groupingVersion: 1 },
+      serverUrl: () => "https://signalbox.example",
     }),
   );
   await app.ready();
@@ -57,7 +55,6 @@ export async function openApiKit(clock: Clock = systemClock): Promise<ApiKit> {
     app,
     stores,
     analytics,
-    engine,
     kit,
     newProject: async (name = "Shop") => (await stores.projects.create(name)).id,
     async store(projectId, ...events) {
@@ -71,7 +68,6 @@ export async function openApiKit(clock: Clock = systemClock): Promise<ApiKit> {
       await app.close();
       await stores.close();
       await close();
-      await engine.stop();
     },
   };
 }
