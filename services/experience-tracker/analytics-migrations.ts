@@ -29,7 +29,8 @@ const checkpoints = `
     meta Map(${lowText}, String),
     producer ${lowText},
     definition_version ${lowText},
-    inserted_at ${time}
+    inserted_at ${time},
+    INDEX by_ambient meta['ambient_correlation_id'] TYPE bloom_filter(0.01) GRANULARITY 1
   )
   ENGINE = ReplacingMergeTree(inserted_at)
   PARTITION BY toYYYYMM(server_timestamp)

@@ -177,7 +177,7 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
         const identity = parseIdentityKey(member);
         try {
           const answer = await runStep(shard, identity, ["expire"]);
-          if (Array.isArray(answer)) decided.push(decodeRun(identity, fieldsOf(answer[1])));
+          if (Array.isArray(answer)) decided.push(decodeRun(identity, fieldsOf(String(answer[1]))));
         } catch (error) {
           failed.push({ identity, error });
         }
@@ -367,14 +367,14 @@ function connect(url: string): Redis {
 /** @throws {TypeError} for an answer that the script never gives */
 function resultOf(identity: RunIdentity, answer: unknown): ApplyResult {
   if (!Array.isArray(answer)) throw new TypeError("The answer of a step cannot be read");
-  const [result, flat, eventKey, entry, reused, outboxed] = answer;
+  const [result, run, eventKey, entry, reused, outboxed] = answer;
   if (result === "rejected") return { result: "rejected", code: "timestamp_out_of_range" };
   if (result !== "applied" && result !== "recorded" && result !== "duplicate")
     throw new TypeError("The answer of a step cannot be read");
   const made = decodeEntry(String(eventKey), String(entry));
   return {
     result,
-    run: decodeRun(identity, fieldsOf(flat)),
+    run: decodeRun(identity, fieldsOf(String(run))),
     answer: made,
     anomalies: reused === "event_id_reused" ? [...made.anomalies, reused] : made.anomalies,
     outboxed: Number(outboxed),

@@ -20,7 +20,9 @@ import {
 /** Fields of a run's hash by their short names; the script documents them. */
 export type RunFields = ReadonlyMap<string, string>;
 
-export function fieldsOf(flat: readonly string[]): RunFields {
+/** Of a hash as the script gives it: names and values in turn, divided by a character that none of them has. */
+export function fieldsOf(joined: string): RunFields {
+  const flat = joined.split("\u001f");
   const fields = new Map<string, string>();
   for (let index = 0; index + 1 < flat.length; index += 2) fields.set(flat[index] ?? "", flat[index + 1] ?? "");
   return fields;

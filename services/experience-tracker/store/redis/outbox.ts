@@ -9,7 +9,7 @@ export function decodeRecord([, flat]: StreamEntry): OutboxRecord {
   const fields = new Map<string, string>();
   for (let index = 0; index + 1 < flat.length; index += 2) fields.set(flat[index] ?? "", flat[index + 1] ?? "");
   const text = (name: string): string => fields.get(name) ?? "";
-  const run = decodeRun(parseIdentityKey(text("i")), fieldsOf(text("r").split("\u001f")));
+  const run = decodeRun(parseIdentityKey(text("i")), fieldsOf(text("r")));
   const base = { position: Number(text("p")), atMs: Number(text("t")), run };
   const entry = entryOf(text("e"));
   const kind = text("k");

@@ -208,13 +208,13 @@ local function write(entryKey, entry, verdict)
     if r.s == 'open' or r.s == 'orphan' then redis.call('HINCRBY', K_COUNT, 'open|' .. r.s, 1) end
   end
 
-  local text = #plan > 0 and table.concat(flat, '\\31') or nil
+  local text = table.concat(flat, '\\31')
   for index, record in ipairs(plan) do
     local run = text
     if index == 1 and expirySnapshot and r.s ~= expiredState then run = expirySnapshot end
     redis.call('XADD', K_OUT, '*', 'i', identity, 'k', record[1], 'p', num(position + index - 1), 't', num(now), 'r', run, 'e', record[2])
   end
-  return #plan, flat
+  return #plan, text
 end
 
 if op == 'expire' then
@@ -224,8 +224,8 @@ if op == 'expire' then
     return false
   end
   if not expire() then return false end
-  local outboxed, flat = write(nil, nil, nil)
-  return { 'expired', flat, '', '', '', outboxed }
+  local outboxed, text = write(nil, nil, nil)
+  return { 'expired', text, '', '', '', outboxed }
 end
 
 local eventKey, digest, kind, category, ctype, label = A[9], A[10], A[11], A[12], A[13], A[14]
@@ -240,14 +240,14 @@ if place then
   local changed = expire()
   local reused = firstDigest ~= digest and 'event_id_reused' or ''
   if reused ~= '' then count('anomalies|event_id_reused') end
-  local outboxed, flat = 0, nil
+  local outboxed, text = 0, nil
   if changed then
-    outboxed, flat = write(nil, nil, nil)
+    outboxed, text = write(nil, nil, nil)
   else
     for _, key in ipairs(counts) do redis.call('HINCRBY', K_COUNT, key, 1) end
-    flat = flatten()
+    text = snapshot()
   end
-  return { 'duplicate', flat, eventKey, entry, reused, outboxed }
+  return { 'duplicate', text, eventKey, entry, reused, outboxed }
 end
 
 local own = {}
@@ -394,6 +394,6 @@ for _, name in ipairs(own) do count('anomalies|' .. name) end
 local entry = table.concat({ digest, num(now), num(at), applied and '1' or '0', table.concat(own, ','), r.s,
   opened and '1' or '0', r.s == 'open' and num(deadlineOf()) or '', r.vl or '', r.vx or '', A[31] }, '|')
 if fits then r.n = num(tonumber(r.n) + 1) end
-local outboxed, flat = write(eventKey, fits and entry or nil, verdict)
-return { applied and 'applied' or 'recorded', flat, eventKey, entry, '', outboxed }
+local outboxed, text = write(eventKey, fits and entry or nil, verdict)
+return { applied and 'applied' or 'recorded', text, eventKey, entry, '', outboxed }
 `;
