@@ -140,6 +140,36 @@ describe("PF-070 a timeline", () => {
     expect((await ask([], "x".repeat(65))).status).toBe(400);
   });
 
+  test("PF-072 is exported as Markdown too, in which nothing of an event becomes markup", async () => {
+    const { app } = await ask([
+      source("errors", () => ({
+        entries: [
+          entry("error:e", 0, { title: "<img src=x> | [click](http://evil)\n# now", status: "error", durationMs: 250 }),
+        ],
+        hidden: 2,
+      })),
+      source("events", () => ({ truncated: true })),
+    ]);
+    const answer = await app.inject({
+      url: `/api/v1/timeline/${ulid}?format=markdown`,
+      headers: await tokens.bearer(["timeline:read"]),
+    });
+    expect(answer.headers["content-type"]).toBe("text/markdown; charset=utf-8");
+    expect(answer.body).toBe(
+      [
+        `# Timeline of \`${ulid}\``,
+        "",
+        "- events: truncated",
+        "- 2 entries are not visible to you",
+        "",
+        "| time | what | title | status | took | where |",
+        "| --- | --- | --- | --- | --- | --- |",
+        "| 2026-03-01T00:00:00.000Z | error | \\<img src=x\\> \\| \\[click\\]\\(http://evil\\) \\# now | error | 0.25 s | `/api/v1/x` |",
+        "",
+      ].join("\n"),
+    );
+  });
+
   test("PF-045 is documented", async () => {
     const { app } = await ask([]);
     expect(findUndocumented((await app.inject({ url: "/openapi.json" })).json())).toEqual([]);

@@ -3,6 +3,7 @@ import { type Clock, isCorrelationId, type Logger } from "@signalbox/kernel";
 import type { TimelineSource } from "@signalbox/timeline";
 import type { FastifyPluginAsync } from "fastify";
 import { gatherTimeline, type Timeline } from "../gather-timeline.js";
+import { toMarkdown } from "../to-markdown.js";
 import { timelineExample, timelineSchema } from "./schemas.js";
 
 export interface TimelineApiDependencies {
@@ -21,7 +22,7 @@ export function createTimelineApi(dependencies: TimelineApiDependencies): Fastif
   const { sources, clock, sourceTimeoutMs: timeoutMs = defaultTimeoutMs } = dependencies;
   const logger = dependencies.logger.child("timeline");
   return async (app) => {
-    app.get<{ Params: { correlation_id: string }; Querystring: { limit: number } }>(
+    app.get<{ Params: { correlation_id: string }; Querystring: { limit: number; format: "json" | "markdown" } }>(
       "/api/v1/timeline/:correlation_id",
       {
         config: { access: { scope: "timeline:read" }, errors: [] },
@@ -49,6 +50,12 @@ export function createTimelineApi(dependencies: TimelineApiDependencies): Fastif
                 description: "Entries of each system at most; the earliest ones are shown.",
                 examples: [500],
               },
+              format: {
+                enum: ["json", "markdown"],
+                default: "json",
+                description: "`markdown` is a document for a ticket or a chat.",
+                examples: ["json"],
+              },
             },
           },
           response: {
@@ -56,12 +63,16 @@ export function createTimelineApi(dependencies: TimelineApiDependencies): Fastif
               description: "What happened, in order. Empty when nothing carried the id.",
               content: {
                 "application/json": { schema: timelineSchema, examples: { example: { value: timelineExample } } },
+                "text/markdown": {
+                  schema: { type: "string" },
+                  examples: { example: { value: "# Timeline of `01JZ3V2M5T8Q4X9C7B6A1D0E2F` …" } },
+                },
               },
             },
           },
         },
       },
-      async (request) => {
+      async (request, reply) => {
         const { correlation_id: correlationId } = request.params;
         if (!isCorrelationId(correlationId))
           throw new HttpProblem("invalid_parameter", {
@@ -75,7 +86,8 @@ export function createTimelineApi(dependencies: TimelineApiDependencies): Fastif
           { correlationId, principal: principalOf(request), limit: request.query.limit },
           { clock, logger, timeoutMs },
         );
-        return toBody(timeline);
+        if (request.query.format === "json") return toBody(timeline);
+        return reply.type("text/markdown; charset=utf-8").send(toMarkdown(timeline));
       },
     );
   };
