@@ -193,7 +193,7 @@ export function settingsOf(env: Readonly<Record<string, string>>): ExperienceSet
   return readConfig({ schema: defineSchema({ experience: experienceSection }), env }).values.experience;
 }
 
-function recordingLogger(): { readonly logger: Logger; readonly lines: LogLine[] } {
+export function recordingLogger(): { readonly logger: Logger; readonly lines: LogLine[] } {
   const lines: LogLine[] = [];
   const at =
     (level: string) =>
