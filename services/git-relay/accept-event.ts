@@ -192,6 +192,15 @@ export function createEventIntake(options: EventIntakeOptions): EventIntake {
     }
   };
 
+  /** What is stored is stored: a listener that fails changes nothing for the sender or for other listeners. */
+  const tell = (listener: SavedListener, saved: Parameters<SavedListener>[0]): void => {
+    try {
+      listener(saved);
+    } catch (error) {
+      logger.error("a listener failed to take note of a stored event", { error, event_id: saved.event.id });
+    }
+  };
+
   const conclude = (entry: Entry, decided: GroupVerdict): void => {
     const { sender, waitUntilMs } = entry;
     const { origin } = sender;
@@ -211,7 +220,7 @@ export function createEventIntake(options: EventIntakeOptions): EventIntake {
       return;
     }
     if (decided.kind === "saved" || decided.kind === "delivered") {
-      for (const listener of listeners) listener({ event, origin });
+      for (const listener of listeners) tell(listener, { event, origin });
     }
     finish(entry, decided);
     if (decided.kind !== "saved") return;

@@ -84,6 +84,20 @@ describe("GR-143 events from a peer in any order", () => {
   });
 });
 
+test("GR-034 a listener that fails changes nothing for the sender or for other listeners", async () => {
+  const server = await startTestRelay();
+  const heard: string[] = [];
+  server.relay.eventIntake.onSaved(() => {
+    throw new Error("not today");
+  });
+  const end = server.relay.eventIntake.onSaved(({ event }) => void heard.push(event.id));
+  expect(await server.relay.eventIntake.accept(quoted, fromPeer)).toEqual({ kind: "saved" });
+  end();
+  expect(await server.relay.eventIntake.accept(root, fromPeer)).toEqual({ kind: "saved" });
+  expect(heard).toEqual([quoted.id]);
+  await server.destroy();
+});
+
 describe("GR-143 the waiting room", () => {
   const clock = createVirtualClock();
   const note = (index: number) =>
