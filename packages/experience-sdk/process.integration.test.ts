@@ -11,7 +11,7 @@ beforeEach(async () => {
 afterEach(() => tracker.down());
 
 const opening = `
-import { createClient } from "../index.js";
+import { createClient } from "@signalbox/experience-sdk";
 const definitions = { checkout: { description: "A user pays", feature_category: "shop", urgency: "sync_fast" } };
 const client = createClient({ endpoint: process.env.TRACKER, type: "web", definitions, environment: "production" });
 client.start("checkout").complete();

@@ -10,7 +10,7 @@ export interface ProgramRun {
   kill(signal: NodeJS.Signals): void;
 }
 
-/** Runs a module of TypeScript in a process of its own; it can import the package's files from `..`. */
+/** Runs a module of TypeScript in a process of its own; it can import the package by its name. */
 export function startProgram(name: string, code: string, environment: Record<string, string>): ProgramRun {
   mkdirSync(folder, { recursive: true });
   const file = `${folder}${name}-${process.pid}.mts`;
