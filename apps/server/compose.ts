@@ -233,7 +233,7 @@ async function startSystems(
   await startEach(context, running, "intake");
   shutdown.add(() => listener?.drain(shutdown.remainingMs / 2));
   if (listener) listeningUrl = await listener.listen();
-  const announcements = await Promise.all(running.map((system) => system.announce?.() ?? []));
+  const announcements = await Promise.all(running.flatMap((system) => (system.announce ? [system.announce()] : [])));
   return { url: listener ? serverUrl() : undefined, announcements: announcements.flat() };
 }
 

@@ -1,8 +1,10 @@
+import { execFile } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startBrowser, type TestBrowser } from "../servers/browser.js";
@@ -132,6 +134,16 @@ describe.skipIf(needed.skip)(needed.title("the dashboard on the demo's data"), (
     }
   });
 
+  test("UI-080 the types that pages ask the API by are those of the server's document", async () => {
+    const generator = createRequire(import.meta.url).resolve("openapi-typescript/bin/cli.js");
+    const { stdout } = await promisify(execFile)(process.execPath, [generator, `${server.url}/openapi.json`], {
+      maxBuffer: 64 * 1024 * 1024,
+    });
+    const schema = fileURLToPath(new URL("../../apps/dashboard/api/schema.ts", import.meta.url));
+    // Written anew by `npm run api -w apps/dashboard` beside a running server.
+    expect(readFileSync(schema, "utf8")).toBe(stdout);
+  });
+
   test("no page has made its script throw", () => {
     expect(browser.complaints.filter((text) => !text.includes("401"))).toEqual([]);
   });
@@ -142,7 +154,8 @@ async function violations(page: Page): Promise<readonly string[]> {
   // The page's own policy allows no script from elsewhere, so this one goes in through the debugger.
   await page.evaluate(axe);
   return page.evaluate(async () => {
-    const { violations: found } = await (window as unknown as { axe: typeof import("axe-core") }).axe.run();
+    const { axe: injected } = globalThis as unknown as { axe: typeof import("axe-core") };
+    const { violations: found } = await injected.run();
     return found
       .filter(({ impact }) => impact === "serious" || impact === "critical")
       .flatMap(({ id, nodes }) => nodes.slice(0, 3).map(({ html }) => `${id}: ${html.slice(0, 300)}`));
