@@ -403,6 +403,24 @@ describe("deletion", () => {
     expect((await errors(project)).map((one) => one.event_count)).toEqual([1, 1]);
   });
 
+  test("ET-220 numbers and short ids of deleted errors are never used again; hashes have one owner", async () => {
+    const project = await kit.newProject("Numbers");
+    await kit.store(project, [errorPayload("a")], [errorPayload("b")]);
+    const before = (await errors(project)).map((error) => error.fingerprint);
+    for (const id of before) await kit.call("DELETE", `/api/v1/projects/${project}/errors/${id}`);
+    await kit.store(project, [errorPayload("a")], [errorPayload("b")]);
+    const after = (await kit.call("GET", `/api/v1/projects/${project}/errors`)).json();
+    const ids = after.map((error: ErrorBody) => error.fingerprint);
+    expect(Math.min(...ids)).toBeGreaterThan(Math.max(...before));
+    expect(after.map((error: { short_id: string }) => error.short_id).sort()).toEqual(["NUMBERS-3", "NUMBERS-4"]);
+    const insertAgain = kit.stores.database.run(
+      `insert into error_hashes (project_id, hash, issue_id, version, strategy, variant, explanation, event_count, created_at_ms)
+      select project_id, hash, issue_id + 1, version, strategy, variant, explanation, 0, 0 from error_hashes where project_id = ?`,
+      [project],
+    );
+    await expect(insertAgain).rejects.toMatchObject({ code: expect.stringMatching(/^DATABASE_/) });
+  });
+
   test("ET-236 with discard later events are dropped and counted as discarded, also when delivered again", async () => {
     const project = await kit.newProject();
     await kit.store(project, [errorPayload("a")]);
