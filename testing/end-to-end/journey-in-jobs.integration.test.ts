@@ -97,6 +97,20 @@ describe.skipIf(needed.skip)(needed.title("journeys in jobs of BullMQ"), () => {
     ]);
   });
 
+  test("XP-115 a job that another worker takes over from a killed one ends its journey once", async () => {
+    const first = startWorker();
+    await first.said("ready");
+    const correlationId = await enqueue("import_project", "slow-once");
+    await first.said("started slow-once");
+    first.process.kill("SIGKILL");
+    const second = startWorker();
+    await second.said("started slow-once");
+    await expect.poll(() => signalbox.stateOf("import_project", correlationId), { timeout: 30_000 }).toBe("succeeded");
+    const steps = await stepsOf("import_project", correlationId);
+    expect(steps.filter((step) => step === "worker end")).toHaveLength(1);
+    expect(steps.slice(-2)).toEqual(["worker unpacked", "worker end"]);
+  });
+
   test("XP-431 XP-293 a journey whose worker is killed with kill -9 is one failure at its deadline", async () => {
     const worker = startWorker();
     await worker.said("ready");
