@@ -86,7 +86,7 @@ describe("what is stored, replaced and removed", () => {
         a.id < b.id ? -1 : 1,
       );
       const [first, middle, last] = [tied[0], tied[3], tied[5]];
-      for (const event of [middle, last, first]) if (event) await send(event);
+      for (const event of [middle, first, last]) if (event) await send(event);
       expect(await stored({ authors: [signer.publicKey] })).toEqual([first]);
     },
   );
