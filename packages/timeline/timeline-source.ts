@@ -20,8 +20,8 @@ export interface TimelineEntry {
   readonly outcome: EntryOutcome;
   /** Absent where it took no time, or none is known. */
   readonly durationMs?: number;
-  /** Path of the API under which it is shown in full. */
-  readonly link: string;
+  /** Path of the API under which it is shown in full; absent where there is none. */
+  readonly link?: string;
   /** `id` of the entry that caused it, as far as is known; it may be missing from the timeline. */
   readonly causedBy?: string;
   /** Facts worth showing; no payloads. */

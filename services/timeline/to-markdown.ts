@@ -21,7 +21,7 @@ export function toMarkdown({ correlationIds, entries, sources }: Timeline): stri
         plainText(title),
         plainText(status),
         durationMs === undefined ? "" : `${durationMs / 1_000} s`,
-        code(link),
+        link === undefined ? "" : code(link),
       ]),
     ),
   ];

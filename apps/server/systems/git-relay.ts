@@ -2,6 +2,7 @@ import { resolve } from "node:path";
 import {
   createGitRelay,
   createGitRelayApi,
+  createRelayTimelineSource,
   eventSaved,
   loadRelayKey,
   relayErrors,
@@ -19,8 +20,9 @@ export const gitRelay: SystemDefinition = {
   create({ stores, clock, logger, metrics, config, roles }) {
     const api = createGitRelayApi({ database: stores.database, clock, settings: config.relay });
     const routes = [{ role: "dashboard", plugin: api }] as const;
+    const timeline = createRelayTimelineSource(stores.database);
     // Every process that publishes or handles knows the events; only one with the role listens.
-    if (!roles.has("relay")) return { configure: (registry) => void registry.register(eventSaved), routes };
+    if (!roles.has("relay")) return { configure: (registry) => void registry.register(eventSaved), routes, timeline };
     const relay = createGitRelay({
       database: stores.database,
       clock,
@@ -37,6 +39,7 @@ export const gitRelay: SystemDefinition = {
       service: relay.service,
       intake: relay.intake,
       routes,
+      timeline,
       announce: async () => [{ label: "Git relay", value: relay.url }],
     };
   },

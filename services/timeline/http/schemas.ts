@@ -3,7 +3,7 @@ const count = { type: "integer", minimum: 0 } as const;
 
 const entrySchema = {
   type: "object",
-  required: ["id", "kind", "at", "title", "status", "outcome", "link", "related"],
+  required: ["id", "kind", "at", "title", "status", "outcome", "related"],
   properties: {
     id: { type: "string", description: "Unique in the timeline and the same at each look." },
     kind: { enum: ["journey", "checkpoint", "event", "attempt", "error", "relay_event", "alert"] },
