@@ -65,7 +65,7 @@ describe.skipIf(needed.skip)(needed.title("several workers on one PostgreSQL"), 
   const total = async () => (await issues()).reduce((sum, issue) => sum + issue.event_count, 0);
   const told = (type: string) => received.get(`error_tracking.${type}`)?.size ?? 0;
 
-  test("ET-221 ET-224 ET-233 an issue is created, and each time it comes back, told of exactly once", async () => {
+  test("ET-221 ET-233 an issue is created, and each time it comes back, told of exactly once", async () => {
     await sendAll(60);
     await expect.poll(total).toBe(60);
     await expect.poll(() => told("issue_created")).toBe(2);

@@ -83,7 +83,7 @@ function describeLists(open: () => Promise<TestDatabase>): void {
     },
   );
 
-  test("ET-326 frequencies are exact, over all hashes of an issue and of nobody else", async () => {
+  test("frequencies are exact, over all hashes of an issue and of nobody else", async () => {
     const hourMs = 3_600_000;
     await record(["a", nowMs], ["a", nowMs - hourMs], ["b", nowMs]);
     const { items } = await listIssues(stores.database, filter({ sort: "frequency_desc" }), 10, undefined);

@@ -114,7 +114,7 @@ const rows = async (table: string): Promise<number> => {
   return Number(row?.n);
 };
 
-test("ET-274 a lower retention removes older rows and their counters; a higher one is for new rows", async () => {
+test("a lower retention removes older rows and their counters; a higher one is for new rows", async () => {
   await send("a", clock.nowMs() - 20 * dayMs);
   await send("a");
   await removeExpired(options());
@@ -138,7 +138,7 @@ test("ET-274 a lower retention removes older rows and their counters; a higher o
   expect(days.map((row) => row.retention_days)).toEqual([30, 90]);
 });
 
-test("ET-274 partitions whose rows have all expired are dropped", async () => {
+test("partitions whose rows have all expired are dropped", async () => {
   await send("a");
   await clock.advanceBy(96 * dayMs);
   await removeExpired(options());

@@ -53,7 +53,7 @@ const forgetRow = (table: string) =>
     params: { project: projectId, event: dashed(eventIds[0] ?? "") },
   });
 
-test("ET-381 what was stored in order has no finding, and everything was looked at", async () => {
+test("what was stored in order has no finding, and everything was looked at", async () => {
   expect(await run()).toEqual({
     checked: { ledger: 1, rows: 6, hours: expect.any(Number), issues: 2, owners: 2, unfinished: 0 },
     findings: [],
@@ -62,7 +62,7 @@ test("ET-381 what was stored in order has no finding, and everything was looked 
   });
 });
 
-test("ET-381 a row that is missing is found, and made from the payload", async () => {
+test("a row that is missing is found, and made from the payload", async () => {
   await forgetRow("error_events");
   expect(await run()).toMatchObject({
     findings: [
@@ -86,12 +86,12 @@ test("ET-381 a row that is missing is found, and made from the payload", async (
   expect({ ...after, ...same }).toEqual({ ...before, ...same });
 });
 
-test("ET-381 a payload that is missing is found and cannot be repaired", async () => {
+test("a payload that is missing is found and cannot be repaired", async () => {
   await forgetRow("error_payloads");
   expect(await found(true)).toEqual(["rows"]);
 });
 
-test("ET-381 counters that are wrong are found, and set right", async () => {
+test("counters that are wrong are found, and set right", async () => {
   await sql("update error_hash_hours set events = events + 1 where project_id = ?", projectId);
   await sql("update error_issues set event_count = event_count - 1 where project_id = ?", projectId);
   const kinds = new Set(await found(true));
@@ -106,7 +106,7 @@ test("ET-381 counters that are wrong are found, and set right", async () => {
   expect((await run()).open).toBe(0);
 });
 
-test("ET-381 hours of which all events are known are compared with these", async () => {
+test("hours of which all events are known are compared with these", async () => {
   const sinceMs = receivedAtMs - 24 * 3_600_000;
   const dependencies = {
     database: stores.database,
@@ -126,7 +126,7 @@ test("ET-381 hours of which all events are known are compared with these", async
   expect(await verify(dependencies, { projectId, sinceMs })).toMatchObject({ total: 0 });
 });
 
-test("ET-381 a ledger that does not balance, rows without an owner and events that got stuck are found", async () => {
+test("a ledger that does not balance, rows without an owner and events that got stuck are found", async () => {
   await sql("update error_ledger set quantity = quantity + 2 where project_id = ? and outcome = 'received'", projectId);
   expect(await found()).toEqual(["ledger"]);
   await sql("update error_ledger set quantity = 6 where project_id = ?", projectId);

@@ -108,7 +108,7 @@ function describeWorkflow(open: () => Promise<TestDatabase>): void {
 
   const announced = () => kit.published.map(({ type }) => type.replace("error_tracking.issue_", ""));
 
-  test("ET-230 ET-224 the first event makes an issue that is new, and tells of it", async () => {
+  test("ET-230 the first event makes an issue that is new, and tells of it", async () => {
     await send("pay", "1.0.0");
     expect(await state()).toBe("unresolved new");
     expect(kit.published).toMatchObject([
@@ -226,7 +226,7 @@ function describeWorkflow(open: () => Promise<TestDatabase>): void {
     expect(await state()).toBe("unresolved regressed");
   });
 
-  test("ET-245 the first event that names a release makes it; sightings and new issues are counted", async () => {
+  test("the first event that names a release makes it; sightings and new issues are counted", async () => {
     await send("pay", "1.0.0");
     await digest(event("pay", "1.0.0"), event("order", "1.0.0"), event("order", "1.1.0"));
     const releases = await db().selectFrom("error_releases").selectAll().orderBy("version").execute();

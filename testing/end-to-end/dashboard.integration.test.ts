@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import type { Page } from "playwright-core";
@@ -14,6 +14,7 @@ import { installSignalbox, type SignalboxServer } from "../servers/signalbox.js"
 const needed = requireServers(["chromium"]);
 const forge = fileURLToPath(new URL("../../examples/forge/", import.meta.url));
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const dashboard = fileURLToPath(new URL("../../apps/dashboard/", import.meta.url));
 const patienceMs = 60_000;
 
 /** The server with the example forge in it, as `npm run demo` starts it, in a real browser. */
@@ -135,13 +136,13 @@ describe.skipIf(needed.skip)(needed.title("the dashboard on the demo's data"), (
   });
 
   test("UI-080 the types that pages ask the API by are those of the server's document", async () => {
-    const generator = createRequire(import.meta.url).resolve("openapi-typescript/bin/cli.js");
+    const library = createRequire(join(dashboard, "package.json")).resolve("openapi-typescript");
+    const generator = join(dirname(dirname(library)), "bin", "cli.js");
     const { stdout } = await promisify(execFile)(process.execPath, [generator, `${server.url}/openapi.json`], {
       maxBuffer: 64 * 1024 * 1024,
     });
-    const schema = fileURLToPath(new URL("../../apps/dashboard/api/schema.ts", import.meta.url));
     // Written anew by `npm run api -w apps/dashboard` beside a running server.
-    expect(readFileSync(schema, "utf8")).toBe(stdout);
+    expect(readFileSync(join(dashboard, "api", "schema.ts"), "utf8")).toBe(stdout);
   });
 
   test("no page has made its script throw", () => {

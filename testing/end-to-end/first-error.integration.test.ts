@@ -66,7 +66,7 @@ async function issuesOnce(ready: (issues: Issue[]) => boolean): Promise<Issue[]>
   return issues;
 }
 
-test("ET-001 ET-320 ET-326 an unmodified @sentry/node with nothing but the DSN makes one issue, counts it again, and opens a second for another error", async () => {
+test("ET-001 ET-320 an unmodified @sentry/node with nothing but the DSN makes one issue, counts it again, and opens a second for another error", async () => {
   await throwError(dsn);
   const [issue] = await issuesOnce((issues) => issues.length === 1);
   expect(issue).toMatchObject({ event_count: 1, name: "RangeError", title: "RangeError: the basket is empty" });

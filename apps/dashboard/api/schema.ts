@@ -4,13462 +4,14088 @@
  */
 
 export interface paths {
-  "/openapi.json": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    /** This document */
-    get: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path?: never;
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description The OpenAPI document of this server. */
-        200: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            /**
-             * @example {
-             *       "openapi": "3.1.0"
-             *     }
-             */
-            "application/json": {
-              [key: string]: unknown;
+    "/openapi.json": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** This document */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
             };
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `shutting_down`: The server is stopping. */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/-/liveness": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    /** Whether the process answers */
-    get: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path?: never;
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description The event loop answers. */
-        200: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            /**
-             * @example {
-             *       "status": "live"
-             *     }
-             */
-            "application/json": {
-              status: string;
-            };
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `shutting_down`: The server is stopping. */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/-/readiness": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    /** Whether everything the server needs is reachable */
-    get: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path?: never;
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description Every dependency is up. */
-        200: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            /**
-             * @example {
-             *       "status": "ready",
-             *       "checks": [
-             *         {
-             *           "name": "database",
-             *           "status": "up",
-             *           "duration_s": 0.001
-             *         }
-             *       ]
-             *     }
-             */
-            "application/json": {
-              /** @enum {string} */
-              status: "ready" | "not_ready" | "shutting_down";
-              checks: {
-                name: string;
-                /** @enum {string} */
-                status: "up" | "down";
-                duration_s: number;
-                reason?: string;
-              }[];
-            };
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description A dependency is down, or the server is stopping. */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            /**
-             * @example {
-             *       "status": "not_ready",
-             *       "checks": [
-             *         {
-             *           "name": "analytics",
-             *           "status": "down",
-             *           "duration_s": 2,
-             *           "reason": "timeout"
-             *         }
-             *       ]
-             *     }
-             */
-            "application/json": {
-              /** @enum {string} */
-              status: "ready" | "not_ready" | "shutting_down";
-              checks: {
-                name: string;
-                /** @enum {string} */
-                status: "up" | "down";
-                duration_s: number;
-                reason?: string;
-              }[];
-            };
-          };
-        };
-      };
-    };
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/api/v1/session": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    /**
-     * Look at the session
-     * @description Whose token the request has, what it allows, and what changing something takes.
-     */
-    get: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path?: never;
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description The session. */
-        200: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/json": {
-              /** @example token:ci */
-              subject: string;
-              /**
-               * @example [
-               *       "errors:read"
-               *     ]
-               */
-              scopes: string[];
-              /**
-               * @description The projects that the token is narrowed to; null: all.
-               * @example null
-               */
-              projects: number[] | null;
-              /**
-               * Format: date-time
-               * @example 2030-01-01T00:00:00.000Z
-               */
-              expires_at: string;
-              /**
-               * @description Goes into `X-CSRF-Token` of requests that change something.
-               * @example 2fPp3Yg6bGk2m8sN0qvZ4xWcT1uLhJrE5dAoKiBnM7Q
-               */
-              csrf_token: string;
-            };
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `shutting_down`: The server is stopping. */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    put?: never;
-    /**
-     * Begin a session
-     * @description Takes the bearer token of the request into a cookie that the browser keeps from scripts.
-     */
-    post: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path?: never;
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description The session has begun. */
-        201: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/json": {
-              /** @example token:ci */
-              subject: string;
-              /**
-               * @example [
-               *       "errors:read"
-               *     ]
-               */
-              scopes: string[];
-              /**
-               * @description The projects that the token is narrowed to; null: all.
-               * @example null
-               */
-              projects: number[] | null;
-              /**
-               * Format: date-time
-               * @example 2030-01-01T00:00:00.000Z
-               */
-              expires_at: string;
-              /**
-               * @description Goes into `X-CSRF-Token` of requests that change something.
-               * @example 2fPp3Yg6bGk2m8sN0qvZ4xWcT1uLhJrE5dAoKiBnM7Q
-               */
-              csrf_token: string;
-            };
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `shutting_down`: The server is stopping. */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    /**
-     * End the session
-     * @description Makes the browser forget the cookie. The token itself stays valid until it expires or is revoked.
-     */
-    delete: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path?: never;
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description There is no session any more. */
-        204: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content?: never;
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `shutting_down`: The server is stopping. */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/api/v1/events/types": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    /** List the event types */
-    get: {
-      parameters: {
-        query?: {
-          /**
-           * @description Only events of this module.
-           * @example error_tracking
-           */
-          context?: string;
-          /**
-           * @description How many items a page holds at most.
-           * @example 20
-           */
-          limit?: number;
-          /**
-           * @description Where the page starts; taken from the `Link` header of another page.
-           * @example WyIyMDI2LTAxLTAxIiw0Ml0
-           */
-          cursor?: string;
-        };
-        header?: never;
-        path?: never;
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description Event types by name. */
-        200: {
-          headers: {
-            /** @description Address of the next page, where there is one. */
-            Link?: string;
-            [name: string]: unknown;
-          };
-          content: {
-            "application/json": {
-              type: string;
-              /** @description The module that publishes it. */
-              context: string;
-              version: number;
-              /** @description Versions whose schemas are known. */
-              versions: number[];
-              description: string | null;
-              owner: string | null;
-              category: string | null;
-              edition: string | null;
-              flag: string | null;
-              /**
-               * @description What of it is in the dispatch log.
-               * @enum {unknown}
-               */
-              log: "all" | "failures" | "off";
-              /** @description JSON Pointers that are redacted. */
-              sensitive: string[];
-              deprecated: {
-                [key: string]: unknown;
-              } | null;
-              /** @description JSON Schema of the data. */
-              schema: {
-                [key: string]: unknown;
-              };
-              /** @description The fields that the schema names. */
-              fields: {
-                [key: string]: unknown;
-              }[];
-              examples: unknown[];
-              subscribers: {
-                subscription: string;
-                subscriber: string;
-                context: string;
-                /** @description Its source. */
-                condition: string | null;
-                delay_ms: number;
-              }[];
-              /** @description As far as it is logged; this and the other figures are null while the log cannot be read. */
-              published_24h: number | null;
-              attempts_24h: number | null;
-              /** @description Failed ones among the attempts of the last 24 hours. */
-              failure_share: number | null;
-              handler_p50_s: number | null;
-              handler_p95_s: number | null;
-            }[];
-          };
-        };
-        /**
-         * @description `invalid_parameter`: The request does not have the expected form.
-         *
-         *     `EVT_FILTER_INVALID`: The filter has an unknown key or a bad value
-         *
-         *     `invalid_cursor`: The cursor was not made by this list.
-         */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `unavailable`: Something this answer needs is not reachable.
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/api/v1/events/types/{type}": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    /** Show an event type */
-    get: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path: {
-          /**
-           * @description Type of the event.
-           * @example error_tracking.issue_created
-           */
-          type: string;
-        };
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description The event type. */
-        200: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/json": {
-              type: string;
-              /** @description The module that publishes it. */
-              context: string;
-              version: number;
-              /** @description Versions whose schemas are known. */
-              versions: number[];
-              description: string | null;
-              owner: string | null;
-              category: string | null;
-              edition: string | null;
-              flag: string | null;
-              /**
-               * @description What of it is in the dispatch log.
-               * @enum {unknown}
-               */
-              log: "all" | "failures" | "off";
-              /** @description JSON Pointers that are redacted. */
-              sensitive: string[];
-              deprecated: {
-                [key: string]: unknown;
-              } | null;
-              /** @description JSON Schema of the data. */
-              schema: {
-                [key: string]: unknown;
-              };
-              /** @description The fields that the schema names. */
-              fields: {
-                [key: string]: unknown;
-              }[];
-              examples: unknown[];
-              subscribers: {
-                subscription: string;
-                subscriber: string;
-                context: string;
-                /** @description Its source. */
-                condition: string | null;
-                delay_ms: number;
-              }[];
-              /** @description As far as it is logged; this and the other figures are null while the log cannot be read. */
-              published_24h: number | null;
-              attempts_24h: number | null;
-              /** @description Failed ones among the attempts of the last 24 hours. */
-              failure_share: number | null;
-              handler_p50_s: number | null;
-              handler_p95_s: number | null;
-            };
-          };
-        };
-        /**
-         * @description `invalid_parameter`: The request does not have the expected form.
-         *
-         *     `EVT_FILTER_INVALID`: The filter has an unknown key or a bad value
-         */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `EVT_UNKNOWN_TYPE`: No definition is registered for this event type */
-        404: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `unavailable`: Something this answer needs is not reachable.
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/api/v1/events/schemas/{type}/v{version}": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    /**
-     * Show the schema of an event type
-     * @description What `dataschema` of an event points at.
-     */
-    get: {
-      parameters: {
-        query?: never;
-        header?: {
-          /**
-           * @description Entity tag of the schema that is known already.
-           * @example "2c26b46b68ffc68ff99b453c1d304134"
-           */
-          "if-none-match"?: string;
-        };
-        path: {
-          /**
-           * @description Type of the event.
-           * @example error_tracking.issue_created
-           */
-          type: string;
-          /**
-           * @description Version of the event type.
-           * @example 1
-           */
-          version: number;
-        };
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description JSON Schema of the event's data. */
-        200: {
-          headers: {
-            /** @description Changes with the schema. */
-            ETag?: string;
-            [name: string]: unknown;
-          };
-          content: {
-            "application/schema+json": Record<string, never>;
-          };
-        };
-        /** @description The schema is the one that is known. */
-        304: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content?: never;
-        };
-        /**
-         * @description `invalid_parameter`: The request does not have the expected form.
-         *
-         *     `EVT_FILTER_INVALID`: The filter has an unknown key or a bad value
-         */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `EVT_UNKNOWN_TYPE`: No definition is registered for this event type */
-        404: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `unavailable`: Something this answer needs is not reachable.
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/api/v1/events/subscriptions": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    /** List the subscribers with what waits for them */
-    get: {
-      parameters: {
-        query?: {
-          /**
-           * @description How many items a page holds at most.
-           * @example 20
-           */
-          limit?: number;
-          /**
-           * @description Where the page starts; taken from the `Link` header of another page.
-           * @example WyIyMDI2LTAxLTAxIiw0Ml0
-           */
-          cursor?: string;
-        };
-        header?: never;
-        path?: never;
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description Subscribers by name. */
-        200: {
-          headers: {
-            /** @description Address of the next page, where there is one. */
-            Link?: string;
-            [name: string]: unknown;
-          };
-          content: {
-            "application/json": {
-              subscriber: string;
-              /** @description False: left behind by a subscriber that there is not any more. */
-              declared: boolean;
-              paused: boolean;
-              depth: {
-                ready: number;
-                scheduled: number;
-                running: number;
-                blocked: number;
-              };
-              /** @description Since when the oldest one could be handled. */
-              oldest_ready_at: string | null;
-              subscriptions: {
-                id: string;
-                event: string;
-                has_condition: boolean;
-                has_key: boolean;
-                /** @description All of them, defaults filled in. */
-                options: {
-                  [key: string]: unknown;
-                };
-                /** @description What it has no use for, over the last 24 hours and as far as it is logged; null while the log cannot be read. */
-                noise: {
-                  condition_false_share: number | null;
-                  mean_condition_us: number;
-                  runs: number;
-                  ignored_share: number | null;
-                  /** @enum {unknown} */
-                  advice: "add a condition" | "too expensive" | null;
-                } | null;
-              }[];
-            }[];
-          };
-        };
-        /**
-         * @description `invalid_parameter`: The request does not have the expected form.
-         *
-         *     `EVT_FILTER_INVALID`: The filter has an unknown key or a bad value
-         *
-         *     `invalid_cursor`: The cursor was not made by this list.
-         */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `unavailable`: Something this answer needs is not reachable.
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/api/v1/events/subscriptions/{subscriber}": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    /** Show a subscriber with what waits for it */
-    get: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path: {
-          /**
-           * @description Name of the subscriber.
-           * @example error_tracking.digest
-           */
-          subscriber: string;
-        };
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description The subscriber. */
-        200: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/json": {
-              subscriber: string;
-              /** @description False: left behind by a subscriber that there is not any more. */
-              declared: boolean;
-              paused: boolean;
-              depth: {
-                ready: number;
-                scheduled: number;
-                running: number;
-                blocked: number;
-              };
-              /** @description Since when the oldest one could be handled. */
-              oldest_ready_at: string | null;
-              subscriptions: {
-                id: string;
-                event: string;
-                has_condition: boolean;
-                has_key: boolean;
-                /** @description All of them, defaults filled in. */
-                options: {
-                  [key: string]: unknown;
-                };
-                /** @description What it has no use for, over the last 24 hours and as far as it is logged; null while the log cannot be read. */
-                noise: {
-                  condition_false_share: number | null;
-                  mean_condition_us: number;
-                  runs: number;
-                  ignored_share: number | null;
-                  /** @enum {unknown} */
-                  advice: "add a condition" | "too expensive" | null;
-                } | null;
-              }[];
-              blocked_keys: {
-                key: string;
-                waiting: number;
-                /** @description The one that is waited for; null while it is running. */
-                blocking: {
-                  delivery_id: string;
-                  attempts: number;
-                  due_at: string;
-                } | null;
-              }[];
-            };
-          };
-        };
-        /**
-         * @description `invalid_parameter`: The request does not have the expected form.
-         *
-         *     `EVT_FILTER_INVALID`: The filter has an unknown key or a bad value
-         */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `not_found`: There is nothing at this address. */
-        404: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `unavailable`: Something this answer needs is not reachable.
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/api/v1/events/subscriptions/{subscriber}/pause": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    get?: never;
-    put?: never;
-    /**
-     * Let the deliveries of a subscriber wait
-     * @description Takes effect in every process within 5 s, and holds until it is taken back.
-     */
-    post: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path: {
-          /**
-           * @description Name of the subscriber.
-           * @example error_tracking.digest
-           */
-          subscriber: string;
-        };
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description Done. */
-        204: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content?: never;
-        };
-        /**
-         * @description `invalid_parameter`: The request does not have the expected form.
-         *
-         *     `EVT_FILTER_INVALID`: The filter has an unknown key or a bad value
-         */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `not_found`: There is nothing at this address. */
-        404: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `unavailable`: Something this answer needs is not reachable.
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/api/v1/events/subscriptions/{subscriber}/resume": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    get?: never;
-    put?: never;
-    /**
-     * Let the deliveries of a subscriber be handled again
-     * @description Takes effect in every process within 5 s, and holds until it is taken back.
-     */
-    post: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path: {
-          /**
-           * @description Name of the subscriber.
-           * @example error_tracking.digest
-           */
-          subscriber: string;
-        };
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description Done. */
-        204: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content?: never;
-        };
-        /**
-         * @description `invalid_parameter`: The request does not have the expected form.
-         *
-         *     `EVT_FILTER_INVALID`: The filter has an unknown key or a bad value
-         */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `not_found`: There is nothing at this address. */
-        404: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `unavailable`: Something this answer needs is not reachable.
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/api/v1/events/subscriptions/{subscriber}/deliveries": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    get?: never;
-    put?: never;
-    post?: never;
-    /**
-     * Delete what waits for a subscriber
-     * @description Not what is running, and not its dead letters. It cannot be undone.
-     */
-    delete: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path: {
-          /**
-           * @description Name of the subscriber.
-           * @example error_tracking.digest
-           */
-          subscriber: string;
-        };
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description What was deleted. */
-        200: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/json": {
-              removed: number;
-            };
-          };
-        };
-        /**
-         * @description `invalid_parameter`: The request does not have the expected form.
-         *
-         *     `EVT_FILTER_INVALID`: The filter has an unknown key or a bad value
-         */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `not_found`: There is nothing at this address. */
-        404: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `unavailable`: Something this answer needs is not reachable.
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/api/v1/events/manifest": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    /**
-     * Show what the event store is made of
-     * @description Events, subscriptions with all their options, the transport and the limits. Equal programs give equal ones.
-     */
-    get: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path?: never;
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description The manifest. */
-        200: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/json": {
-              [key: string]: unknown;
-            };
-          };
-        };
-        /** @description `EVT_FILTER_INVALID`: The filter has an unknown key or a bad value */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `shutting_down`: The server is stopping. */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/api/v1/events/graph": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    /** Show who publishes and who subscribes */
-    get: {
-      parameters: {
-        query?: {
-          /**
-           * @description A Mermaid graph, the catalogue as JSON, or its pages as JSON: Markdown by path.
-           * @example mermaid
-           */
-          format?: "mermaid" | "json" | "markdown";
-        };
-        header?: never;
-        path?: never;
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description The graph. */
-        200: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/json": {
-              [key: string]: unknown;
-            };
-            "text/plain": string;
-          };
-        };
-        /**
-         * @description `invalid_parameter`: The request does not have the expected form.
-         *
-         *     `EVT_FILTER_INVALID`: The filter has an unknown key or a bad value
-         */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `shutting_down`: The server is stopping. */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/api/v1/events/log": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    /**
-     * Read the dispatch log
-     * @description Publishes and attempts, newest first. It is written about once a second.
-     */
-    get: {
-      parameters: {
-        query?: {
-          /**
-           * @description Only events of this type.
-           * @example error_tracking.issue_created
-           */
-          type?: string;
-          /**
-           * @description Only what concerns this subscription.
-           * @example alerts.notify/error_tracking.issue_created
-           */
-          subscription?: string;
-          /**
-           * @description Only publishes with such a decision.
-           * @example condition_false
-           */
-          decision?:
-            | "dispatched"
-            | "scheduled"
-            | "condition_false"
-            | "condition_error"
-            | "deduplicated"
-            | "duplicate"
-            | "flag_off"
-            | "transport_error"
-            | "no_subscribers";
-          /**
-           * @description Only attempts that ended so.
-           * @example dead
-           */
-          settlement?: "done" | "retried" | "dead" | "discarded" | "handed_back" | "lease_lost";
-          /**
-           * @description Only what belongs to this journey.
-           * @example 01JZ3V2M5T8Q4X9C7B6A1D0E2F
-           */
-          correlation_id?: string;
-          /**
-           * @description At or after this time.
-           * @example 2026-03-01T09:30:00.125Z
-           */
-          since?: string;
-          /**
-           * @description Before this time.
-           * @example 2026-03-01T09:30:00.125Z
-           */
-          until?: string;
-          /**
-           * @description How many items a page holds at most.
-           * @example 20
-           */
-          limit?: number;
-          /**
-           * @description Where the page starts; taken from the `Link` header of another page.
-           * @example WyIyMDI2LTAxLTAxIiw0Ml0
-           */
-          cursor?: string;
-        };
-        header?: never;
-        path?: never;
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description Entries, newest first. */
-        200: {
-          headers: {
-            /** @description Address of the next page, where there is one. */
-            Link?: string;
-            [name: string]: unknown;
-          };
-          content: {
-            "application/json": {
-              /** @enum {unknown} */
-              kind: "published" | "attempt";
-              /**
-               * Format: date-time
-               * @example 2026-03-01T09:30:00.125Z
-               */
-              at: string;
-              event_id: string;
-              event_type: string;
-              correlation_id: string;
-              subject?: string;
-              causation_id?: string | null;
-              root_caller?: string | null;
-              /** @description Of a publish: what was concluded for each subscription. */
-              decisions?: {
-                subscription: string | null;
-                /** @enum {unknown} */
-                decision:
-                  | "dispatched"
-                  | "scheduled"
-                  | "condition_false"
-                  | "condition_error"
-                  | "deduplicated"
-                  | "duplicate"
-                  | "flag_off"
-                  | "transport_error"
-                  | "no_subscribers";
-                condition_us: number;
-                due_at: string | null;
-              }[];
-              /** @description Of an attempt: who handled it. */
-              subscription?: string;
-              delivery_id?: string;
-              /** @description Host and process. */
-              worker?: string;
-              attempt?: number;
-              /** @enum {unknown} */
-              settlement?: "done" | "retried" | "dead" | "discarded" | "handed_back" | "lease_lost";
-              /**
-               * Format: date-time
-               * @example 2026-03-01T09:30:00.125Z
-               */
-              started_at?: string;
-              /**
-               * Format: date-time
-               * @example 2026-03-01T09:30:00.125Z
-               */
-              finished_at?: string;
-              duration_s?: number;
-              scheduling_latency_s?: number;
-              error?: {
-                class: string;
-                code: string | null;
-                message: string;
-              } | null;
-              /** @description The handler said that the event did not concern it. */
-              ignored?: boolean;
-            }[];
-          };
-        };
-        /**
-         * @description `invalid_parameter`: The request does not have the expected form.
-         *
-         *     `EVT_FILTER_INVALID`: The filter has an unknown key or a bad value
-         *
-         *     `invalid_cursor`: The cursor was not made by this list.
-         */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `unavailable`: Something this answer needs is not reachable.
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/api/v1/events/why/{event_id}": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    /** Explain what became of an event */
-    get: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path: {
-          /**
-           * @description Id of the event.
-           * @example 01JZ3V2M5T8Q4X9C7B6A1D0E2F
-           */
-          event_id: string;
-        };
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description Who got it, who did not and why, and what it caused. */
-        200: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/json": {
-              event: {
-                [key: string]: unknown;
-              };
-              subscriptions: ({
-                attempts: {
-                  attempt?: number;
-                  /** @enum {unknown} */
-                  settlement?: "done" | "retried" | "dead" | "discarded" | "handed_back" | "lease_lost";
-                  /**
-                   * Format: date-time
-                   * @example 2026-03-01T09:30:00.125Z
-                   */
-                  started_at?: string;
-                  /**
-                   * Format: date-time
-                   * @example 2026-03-01T09:30:00.125Z
-                   */
-                  finished_at?: string;
-                  duration_s?: number;
-                  scheduling_latency_s?: number;
-                  error?: {
-                    class: string;
-                    code: string | null;
-                    message: string;
-                  } | null;
-                  /** @description The handler said that the event did not concern it. */
-                  ignored?: boolean;
-                }[];
-              } & {
-                [key: string]: unknown;
-              })[];
-              /** @description What was published while it was handled, in the same form. */
-              children: {
-                [key: string]: unknown;
-              }[];
-              /** @description The event, as long as a delivery or a dead letter still has it. */
-              envelope?: {
-                [key: string]: unknown;
-              } | null;
-              /** @description There are more descendants. */
-              truncated?: boolean;
-              /**
-               * @description Whether the dispatch log could be read; queues and dead letters are told in any case.
-               * @enum {unknown}
-               */
-              history?: "read" | "unavailable" | "off";
-            };
-          };
-        };
-        /**
-         * @description `invalid_parameter`: The request does not have the expected form.
-         *
-         *     `EVT_FILTER_INVALID`: The filter has an unknown key or a bad value
-         */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `not_found`: There is nothing at this address. */
-        404: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `unavailable`: Something this answer needs is not reachable.
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/api/v1/events/dead": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    /** List the dead letters */
-    get: {
-      parameters: {
-        query?: {
-          /**
-           * @description Only letters of this subscription.
-           * @example alerts.notify/error_tracking.issue_created
-           */
-          subscription?: string;
-          /**
-           * @description Only events of this type.
-           * @example error_tracking.issue_created
-           */
-          event_type?: string;
-          /**
-           * @description Only what was given up for this reason.
-           * @example exhausted
-           */
-          reason?: "exhausted" | "refused" | "crashed" | "invalid_event" | "unknown_event" | "condition_error";
-          /**
-           * @description Only failures that look so.
-           * @example 9f86d081884c7d65
-           */
-          fingerprint?: string;
-          /**
-           * @description Only what belongs to this journey.
-           * @example 01JZ3V2M5T8Q4X9C7B6A1D0E2F
-           */
-          correlation_id?: string;
-          /**
-           * @description Given up at or after this time.
-           * @example 2026-03-01T09:30:00.125Z
-           */
-          since?: string;
-          /**
-           * @description Given up before this time.
-           * @example 2026-03-01T09:30:00.125Z
-           */
-          until?: string;
-          /**
-           * @description Part of the message.
-           * @example timeout
-           */
-          text?: string;
-          /**
-           * @description Only letters in this state.
-           * @example dead
-           */
-          state?: "dead" | "replaying" | "resolved" | "discarded" | "expired";
-          /**
-           * @description How many items a page holds at most.
-           * @example 20
-           */
-          limit?: number;
-          /**
-           * @description Where the page starts; taken from the `Link` header of another page.
-           * @example WyIyMDI2LTAxLTAxIiw0Ml0
-           */
-          cursor?: string;
-        };
-        header?: never;
-        path?: never;
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description Letters, newest first. */
-        200: {
-          headers: {
-            /** @description Address of the next page, where there is one. */
-            Link?: string;
-            [name: string]: unknown;
-          };
-          content: {
-            "application/json": {
-              id: string;
-              subscription: string;
-              event_type: string;
-              /** @enum {unknown} */
-              reason: "exhausted" | "refused" | "crashed" | "invalid_event" | "unknown_event" | "condition_error";
-              error: {
-                class: string;
-                code: string | null;
-                message: string;
-                stack: string | null;
-              };
-              fingerprint: string;
-              correlation_id: string;
-              /**
-               * Format: date-time
-               * @example 2026-03-01T09:30:00.125Z
-               */
-              first_failed_at: string;
-              /**
-               * Format: date-time
-               * @example 2026-03-01T09:30:00.125Z
-               */
-              dead_at: string;
-              replay_count: number;
-              last_replayed_at: string | null;
-              /** @enum {unknown} */
-              state: "dead" | "replaying" | "resolved" | "discarded" | "expired";
-              /** @description Why it was discarded. */
-              note: string | null;
-            }[];
-          };
-        };
-        /**
-         * @description `invalid_parameter`: The request does not have the expected form.
-         *
-         *     `EVT_FILTER_INVALID`: The filter has an unknown key or a bad value
-         *
-         *     `invalid_cursor`: The cursor was not made by this list.
-         */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `unavailable`: Something this answer needs is not reachable.
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/api/v1/events/dead/groups": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    /** Group the dead letters by how their failures look */
-    get: {
-      parameters: {
-        query?: {
-          /**
-           * @description Only letters of this subscription.
-           * @example alerts.notify/error_tracking.issue_created
-           */
-          subscription?: string;
-          /**
-           * @description Only events of this type.
-           * @example error_tracking.issue_created
-           */
-          event_type?: string;
-          /**
-           * @description Only what was given up for this reason.
-           * @example exhausted
-           */
-          reason?: "exhausted" | "refused" | "crashed" | "invalid_event" | "unknown_event" | "condition_error";
-          /**
-           * @description Only failures that look so.
-           * @example 9f86d081884c7d65
-           */
-          fingerprint?: string;
-          /**
-           * @description Only what belongs to this journey.
-           * @example 01JZ3V2M5T8Q4X9C7B6A1D0E2F
-           */
-          correlation_id?: string;
-          /**
-           * @description Given up at or after this time.
-           * @example 2026-03-01T09:30:00.125Z
-           */
-          since?: string;
-          /**
-           * @description Given up before this time.
-           * @example 2026-03-01T09:30:00.125Z
-           */
-          until?: string;
-          /**
-           * @description Part of the message.
-           * @example timeout
-           */
-          text?: string;
-          /**
-           * @description Only letters in this state.
-           * @example dead
-           */
-          state?: "dead" | "replaying" | "resolved" | "discarded" | "expired";
-          /**
-           * @description How many items a page holds at most.
-           * @example 20
-           */
-          limit?: number;
-        };
-        header?: never;
-        path?: never;
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description Groups, largest first. */
-        200: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/json": {
-              fingerprint: string;
-              count: number;
-              /**
-               * Format: date-time
-               * @example 2026-03-01T09:30:00.125Z
-               */
-              first_dead_at: string;
-              /**
-               * Format: date-time
-               * @example 2026-03-01T09:30:00.125Z
-               */
-              last_dead_at: string;
-              sample_id: string;
-              subscriptions: string[];
-            }[];
-          };
-        };
-        /**
-         * @description `invalid_parameter`: The request does not have the expected form.
-         *
-         *     `EVT_FILTER_INVALID`: The filter has an unknown key or a bad value
-         */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `unavailable`: Something this answer needs is not reachable.
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/api/v1/events/dead/audit": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    /** List what operators did to dead letters and queues */
-    get: {
-      parameters: {
-        query?: {
-          /**
-           * @description How many items a page holds at most.
-           * @example 20
-           */
-          limit?: number;
-          /**
-           * @description Where the page starts; taken from the `Link` header of another page.
-           * @example WyIyMDI2LTAxLTAxIiw0Ml0
-           */
-          cursor?: string;
-        };
-        header?: never;
-        path?: never;
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description Operations, newest first. */
-        200: {
-          headers: {
-            /** @description Address of the next page, where there is one. */
-            Link?: string;
-            [name: string]: unknown;
-          };
-          content: {
-            "application/json": {
-              id: string;
-              /** @enum {unknown} */
-              kind: "replay" | "discard" | "purge" | "pause" | "resume";
-              /** @description Subject of the token. */
-              actor: string;
-              subscriber: string | null;
-              /** @description The ids or the filter, as given. */
-              selection: unknown;
-              reason: string | null;
-              /**
-               * @description Of the handing over; what became of the letters, the counts say.
-               * @enum {unknown}
-               */
-              state: "running" | "done" | "failed" | "interrupted";
-              matched: number;
-              /** @description Or discarded, or removed. */
-              replayed: number;
-              /** @description Letters that were not dead any more. */
-              refused: number;
-              resolved: number;
-              /** @description Replayed letters that were given up again. */
-              failed: number;
-              pending: number;
-              /** @description Code of what ended it early. */
-              error: string | null;
-              /**
-               * Format: date-time
-               * @example 2026-03-01T09:30:00.125Z
-               */
-              started_at: string;
-              finished_at: string | null;
-            }[];
-          };
-        };
-        /**
-         * @description `invalid_parameter`: The request does not have the expected form.
-         *
-         *     `EVT_FILTER_INVALID`: The filter has an unknown key or a bad value
-         *
-         *     `invalid_cursor`: The cursor was not made by this list.
-         */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `unavailable`: Something this answer needs is not reachable.
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/api/v1/events/dead/{id}": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    /** Show a dead letter */
-    get: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path: {
-          /**
-           * @description Id of the letter.
-           * @example 01JZ3V2M5T8Q4X9C7B6A1D0E2F.alerts.notify/error_tracking.issue_created
-           */
-          id: string;
-        };
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description The letter. */
-        200: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/json": {
-              id: string;
-              subscription: string;
-              event_type: string;
-              /** @enum {unknown} */
-              reason: "exhausted" | "refused" | "crashed" | "invalid_event" | "unknown_event" | "condition_error";
-              error: {
-                class: string;
-                code: string | null;
-                message: string;
-                stack: string | null;
-              };
-              fingerprint: string;
-              correlation_id: string;
-              /**
-               * Format: date-time
-               * @example 2026-03-01T09:30:00.125Z
-               */
-              first_failed_at: string;
-              /**
-               * Format: date-time
-               * @example 2026-03-01T09:30:00.125Z
-               */
-              dead_at: string;
-              replay_count: number;
-              last_replayed_at: string | null;
-              /** @enum {unknown} */
-              state: "dead" | "replaying" | "resolved" | "discarded" | "expired";
-              /** @description Why it was discarded. */
-              note: string | null;
-              /** @description The whole envelope. */
-              event: {
-                [key: string]: unknown;
-              };
-              attempts: {
-                /**
-                 * Format: date-time
-                 * @example 2026-03-01T09:30:00.125Z
-                 */
-                at: string;
-                duration_s: number;
-                error: {
-                  class: string;
-                  code: string | null;
-                  message: string;
-                  stack: string | null;
-                };
-              }[];
-            };
-          };
-        };
-        /**
-         * @description `invalid_parameter`: The request does not have the expected form.
-         *
-         *     `EVT_FILTER_INVALID`: The filter has an unknown key or a bad value
-         */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `not_found`: There is nothing at this address. */
-        404: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `unavailable`: Something this answer needs is not reachable.
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/api/v1/events/dead/replay": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    get?: never;
-    put?: never;
-    /**
-     * Replay dead letters
-     * @description Each goes to its own subscription again, with fresh attempts and the id it always had.
-     */
-    post: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path?: never;
-        cookie?: never;
-      };
-      requestBody: {
-        content: {
-          /**
-           * @example {
-           *       "filter": {
-           *         "fingerprint": "9f86d081884c7d65"
-           *       },
-           *       "ratePerSecond": 20,
-           *       "dryRun": true
-           *     }
-           */
-          "application/json": {
-            ids?: string[];
-            /** @description Letters in state `dead` with all of these. */
-            filter?: {
-              /**
-               * @description Only letters of this subscription.
-               * @example alerts.notify/error_tracking.issue_created
-               */
-              subscription?: string;
-              /**
-               * @description Only events of this type.
-               * @example error_tracking.issue_created
-               */
-              event_type?: string;
-              /**
-               * @description Only what was given up for this reason.
-               * @example exhausted
-               * @enum {unknown}
-               */
-              reason?: "exhausted" | "refused" | "crashed" | "invalid_event" | "unknown_event" | "condition_error";
-              /**
-               * @description Only failures that look so.
-               * @example 9f86d081884c7d65
-               */
-              fingerprint?: string;
-              /**
-               * @description Only what belongs to this journey.
-               * @example 01JZ3V2M5T8Q4X9C7B6A1D0E2F
-               */
-              correlation_id?: string;
-              /**
-               * Format: date-time
-               * @description Given up at or after this time.
-               * @example 2026-03-01T09:30:00.125Z
-               */
-              since?: string;
-              /**
-               * Format: date-time
-               * @description Given up before this time.
-               * @example 2026-03-01T09:30:00.125Z
-               */
-              until?: string;
-              /**
-               * @description Part of the message.
-               * @example timeout
-               */
-              text?: string;
-            };
-            /** @description Default 50. */
-            ratePerSecond?: number;
-            /** @description Most letters that are replayed. */
-            limit?: number;
-            /** @description Also what was replayed as often as allowed. */
-            force?: boolean;
-            /** @description Change nothing; say what would happen. */
-            dryRun?: boolean;
-          };
-        };
-      };
-      responses: {
-        /** @description What would happen. */
-        200: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/json": {
-              would_replay: number;
-              would_fail: {
-                id: string;
-                code: string;
-                pointer: string | null;
-              }[];
-              /** @description More letters match than may be replayed at once. */
-              over_limit: boolean;
-            };
-          };
-        };
-        /** @description The replay has begun. */
-        202: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/json": {
-              id: string;
-              /** @enum {unknown} */
-              kind: "replay" | "discard" | "purge" | "pause" | "resume";
-              /** @description Subject of the token. */
-              actor: string;
-              subscriber: string | null;
-              /** @description The ids or the filter, as given. */
-              selection: unknown;
-              reason: string | null;
-              /**
-               * @description Of the handing over; what became of the letters, the counts say.
-               * @enum {unknown}
-               */
-              state: "running" | "done" | "failed" | "interrupted";
-              matched: number;
-              /** @description Or discarded, or removed. */
-              replayed: number;
-              /** @description Letters that were not dead any more. */
-              refused: number;
-              resolved: number;
-              /** @description Replayed letters that were given up again. */
-              failed: number;
-              pending: number;
-              /** @description Code of what ended it early. */
-              error: string | null;
-              /**
-               * Format: date-time
-               * @example 2026-03-01T09:30:00.125Z
-               */
-              started_at: string;
-              finished_at: string | null;
-            };
-          };
-        };
-        /**
-         * @description `invalid_parameter`: The request does not have the expected form.
-         *
-         *     `empty_body`: The body is empty.
-         *
-         *     `malformed_json`: The body is not acceptable JSON.
-         *
-         *     `EVT_FILTER_EMPTY`: The filter names nothing
-         *
-         *     `EVT_FILTER_INVALID`: The filter has an unknown key or a bad value
-         */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `EVT_DEAD_LETTER_STATE`: The dead letter is not in a state that allows this
-         *
-         *     `EVT_REPLAY_LIMIT`: The dead letter was replayed as often as allowed
-         */
-        409: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `body_too_large`: The body is larger than this address takes. */
-        413: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `unsupported_media_type`: The body has a media type that this address does not take.
-         *
-         *     `unsupported_encoding`: The body has a content encoding that this address does not take.
-         */
-        415: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `unavailable`: Something this answer needs is not reachable.
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/api/v1/events/dead/{id}/replay": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    get?: never;
-    put?: never;
-    /** Replay one dead letter */
-    post: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path: {
-          /**
-           * @description Id of the letter.
-           * @example 01JZ3V2M5T8Q4X9C7B6A1D0E2F.alerts.notify/error_tracking.issue_created
-           */
-          id: string;
-        };
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description The replay has begun. */
-        202: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/json": {
-              id: string;
-              /** @enum {unknown} */
-              kind: "replay" | "discard" | "purge" | "pause" | "resume";
-              /** @description Subject of the token. */
-              actor: string;
-              subscriber: string | null;
-              /** @description The ids or the filter, as given. */
-              selection: unknown;
-              reason: string | null;
-              /**
-               * @description Of the handing over; what became of the letters, the counts say.
-               * @enum {unknown}
-               */
-              state: "running" | "done" | "failed" | "interrupted";
-              matched: number;
-              /** @description Or discarded, or removed. */
-              replayed: number;
-              /** @description Letters that were not dead any more. */
-              refused: number;
-              resolved: number;
-              /** @description Replayed letters that were given up again. */
-              failed: number;
-              pending: number;
-              /** @description Code of what ended it early. */
-              error: string | null;
-              /**
-               * Format: date-time
-               * @example 2026-03-01T09:30:00.125Z
-               */
-              started_at: string;
-              finished_at: string | null;
-            };
-          };
-        };
-        /**
-         * @description `invalid_parameter`: The request does not have the expected form.
-         *
-         *     `EVT_FILTER_EMPTY`: The filter names nothing
-         *
-         *     `EVT_FILTER_INVALID`: The filter has an unknown key or a bad value
-         */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `not_found`: There is nothing at this address. */
-        404: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `EVT_DEAD_LETTER_STATE`: The dead letter is not in a state that allows this
-         *
-         *     `EVT_REPLAY_LIMIT`: The dead letter was replayed as often as allowed
-         */
-        409: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `unavailable`: Something this answer needs is not reachable.
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/api/v1/events/dead/discard": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    get?: never;
-    put?: never;
-    /** Give dead letters up for good */
-    post: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path?: never;
-        cookie?: never;
-      };
-      requestBody: {
-        content: {
-          /**
-           * @example {
-           *       "ids": [
-           *         "01JZ3V2M5T8Q4X9C7B6A1D0E2F.alerts.notify/error_tracking.issue_created"
-           *       ],
-           *       "reason": "the project was deleted"
-           *     }
-           */
-          "application/json": {
-            ids?: string[];
-            /** @description Letters in state `dead` with all of these. */
-            filter?: {
-              /**
-               * @description Only letters of this subscription.
-               * @example alerts.notify/error_tracking.issue_created
-               */
-              subscription?: string;
-              /**
-               * @description Only events of this type.
-               * @example error_tracking.issue_created
-               */
-              event_type?: string;
-              /**
-               * @description Only what was given up for this reason.
-               * @example exhausted
-               * @enum {unknown}
-               */
-              reason?: "exhausted" | "refused" | "crashed" | "invalid_event" | "unknown_event" | "condition_error";
-              /**
-               * @description Only failures that look so.
-               * @example 9f86d081884c7d65
-               */
-              fingerprint?: string;
-              /**
-               * @description Only what belongs to this journey.
-               * @example 01JZ3V2M5T8Q4X9C7B6A1D0E2F
-               */
-              correlation_id?: string;
-              /**
-               * Format: date-time
-               * @description Given up at or after this time.
-               * @example 2026-03-01T09:30:00.125Z
-               */
-              since?: string;
-              /**
-               * Format: date-time
-               * @description Given up before this time.
-               * @example 2026-03-01T09:30:00.125Z
-               */
-              until?: string;
-              /**
-               * @description Part of the message.
-               * @example timeout
-               */
-              text?: string;
-            };
-            /** @description Why; it is kept. */
-            reason: string;
-          };
-        };
-      };
-      responses: {
-        /** @description What was discarded. */
-        200: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/json": {
-              id: string;
-              /** @enum {unknown} */
-              kind: "replay" | "discard" | "purge" | "pause" | "resume";
-              /** @description Subject of the token. */
-              actor: string;
-              subscriber: string | null;
-              /** @description The ids or the filter, as given. */
-              selection: unknown;
-              reason: string | null;
-              /**
-               * @description Of the handing over; what became of the letters, the counts say.
-               * @enum {unknown}
-               */
-              state: "running" | "done" | "failed" | "interrupted";
-              matched: number;
-              /** @description Or discarded, or removed. */
-              replayed: number;
-              /** @description Letters that were not dead any more. */
-              refused: number;
-              resolved: number;
-              /** @description Replayed letters that were given up again. */
-              failed: number;
-              pending: number;
-              /** @description Code of what ended it early. */
-              error: string | null;
-              /**
-               * Format: date-time
-               * @example 2026-03-01T09:30:00.125Z
-               */
-              started_at: string;
-              finished_at: string | null;
-            };
-          };
-        };
-        /**
-         * @description `invalid_parameter`: The request does not have the expected form.
-         *
-         *     `empty_body`: The body is empty.
-         *
-         *     `malformed_json`: The body is not acceptable JSON.
-         *
-         *     `EVT_FILTER_EMPTY`: The filter names nothing
-         *
-         *     `EVT_FILTER_INVALID`: The filter has an unknown key or a bad value
-         */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `EVT_DEAD_LETTER_STATE`: The dead letter is not in a state that allows this
-         *
-         *     `EVT_REPLAY_LIMIT`: The dead letter was replayed as often as allowed
-         */
-        409: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `body_too_large`: The body is larger than this address takes. */
-        413: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `unsupported_media_type`: The body has a media type that this address does not take.
-         *
-         *     `unsupported_encoding`: The body has a content encoding that this address does not take.
-         */
-        415: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `unavailable`: Something this answer needs is not reachable.
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/api/v1/events/replays/{id}": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    /** Show how far a replay is */
-    get: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path: {
-          /**
-           * @description Id that the replay was answered with.
-           * @example 01JZ3V2M5T8Q4X9C7B6A1D0E2F
-           */
-          id: string;
-        };
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description The replay. */
-        200: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/json": {
-              id: string;
-              /** @enum {unknown} */
-              kind: "replay" | "discard" | "purge" | "pause" | "resume";
-              /** @description Subject of the token. */
-              actor: string;
-              subscriber: string | null;
-              /** @description The ids or the filter, as given. */
-              selection: unknown;
-              reason: string | null;
-              /**
-               * @description Of the handing over; what became of the letters, the counts say.
-               * @enum {unknown}
-               */
-              state: "running" | "done" | "failed" | "interrupted";
-              matched: number;
-              /** @description Or discarded, or removed. */
-              replayed: number;
-              /** @description Letters that were not dead any more. */
-              refused: number;
-              resolved: number;
-              /** @description Replayed letters that were given up again. */
-              failed: number;
-              pending: number;
-              /** @description Code of what ended it early. */
-              error: string | null;
-              /**
-               * Format: date-time
-               * @example 2026-03-01T09:30:00.125Z
-               */
-              started_at: string;
-              finished_at: string | null;
-            };
-          };
-        };
-        /**
-         * @description `invalid_parameter`: The request does not have the expected form.
-         *
-         *     `EVT_FILTER_INVALID`: The filter has an unknown key or a bad value
-         */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `not_found`: There is nothing at this address. */
-        404: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `unavailable`: Something this answer needs is not reachable.
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/api/{project}/envelope/": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    get?: never;
-    put?: never;
-    /**
-     * Take the envelope in the body
-     * @description For Sentry SDKs. The credential is the DSN's key, in X-Sentry-Auth or in the query as sentry_key.
-     */
-    post: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path: {
-          project: string;
-        };
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description Durably taken. Empty when nothing in it makes an event. */
-        200: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            /**
-             * @example {
-             *       "id": "fc6d8c0c43fc4630ad850ee518f1b9d0"
-             *     }
-             */
-            "application/json": {
-              /** @description The event's id, 32 hex digits. */
-              id?: string;
-            };
-          };
-        };
-      };
-    };
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/api/{project}/store/": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    /**
-     * Take the store in the query
-     * @description For Sentry SDKs. The credential is the DSN's key, in X-Sentry-Auth or in the query as sentry_key.
-     */
-    get: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path: {
-          project: string;
-        };
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description Durably taken: a transparent pixel. */
-        200: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/json": string;
-          };
-        };
-      };
-    };
-    put?: never;
-    /**
-     * Take the store in the body
-     * @description For Sentry SDKs. The credential is the DSN's key, in X-Sentry-Auth or in the query as sentry_key.
-     */
-    post: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path: {
-          project: string;
-        };
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description Durably taken. Empty when nothing in it makes an event. */
-        200: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            /**
-             * @example {
-             *       "id": "fc6d8c0c43fc4630ad850ee518f1b9d0"
-             *     }
-             */
-            "application/json": {
-              /** @description The event's id, 32 hex digits. */
-              id?: string;
-            };
-          };
-        };
-      };
-    };
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/api/store/": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    /**
-     * Take the store in the query
-     * @description For Sentry SDKs. The credential is the DSN's key, in X-Sentry-Auth or in the query as sentry_key.
-     */
-    get: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path?: never;
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description Durably taken: a transparent pixel. */
-        200: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/json": string;
-          };
-        };
-      };
-    };
-    put?: never;
-    /**
-     * Take the store in the body
-     * @description For Sentry SDKs. The credential is the DSN's key, in X-Sentry-Auth or in the query as sentry_key.
-     */
-    post: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path?: never;
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description Durably taken. Empty when nothing in it makes an event. */
-        200: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            /**
-             * @example {
-             *       "id": "fc6d8c0c43fc4630ad850ee518f1b9d0"
-             *     }
-             */
-            "application/json": {
-              /** @description The event's id, 32 hex digits. */
-              id?: string;
-            };
-          };
-        };
-      };
-    };
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/api/v1/projects/{id}/errors": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    /** List the errors of a project */
-    get: {
-      parameters: {
-        query?: {
-          /**
-           * @description Order of the list.
-           * @example last_seen_desc
-           */
-          sort?: "last_seen_desc" | "first_seen_desc" | "frequency_desc";
-          /**
-           * @description Only errors with this status. Default: `unresolved`, unless the query speaks of a status itself.
-           * @example unresolved
-           */
-          status?: "unresolved" | "resolved" | "ignored";
-          /**
-           * @description Terms that must all hold: words of title, message or culprit; `key:value`, `!key:value`, `key:[a, b]`, `has:key`, `key:>3`, `age:-24h`; `*` stands for anything. The id of an event finds its error.
-           * @example division is:unresolved release:"shop@1.4.1"
-           */
-          query?: string;
-          /**
-           * @description How many items a page holds at most.
-           * @example 20
-           */
-          limit?: number;
-          /**
-           * @description Where the page starts; taken from the `Link` header of another page.
-           * @example WyIyMDI2LTAxLTAxIiw0Ml0
-           */
-          cursor?: string;
-          /**
-           * @description Time that `stats.frequency` covers.
-           * @example 24h
-           */
-          stats_period?: "15m" | "30m" | "1h" | "24h" | "7d" | "14d" | "30d";
-          /**
-           * @description Only errors that were seen within this time.
-           * @example 30d
-           */
-          query_period?: "15m" | "30m" | "1h" | "24h" | "7d" | "14d" | "30d";
-        };
-        header?: never;
-        path: {
-          /**
-           * @description Number of the project.
-           * @example 1
-           */
-          id: number;
-        };
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description The errors, highest first. */
-        200: {
-          headers: {
-            /** @description Addresses of the next and the previous page, where there is one. */
-            Link?: string;
-            [name: string]: unknown;
-          };
-          content: {
-            "application/json": {
-              /** @description Number of the error; it never changes and is never used again. */
-              fingerprint: number;
-              project_id: number;
-              /** @description Type of the exception, or the level of a plain message. */
-              name: string;
-              /** @description First line of the exception's text, or of the message. */
-              description: string;
-              /** @description Where it happened: the transaction, or a function of the application. */
-              actor: string;
-              /** @description Exact, events that were not kept included. */
-              event_count: number;
-              /** @description Exact below 1,000, within 1 % above. */
-              approximated_user_count: number;
-              /**
-               * Format: date-time
-               * @example 2026-03-01T09:30:00.125Z
-               */
-              last_seen_at: string;
-              /**
-               * Format: date-time
-               * @example 2026-03-01T09:30:00.125Z
-               */
-              first_seen_at: string;
-              /** @enum {unknown} */
-              status: "unresolved" | "resolved" | "ignored";
-              stats: {
-                /** @description For the period asked for: `[start of the bucket in Unix seconds, events]`, oldest first. */
-                frequency: {
-                  [key: string]: number[][];
-                };
-              };
-              /** @description How the error is called in lists. */
-              title?: string;
-              /** @description For people: the project's slug and a number. */
-              short_id?: string;
-              /** @enum {unknown} */
-              level?: "fatal" | "error" | "warning" | "info" | "debug";
-              platform?: string;
-              /** @description Release in which it was received first. */
-              first_release?: string | null;
-              /** @description Release in which it was received last. */
-              last_release?: string | null;
-              /**
-               * @description What kind of unresolved it is; null when it is not.
-               * @enum {unknown}
-               */
-              substatus?: "new" | "ongoing" | "regressed" | "escalating" | null;
-              /** @description How it was resolved: `kind` `now`, `release` with `release`, or `next` with `base`. */
-              resolution?: {
-                [key: string]: unknown;
-              } | null;
-              /** @description Who works on it: the subject of a token. */
-              assigned_to?: string | null;
-              /** @description The issue in the forge that was made for it. */
-              link_url?: string | null;
-            }[];
-          };
-        };
-        /**
-         * @description `invalid_parameter`: The request does not have the expected form.
-         *
-         *     `ET_QUERY_INVALID`: The query cannot be read.
-         *
-         *     `invalid_cursor`: The cursor was not made by this list.
-         */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `ET_PROJECT_NOT_FOUND`: There is no such project. */
-        404: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `unavailable`: Something this answer needs is not reachable.
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    /** Change many errors at once, by their numbers or by a query */
-    patch: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path: {
-          /**
-           * @description Number of the project.
-           * @example 1
-           */
-          id: number;
-        };
-        cookie?: never;
-      };
-      requestBody: {
-        content: {
-          /**
-           * @example {
-           *       "ids": [
-           *         42,
-           *         43
-           *       ],
-           *       "status": "resolved"
-           *     }
-           */
-          "application/json":
-            | {
-                /** @enum {unknown} */
-                status?: "unresolved" | "resolved" | "ignored";
-                /** @description With `resolved`: which events show that it is not. Default: any later one. */
-                resolve_in?:
-                  | ("now" | "current_release" | "next_release")
-                  | {
-                      release: string;
+            requestBody?: never;
+            responses: {
+                /** @description The OpenAPI document of this server. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
                     };
-                /** @description With `ignored`: what ends it; the first that happens. Default: nothing. */
-                ignore_until?: {
-                  /**
-                   * Format: date-time
-                   * @example 2026-03-01T09:30:00.125Z
-                   */
-                  time?: string;
-                  events?: number;
-                  users?: number;
-                  /** @description Events and users within this time. */
-                  window_s?: number;
-                  escalating?: boolean;
+                    content: {
+                        /**
+                         * @example {
+                         *       "openapi": "3.1.0"
+                         *     }
+                         */
+                        "application/json": {
+                            [key: string]: unknown;
+                        };
+                    };
                 };
-                /** @description Subject of a token; null: nobody. */
-                assigned_to?: string | null;
-                /** @description The issue in the forge. */
-                link_url?: string | null;
-                /** @description Number of the user in the forge who did it. */
-                updated_by_id?: number;
-                ids?: number[];
-                /** @description As in the list of errors. */
-                query?: string;
-              }
-            | unknown
-            | unknown;
-        };
-      };
-      responses: {
-        /** @description What became of each. */
-        200: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/json": {
-              fingerprint: number;
-              /** @enum {unknown} */
-              result: "changed" | "not_found";
-            }[];
-          };
-        };
-        /**
-         * @description `invalid_parameter`: The request does not have the expected form.
-         *
-         *     `empty_body`: The body is empty.
-         *
-         *     `malformed_json`: The body is not acceptable JSON.
-         *
-         *     `ET_QUERY_INVALID`: The query cannot be read.
-         */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `ET_PROJECT_NOT_FOUND`: There is no such project. */
-        404: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `body_too_large`: The body is larger than this address takes. */
-        413: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `unsupported_media_type`: The body has a media type that this address does not take.
-         *
-         *     `unsupported_encoding`: The body has a content encoding that this address does not take.
-         */
-        415: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `ET_BULK_TOO_LARGE`: At most 1,000 issues can be changed by one call. */
-        422: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `unavailable`: Something this answer needs is not reachable.
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    trace?: never;
-  };
-  "/api/v1/projects/{id}/errors/{fingerprint}": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    /** Show one error */
-    get: {
-      parameters: {
-        query?: {
-          /**
-           * @description Time that `stats.frequency` covers.
-           * @example 24h
-           */
-          stats_period?: "15m" | "30m" | "1h" | "24h" | "7d" | "14d" | "30d";
-        };
-        header?: never;
-        path: {
-          /**
-           * @description Number of the project.
-           * @example 1
-           */
-          id: number;
-          /**
-           * @description Number of the error.
-           * @example 42
-           */
-          fingerprint: number;
-        };
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description The error. */
-        200: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/json": {
-              /** @description Number of the error; it never changes and is never used again. */
-              fingerprint: number;
-              project_id: number;
-              /** @description Type of the exception, or the level of a plain message. */
-              name: string;
-              /** @description First line of the exception's text, or of the message. */
-              description: string;
-              /** @description Where it happened: the transaction, or a function of the application. */
-              actor: string;
-              /** @description Exact, events that were not kept included. */
-              event_count: number;
-              /** @description Exact below 1,000, within 1 % above. */
-              approximated_user_count: number;
-              /**
-               * Format: date-time
-               * @example 2026-03-01T09:30:00.125Z
-               */
-              last_seen_at: string;
-              /**
-               * Format: date-time
-               * @example 2026-03-01T09:30:00.125Z
-               */
-              first_seen_at: string;
-              /** @enum {unknown} */
-              status: "unresolved" | "resolved" | "ignored";
-              stats: {
-                /** @description For the period asked for: `[start of the bucket in Unix seconds, events]`, oldest first. */
-                frequency: {
-                  [key: string]: number[][];
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
                 };
-              };
-              /** @description How the error is called in lists. */
-              title?: string;
-              /** @description For people: the project's slug and a number. */
-              short_id?: string;
-              /** @enum {unknown} */
-              level?: "fatal" | "error" | "warning" | "info" | "debug";
-              platform?: string;
-              /** @description Release in which it was received first. */
-              first_release?: string | null;
-              /** @description Release in which it was received last. */
-              last_release?: string | null;
-              /**
-               * @description What kind of unresolved it is; null when it is not.
-               * @enum {unknown}
-               */
-              substatus?: "new" | "ongoing" | "regressed" | "escalating" | null;
-              /** @description How it was resolved: `kind` `now`, `release` with `release`, or `next` with `base`. */
-              resolution?: {
-                [key: string]: unknown;
-              } | null;
-              /** @description Who works on it: the subject of a token. */
-              assigned_to?: string | null;
-              /** @description The issue in the forge that was made for it. */
-              link_url?: string | null;
-            };
-          };
-        };
-        /** @description `invalid_parameter`: The request does not have the expected form. */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `ET_PROJECT_NOT_FOUND`: There is no such project.
-         *
-         *     `ET_ISSUE_NOT_FOUND`: The project has no such error.
-         */
-        404: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `unavailable`: Something this answer needs is not reachable.
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    /** Change the status of an error */
-    put: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path: {
-          /**
-           * @description Number of the project.
-           * @example 1
-           */
-          id: number;
-          /**
-           * @description Number of the error.
-           * @example 42
-           */
-          fingerprint: number;
-        };
-        cookie?: never;
-      };
-      requestBody: {
-        content: {
-          /**
-           * @example {
-           *       "status": "resolved",
-           *       "updated_by_id": 7
-           *     }
-           */
-          "application/json": {
-            /** @enum {unknown} */
-            status: "unresolved" | "resolved" | "ignored";
-            /** @description Number of the user in the forge who did it. */
-            updated_by_id?: number;
-          };
-        };
-      };
-      responses: {
-        /** @description The error as it is now. */
-        200: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/json": {
-              /** @description Number of the error; it never changes and is never used again. */
-              fingerprint: number;
-              project_id: number;
-              /** @description Type of the exception, or the level of a plain message. */
-              name: string;
-              /** @description First line of the exception's text, or of the message. */
-              description: string;
-              /** @description Where it happened: the transaction, or a function of the application. */
-              actor: string;
-              /** @description Exact, events that were not kept included. */
-              event_count: number;
-              /** @description Exact below 1,000, within 1 % above. */
-              approximated_user_count: number;
-              /**
-               * Format: date-time
-               * @example 2026-03-01T09:30:00.125Z
-               */
-              last_seen_at: string;
-              /**
-               * Format: date-time
-               * @example 2026-03-01T09:30:00.125Z
-               */
-              first_seen_at: string;
-              /** @enum {unknown} */
-              status: "unresolved" | "resolved" | "ignored";
-              stats: {
-                /** @description For the period asked for: `[start of the bucket in Unix seconds, events]`, oldest first. */
-                frequency: {
-                  [key: string]: number[][];
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
                 };
-              };
-              /** @description How the error is called in lists. */
-              title?: string;
-              /** @description For people: the project's slug and a number. */
-              short_id?: string;
-              /** @enum {unknown} */
-              level?: "fatal" | "error" | "warning" | "info" | "debug";
-              platform?: string;
-              /** @description Release in which it was received first. */
-              first_release?: string | null;
-              /** @description Release in which it was received last. */
-              last_release?: string | null;
-              /**
-               * @description What kind of unresolved it is; null when it is not.
-               * @enum {unknown}
-               */
-              substatus?: "new" | "ongoing" | "regressed" | "escalating" | null;
-              /** @description How it was resolved: `kind` `now`, `release` with `release`, or `next` with `base`. */
-              resolution?: {
-                [key: string]: unknown;
-              } | null;
-              /** @description Who works on it: the subject of a token. */
-              assigned_to?: string | null;
-              /** @description The issue in the forge that was made for it. */
-              link_url?: string | null;
-            };
-          };
-        };
-        /**
-         * @description `invalid_parameter`: The request does not have the expected form.
-         *
-         *     `empty_body`: The body is empty.
-         *
-         *     `malformed_json`: The body is not acceptable JSON.
-         */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `ET_PROJECT_NOT_FOUND`: There is no such project.
-         *
-         *     `ET_ISSUE_NOT_FOUND`: The project has no such error.
-         */
-        404: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `body_too_large`: The body is larger than this address takes. */
-        413: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `unsupported_media_type`: The body has a media type that this address does not take.
-         *
-         *     `unsupported_encoding`: The body has a content encoding that this address does not take.
-         */
-        415: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `unavailable`: Something this answer needs is not reachable.
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    post?: never;
-    /** Delete an error with its events */
-    delete: {
-      parameters: {
-        query?: {
-          /**
-           * @description Whether later events of its kind are dropped.
-           * @example true
-           */
-          discard?: boolean;
-        };
-        header?: never;
-        path: {
-          /**
-           * @description Number of the project.
-           * @example 1
-           */
-          id: number;
-          /**
-           * @description Number of the error.
-           * @example 42
-           */
-          fingerprint: number;
-        };
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description It is hidden; the job tells when everything is gone. */
-        202: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/json": {
-              job_id: number;
-              /** @enum {unknown} */
-              state: "pending" | "done";
-              /** @description How much was removed. */
-              counts: {
-                [key: string]: number;
-              };
-            };
-          };
-        };
-        /** @description `invalid_parameter`: The request does not have the expected form. */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `ET_PROJECT_NOT_FOUND`: There is no such project.
-         *
-         *     `ET_ISSUE_NOT_FOUND`: The project has no such error.
-         */
-        404: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `unavailable`: Something this answer needs is not reachable.
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    options?: never;
-    head?: never;
-    /** Resolve, ignore, assign or link an error */
-    patch: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path: {
-          /**
-           * @description Number of the project.
-           * @example 1
-           */
-          id: number;
-          /**
-           * @description Number of the error.
-           * @example 42
-           */
-          fingerprint: number;
-        };
-        cookie?: never;
-      };
-      requestBody: {
-        content: {
-          /**
-           * @example {
-           *       "status": "resolved",
-           *       "resolve_in": "next_release"
-           *     }
-           */
-          "application/json": {
-            /** @enum {unknown} */
-            status?: "unresolved" | "resolved" | "ignored";
-            /** @description With `resolved`: which events show that it is not. Default: any later one. */
-            resolve_in?:
-              | ("now" | "current_release" | "next_release")
-              | {
-                  release: string;
+                /** @description `shutting_down`: The server is stopping. */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
                 };
-            /** @description With `ignored`: what ends it; the first that happens. Default: nothing. */
-            ignore_until?: {
-              /**
-               * Format: date-time
-               * @example 2026-03-01T09:30:00.125Z
-               */
-              time?: string;
-              events?: number;
-              users?: number;
-              /** @description Events and users within this time. */
-              window_s?: number;
-              escalating?: boolean;
             };
-            /** @description Subject of a token; null: nobody. */
-            assigned_to?: string | null;
-            /** @description The issue in the forge. */
-            link_url?: string | null;
-            /** @description Number of the user in the forge who did it. */
-            updated_by_id?: number;
-          };
         };
-      };
-      responses: {
-        /** @description The error as it is now. */
-        200: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/json": {
-              /** @description Number of the error; it never changes and is never used again. */
-              fingerprint: number;
-              project_id: number;
-              /** @description Type of the exception, or the level of a plain message. */
-              name: string;
-              /** @description First line of the exception's text, or of the message. */
-              description: string;
-              /** @description Where it happened: the transaction, or a function of the application. */
-              actor: string;
-              /** @description Exact, events that were not kept included. */
-              event_count: number;
-              /** @description Exact below 1,000, within 1 % above. */
-              approximated_user_count: number;
-              /**
-               * Format: date-time
-               * @example 2026-03-01T09:30:00.125Z
-               */
-              last_seen_at: string;
-              /**
-               * Format: date-time
-               * @example 2026-03-01T09:30:00.125Z
-               */
-              first_seen_at: string;
-              /** @enum {unknown} */
-              status: "unresolved" | "resolved" | "ignored";
-              stats: {
-                /** @description For the period asked for: `[start of the bucket in Unix seconds, events]`, oldest first. */
-                frequency: {
-                  [key: string]: number[][];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/-/liveness": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Whether the process answers */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The event loop answers. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "status": "live"
+                         *     }
+                         */
+                        "application/json": {
+                            status: string;
+                        };
+                    };
                 };
-              };
-              /** @description How the error is called in lists. */
-              title?: string;
-              /** @description For people: the project's slug and a number. */
-              short_id?: string;
-              /** @enum {unknown} */
-              level?: "fatal" | "error" | "warning" | "info" | "debug";
-              platform?: string;
-              /** @description Release in which it was received first. */
-              first_release?: string | null;
-              /** @description Release in which it was received last. */
-              last_release?: string | null;
-              /**
-               * @description What kind of unresolved it is; null when it is not.
-               * @enum {unknown}
-               */
-              substatus?: "new" | "ongoing" | "regressed" | "escalating" | null;
-              /** @description How it was resolved: `kind` `now`, `release` with `release`, or `next` with `base`. */
-              resolution?: {
-                [key: string]: unknown;
-              } | null;
-              /** @description Who works on it: the subject of a token. */
-              assigned_to?: string | null;
-              /** @description The issue in the forge that was made for it. */
-              link_url?: string | null;
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `shutting_down`: The server is stopping. */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
             };
-          };
         };
-        /**
-         * @description `invalid_parameter`: The request does not have the expected form.
-         *
-         *     `empty_body`: The body is empty.
-         *
-         *     `malformed_json`: The body is not acceptable JSON.
-         */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `ET_PROJECT_NOT_FOUND`: There is no such project.
-         *
-         *     `ET_ISSUE_NOT_FOUND`: The project has no such error.
-         */
-        404: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `body_too_large`: The body is larger than this address takes. */
-        413: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `unsupported_media_type`: The body has a media type that this address does not take.
-         *
-         *     `unsupported_encoding`: The body has a content encoding that this address does not take.
-         */
-        415: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `unavailable`: Something this answer needs is not reachable.
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
     };
-    trace?: never;
-  };
-  "/api/v1/projects/{id}/errors/{fingerprint}/events": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
+    "/-/readiness": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Whether everything the server needs is reachable */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Every dependency is up. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "status": "ready",
+                         *       "checks": [
+                         *         {
+                         *           "name": "database",
+                         *           "status": "up",
+                         *           "duration_s": 0.001
+                         *         }
+                         *       ]
+                         *     }
+                         */
+                        "application/json": {
+                            /** @enum {string} */
+                            status: "ready" | "not_ready" | "shutting_down";
+                            checks: {
+                                name: string;
+                                /** @enum {string} */
+                                status: "up" | "down";
+                                duration_s: number;
+                                reason?: string;
+                            }[];
+                        };
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description A dependency is down, or the server is stopping. */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "status": "not_ready",
+                         *       "checks": [
+                         *         {
+                         *           "name": "analytics",
+                         *           "status": "down",
+                         *           "duration_s": 2,
+                         *           "reason": "timeout"
+                         *         }
+                         *       ]
+                         *     }
+                         */
+                        "application/json": {
+                            /** @enum {string} */
+                            status: "ready" | "not_ready" | "shutting_down";
+                            checks: {
+                                name: string;
+                                /** @enum {string} */
+                                status: "up" | "down";
+                                duration_s: number;
+                                reason?: string;
+                            }[];
+                        };
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
     };
-    /** List the events of an error */
-    get: {
-      parameters: {
-        query?: {
-          /**
-           * @description Order of the list.
-           * @example occurred_at_desc
-           */
-          sort?: "occurred_at_asc" | "occurred_at_desc";
-          /**
-           * @description How many items a page holds at most.
-           * @example 20
-           */
-          limit?: number;
-          /**
-           * @description Where the page starts; taken from the `Link` header of another page.
-           * @example WyIyMDI2LTAxLTAxIiw0Ml0
-           */
-          cursor?: string;
-        };
-        header?: never;
-        path: {
-          /**
-           * @description Number of the project.
-           * @example 1
-           */
-          id: number;
-          /**
-           * @description Number of the error.
-           * @example 42
-           */
-          fingerprint: number;
-        };
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description The events. */
-        200: {
-          headers: {
-            /** @description Addresses of the next and the previous page, where there is one. */
-            Link?: string;
-            [name: string]: unknown;
-          };
-          content: {
-            "application/json": {
-              /** @description Number of the error that the event belongs to. */
-              fingerprint: number;
-              project_id: number;
-              /** @description The whole event as JSON text, in Sentry's form. */
-              payload: string;
-              name: string;
-              description: string;
-              actor: string;
-              environment: string;
-              platform: string;
-              event_id: string;
-              /**
-               * Format: date-time
-               * @example 2026-03-01T09:30:00.125Z
-               */
-              occurred_at: string;
-            }[];
-          };
+    "/api/v1/session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
         };
         /**
-         * @description `invalid_parameter`: The request does not have the expected form.
-         *
-         *     `invalid_cursor`: The cursor was not made by this list.
+         * Look at the session
+         * @description Whose token the request has, what it allows, and what changing something takes.
          */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `ET_PROJECT_NOT_FOUND`: There is no such project.
-         *
-         *     `ET_ISSUE_NOT_FOUND`: The project has no such error.
-         */
-        404: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `unavailable`: Something this answer needs is not reachable.
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/api/v1/projects/{id}/messages": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    /** List the newest messages of a project */
-    get: {
-      parameters: {
-        query?: {
-          /**
-           * @description How many items a page holds at most.
-           * @example 20
-           */
-          limit?: number;
-        };
-        header?: never;
-        path: {
-          /**
-           * @description Number of the project.
-           * @example 1
-           */
-          id: number;
-        };
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description Events without exception, newest first. */
-        200: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/json": {
-              project_id: number;
-              event_id: string;
-              /** Format: date-time */
-              timestamp: string;
-              level: string;
-              message: string;
-              release: string;
-              environment: string;
-              platform: string;
-            }[];
-          };
-        };
-        /** @description `invalid_parameter`: The request does not have the expected form. */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `ET_PROJECT_NOT_FOUND`: There is no such project. */
-        404: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `unavailable`: Something this answer needs is not reachable.
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/api/v1/projects/{id}": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    /** Show one project with its settings */
-    get: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path: {
-          /**
-           * @description Number of the project.
-           * @example 1
-           */
-          id: number;
-        };
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description The project. */
-        200: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/json": {
-              id: number;
-              name: string;
-              slug: string;
-              /** @description False: all its events are refused. */
-              active: boolean;
-              /** Format: date-time */
-              created_at: string;
-              /** @description Where SDKs send to; absent when the project has no usable key. */
-              dsn?: string;
-              settings?: {
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The session. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            /** @example token:ci */
+                            subject: string;
+                            /**
+                             * @example [
+                             *       "errors:read"
+                             *     ]
+                             */
+                            scopes: string[];
+                            /**
+                             * @description The projects that the token is narrowed to; null: all.
+                             * @example null
+                             */
+                            projects: number[] | null;
+                            /**
+                             * Format: date-time
+                             * @example 2030-01-01T00:00:00.000Z
+                             */
+                            expires_at: string;
+                            /**
+                             * @description Goes into `X-CSRF-Token` of requests that change something.
+                             * @example 2fPp3Yg6bGk2m8sN0qvZ4xWcT1uLhJrE5dAoKiBnM7Q
+                             */
+                            csrf_token: string;
+                        };
+                    };
+                };
                 /**
-                 * @description Days for which events are kept; null: as the instance.
-                 * @enum {unknown}
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
                  */
-                retention_days?: 7 | 14 | 30 | 60 | 90 | 180 | 365 | null;
-                /** @description What is taken out of events before they are kept. */
-                scrubbing?: {
-                  enabled?: boolean;
-                  /** @description Values of names that hold one of these are taken out, too. */
-                  sensitive_names?: string[];
-                  /** @description Values of these names are left as they are. */
-                  safe_names?: string[];
-                  scrub_ip_addresses?: boolean;
-                  scrub_emails?: boolean;
-                  rules?: {
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `shutting_down`: The server is stopping. */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        /**
+         * Begin a session
+         * @description Takes the bearer token of the request into a cookie that the browser keeps from scripts.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The session has begun. */
+                201: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            /** @example token:ci */
+                            subject: string;
+                            /**
+                             * @example [
+                             *       "errors:read"
+                             *     ]
+                             */
+                            scopes: string[];
+                            /**
+                             * @description The projects that the token is narrowed to; null: all.
+                             * @example null
+                             */
+                            projects: number[] | null;
+                            /**
+                             * Format: date-time
+                             * @example 2030-01-01T00:00:00.000Z
+                             */
+                            expires_at: string;
+                            /**
+                             * @description Goes into `X-CSRF-Token` of requests that change something.
+                             * @example 2fPp3Yg6bGk2m8sN0qvZ4xWcT1uLhJrE5dAoKiBnM7Q
+                             */
+                            csrf_token: string;
+                        };
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `shutting_down`: The server is stopping. */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        /**
+         * End the session
+         * @description Makes the browser forget the cookie. The token itself stays valid until it expires or is revoked.
+         */
+        delete: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description There is no session any more. */
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `shutting_down`: The server is stopping. */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/events/types": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the event types */
+        get: {
+            parameters: {
+                query?: {
                     /**
-                     * @description Kind of secret that is looked for.
-                     * @enum {unknown}
+                     * @description Only events of this module.
+                     * @example error_tracking
                      */
-                    type?: "creditcard" | "iban" | "usssn" | "token" | "privatekey" | "auth" | "ip" | "email";
-                    /** @description Text that is looked for, in any case. */
-                    pattern?: string;
-                    /** @description Where: names joined by dots, `*` for any one, `**` for any number. */
-                    path?: string;
-                    /** @enum {unknown} */
-                    method: "remove" | "replace" | "mask" | "hash";
-                  }[];
-                };
-                /** @description False: the address of the connection is not taken for the user's. */
-                store_addresses?: boolean;
-                /** @enum {unknown} */
-                grouping_version?: 1 | null;
-                /** @description One rule per line. */
-                fingerprint_rules?: string;
-                /** @description One rule per line. */
-                stack_rules?: string;
-                /** @description 0: never. */
-                auto_resolve_days?: number;
-                repository?: {
-                  url_template: string;
-                  strip_prefixes?: string[];
-                  add_prefix?: string;
-                  default_branch?: string;
-                } | null;
-                issue_template?: string | null;
-              };
-            };
-          };
-        };
-        /** @description `invalid_parameter`: The request does not have the expected form. */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `ET_PROJECT_NOT_FOUND`: There is no such project. */
-        404: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `unavailable`: Something this answer needs is not reachable.
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    put?: never;
-    post?: never;
-    /** Delete a project with everything that was stored for it */
-    delete: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path: {
-          /**
-           * @description Number of the project.
-           * @example 1
-           */
-          id: number;
-        };
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description It is hidden; the job tells when everything is gone. */
-        202: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/json": {
-              job_id: number;
-              /** @enum {unknown} */
-              state: "pending" | "done";
-              /** @description How much was removed. */
-              counts: {
-                [key: string]: number;
-              };
-            };
-          };
-        };
-        /** @description `invalid_parameter`: The request does not have the expected form. */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `ET_PROJECT_NOT_FOUND`: There is no such project. */
-        404: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `unavailable`: Something this answer needs is not reachable.
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    options?: never;
-    head?: never;
-    /** Change a project or its settings */
-    patch: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path: {
-          /**
-           * @description Number of the project.
-           * @example 1
-           */
-          id: number;
-        };
-        cookie?: never;
-      };
-      requestBody: {
-        content: {
-          /**
-           * @example {
-           *       "settings": {
-           *         "retention_days": 30
-           *       }
-           *     }
-           */
-          "application/json": {
-            name?: string;
-            slug?: string;
-            active?: boolean;
-            settings?: {
-              /**
-               * @description Days for which events are kept; null: as the instance.
-               * @enum {unknown}
-               */
-              retention_days?: 7 | 14 | 30 | 60 | 90 | 180 | 365 | null;
-              /** @description What is taken out of events before they are kept. */
-              scrubbing?: {
-                enabled?: boolean;
-                /** @description Values of names that hold one of these are taken out, too. */
-                sensitive_names?: string[];
-                /** @description Values of these names are left as they are. */
-                safe_names?: string[];
-                scrub_ip_addresses?: boolean;
-                scrub_emails?: boolean;
-                rules?: {
-                  /**
-                   * @description Kind of secret that is looked for.
-                   * @enum {unknown}
-                   */
-                  type?: "creditcard" | "iban" | "usssn" | "token" | "privatekey" | "auth" | "ip" | "email";
-                  /** @description Text that is looked for, in any case. */
-                  pattern?: string;
-                  /** @description Where: names joined by dots, `*` for any one, `**` for any number. */
-                  path?: string;
-                  /** @enum {unknown} */
-                  method: "remove" | "replace" | "mask" | "hash";
-                }[];
-              };
-              /** @description False: the address of the connection is not taken for the user's. */
-              store_addresses?: boolean;
-              /** @enum {unknown} */
-              grouping_version?: 1 | null;
-              /** @description One rule per line. */
-              fingerprint_rules?: string;
-              /** @description One rule per line. */
-              stack_rules?: string;
-              /** @description 0: never. */
-              auto_resolve_days?: number;
-              repository?: {
-                url_template: string;
-                strip_prefixes?: string[];
-                add_prefix?: string;
-                default_branch?: string;
-              } | null;
-              issue_template?: string | null;
-            };
-          };
-        };
-      };
-      responses: {
-        /** @description The project as it is now. */
-        200: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/json": {
-              id: number;
-              name: string;
-              slug: string;
-              /** @description False: all its events are refused. */
-              active: boolean;
-              /** Format: date-time */
-              created_at: string;
-              /** @description Where SDKs send to; absent when the project has no usable key. */
-              dsn?: string;
-              settings?: {
-                /**
-                 * @description Days for which events are kept; null: as the instance.
-                 * @enum {unknown}
-                 */
-                retention_days?: 7 | 14 | 30 | 60 | 90 | 180 | 365 | null;
-                /** @description What is taken out of events before they are kept. */
-                scrubbing?: {
-                  enabled?: boolean;
-                  /** @description Values of names that hold one of these are taken out, too. */
-                  sensitive_names?: string[];
-                  /** @description Values of these names are left as they are. */
-                  safe_names?: string[];
-                  scrub_ip_addresses?: boolean;
-                  scrub_emails?: boolean;
-                  rules?: {
+                    context?: string;
                     /**
-                     * @description Kind of secret that is looked for.
-                     * @enum {unknown}
+                     * @description How many items a page holds at most.
+                     * @example 20
                      */
-                    type?: "creditcard" | "iban" | "usssn" | "token" | "privatekey" | "auth" | "ip" | "email";
-                    /** @description Text that is looked for, in any case. */
-                    pattern?: string;
-                    /** @description Where: names joined by dots, `*` for any one, `**` for any number. */
-                    path?: string;
-                    /** @enum {unknown} */
-                    method: "remove" | "replace" | "mask" | "hash";
-                  }[];
+                    limit?: number;
+                    /**
+                     * @description Where the page starts; taken from the `Link` header of another page.
+                     * @example WyIyMDI2LTAxLTAxIiw0Ml0
+                     */
+                    cursor?: string;
                 };
-                /** @description False: the address of the connection is not taken for the user's. */
-                store_addresses?: boolean;
-                /** @enum {unknown} */
-                grouping_version?: 1 | null;
-                /** @description One rule per line. */
-                fingerprint_rules?: string;
-                /** @description One rule per line. */
-                stack_rules?: string;
-                /** @description 0: never. */
-                auto_resolve_days?: number;
-                repository?: {
-                  url_template: string;
-                  strip_prefixes?: string[];
-                  add_prefix?: string;
-                  default_branch?: string;
-                } | null;
-                issue_template?: string | null;
-              };
+                header?: never;
+                path?: never;
+                cookie?: never;
             };
-          };
-        };
-        /**
-         * @description `invalid_parameter`: The request does not have the expected form.
-         *
-         *     `empty_body`: The body is empty.
-         *
-         *     `malformed_json`: The body is not acceptable JSON.
-         */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `ET_PROJECT_NOT_FOUND`: There is no such project. */
-        404: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `ET_PROJECT_SLUG_TAKEN`: Another project has this slug. */
-        409: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `body_too_large`: The body is larger than this address takes. */
-        413: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `unsupported_media_type`: The body has a media type that this address does not take.
-         *
-         *     `unsupported_encoding`: The body has a content encoding that this address does not take.
-         */
-        415: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `ET_PROJECT_NAME_INVALID`: A project's name has 1 to 100 characters and no control characters.
-         *
-         *     `ET_PROJECT_SLUG_INVALID`: A slug has 1 to 50 lower-case letters, digits, hyphens and underscores, and is no number.
-         *
-         *     `ET_RULE_INVALID`: A rule cannot be read.
-         *
-         *     `ET_TEMPLATE_INVALID`: A template is an address that begins with http:// or https:// and a fixed host.
-         */
-        422: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `unavailable`: Something this answer needs is not reachable.
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    trace?: never;
-  };
-  "/errortracking/api/v1/projects/{id}/errors": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    /** List the errors of a project */
-    get: {
-      parameters: {
-        query?: {
-          /**
-           * @description Order of the list.
-           * @example last_seen_desc
-           */
-          sort?: "last_seen_desc" | "first_seen_desc" | "frequency_desc";
-          /**
-           * @description Only errors with this status. Default: `unresolved`, unless the query speaks of a status itself.
-           * @example unresolved
-           */
-          status?: "unresolved" | "resolved" | "ignored";
-          /**
-           * @description Terms that must all hold: words of title, message or culprit; `key:value`, `!key:value`, `key:[a, b]`, `has:key`, `key:>3`, `age:-24h`; `*` stands for anything. The id of an event finds its error.
-           * @example division is:unresolved release:"shop@1.4.1"
-           */
-          query?: string;
-          /**
-           * @description How many items a page holds at most.
-           * @example 20
-           */
-          limit?: number;
-          /**
-           * @description Where the page starts; taken from the `Link` header of another page.
-           * @example WyIyMDI2LTAxLTAxIiw0Ml0
-           */
-          cursor?: string;
-          /**
-           * @description Time that `stats.frequency` covers.
-           * @example 24h
-           */
-          stats_period?: "15m" | "30m" | "1h" | "24h" | "7d" | "14d" | "30d";
-          /**
-           * @description Only errors that were seen within this time.
-           * @example 30d
-           */
-          query_period?: "15m" | "30m" | "1h" | "24h" | "7d" | "14d" | "30d";
-        };
-        header?: never;
-        path: {
-          /**
-           * @description Number of the project.
-           * @example 1
-           */
-          id: number;
-        };
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description The errors, highest first. */
-        200: {
-          headers: {
-            /** @description Addresses of the next and the previous page, where there is one. */
-            Link?: string;
-            [name: string]: unknown;
-          };
-          content: {
-            "application/json": {
-              /** @description Number of the error; it never changes and is never used again. */
-              fingerprint: number;
-              project_id: number;
-              /** @description Type of the exception, or the level of a plain message. */
-              name: string;
-              /** @description First line of the exception's text, or of the message. */
-              description: string;
-              /** @description Where it happened: the transaction, or a function of the application. */
-              actor: string;
-              /** @description Exact, events that were not kept included. */
-              event_count: number;
-              /** @description Exact below 1,000, within 1 % above. */
-              approximated_user_count: number;
-              /**
-               * Format: date-time
-               * @example 2026-03-01T09:30:00.125Z
-               */
-              last_seen_at: string;
-              /**
-               * Format: date-time
-               * @example 2026-03-01T09:30:00.125Z
-               */
-              first_seen_at: string;
-              /** @enum {unknown} */
-              status: "unresolved" | "resolved" | "ignored";
-              stats: {
-                /** @description For the period asked for: `[start of the bucket in Unix seconds, events]`, oldest first. */
-                frequency: {
-                  [key: string]: number[][];
+            requestBody?: never;
+            responses: {
+                /** @description Event types by name. */
+                200: {
+                    headers: {
+                        /** @description Address of the next page, where there is one. */
+                        Link?: string;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            type: string;
+                            /** @description The module that publishes it. */
+                            context: string;
+                            version: number;
+                            /** @description Versions whose schemas are known. */
+                            versions: number[];
+                            description: string | null;
+                            owner: string | null;
+                            category: string | null;
+                            edition: string | null;
+                            flag: string | null;
+                            /**
+                             * @description What of it is in the dispatch log.
+                             * @enum {unknown}
+                             */
+                            log: "all" | "failures" | "off";
+                            /** @description JSON Pointers that are redacted. */
+                            sensitive: string[];
+                            deprecated: {
+                                [key: string]: unknown;
+                            } | null;
+                            /** @description JSON Schema of the data. */
+                            schema: {
+                                [key: string]: unknown;
+                            };
+                            /** @description The fields that the schema names. */
+                            fields: {
+                                [key: string]: unknown;
+                            }[];
+                            examples: unknown[];
+                            subscribers: {
+                                subscription: string;
+                                subscriber: string;
+                                context: string;
+                                /** @description Its source. */
+                                condition: string | null;
+                                delay_ms: number;
+                            }[];
+                            /** @description As far as it is logged; this and the other figures are null while the log cannot be read. */
+                            published_24h: number | null;
+                            attempts_24h: number | null;
+                            /** @description Failed ones among the attempts of the last 24 hours. */
+                            failure_share: number | null;
+                            handler_p50_s: number | null;
+                            handler_p95_s: number | null;
+                        }[];
+                    };
                 };
-              };
-              /** @description How the error is called in lists. */
-              title?: string;
-              /** @description For people: the project's slug and a number. */
-              short_id?: string;
-              /** @enum {unknown} */
-              level?: "fatal" | "error" | "warning" | "info" | "debug";
-              platform?: string;
-              /** @description Release in which it was received first. */
-              first_release?: string | null;
-              /** @description Release in which it was received last. */
-              last_release?: string | null;
-              /**
-               * @description What kind of unresolved it is; null when it is not.
-               * @enum {unknown}
-               */
-              substatus?: "new" | "ongoing" | "regressed" | "escalating" | null;
-              /** @description How it was resolved: `kind` `now`, `release` with `release`, or `next` with `base`. */
-              resolution?: {
-                [key: string]: unknown;
-              } | null;
-              /** @description Who works on it: the subject of a token. */
-              assigned_to?: string | null;
-              /** @description The issue in the forge that was made for it. */
-              link_url?: string | null;
-            }[];
-          };
-        };
-        /**
-         * @description `invalid_parameter`: The request does not have the expected form.
-         *
-         *     `ET_QUERY_INVALID`: The query cannot be read.
-         *
-         *     `invalid_cursor`: The cursor was not made by this list.
-         */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `ET_PROJECT_NOT_FOUND`: There is no such project. */
-        404: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `unavailable`: Something this answer needs is not reachable.
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/errortracking/api/v1/projects/{id}/errors/{fingerprint}": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    /** Show one error */
-    get: {
-      parameters: {
-        query?: {
-          /**
-           * @description Time that `stats.frequency` covers.
-           * @example 24h
-           */
-          stats_period?: "15m" | "30m" | "1h" | "24h" | "7d" | "14d" | "30d";
-        };
-        header?: never;
-        path: {
-          /**
-           * @description Number of the project.
-           * @example 1
-           */
-          id: number;
-          /**
-           * @description Number of the error.
-           * @example 42
-           */
-          fingerprint: number;
-        };
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description The error. */
-        200: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/json": {
-              /** @description Number of the error; it never changes and is never used again. */
-              fingerprint: number;
-              project_id: number;
-              /** @description Type of the exception, or the level of a plain message. */
-              name: string;
-              /** @description First line of the exception's text, or of the message. */
-              description: string;
-              /** @description Where it happened: the transaction, or a function of the application. */
-              actor: string;
-              /** @description Exact, events that were not kept included. */
-              event_count: number;
-              /** @description Exact below 1,000, within 1 % above. */
-              approximated_user_count: number;
-              /**
-               * Format: date-time
-               * @example 2026-03-01T09:30:00.125Z
-               */
-              last_seen_at: string;
-              /**
-               * Format: date-time
-               * @example 2026-03-01T09:30:00.125Z
-               */
-              first_seen_at: string;
-              /** @enum {unknown} */
-              status: "unresolved" | "resolved" | "ignored";
-              stats: {
-                /** @description For the period asked for: `[start of the bucket in Unix seconds, events]`, oldest first. */
-                frequency: {
-                  [key: string]: number[][];
-                };
-              };
-              /** @description How the error is called in lists. */
-              title?: string;
-              /** @description For people: the project's slug and a number. */
-              short_id?: string;
-              /** @enum {unknown} */
-              level?: "fatal" | "error" | "warning" | "info" | "debug";
-              platform?: string;
-              /** @description Release in which it was received first. */
-              first_release?: string | null;
-              /** @description Release in which it was received last. */
-              last_release?: string | null;
-              /**
-               * @description What kind of unresolved it is; null when it is not.
-               * @enum {unknown}
-               */
-              substatus?: "new" | "ongoing" | "regressed" | "escalating" | null;
-              /** @description How it was resolved: `kind` `now`, `release` with `release`, or `next` with `base`. */
-              resolution?: {
-                [key: string]: unknown;
-              } | null;
-              /** @description Who works on it: the subject of a token. */
-              assigned_to?: string | null;
-              /** @description The issue in the forge that was made for it. */
-              link_url?: string | null;
-            };
-          };
-        };
-        /** @description `invalid_parameter`: The request does not have the expected form. */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `ET_PROJECT_NOT_FOUND`: There is no such project.
-         *
-         *     `ET_ISSUE_NOT_FOUND`: The project has no such error.
-         */
-        404: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `unavailable`: Something this answer needs is not reachable.
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    /** Change the status of an error */
-    put: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path: {
-          /**
-           * @description Number of the project.
-           * @example 1
-           */
-          id: number;
-          /**
-           * @description Number of the error.
-           * @example 42
-           */
-          fingerprint: number;
-        };
-        cookie?: never;
-      };
-      requestBody: {
-        content: {
-          /**
-           * @example {
-           *       "status": "resolved",
-           *       "updated_by_id": 7
-           *     }
-           */
-          "application/json": {
-            /** @enum {unknown} */
-            status: "unresolved" | "resolved" | "ignored";
-            /** @description Number of the user in the forge who did it. */
-            updated_by_id?: number;
-          };
-        };
-      };
-      responses: {
-        /** @description The error as it is now. */
-        200: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/json": {
-              /** @description Number of the error; it never changes and is never used again. */
-              fingerprint: number;
-              project_id: number;
-              /** @description Type of the exception, or the level of a plain message. */
-              name: string;
-              /** @description First line of the exception's text, or of the message. */
-              description: string;
-              /** @description Where it happened: the transaction, or a function of the application. */
-              actor: string;
-              /** @description Exact, events that were not kept included. */
-              event_count: number;
-              /** @description Exact below 1,000, within 1 % above. */
-              approximated_user_count: number;
-              /**
-               * Format: date-time
-               * @example 2026-03-01T09:30:00.125Z
-               */
-              last_seen_at: string;
-              /**
-               * Format: date-time
-               * @example 2026-03-01T09:30:00.125Z
-               */
-              first_seen_at: string;
-              /** @enum {unknown} */
-              status: "unresolved" | "resolved" | "ignored";
-              stats: {
-                /** @description For the period asked for: `[start of the bucket in Unix seconds, events]`, oldest first. */
-                frequency: {
-                  [key: string]: number[][];
-                };
-              };
-              /** @description How the error is called in lists. */
-              title?: string;
-              /** @description For people: the project's slug and a number. */
-              short_id?: string;
-              /** @enum {unknown} */
-              level?: "fatal" | "error" | "warning" | "info" | "debug";
-              platform?: string;
-              /** @description Release in which it was received first. */
-              first_release?: string | null;
-              /** @description Release in which it was received last. */
-              last_release?: string | null;
-              /**
-               * @description What kind of unresolved it is; null when it is not.
-               * @enum {unknown}
-               */
-              substatus?: "new" | "ongoing" | "regressed" | "escalating" | null;
-              /** @description How it was resolved: `kind` `now`, `release` with `release`, or `next` with `base`. */
-              resolution?: {
-                [key: string]: unknown;
-              } | null;
-              /** @description Who works on it: the subject of a token. */
-              assigned_to?: string | null;
-              /** @description The issue in the forge that was made for it. */
-              link_url?: string | null;
-            };
-          };
-        };
-        /**
-         * @description `invalid_parameter`: The request does not have the expected form.
-         *
-         *     `empty_body`: The body is empty.
-         *
-         *     `malformed_json`: The body is not acceptable JSON.
-         */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `ET_PROJECT_NOT_FOUND`: There is no such project.
-         *
-         *     `ET_ISSUE_NOT_FOUND`: The project has no such error.
-         */
-        404: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `body_too_large`: The body is larger than this address takes. */
-        413: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `unsupported_media_type`: The body has a media type that this address does not take.
-         *
-         *     `unsupported_encoding`: The body has a content encoding that this address does not take.
-         */
-        415: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `unavailable`: Something this answer needs is not reachable.
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/errortracking/api/v1/projects/{id}/errors/{fingerprint}/events": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    /** List the events of an error */
-    get: {
-      parameters: {
-        query?: {
-          /**
-           * @description Order of the list.
-           * @example occurred_at_desc
-           */
-          sort?: "occurred_at_asc" | "occurred_at_desc";
-          /**
-           * @description How many items a page holds at most.
-           * @example 20
-           */
-          limit?: number;
-          /**
-           * @description Where the page starts; taken from the `Link` header of another page.
-           * @example WyIyMDI2LTAxLTAxIiw0Ml0
-           */
-          cursor?: string;
-        };
-        header?: never;
-        path: {
-          /**
-           * @description Number of the project.
-           * @example 1
-           */
-          id: number;
-          /**
-           * @description Number of the error.
-           * @example 42
-           */
-          fingerprint: number;
-        };
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description The events. */
-        200: {
-          headers: {
-            /** @description Addresses of the next and the previous page, where there is one. */
-            Link?: string;
-            [name: string]: unknown;
-          };
-          content: {
-            "application/json": {
-              /** @description Number of the error that the event belongs to. */
-              fingerprint: number;
-              project_id: number;
-              /** @description The whole event as JSON text, in Sentry's form. */
-              payload: string;
-              name: string;
-              description: string;
-              actor: string;
-              environment: string;
-              platform: string;
-              event_id: string;
-              /**
-               * Format: date-time
-               * @example 2026-03-01T09:30:00.125Z
-               */
-              occurred_at: string;
-            }[];
-          };
-        };
-        /**
-         * @description `invalid_parameter`: The request does not have the expected form.
-         *
-         *     `invalid_cursor`: The cursor was not made by this list.
-         */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `ET_PROJECT_NOT_FOUND`: There is no such project.
-         *
-         *     `ET_ISSUE_NOT_FOUND`: The project has no such error.
-         */
-        404: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `unavailable`: Something this answer needs is not reachable.
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/errortracking/api/v1/projects/{id}/messages": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    /** List the newest messages of a project */
-    get: {
-      parameters: {
-        query?: {
-          /**
-           * @description How many items a page holds at most.
-           * @example 20
-           */
-          limit?: number;
-        };
-        header?: never;
-        path: {
-          /**
-           * @description Number of the project.
-           * @example 1
-           */
-          id: number;
-        };
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description Events without exception, newest first. */
-        200: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/json": {
-              project_id: number;
-              event_id: string;
-              /** Format: date-time */
-              timestamp: string;
-              level: string;
-              message: string;
-              release: string;
-              environment: string;
-              platform: string;
-            }[];
-          };
-        };
-        /** @description `invalid_parameter`: The request does not have the expected form. */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `ET_PROJECT_NOT_FOUND`: There is no such project. */
-        404: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `unavailable`: Something this answer needs is not reachable.
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/errortracking/api/v1/projects/{id}": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    get?: never;
-    put?: never;
-    post?: never;
-    /** Delete a project with everything that was stored for it */
-    delete: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path: {
-          /**
-           * @description Number of the project.
-           * @example 1
-           */
-          id: number;
-        };
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description It is gone. */
-        204: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content?: never;
-        };
-        /** @description `invalid_parameter`: The request does not have the expected form. */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `ET_PROJECT_NOT_FOUND`: There is no such project. */
-        404: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `unavailable`: Something this answer needs is not reachable.
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/api/v1/projects/{id}/errors/{fingerprint}/events/{event}": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    /** Show one event of an error */
-    get: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path: {
-          /**
-           * @description Number of the project.
-           * @example 1
-           */
-          id: number;
-          /**
-           * @description Number of the error.
-           * @example 42
-           */
-          fingerprint: number;
-          /**
-           * @description `latest`, `oldest`, or the id of an event.
-           * @example latest
-           */
-          event: string;
-        };
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description The event and its neighbours. */
-        200: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/json": {
-              /** @description Number of the error that the event belongs to. */
-              fingerprint: number;
-              project_id: number;
-              /** @description The whole event as JSON text, in Sentry's form. */
-              payload: string;
-              name: string;
-              description: string;
-              actor: string;
-              environment: string;
-              platform: string;
-              event_id: string;
-              /**
-               * Format: date-time
-               * @example 2026-03-01T09:30:00.125Z
-               */
-              occurred_at: string;
-              /** @description Id of the event before it; null when there is none. */
-              previous?: string | null;
-              /** @description Id of the event after it; null when there is none. */
-              next?: string | null;
-            };
-          };
-        };
-        /** @description `invalid_parameter`: The request does not have the expected form. */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `ET_PROJECT_NOT_FOUND`: There is no such project.
-         *
-         *     `ET_ISSUE_NOT_FOUND`: The project has no such error.
-         *
-         *     `ET_EVENT_NOT_FOUND`: The error has no such event, or it is older than the project keeps events.
-         */
-        404: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `unavailable`: Something this answer needs is not reachable.
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/api/v1/projects/{id}/errors/events/{event}": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    /** Show one event of a project */
-    get: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path: {
-          /**
-           * @description Number of the project.
-           * @example 1
-           */
-          id: number;
-          /**
-           * @description Id of an event.
-           * @example 8f0b5b1c8f6b4e0f9d2f3d7a5b8c1e2f
-           */
-          event: string;
-        };
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description The event and its neighbours. */
-        200: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/json": {
-              /** @description Number of the error that the event belongs to. */
-              fingerprint: number;
-              project_id: number;
-              /** @description The whole event as JSON text, in Sentry's form. */
-              payload: string;
-              name: string;
-              description: string;
-              actor: string;
-              environment: string;
-              platform: string;
-              event_id: string;
-              /**
-               * Format: date-time
-               * @example 2026-03-01T09:30:00.125Z
-               */
-              occurred_at: string;
-              /** @description Id of the event before it; null when there is none. */
-              previous?: string | null;
-              /** @description Id of the event after it; null when there is none. */
-              next?: string | null;
-            };
-          };
-        };
-        /** @description `invalid_parameter`: The request does not have the expected form. */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `ET_PROJECT_NOT_FOUND`: There is no such project.
-         *
-         *     `ET_ISSUE_NOT_FOUND`: The project has no such error.
-         *
-         *     `ET_EVENT_NOT_FOUND`: The error has no such event, or it is older than the project keeps events.
-         */
-        404: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `unavailable`: Something this answer needs is not reachable.
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    put?: never;
-    post?: never;
-    /** Delete one event */
-    delete: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path: {
-          /**
-           * @description Number of the project.
-           * @example 1
-           */
-          id: number;
-          /**
-           * @description Its id.
-           * @example 8f0b5b1c8f6b4e0f9d2f3d7a5b8c1e2f
-           */
-          event: string;
-        };
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description The job tells when it is gone. */
-        202: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/json": {
-              job_id: number;
-              /** @enum {unknown} */
-              state: "pending" | "done";
-              /** @description How much was removed. */
-              counts: {
-                [key: string]: number;
-              };
-            };
-          };
-        };
-        /** @description `invalid_parameter`: The request does not have the expected form. */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `ET_PROJECT_NOT_FOUND`: There is no such project. */
-        404: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `unavailable`: Something this answer needs is not reachable.
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/api/v1/projects/{id}/errors/events/{event}/grouping": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    /** Explain how an event is grouped */
-    get: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path: {
-          /**
-           * @description Number of the project.
-           * @example 1
-           */
-          id: number;
-          /**
-           * @description Id of an event.
-           * @example 8f0b5b1c8f6b4e0f9d2f3d7a5b8c1e2f
-           */
-          event: string;
-        };
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description The hashes of the event, each with what it is made of. */
-        200: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/json": {
-              /** @description Number of the error that the event belongs to. */
-              fingerprint: number;
-              /** @description Version of the algorithm. */
-              version: number;
-              /** @description What the event is grouped by. */
-              strategy: string;
-              /** @description The first is the primary one. */
-              hashes: {
-                hash: string;
-                variant: string;
-                explanation: {
-                  [key: string]: unknown;
-                };
-              }[];
-            };
-          };
-        };
-        /** @description `invalid_parameter`: The request does not have the expected form. */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `ET_PROJECT_NOT_FOUND`: There is no such project.
-         *
-         *     `ET_ISSUE_NOT_FOUND`: The project has no such error.
-         *
-         *     `ET_EVENT_NOT_FOUND`: The error has no such event, or it is older than the project keeps events.
-         */
-        404: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `unavailable`: Something this answer needs is not reachable.
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/api/v1/projects/{id}/errors/merge": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    get?: never;
-    put?: never;
-    /** Make several errors one */
-    post: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path: {
-          /**
-           * @description Number of the project.
-           * @example 1
-           */
-          id: number;
-        };
-        cookie?: never;
-      };
-      requestBody: {
-        content: {
-          /**
-           * @example {
-           *       "ids": [
-           *         42,
-           *         43
-           *       ]
-           *     }
-           */
-          "application/json": {
-            ids: number[];
-          };
-        };
-      };
-      responses: {
-        /** @description The oldest of them, which is all of them now. */
-        200: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/json": {
-              /** @description Number of the error; it never changes and is never used again. */
-              fingerprint: number;
-              project_id: number;
-              /** @description Type of the exception, or the level of a plain message. */
-              name: string;
-              /** @description First line of the exception's text, or of the message. */
-              description: string;
-              /** @description Where it happened: the transaction, or a function of the application. */
-              actor: string;
-              /** @description Exact, events that were not kept included. */
-              event_count: number;
-              /** @description Exact below 1,000, within 1 % above. */
-              approximated_user_count: number;
-              /**
-               * Format: date-time
-               * @example 2026-03-01T09:30:00.125Z
-               */
-              last_seen_at: string;
-              /**
-               * Format: date-time
-               * @example 2026-03-01T09:30:00.125Z
-               */
-              first_seen_at: string;
-              /** @enum {unknown} */
-              status: "unresolved" | "resolved" | "ignored";
-              stats: {
-                /** @description For the period asked for: `[start of the bucket in Unix seconds, events]`, oldest first. */
-                frequency: {
-                  [key: string]: number[][];
-                };
-              };
-              /** @description How the error is called in lists. */
-              title?: string;
-              /** @description For people: the project's slug and a number. */
-              short_id?: string;
-              /** @enum {unknown} */
-              level?: "fatal" | "error" | "warning" | "info" | "debug";
-              platform?: string;
-              /** @description Release in which it was received first. */
-              first_release?: string | null;
-              /** @description Release in which it was received last. */
-              last_release?: string | null;
-              /**
-               * @description What kind of unresolved it is; null when it is not.
-               * @enum {unknown}
-               */
-              substatus?: "new" | "ongoing" | "regressed" | "escalating" | null;
-              /** @description How it was resolved: `kind` `now`, `release` with `release`, or `next` with `base`. */
-              resolution?: {
-                [key: string]: unknown;
-              } | null;
-              /** @description Who works on it: the subject of a token. */
-              assigned_to?: string | null;
-              /** @description The issue in the forge that was made for it. */
-              link_url?: string | null;
-            };
-          };
-        };
-        /**
-         * @description `invalid_parameter`: The request does not have the expected form.
-         *
-         *     `empty_body`: The body is empty.
-         *
-         *     `malformed_json`: The body is not acceptable JSON.
-         */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `ET_PROJECT_NOT_FOUND`: There is no such project.
-         *
-         *     `ET_ISSUE_NOT_FOUND`: The project has no such error.
-         */
-        404: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `body_too_large`: The body is larger than this address takes. */
-        413: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `unsupported_media_type`: The body has a media type that this address does not take.
-         *
-         *     `unsupported_encoding`: The body has a content encoding that this address does not take.
-         */
-        415: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `ET_MERGE_INVALID`: Between 2 and 100 different issues can be merged. */
-        422: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `unavailable`: Something this answer needs is not reachable.
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/api/v1/projects/{id}/errors/{fingerprint}/unmerge": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    get?: never;
-    put?: never;
-    /** Split an error */
-    post: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path: {
-          /**
-           * @description Number of the project.
-           * @example 1
-           */
-          id: number;
-          /**
-           * @description Number of the error.
-           * @example 42
-           */
-          fingerprint: number;
-        };
-        cookie?: never;
-      };
-      requestBody: {
-        content: {
-          /**
-           * @example {
-           *       "hashes": [
-           *         "0123456789abcdef0123456789abcdef"
-           *       ],
-           *       "to": "former"
-           *     }
-           */
-          "application/json": {
-            hashes: string[];
-            /**
-             * @description `former`: back to the errors that the hashes were merged from; `new`: to a new one.
-             * @default former
-             * @enum {unknown}
-             */
-            to?: "former" | "new";
-          };
-        };
-      };
-      responses: {
-        /** @description The errors that have the hashes now. */
-        200: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/json": {
-              /** @description Number of the error; it never changes and is never used again. */
-              fingerprint: number;
-              project_id: number;
-              /** @description Type of the exception, or the level of a plain message. */
-              name: string;
-              /** @description First line of the exception's text, or of the message. */
-              description: string;
-              /** @description Where it happened: the transaction, or a function of the application. */
-              actor: string;
-              /** @description Exact, events that were not kept included. */
-              event_count: number;
-              /** @description Exact below 1,000, within 1 % above. */
-              approximated_user_count: number;
-              /**
-               * Format: date-time
-               * @example 2026-03-01T09:30:00.125Z
-               */
-              last_seen_at: string;
-              /**
-               * Format: date-time
-               * @example 2026-03-01T09:30:00.125Z
-               */
-              first_seen_at: string;
-              /** @enum {unknown} */
-              status: "unresolved" | "resolved" | "ignored";
-              stats: {
-                /** @description For the period asked for: `[start of the bucket in Unix seconds, events]`, oldest first. */
-                frequency: {
-                  [key: string]: number[][];
-                };
-              };
-              /** @description How the error is called in lists. */
-              title?: string;
-              /** @description For people: the project's slug and a number. */
-              short_id?: string;
-              /** @enum {unknown} */
-              level?: "fatal" | "error" | "warning" | "info" | "debug";
-              platform?: string;
-              /** @description Release in which it was received first. */
-              first_release?: string | null;
-              /** @description Release in which it was received last. */
-              last_release?: string | null;
-              /**
-               * @description What kind of unresolved it is; null when it is not.
-               * @enum {unknown}
-               */
-              substatus?: "new" | "ongoing" | "regressed" | "escalating" | null;
-              /** @description How it was resolved: `kind` `now`, `release` with `release`, or `next` with `base`. */
-              resolution?: {
-                [key: string]: unknown;
-              } | null;
-              /** @description Who works on it: the subject of a token. */
-              assigned_to?: string | null;
-              /** @description The issue in the forge that was made for it. */
-              link_url?: string | null;
-            }[];
-          };
-        };
-        /**
-         * @description `invalid_parameter`: The request does not have the expected form.
-         *
-         *     `empty_body`: The body is empty.
-         *
-         *     `malformed_json`: The body is not acceptable JSON.
-         */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `ET_PROJECT_NOT_FOUND`: There is no such project.
-         *
-         *     `ET_ISSUE_NOT_FOUND`: The project has no such error.
-         */
-        404: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `body_too_large`: The body is larger than this address takes. */
-        413: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `unsupported_media_type`: The body has a media type that this address does not take.
-         *
-         *     `unsupported_encoding`: The body has a content encoding that this address does not take.
-         */
-        415: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `ET_UNMERGE_INVALID`: The issue cannot be split in this way. */
-        422: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `unavailable`: Something this answer needs is not reachable.
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/api/v1/projects/{id}/errors/{fingerprint}/hashes": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    /** List what an error is grouped by */
-    get: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path: {
-          /**
-           * @description Number of the project.
-           * @example 1
-           */
-          id: number;
-          /**
-           * @description Number of the error.
-           * @example 42
-           */
-          fingerprint: number;
-        };
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description The hashes, oldest first. */
-        200: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/json": {
-              hash: string;
-              version: number;
-              strategy: string;
-              variant: string;
-              /** @description Events whose first hash it is. */
-              event_count: number;
-              /** @description The error that it was merged from. */
-              former_fingerprint?: number | null;
-              /**
-               * Format: date-time
-               * @example 2026-03-01T09:30:00.125Z
-               */
-              created_at: string;
-              /** @description As of the first event that had it. */
-              explanation: {
-                [key: string]: unknown;
-              };
-            }[];
-          };
-        };
-        /** @description `invalid_parameter`: The request does not have the expected form. */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `ET_PROJECT_NOT_FOUND`: There is no such project.
-         *
-         *     `ET_ISSUE_NOT_FOUND`: The project has no such error.
-         */
-        404: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `unavailable`: Something this answer needs is not reachable.
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/api/v1/projects/{id}/errors/{fingerprint}/tags": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    /** Show how the tags of an error are distributed */
-    get: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path: {
-          /**
-           * @description Number of the project.
-           * @example 1
-           */
-          id: number;
-          /**
-           * @description Number of the error.
-           * @example 42
-           */
-          fingerprint: number;
-        };
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description The ten most frequent values of each tag. */
-        200: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/json": {
-              key: string;
-              /** @description Events that have the tag. */
-              total: number;
-              values: {
-                value: string;
-                events: number;
                 /**
-                 * Format: date-time
-                 * @example 2026-03-01T09:30:00.125Z
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `EVT_FILTER_INVALID`: The filter has an unknown key or a bad value
+                 *
+                 *     `invalid_cursor`: The cursor was not made by this list.
                  */
-                last_seen_at: string;
-              }[];
-              /** @description Events with values that are not listed. */
-              other: number;
-            }[];
-          };
-        };
-        /** @description `invalid_parameter`: The request does not have the expected form. */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `ET_PROJECT_NOT_FOUND`: There is no such project.
-         *
-         *     `ET_ISSUE_NOT_FOUND`: The project has no such error.
-         */
-        404: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `unavailable`: Something this answer needs is not reachable.
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/api/v1/projects/{id}/errors/{fingerprint}/tags/{key}": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    /** Show how one tag of an error is distributed */
-    get: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path: {
-          /**
-           * @description Number of the project.
-           * @example 1
-           */
-          id: number;
-          /**
-           * @description Number of the error.
-           * @example 42
-           */
-          fingerprint: number;
-          /**
-           * @description The tag.
-           * @example release
-           */
-          key: string;
-        };
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description Its hundred most frequent values. */
-        200: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/json": {
-              key: string;
-              /** @description Events that have the tag. */
-              total: number;
-              values: {
-                value: string;
-                events: number;
-                /**
-                 * Format: date-time
-                 * @example 2026-03-01T09:30:00.125Z
-                 */
-                last_seen_at: string;
-              }[];
-              /** @description Events with values that are not listed. */
-              other: number;
-            };
-          };
-        };
-        /** @description `invalid_parameter`: The request does not have the expected form. */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `ET_PROJECT_NOT_FOUND`: There is no such project.
-         *
-         *     `ET_ISSUE_NOT_FOUND`: The project has no such error.
-         *
-         *     `ET_TAG_NOT_FOUND`: No event of the error has such a tag.
-         */
-        404: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `unavailable`: Something this answer needs is not reachable.
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/api/v1/projects/{id}/errors/{fingerprint}/activity": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    /** List who did what to an error */
-    get: {
-      parameters: {
-        query?: {
-          /**
-           * @description How many items a page holds at most.
-           * @example 20
-           */
-          limit?: number;
-          /**
-           * @description Where the page starts; taken from the `Link` header of another page.
-           * @example WyIyMDI2LTAxLTAxIiw0Ml0
-           */
-          cursor?: string;
-        };
-        header?: never;
-        path: {
-          /**
-           * @description Number of the project.
-           * @example 1
-           */
-          id: number;
-          /**
-           * @description Number of the error.
-           * @example 42
-           */
-          fingerprint: number;
-        };
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description The activity, newest first. */
-        200: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/json": ({
-              /**
-               * Format: date-time
-               * @example 2026-03-01T09:30:00.125Z
-               */
-              at: string;
-              /** @description Subject of the token; empty when an event or time did it. */
-              actor: string;
-              kind: string;
-            } & {
-              [key: string]: unknown;
-            })[];
-          };
-        };
-        /**
-         * @description `invalid_parameter`: The request does not have the expected form.
-         *
-         *     `invalid_cursor`: The cursor was not made by this list.
-         */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `ET_PROJECT_NOT_FOUND`: There is no such project.
-         *
-         *     `ET_ISSUE_NOT_FOUND`: The project has no such error.
-         */
-        404: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `unavailable`: Something this answer needs is not reachable.
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/api/v1/projects/{id}/errors/{fingerprint}/comments": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    /** List what people said about an error */
-    get: {
-      parameters: {
-        query?: {
-          /**
-           * @description How many items a page holds at most.
-           * @example 20
-           */
-          limit?: number;
-          /**
-           * @description Where the page starts; taken from the `Link` header of another page.
-           * @example WyIyMDI2LTAxLTAxIiw0Ml0
-           */
-          cursor?: string;
-        };
-        header?: never;
-        path: {
-          /**
-           * @description Number of the project.
-           * @example 1
-           */
-          id: number;
-          /**
-           * @description Number of the error.
-           * @example 42
-           */
-          fingerprint: number;
-        };
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description The comments, newest first. */
-        200: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/json": {
-              id: number;
-              author: string;
-              text: string;
-              /**
-               * Format: date-time
-               * @example 2026-03-01T09:30:00.125Z
-               */
-              created_at: string;
-            }[];
-          };
-        };
-        /**
-         * @description `invalid_parameter`: The request does not have the expected form.
-         *
-         *     `invalid_cursor`: The cursor was not made by this list.
-         */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `ET_PROJECT_NOT_FOUND`: There is no such project.
-         *
-         *     `ET_ISSUE_NOT_FOUND`: The project has no such error.
-         */
-        404: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `unavailable`: Something this answer needs is not reachable.
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    put?: never;
-    /** Say something about an error */
-    post: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path: {
-          /**
-           * @description Number of the project.
-           * @example 1
-           */
-          id: number;
-          /**
-           * @description Number of the error.
-           * @example 42
-           */
-          fingerprint: number;
-        };
-        cookie?: never;
-      };
-      requestBody: {
-        content: {
-          /**
-           * @example {
-           *       "text": "It began with the new gateway."
-           *     }
-           */
-          "application/json": {
-            text: string;
-          };
-        };
-      };
-      responses: {
-        /** @description The comment. */
-        201: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/json": {
-              id: number;
-              author: string;
-              text: string;
-              /**
-               * Format: date-time
-               * @example 2026-03-01T09:30:00.125Z
-               */
-              created_at: string;
-            };
-          };
-        };
-        /**
-         * @description `invalid_parameter`: The request does not have the expected form.
-         *
-         *     `empty_body`: The body is empty.
-         *
-         *     `malformed_json`: The body is not acceptable JSON.
-         */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `ET_PROJECT_NOT_FOUND`: There is no such project.
-         *
-         *     `ET_ISSUE_NOT_FOUND`: The project has no such error.
-         */
-        404: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `body_too_large`: The body is larger than this address takes. */
-        413: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `unsupported_media_type`: The body has a media type that this address does not take.
-         *
-         *     `unsupported_encoding`: The body has a content encoding that this address does not take.
-         */
-        415: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `unavailable`: Something this answer needs is not reachable.
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/api/v1/projects/{id}/releases": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    /** List the releases of a project */
-    get: {
-      parameters: {
-        query?: {
-          /**
-           * @description How many items a page holds at most.
-           * @example 20
-           */
-          limit?: number;
-          /**
-           * @description Where the page starts; taken from the `Link` header of another page.
-           * @example WyIyMDI2LTAxLTAxIiw0Ml0
-           */
-          cursor?: string;
-        };
-        header?: never;
-        path: {
-          /**
-           * @description Number of the project.
-           * @example 1
-           */
-          id: number;
-        };
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description The releases, newest first. */
-        200: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/json": {
-              version: string;
-              /**
-               * Format: date-time
-               * @example 2026-03-01T09:30:00.125Z
-               */
-              date_created: string;
-              /** Format: date-time */
-              date_released?: string | null;
-              url?: string | null;
-              /** @description Errors whose first event came from it. */
-              new_issues: number;
-              /** Format: date-time */
-              first_event?: string | null;
-              /** Format: date-time */
-              last_event?: string | null;
-              commits?: {
-                [key: string]: unknown;
-              }[];
-              deploys?: {
-                [key: string]: unknown;
-              }[];
-            }[];
-          };
-        };
-        /**
-         * @description `invalid_parameter`: The request does not have the expected form.
-         *
-         *     `invalid_cursor`: The cursor was not made by this list.
-         */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `ET_PROJECT_NOT_FOUND`: There is no such project. */
-        404: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `unavailable`: Something this answer needs is not reachable.
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/api/v1/projects/{id}/errors/{fingerprint}.md": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    /** Show an error as Markdown */
-    get: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path: {
-          /**
-           * @description Number of the project.
-           * @example 1
-           */
-          id: number;
-          /**
-           * @description Number of the error.
-           * @example 42
-           */
-          fingerprint: number;
-        };
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description Markdown. */
-        200: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "text/markdown": string;
-          };
-        };
-        /** @description `invalid_parameter`: The request does not have the expected form. */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `ET_PROJECT_NOT_FOUND`: There is no such project.
-         *
-         *     `ET_ISSUE_NOT_FOUND`: The project has no such error.
-         */
-        404: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `unavailable`: Something this answer needs is not reachable.
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/api/v1/projects/{id}/errors/events/{event}.md": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    /** Show an event as Markdown */
-    get: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path: {
-          /**
-           * @description Number of the project.
-           * @example 1
-           */
-          id: number;
-          /**
-           * @description Id of the event.
-           * @example 8f0b5b1c8f6b4e0f9d2f3d7a5b8c1e2f
-           */
-          event: string;
-        };
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description Markdown. */
-        200: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "text/markdown": string;
-          };
-        };
-        /** @description `invalid_parameter`: The request does not have the expected form. */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `ET_PROJECT_NOT_FOUND`: There is no such project.
-         *
-         *     `ET_EVENT_NOT_FOUND`: The error has no such event, or it is older than the project keeps events.
-         */
-        404: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `unavailable`: Something this answer needs is not reachable.
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/api/v1/projects": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    /** List the projects */
-    get: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path?: never;
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description All projects that the token may see. */
-        200: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/json": {
-              id: number;
-              name: string;
-              slug: string;
-              /** @description False: all its events are refused. */
-              active: boolean;
-              /** Format: date-time */
-              created_at: string;
-              /** @description Where SDKs send to; absent when the project has no usable key. */
-              dsn?: string;
-            }[];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `unavailable`: Something this answer needs is not reachable.
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    put?: never;
-    /** Make a project */
-    post: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path?: never;
-        cookie?: never;
-      };
-      requestBody: {
-        content: {
-          /**
-           * @example {
-           *       "name": "Shop"
-           *     }
-           */
-          "application/json": {
-            name: string;
-          };
-        };
-      };
-      responses: {
-        /** @description The project with its DSN. */
-        201: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/json": {
-              id: number;
-              name: string;
-              slug: string;
-              /** @description False: all its events are refused. */
-              active: boolean;
-              /** Format: date-time */
-              created_at: string;
-              /** @description Where SDKs send to; absent when the project has no usable key. */
-              dsn?: string;
-            };
-          };
-        };
-        /**
-         * @description `invalid_parameter`: The request does not have the expected form.
-         *
-         *     `empty_body`: The body is empty.
-         *
-         *     `malformed_json`: The body is not acceptable JSON.
-         */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `body_too_large`: The body is larger than this address takes. */
-        413: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `unsupported_media_type`: The body has a media type that this address does not take.
-         *
-         *     `unsupported_encoding`: The body has a content encoding that this address does not take.
-         */
-        415: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `ET_PROJECT_NAME_INVALID`: A project's name has 1 to 100 characters and no control characters. */
-        422: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `unavailable`: Something this answer needs is not reachable.
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/api/v1/projects/{id}/errors/scrub-preview": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    get?: never;
-    put?: never;
-    /** Show what scrubbing makes of an event */
-    post: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path: {
-          /**
-           * @description Number of the project.
-           * @example 1
-           */
-          id: number;
-        };
-        cookie?: never;
-      };
-      requestBody: {
-        content: {
-          /**
-           * @example {
-           *       "event": {
-           *         "extra": {
-           *           "password": "hunter2"
-           *         }
-           *       }
-           *     }
-           */
-          "application/json": {
-            /** @description As an SDK would send it. */
-            event: {
-              [key: string]: unknown;
-            };
-            /** @description Settings to try. Default: those of the project. */
-            scrubbing?: {
-              enabled?: boolean;
-              /** @description Values of names that hold one of these are taken out, too. */
-              sensitive_names?: string[];
-              /** @description Values of these names are left as they are. */
-              safe_names?: string[];
-              scrub_ip_addresses?: boolean;
-              scrub_emails?: boolean;
-              rules?: {
-                /**
-                 * @description Kind of secret that is looked for.
-                 * @enum {unknown}
-                 */
-                type?: "creditcard" | "iban" | "usssn" | "token" | "privatekey" | "auth" | "ip" | "email";
-                /** @description Text that is looked for, in any case. */
-                pattern?: string;
-                /** @description Where: names joined by dots, `*` for any one, `**` for any number. */
-                path?: string;
-                /** @enum {unknown} */
-                method: "remove" | "replace" | "mask" | "hash";
-              }[];
-            };
-          };
-        };
-      };
-      responses: {
-        /** @description The event as it would be kept; `scrubbed` lists what was taken out. */
-        200: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/json": {
-              event: {
-                [key: string]: unknown;
-              };
-            };
-          };
-        };
-        /**
-         * @description `invalid_parameter`: The request does not have the expected form.
-         *
-         *     `empty_body`: The body is empty.
-         *
-         *     `malformed_json`: The body is not acceptable JSON.
-         */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `ET_PROJECT_NOT_FOUND`: There is no such project. */
-        404: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `body_too_large`: The body is larger than this address takes. */
-        413: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `unsupported_media_type`: The body has a media type that this address does not take.
-         *
-         *     `unsupported_encoding`: The body has a content encoding that this address does not take.
-         */
-        415: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `unavailable`: Something this answer needs is not reachable.
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/api/v1/projects/{id}/keys": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    /** List the keys of a project */
-    get: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path: {
-          /**
-           * @description Number of the project.
-           * @example 1
-           */
-          id: number;
-        };
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description The keys, oldest first. */
-        200: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/json": {
-              id: number;
-              label: string;
-              active: boolean;
-              public_key: string;
-              dsn: string;
-              /** Format: date-time */
-              created_at: string;
-              /** Format: date-time */
-              last_used_at: string | null;
-              /**
-               * Format: date-time
-               * @description From then on it is refused, because another one replaced it.
-               */
-              expires_at: string | null;
-            }[];
-          };
-        };
-        /** @description `invalid_parameter`: The request does not have the expected form. */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `ET_PROJECT_NOT_FOUND`: There is no such project. */
-        404: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `unavailable`: Something this answer needs is not reachable.
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    put?: never;
-    /** Make a key */
-    post: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path: {
-          /**
-           * @description Number of the project.
-           * @example 1
-           */
-          id: number;
-        };
-        cookie?: never;
-      };
-      requestBody: {
-        content: {
-          /**
-           * @example {
-           *       "label": "Mobile"
-           *     }
-           */
-          "application/json": {
-            label?: string;
-          };
-        };
-      };
-      responses: {
-        /** @description The key with its DSN. */
-        201: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/json": {
-              id: number;
-              label: string;
-              active: boolean;
-              public_key: string;
-              dsn: string;
-              /** Format: date-time */
-              created_at: string;
-              /** Format: date-time */
-              last_used_at: string | null;
-              /**
-               * Format: date-time
-               * @description From then on it is refused, because another one replaced it.
-               */
-              expires_at: string | null;
-            };
-          };
-        };
-        /**
-         * @description `invalid_parameter`: The request does not have the expected form.
-         *
-         *     `empty_body`: The body is empty.
-         *
-         *     `malformed_json`: The body is not acceptable JSON.
-         */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `ET_PROJECT_NOT_FOUND`: There is no such project. */
-        404: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `body_too_large`: The body is larger than this address takes. */
-        413: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `unsupported_media_type`: The body has a media type that this address does not take.
-         *
-         *     `unsupported_encoding`: The body has a content encoding that this address does not take.
-         */
-        415: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `unavailable`: Something this answer needs is not reachable.
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/api/v1/projects/{id}/keys/{key}": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    get?: never;
-    put?: never;
-    post?: never;
-    /** Delete a key */
-    delete: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path: {
-          /**
-           * @description Number of the project.
-           * @example 1
-           */
-          id: number;
-          /**
-           * @description Number of the key.
-           * @example 1
-           */
-          key: number;
-        };
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description It is refused from now on. */
-        204: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content?: never;
-        };
-        /** @description `invalid_parameter`: The request does not have the expected form. */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `ET_PROJECT_NOT_FOUND`: There is no such project.
-         *
-         *     `ET_KEY_NOT_FOUND`: The project has no such key.
-         */
-        404: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `ET_KEY_LAST`: The last key of a project cannot be deleted. */
-        409: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `unavailable`: Something this answer needs is not reachable.
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    options?: never;
-    head?: never;
-    /** Rename, enable or disable a key */
-    patch: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path: {
-          /**
-           * @description Number of the project.
-           * @example 1
-           */
-          id: number;
-          /**
-           * @description Number of the key.
-           * @example 1
-           */
-          key: number;
-        };
-        cookie?: never;
-      };
-      requestBody: {
-        content: {
-          /**
-           * @example {
-           *       "active": false
-           *     }
-           */
-          "application/json": {
-            label?: string;
-            active?: boolean;
-          };
-        };
-      };
-      responses: {
-        /** @description The key as it is now. */
-        200: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/json": {
-              id: number;
-              label: string;
-              active: boolean;
-              public_key: string;
-              dsn: string;
-              /** Format: date-time */
-              created_at: string;
-              /** Format: date-time */
-              last_used_at: string | null;
-              /**
-               * Format: date-time
-               * @description From then on it is refused, because another one replaced it.
-               */
-              expires_at: string | null;
-            };
-          };
-        };
-        /**
-         * @description `invalid_parameter`: The request does not have the expected form.
-         *
-         *     `empty_body`: The body is empty.
-         *
-         *     `malformed_json`: The body is not acceptable JSON.
-         */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `ET_PROJECT_NOT_FOUND`: There is no such project.
-         *
-         *     `ET_KEY_NOT_FOUND`: The project has no such key.
-         */
-        404: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `body_too_large`: The body is larger than this address takes. */
-        413: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `unsupported_media_type`: The body has a media type that this address does not take.
-         *
-         *     `unsupported_encoding`: The body has a content encoding that this address does not take.
-         */
-        415: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `unavailable`: Something this answer needs is not reachable.
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    trace?: never;
-  };
-  "/api/v1/projects/{id}/keys/{key}/rotate": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    get?: never;
-    put?: never;
-    /** Replace a key by a new one */
-    post: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path: {
-          /**
-           * @description Number of the project.
-           * @example 1
-           */
-          id: number;
-          /**
-           * @description Number of the key.
-           * @example 1
-           */
-          key: number;
-        };
-        cookie?: never;
-      };
-      requestBody: {
-        content: {
-          /**
-           * @example {
-           *       "grace_s": 86400
-           *     }
-           */
-          "application/json": {
-            /**
-             * @description How long the old one works.
-             * @default 86400
-             */
-            grace_s?: number;
-          };
-        };
-      };
-      responses: {
-        /** @description The new key. */
-        201: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/json": {
-              id: number;
-              label: string;
-              active: boolean;
-              public_key: string;
-              dsn: string;
-              /** Format: date-time */
-              created_at: string;
-              /** Format: date-time */
-              last_used_at: string | null;
-              /**
-               * Format: date-time
-               * @description From then on it is refused, because another one replaced it.
-               */
-              expires_at: string | null;
-            };
-          };
-        };
-        /**
-         * @description `invalid_parameter`: The request does not have the expected form.
-         *
-         *     `empty_body`: The body is empty.
-         *
-         *     `malformed_json`: The body is not acceptable JSON.
-         */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `ET_PROJECT_NOT_FOUND`: There is no such project.
-         *
-         *     `ET_KEY_NOT_FOUND`: The project has no such key.
-         */
-        404: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `body_too_large`: The body is larger than this address takes. */
-        413: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `unsupported_media_type`: The body has a media type that this address does not take.
-         *
-         *     `unsupported_encoding`: The body has a content encoding that this address does not take.
-         */
-        415: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `unavailable`: Something this answer needs is not reachable.
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/api/v1/projects/{id}/errors/delete-user": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    get?: never;
-    put?: never;
-    /** Delete all events of a user */
-    post: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path: {
-          /**
-           * @description Number of the project.
-           * @example 1
-           */
-          id: number;
-        };
-        cookie?: never;
-      };
-      /** @description An event goes when it names any of them. */
-      requestBody: {
-        content: {
-          /**
-           * @example {
-           *       "email": "ann@example.com"
-           *     }
-           */
-          "application/json": {
-            id?: string;
-            email?: string;
-            ip_address?: string;
-          };
-        };
-      };
-      responses: {
-        /** @description The job tells when they are gone. */
-        202: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/json": {
-              job_id: number;
-              /** @enum {unknown} */
-              state: "pending" | "done";
-              /** @description How much was removed. */
-              counts: {
-                [key: string]: number;
-              };
-            };
-          };
-        };
-        /**
-         * @description `invalid_parameter`: The request does not have the expected form.
-         *
-         *     `empty_body`: The body is empty.
-         *
-         *     `malformed_json`: The body is not acceptable JSON.
-         */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `ET_PROJECT_NOT_FOUND`: There is no such project. */
-        404: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `body_too_large`: The body is larger than this address takes. */
-        413: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `unsupported_media_type`: The body has a media type that this address does not take.
-         *
-         *     `unsupported_encoding`: The body has a content encoding that this address does not take.
-         */
-        415: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `unavailable`: Something this answer needs is not reachable.
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/api/v1/projects/{id}/errors/deletions/{job}": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    /** Show how a deletion is getting on */
-    get: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path: {
-          /**
-           * @description Number of the project.
-           * @example 1
-           */
-          id: number;
-          /**
-           * @description Its number.
-           * @example 3
-           */
-          job: number;
-        };
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description The job. */
-        200: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/json": {
-              job_id: number;
-              /** @enum {unknown} */
-              state: "pending" | "done";
-              /** @description How much was removed. */
-              counts: {
-                [key: string]: number;
-              };
-            };
-          };
-        };
-        /** @description `invalid_parameter`: The request does not have the expected form. */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `ET_JOB_NOT_FOUND`: There is no such job. */
-        404: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `unavailable`: Something this answer needs is not reachable.
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/api/v4/projects/{id}/error_tracking/settings": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    /** Show the settings of error tracking as GitLab does */
-    get: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path: {
-          /**
-           * @description Number of the project.
-           * @example 1
-           */
-          id: number;
-        };
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description The settings. */
-        200: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/json": {
-              active: boolean;
-              project_name: string | null;
-              sentry_external_url: string | null;
-              api_url: string | null;
-              /** @description Always true: errors are kept here. */
-              integrated: boolean;
-            };
-          };
-        };
-        /** @description `invalid_parameter`: The request does not have the expected form. */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `ET_PROJECT_NOT_FOUND`: There is no such project. */
-        404: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `unavailable`: Something this answer needs is not reachable.
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    /** Turn error tracking of a project on or off as GitLab does */
-    patch: {
-      parameters: {
-        query?: {
-          /**
-           * @description Also taken from the body.
-           * @example true
-           */
-          active?: boolean;
-        };
-        header?: never;
-        path: {
-          /**
-           * @description Number of the project.
-           * @example 1
-           */
-          id: number;
-        };
-        cookie?: never;
-      };
-      requestBody: {
-        content: {
-          /**
-           * @example {
-           *       "active": true,
-           *       "integrated": true
-           *     }
-           */
-          "application/json": {
-            active?: boolean;
-            integrated?: boolean;
-          } | null;
-        };
-      };
-      responses: {
-        /** @description The settings as they are now. */
-        200: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/json": {
-              active: boolean;
-              project_name: string | null;
-              sentry_external_url: string | null;
-              api_url: string | null;
-              /** @description Always true: errors are kept here. */
-              integrated: boolean;
-            };
-          };
-        };
-        /**
-         * @description `invalid_parameter`: The request does not have the expected form.
-         *
-         *     `empty_body`: The body is empty.
-         *
-         *     `malformed_json`: The body is not acceptable JSON.
-         */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `ET_PROJECT_NOT_FOUND`: There is no such project. */
-        404: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `body_too_large`: The body is larger than this address takes. */
-        413: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `unsupported_media_type`: The body has a media type that this address does not take.
-         *
-         *     `unsupported_encoding`: The body has a content encoding that this address does not take.
-         */
-        415: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `unavailable`: Something this answer needs is not reachable.
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    trace?: never;
-  };
-  "/api/v4/projects/{id}/error_tracking/client_keys": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    /** List client keys as GitLab does */
-    get: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path: {
-          /**
-           * @description Number of the project.
-           * @example 1
-           */
-          id: number;
-        };
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description The keys. */
-        200: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/json": {
-              id: number;
-              active: boolean;
-              public_key: string;
-              sentry_dsn: string;
-            }[];
-          };
-        };
-        /** @description `invalid_parameter`: The request does not have the expected form. */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `ET_PROJECT_NOT_FOUND`: There is no such project. */
-        404: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `unavailable`: Something this answer needs is not reachable.
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    put?: never;
-    /** Make a client key as GitLab does */
-    post: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path: {
-          /**
-           * @description Number of the project.
-           * @example 1
-           */
-          id: number;
-        };
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description The key. */
-        201: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/json": {
-              id: number;
-              active: boolean;
-              public_key: string;
-              sentry_dsn: string;
-            };
-          };
-        };
-        /** @description `invalid_parameter`: The request does not have the expected form. */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `ET_PROJECT_NOT_FOUND`: There is no such project. */
-        404: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `unavailable`: Something this answer needs is not reachable.
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/api/v4/projects/{id}/error_tracking/client_keys/{key}": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    get?: never;
-    put?: never;
-    post?: never;
-    /** Delete a client key as GitLab does */
-    delete: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path: {
-          /**
-           * @description Number of the project.
-           * @example 1
-           */
-          id: number;
-          /**
-           * @description Its number.
-           * @example 1
-           */
-          key: number;
-        };
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description It is refused from now on. */
-        204: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content?: never;
-        };
-        /** @description `invalid_parameter`: The request does not have the expected form. */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `ET_PROJECT_NOT_FOUND`: There is no such project.
-         *
-         *     `ET_KEY_NOT_FOUND`: The project has no such key.
-         */
-        404: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `ET_KEY_LAST`: The last key of a project cannot be deleted. */
-        409: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `unavailable`: Something this answer needs is not reachable.
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/api/v1/experience/checkpoints": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    get?: never;
-    put?: never;
-    /** Take one checkpoint */
-    post: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path?: never;
-        cookie?: never;
-      };
-      /** @description Required: correlation_id (ULID, UUID or 32 hex digits), covered_experience_id, checkpoint (start, intermediate, end), type, feature_category, urgency, client_timestamp (RFC 3339 with a zone). Optional: checkpoint_category, meta, event_id, run, sequence, sent_timestamp; with an end also error, error_message, outcome (success, error, discarded), discard_reason. */
-      requestBody: {
-        content: {
-          /**
-           * @example {
-           *       "correlation_id": "01JP0EM7HB39WSJNR4662MYZ6V",
-           *       "covered_experience_id": "create_merge_request",
-           *       "checkpoint": "start",
-           *       "type": "web",
-           *       "feature_category": "code_review_workflow",
-           *       "urgency": "sync_fast",
-           *       "client_timestamp": "2026-02-06T14:30:00.000Z"
-           *     }
-           */
-          "application/json": unknown;
-        };
-      };
-      responses: {
-        /** @description The run was known. */
-        200: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            /**
-             * @example {
-             *       "correlation_id": "01JP0EM7HB39WSJNR4662MYZ6V",
-             *       "covered_experience_id": "create_merge_request",
-             *       "checkpoint": "start",
-             *       "type": "web",
-             *       "feature_category": "code_review_workflow",
-             *       "urgency": "sync_fast",
-             *       "client_timestamp": "2026-02-06T14:30:00.000Z",
-             *       "server_timestamp": "2026-02-06T14:30:00.123Z",
-             *       "event_id": "01JP0EM7HB39WSJNR4662MYZ6W",
-             *       "run": "1",
-             *       "state": "open",
-             *       "duplicate": false,
-             *       "deadline": "2026-02-06T14:30:30.000Z",
-             *       "anomalies": [],
-             *       "warnings": []
-             *     }
-             */
-            "application/json": {
-              correlation_id: string;
-              covered_experience_id: string;
-              checkpoint: string;
-              checkpoint_category?: string;
-              type?: string;
-              feature_category?: string;
-              urgency?: string;
-              /** Format: date-time */
-              client_timestamp?: string;
-              /** Format: date-time */
-              server_timestamp: string;
-              meta?: {
-                [key: string]: string;
-              };
-              event_id?: string;
-              error?: boolean;
-              error_message?: string;
-              outcome?: string;
-              discard_reason?: string;
-              run: string;
-              sequence?: number;
-              /** Format: date-time */
-              sent_timestamp?: string;
-              state: string;
-              /** @description True: it was known, and everything else is the first answer. */
-              duplicate: boolean;
-              /**
-               * Format: date-time
-               * @description While the run is open.
-               */
-              deadline?: string;
-              /** @description After a verdict. */
-              elapsed_s?: number;
-              apdex_success?: boolean;
-              anomalies?: string[];
-              warnings?: {
-                code?: string;
-                field?: string;
-              }[];
-            };
-          };
-        };
-        /** @description The checkpoint opened the run. */
-        201: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            /**
-             * @example {
-             *       "correlation_id": "01JP0EM7HB39WSJNR4662MYZ6V",
-             *       "covered_experience_id": "create_merge_request",
-             *       "checkpoint": "start",
-             *       "type": "web",
-             *       "feature_category": "code_review_workflow",
-             *       "urgency": "sync_fast",
-             *       "client_timestamp": "2026-02-06T14:30:00.000Z",
-             *       "server_timestamp": "2026-02-06T14:30:00.123Z",
-             *       "event_id": "01JP0EM7HB39WSJNR4662MYZ6W",
-             *       "run": "1",
-             *       "state": "open",
-             *       "duplicate": false,
-             *       "deadline": "2026-02-06T14:30:30.000Z",
-             *       "anomalies": [],
-             *       "warnings": []
-             *     }
-             */
-            "application/json": {
-              correlation_id: string;
-              covered_experience_id: string;
-              checkpoint: string;
-              checkpoint_category?: string;
-              type?: string;
-              feature_category?: string;
-              urgency?: string;
-              /** Format: date-time */
-              client_timestamp?: string;
-              /** Format: date-time */
-              server_timestamp: string;
-              meta?: {
-                [key: string]: string;
-              };
-              event_id?: string;
-              error?: boolean;
-              error_message?: string;
-              outcome?: string;
-              discard_reason?: string;
-              run: string;
-              sequence?: number;
-              /** Format: date-time */
-              sent_timestamp?: string;
-              state: string;
-              /** @description True: it was known, and everything else is the first answer. */
-              duplicate: boolean;
-              /**
-               * Format: date-time
-               * @description While the run is open.
-               */
-              deadline?: string;
-              /** @description After a verdict. */
-              elapsed_s?: number;
-              apdex_success?: boolean;
-              anomalies?: string[];
-              warnings?: {
-                code?: string;
-                field?: string;
-              }[];
-            };
-          };
-        };
-        /**
-         * @description `invalid_parameter`: The request does not have the expected form.
-         *
-         *     `empty_body`: The body is empty.
-         *
-         *     `malformed_json`: The body is not acceptable JSON.
-         */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `insufficient_scope`: The token does not allow this.
-         *
-         *     `producer_not_allowed`: This producer is not in the list of producers.
-         *
-         *     `type_not_allowed`: This producer may not send checkpoints of this type.
-         *
-         *     `experience_not_allowed`: This producer may not send checkpoints of this experience.
-         */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `body_too_large`: The body is larger than this address takes. */
-        413: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `unsupported_media_type`: The body has a media type that this address does not take.
-         *
-         *     `unsupported_encoding`: The body has a content encoding that this address does not take.
-         */
-        415: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `invalid_checkpoint`: The checkpoint is not valid.
-         *
-         *     `unknown_experience`: There is no definition of this experience.
-         *
-         *     `contradictory_outcome`: `outcome` and `error` contradict each other.
-         *
-         *     `idempotency_key_conflict`: The header Idempotency-Key and the field `event_id` differ.
-         *
-         *     `timestamp_out_of_range`: The time of the checkpoint is too far from the server's.
-         */
-        422: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `state_store_unavailable`: The store of the experiences' state does not answer
-         *
-         *     `backlog_full`: Too many checkpoints or unpublished events are waiting
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/api/v1/experience/checkpoints/batch": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    get?: never;
-    put?: never;
-    /** Take many checkpoints, one result for each */
-    post: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path?: never;
-        cookie?: never;
-      };
-      /** @description An object with `checkpoints`, or the bare list. */
-      requestBody: {
-        content: {
-          /**
-           * @example {
-           *       "checkpoints": [
-           *         {
-           *           "correlation_id": "01JP0EM7HB39WSJNR4662MYZ6V",
-           *           "covered_experience_id": "create_merge_request",
-           *           "checkpoint": "start",
-           *           "type": "web",
-           *           "feature_category": "code_review_workflow",
-           *           "urgency": "sync_fast",
-           *           "client_timestamp": "2026-02-06T14:30:00.000Z"
-           *         }
-           *       ]
-           *     }
-           */
-          "application/json": unknown;
-        };
-      };
-      responses: {
-        /** @description One result for each checkpoint, in the order sent. */
-        200: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            /**
-             * @example {
-             *       "accepted": 1,
-             *       "rejected": 0,
-             *       "results": [
-             *         {
-             *           "index": 0,
-             *           "status": 201,
-             *           "retryable": false,
-             *           "correlation_id": "01JP0EM7HB39WSJNR4662MYZ6V",
-             *           "covered_experience_id": "create_merge_request",
-             *           "checkpoint": "start",
-             *           "type": "web",
-             *           "feature_category": "code_review_workflow",
-             *           "urgency": "sync_fast",
-             *           "client_timestamp": "2026-02-06T14:30:00.000Z",
-             *           "server_timestamp": "2026-02-06T14:30:00.123Z",
-             *           "event_id": "01JP0EM7HB39WSJNR4662MYZ6W",
-             *           "run": "1",
-             *           "state": "open",
-             *           "duplicate": false,
-             *           "deadline": "2026-02-06T14:30:30.000Z",
-             *           "anomalies": [],
-             *           "warnings": []
-             *         }
-             *       ]
-             *     }
-             */
-            "application/json": {
-              accepted: number;
-              rejected: number;
-              results: {
-                [key: string]: unknown;
-              }[];
-            };
-          };
-        };
-        /**
-         * @description `invalid_parameter`: The request does not have the expected form.
-         *
-         *     `empty_body`: The body is empty.
-         *
-         *     `malformed_json`: The body is not acceptable JSON.
-         */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `insufficient_scope`: The token does not allow this.
-         *
-         *     `producer_not_allowed`: This producer is not in the list of producers.
-         *
-         *     `type_not_allowed`: This producer may not send checkpoints of this type.
-         *
-         *     `experience_not_allowed`: This producer may not send checkpoints of this experience.
-         */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `body_too_large`: The body is larger than this address takes.
-         *
-         *     `too_many_items`: The batch holds more checkpoints than allowed.
-         */
-        413: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `unsupported_media_type`: The body has a media type that this address does not take.
-         *
-         *     `unsupported_encoding`: The body has a content encoding that this address does not take.
-         */
-        415: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `invalid_checkpoint`: The checkpoint is not valid.
-         *
-         *     `unknown_experience`: There is no definition of this experience.
-         *
-         *     `contradictory_outcome`: `outcome` and `error` contradict each other.
-         *
-         *     `idempotency_key_conflict`: The header Idempotency-Key and the field `event_id` differ.
-         *
-         *     `timestamp_out_of_range`: The time of the checkpoint is too far from the server's.
-         */
-        422: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `state_store_unavailable`: The store of the experiences' state does not answer
-         *
-         *     `backlog_full`: Too many checkpoints or unpublished events are waiting
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/api/v1/experience/definitions": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    /** List the definitions */
-    get: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path?: never;
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description All definitions in force, and files that are not. */
-        200: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            /**
-             * @example {
-             *       "invalid": []
-             *     }
-             */
-            "application/json": {
-              definitions?: ({
-                id: string;
-                version: string;
-                state: string;
-              } & {
-                [key: string]: unknown;
-              })[];
-              invalid?: {
-                [key: string]: unknown;
-              }[];
-            };
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `shutting_down`: The server is stopping. */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/api/v1/experience/definitions/schema.json": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    /** JSON Schema of a definition file */
-    get: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path?: never;
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description Draft-07. */
-        200: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            /** @example {} */
-            "application/json": {
-              [key: string]: unknown;
-            };
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `shutting_down`: The server is stopping. */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/api/v1/experience/definitions/{id}": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    /** Show one definition */
-    get: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path: {
-          /**
-           * @description Id of the experience.
-           * @example create_merge_request
-           */
-          id: string;
-        };
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description The definition. */
-        200: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            /**
-             * @example {
-             *       "id": "create_merge_request",
-             *       "version": "0f3a9c1b2d4e",
-             *       "description": "A user opens a merge request",
-             *       "feature_category": "code_review_workflow",
-             *       "urgency": "sync_fast",
-             *       "threshold_s": 2,
-             *       "timeout_s": 30,
-             *       "slo": {
-             *         "apdex_pct": 99.95,
-             *         "error_pct": 0.05
-             *       },
-             *       "state": "valid"
-             *     }
-             */
-            "application/json": {
-              id: string;
-              version: string;
-              state: string;
-            } & {
-              [key: string]: unknown;
-            };
-          };
-        };
-        /** @description `invalid_parameter`: The request does not have the expected form. */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `definition_not_found`: There is no definition with this id. */
-        404: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `shutting_down`: The server is stopping. */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/api/v1/experience/definitions/validate": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    get?: never;
-    put?: never;
-    /** Say what is wrong with a definition */
-    post: {
-      parameters: {
-        query?: {
-          /**
-           * @description Id that it would have.
-           * @example checkout
-           */
-          id?: string;
-        };
-        header?: never;
-        path?: never;
-        cookie?: never;
-      };
-      /** @description The content of a definition file, as YAML or JSON. */
-      requestBody: {
-        content: {
-          /**
-           * @example {
-           *       "description": "Checkout",
-           *       "feature_category": "billing",
-           *       "urgency": "sync_fast"
-           *     }
-           */
-          "application/json": unknown;
-        };
-      };
-      responses: {
-        /** @description Whether it is valid, and why not. */
-        200: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            /**
-             * @example {
-             *       "valid": true,
-             *       "errors": [],
-             *       "warnings": []
-             *     }
-             */
-            "application/json": {
-              valid: boolean;
-              errors: {
-                [key: string]: string;
-              }[];
-              warnings: {
-                [key: string]: string;
-              }[];
-            };
-          };
-        };
-        /**
-         * @description `invalid_parameter`: The request does not have the expected form.
-         *
-         *     `empty_body`: The body is empty.
-         *
-         *     `malformed_json`: The body is not acceptable JSON.
-         */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `body_too_large`: The body is larger than this address takes. */
-        413: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `unsupported_media_type`: The body has a media type that this address does not take.
-         *
-         *     `unsupported_encoding`: The body has a content encoding that this address does not take.
-         */
-        415: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `shutting_down`: The server is stopping. */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/api/v1/experience/definitions/reload": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    get?: never;
-    put?: never;
-    /** Read the definition files again */
-    post: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path?: never;
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description How many files are in force, kept at their last valid content, or left out. */
-        200: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            /**
-             * @example {
-             *       "loaded": 12,
-             *       "stale": 0,
-             *       "invalid": 1
-             *     }
-             */
-            "application/json": {
-              loaded?: number;
-              stale?: number;
-              invalid?: number;
-            };
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `shutting_down`: The server is stopping. */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/api/v1/experience/runs": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    /** List runs */
-    get: {
-      parameters: {
-        query?: {
-          /**
-           * @description open, stale, orphan, finished, or final states; several with commas. Default: open.
-           * @example stale
-           */
-          state?: string;
-          /**
-           * @description Ids of experiences.
-           * @example create_merge_request
-           */
-          experience?: string;
-          /**
-           * @description Feature categories.
-           * @example code_review_workflow
-           */
-          feature_category?: string;
-          /**
-           * @description Urgencies.
-           * @example sync_fast
-           */
-          urgency?: string;
-          /**
-           * @description Types.
-           * @example web
-           */
-          type?: string;
-          /**
-           * @description Anomalies of which a run has one.
-           * @example late_end
-           */
-          anomaly?: string;
-          /**
-           * @description Started, or decided, at this time or later.
-           * @example 2026-02-06T14:30:00Z
-           */
-          since?: string;
-          /**
-           * @description Started, or decided, before this time.
-           * @example 2026-02-07T14:30:00Z
-           */
-          until?: string;
-          /**
-           * @description Most runs of a page.
-           * @example 50
-           */
-          limit?: number;
-          /**
-           * @description Where the page starts; from `next_cursor`.
-           * @example eyJwIjoi
-           */
-          cursor?: string;
-          /**
-           * @description Shows the tracker's own runs too.
-           * @example true
-           */
-          include_canary?: boolean;
-        };
-        header?: never;
-        path?: never;
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description Open runs nearest deadline first, then those with a verdict, newest first. */
-        200: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            /**
-             * @example {
-             *       "runs": [
-             *         {
-             *           "covered_experience_id": "create_merge_request",
-             *           "correlation_id": "01JP0EM7HB39WSJNR4662MYZ6V",
-             *           "run": "1",
-             *           "state": "open",
-             *           "feature_category": "code_review_workflow",
-             *           "urgency": "sync_fast",
-             *           "type": "web",
-             *           "started_at": "2026-02-06T14:30:00.000Z",
-             *           "deadline": "2026-02-06T14:30:30.000Z",
-             *           "overdue": false,
-             *           "elapsed_s": 4.2,
-             *           "anomalies": []
-             *         }
-             *       ]
-             *     }
-             */
-            "application/json": {
-              runs: {
-                [key: string]: unknown;
-              }[];
-              next_cursor?: string;
-            };
-          };
-        };
-        /**
-         * @description `invalid_parameter`: The request does not have the expected form.
-         *
-         *     `invalid_cursor`: The cursor was not made by this list.
-         */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `state_store_unavailable`: The store of the experiences' state does not answer
-         *
-         *     `unavailable`: Something this answer needs is not reachable.
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/api/v1/experience/runs/{experience}/{correlation}": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    /** Show the run 1 of a journey */
-    get: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path: {
-          /**
-           * @description Id of the experience.
-           * @example create_merge_request
-           */
-          experience: string;
-          /**
-           * @description Correlation id, in any of its spellings.
-           * @example 01JP0EM7HB39WSJNR4662MYZ6V
-           */
-          correlation: string;
-        };
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description State, verdict and timeline. */
-        200: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            /**
-             * @example {
-             *       "covered_experience_id": "create_merge_request",
-             *       "correlation_id": "01JP0EM7HB39WSJNR4662MYZ6V",
-             *       "run": "1",
-             *       "state": "open",
-             *       "feature_category": "code_review_workflow",
-             *       "urgency": "sync_fast",
-             *       "type": "web",
-             *       "started_at": "2026-02-06T14:30:00.000Z",
-             *       "deadline": "2026-02-06T14:30:30.000Z",
-             *       "overdue": false,
-             *       "elapsed_s": 4.2,
-             *       "anomalies": [],
-             *       "timeline": []
-             *     }
-             */
-            "application/json": {
-              [key: string]: unknown;
-            };
-          };
-        };
-        /** @description `invalid_parameter`: The request does not have the expected form. */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `run_not_found`: There is no such run. */
-        404: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `state_store_unavailable`: The store of the experiences' state does not answer
-         *
-         *     `unavailable`: Something this answer needs is not reachable.
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/api/v1/experience/runs/{experience}/{correlation}/{run}": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    /** Show one run */
-    get: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path: {
-          /**
-           * @description Id of the experience.
-           * @example create_merge_request
-           */
-          experience: string;
-          /**
-           * @description Correlation id, in any of its spellings.
-           * @example 01JP0EM7HB39WSJNR4662MYZ6V
-           */
-          correlation: string;
-          /**
-           * @description Name of the run.
-           * @example 1
-           */
-          run: string;
-        };
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description State, verdict and timeline. */
-        200: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            /**
-             * @example {
-             *       "covered_experience_id": "create_merge_request",
-             *       "correlation_id": "01JP0EM7HB39WSJNR4662MYZ6V",
-             *       "run": "1",
-             *       "state": "open",
-             *       "feature_category": "code_review_workflow",
-             *       "urgency": "sync_fast",
-             *       "type": "web",
-             *       "started_at": "2026-02-06T14:30:00.000Z",
-             *       "deadline": "2026-02-06T14:30:30.000Z",
-             *       "overdue": false,
-             *       "elapsed_s": 4.2,
-             *       "anomalies": [],
-             *       "timeline": []
-             *     }
-             */
-            "application/json": {
-              [key: string]: unknown;
-            };
-          };
-        };
-        /** @description `invalid_parameter`: The request does not have the expected form. */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `run_not_found`: There is no such run. */
-        404: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `state_store_unavailable`: The store of the experiences' state does not answer
-         *
-         *     `unavailable`: Something this answer needs is not reachable.
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/api/v1/experience/reaper/tick": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    get?: never;
-    put?: never;
-    /** Close overdue runs, for at most 5 seconds or 5,000 runs */
-    post: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path?: never;
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description What was closed and what is left. */
-        200: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            /**
-             * @example {
-             *       "expired": 17,
-             *       "remaining": false,
-             *       "oldest_overdue_s": 0
-             *     }
-             */
-            "application/json": {
-              expired: number;
-              /** @description Whether more are overdue. */
-              remaining: boolean;
-              oldest_overdue_s: number;
-            };
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `state_store_unavailable`: The store of the experiences' state does not answer
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/api/v1/experience/gaps": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    /** List the times in which checkpoints could not arrive */
-    get: {
-      parameters: {
-        query?: never;
-        header?: never;
-        path?: never;
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description Gaps of the last 90 days, oldest first. */
-        200: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            /**
-             * @example {
-             *       "gaps": []
-             *     }
-             */
-            "application/json": {
-              gaps?: {
-                /** Format: date-time */
-                from?: string;
-                /** Format: date-time */
-                to?: string;
-                reason?: string;
-                replica?: string;
-              }[];
-            };
-          };
-        };
-        /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
-         */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `state_store_unavailable`: The store of the experiences' state does not answer
-         */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
-    };
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/api/v1/timeline/{correlation_id}": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
-    };
-    /** Show everything that carried a correlation id */
-    get: {
-      parameters: {
-        query?: {
-          /**
-           * @description Entries of each system at most; the earliest ones are shown.
-           * @example 500
-           */
-          limit?: number;
-        };
-        header?: never;
-        path: {
-          /**
-           * @description A ULID, a UUID, 32 hex digits, or any other id of at most 64 printable characters.
-           * @example 01JZ3V2M5T8Q4X9C7B6A1D0E2F
-           */
-          correlation_id: string;
-        };
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description What happened, in order. Empty when nothing carried the id. */
-        200: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/json": {
-              /** @description In canonical form. */
-              correlation_id: string;
-              /** @description Other correlation ids of the same work; shown here too. */
-              aliases: string[];
-              /** @description Whether every system told all that it knows. */
-              complete: boolean;
-              /** @description Entries that the token may not see. */
-              not_visible_to_you: number;
-              sources: {
-                name: string;
-                /** @enum {unknown} */
-                state: "complete" | "truncated" | "unavailable";
-                entries: number;
-                not_visible_to_you: number;
-              }[];
-              entries: {
-                /** @description Unique in the timeline and the same at each look. */
-                id: string;
-                /** @enum {unknown} */
-                kind: "journey" | "checkpoint" | "event" | "attempt" | "error" | "relay_event" | "alert";
-                /** Format: date-time */
-                at: string;
-                title: string;
-                /** @description In the system's own words. */
-                status: string;
-                /** @enum {unknown} */
-                outcome: "ok" | "failed" | "open" | "neutral";
-                duration_s?: number;
-                /** @description Path of the API under which it is shown in full. */
-                link: string;
-                /** @description Id of the entry that caused it, which may be missing here. */
-                caused_by?: string;
-                /** @description Ids of entries that belong to it: errors and failed attempts of a journey that failed, journey and causes of an error. */
-                related: string[];
-                details?: {
-                  [key: string]: unknown;
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
                 };
-              }[];
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
             };
-          };
         };
-        /** @description `invalid_parameter`: The request does not have the expected form. */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/events/types/{type}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show an event type */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /**
+                     * @description Type of the event.
+                     * @example error_tracking.issue_created
+                     */
+                    type: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The event type. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            type: string;
+                            /** @description The module that publishes it. */
+                            context: string;
+                            version: number;
+                            /** @description Versions whose schemas are known. */
+                            versions: number[];
+                            description: string | null;
+                            owner: string | null;
+                            category: string | null;
+                            edition: string | null;
+                            flag: string | null;
+                            /**
+                             * @description What of it is in the dispatch log.
+                             * @enum {unknown}
+                             */
+                            log: "all" | "failures" | "off";
+                            /** @description JSON Pointers that are redacted. */
+                            sensitive: string[];
+                            deprecated: {
+                                [key: string]: unknown;
+                            } | null;
+                            /** @description JSON Schema of the data. */
+                            schema: {
+                                [key: string]: unknown;
+                            };
+                            /** @description The fields that the schema names. */
+                            fields: {
+                                [key: string]: unknown;
+                            }[];
+                            examples: unknown[];
+                            subscribers: {
+                                subscription: string;
+                                subscriber: string;
+                                context: string;
+                                /** @description Its source. */
+                                condition: string | null;
+                                delay_ms: number;
+                            }[];
+                            /** @description As far as it is logged; this and the other figures are null while the log cannot be read. */
+                            published_24h: number | null;
+                            attempts_24h: number | null;
+                            /** @description Failed ones among the attempts of the last 24 hours. */
+                            failure_share: number | null;
+                            handler_p50_s: number | null;
+                            handler_p95_s: number | null;
+                        };
+                    };
+                };
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `EVT_FILTER_INVALID`: The filter has an unknown key or a bad value
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `EVT_UNKNOWN_TYPE`: No definition is registered for this event type */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/events/schemas/{type}/v{version}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
         };
         /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
+         * Show the schema of an event type
+         * @description What `dataschema` of an event points at.
          */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
+        get: {
+            parameters: {
+                query?: never;
+                header?: {
+                    /**
+                     * @description Entity tag of the schema that is known already.
+                     * @example "2c26b46b68ffc68ff99b453c1d304134"
+                     */
+                    "if-none-match"?: string;
+                };
+                path: {
+                    /**
+                     * @description Type of the event.
+                     * @example error_tracking.issue_created
+                     */
+                    type: string;
+                    /**
+                     * @description Version of the event type.
+                     * @example 1
+                     */
+                    version: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description JSON Schema of the event's data. */
+                200: {
+                    headers: {
+                        /** @description Changes with the schema. */
+                        ETag?: string;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/schema+json": Record<string, never>;
+                    };
+                };
+                /** @description The schema is the one that is known. */
+                304: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `EVT_FILTER_INVALID`: The filter has an unknown key or a bad value
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `EVT_UNKNOWN_TYPE`: No definition is registered for this event type */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
         };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-        /** @description `shutting_down`: The server is stopping. */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
-        };
-      };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
     };
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
-  "/api/v1/stream": {
-    parameters: {
-      query?: never;
-      header?: never;
-      path?: never;
-      cookie?: never;
+    "/api/v1/events/subscriptions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the subscribers with what waits for them */
+        get: {
+            parameters: {
+                query?: {
+                    /**
+                     * @description How many items a page holds at most.
+                     * @example 20
+                     */
+                    limit?: number;
+                    /**
+                     * @description Where the page starts; taken from the `Link` header of another page.
+                     * @example WyIyMDI2LTAxLTAxIiw0Ml0
+                     */
+                    cursor?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Subscribers by name. */
+                200: {
+                    headers: {
+                        /** @description Address of the next page, where there is one. */
+                        Link?: string;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            subscriber: string;
+                            /** @description False: left behind by a subscriber that there is not any more. */
+                            declared: boolean;
+                            paused: boolean;
+                            depth: {
+                                ready: number;
+                                scheduled: number;
+                                running: number;
+                                blocked: number;
+                            };
+                            /** @description Since when the oldest one could be handled. */
+                            oldest_ready_at: string | null;
+                            subscriptions: {
+                                id: string;
+                                event: string;
+                                has_condition: boolean;
+                                has_key: boolean;
+                                /** @description All of them, defaults filled in. */
+                                options: {
+                                    [key: string]: unknown;
+                                };
+                                /** @description What it has no use for, over the last 24 hours and as far as it is logged; null while the log cannot be read. */
+                                noise: {
+                                    condition_false_share: number | null;
+                                    mean_condition_us: number;
+                                    runs: number;
+                                    ignored_share: number | null;
+                                    /** @enum {unknown} */
+                                    advice: "add a condition" | "too expensive" | null;
+                                } | null;
+                            }[];
+                        }[];
+                    };
+                };
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `EVT_FILTER_INVALID`: The filter has an unknown key or a bad value
+                 *
+                 *     `invalid_cursor`: The cursor was not made by this list.
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
     };
-    /**
-     * Listen to changes
-     * @description Server-sent events, one for each change, named after its topic. After `ready`, and after each change, the id can be given as `Last-Event-ID` to get what was missed; `reset` says that this is not known any more, so that everything should be read again. Comments come as a heartbeat.
-     */
-    get: {
-      parameters: {
-        query: {
-          /**
-           * @description What to listen to, with commas between. The token needs the read scope of each.
-           * @example events.queues,events.dead
-           */
-          topics: string;
-          /**
-           * @description As the header `Last-Event-ID`, for clients that cannot set it.
-           * @example Yk3v0Q1x.42
-           */
-          last_event_id?: string;
+    "/api/v1/events/subscriptions/{subscriber}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
         };
-        header?: {
-          /**
-           * @description Id of the last event that was seen.
-           * @example Yk3v0Q1x.42
-           */
-          "last-event-id"?: string;
+        /** Show a subscriber with what waits for it */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /**
+                     * @description Name of the subscriber.
+                     * @example error_tracking.digest
+                     */
+                    subscriber: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The subscriber. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            subscriber: string;
+                            /** @description False: left behind by a subscriber that there is not any more. */
+                            declared: boolean;
+                            paused: boolean;
+                            depth: {
+                                ready: number;
+                                scheduled: number;
+                                running: number;
+                                blocked: number;
+                            };
+                            /** @description Since when the oldest one could be handled. */
+                            oldest_ready_at: string | null;
+                            subscriptions: {
+                                id: string;
+                                event: string;
+                                has_condition: boolean;
+                                has_key: boolean;
+                                /** @description All of them, defaults filled in. */
+                                options: {
+                                    [key: string]: unknown;
+                                };
+                                /** @description What it has no use for, over the last 24 hours and as far as it is logged; null while the log cannot be read. */
+                                noise: {
+                                    condition_false_share: number | null;
+                                    mean_condition_us: number;
+                                    runs: number;
+                                    ignored_share: number | null;
+                                    /** @enum {unknown} */
+                                    advice: "add a condition" | "too expensive" | null;
+                                } | null;
+                            }[];
+                            blocked_keys: {
+                                key: string;
+                                waiting: number;
+                                /** @description The one that is waited for; null while it is running. */
+                                blocking: {
+                                    delivery_id: string;
+                                    attempts: number;
+                                    due_at: string;
+                                } | null;
+                            }[];
+                        };
+                    };
+                };
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `EVT_FILTER_INVALID`: The filter has an unknown key or a bad value
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `not_found`: There is nothing at this address. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
         };
-        path?: never;
-        cookie?: never;
-      };
-      requestBody?: never;
-      responses: {
-        /** @description Changes, until either side ends it. */
-        200: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "text/event-stream": string;
-          };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/events/subscriptions/{subscriber}/pause": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
         };
-        /** @description `invalid_parameter`: The request does not have the expected form. */
-        400: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
+        get?: never;
+        put?: never;
+        /**
+         * Let the deliveries of a subscriber wait
+         * @description Takes effect in every process within 5 s, and holds until it is taken back.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /**
+                     * @description Name of the subscriber.
+                     * @example error_tracking.digest
+                     */
+                    subscriber: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `EVT_FILTER_INVALID`: The filter has an unknown key or a bad value
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `not_found`: There is nothing at this address. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/events/subscriptions/{subscriber}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Let the deliveries of a subscriber be handled again
+         * @description Takes effect in every process within 5 s, and holds until it is taken back.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /**
+                     * @description Name of the subscriber.
+                     * @example error_tracking.digest
+                     */
+                    subscriber: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Done. */
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `EVT_FILTER_INVALID`: The filter has an unknown key or a bad value
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `not_found`: There is nothing at this address. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/events/subscriptions/{subscriber}/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Delete what waits for a subscriber
+         * @description Not what is running, and not its dead letters. It cannot be undone.
+         */
+        delete: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /**
+                     * @description Name of the subscriber.
+                     * @example error_tracking.digest
+                     */
+                    subscriber: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description What was deleted. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            removed: number;
+                        };
+                    };
+                };
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `EVT_FILTER_INVALID`: The filter has an unknown key or a bad value
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `not_found`: There is nothing at this address. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/events/manifest": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
         };
         /**
-         * @description `missing_token`: This address needs a bearer token.
-         *
-         *     `invalid_token`: The bearer token is refused.
-         *
-         *     `token_expired`: The bearer token has expired.
+         * Show what the event store is made of
+         * @description Events, subscriptions with all their options, the transport and the limits. Equal programs give equal ones.
          */
-        401: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The manifest. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            [key: string]: unknown;
+                        };
+                    };
+                };
+                /** @description `EVT_FILTER_INVALID`: The filter has an unknown key or a bad value */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `shutting_down`: The server is stopping. */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
         };
-        /** @description `insufficient_scope`: The token does not allow this. */
-        403: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/events/graph": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
         };
-        /** @description `rate_limited`: Too many requests. */
-        429: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
+        /** Show who publishes and who subscribes */
+        get: {
+            parameters: {
+                query?: {
+                    /**
+                     * @description A Mermaid graph, the catalogue as JSON, or its pages as JSON: Markdown by path.
+                     * @example mermaid
+                     */
+                    format?: "mermaid" | "json" | "markdown";
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The graph. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            [key: string]: unknown;
+                        };
+                        "text/plain": string;
+                    };
+                };
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `EVT_FILTER_INVALID`: The filter has an unknown key or a bad value
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `shutting_down`: The server is stopping. */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
         };
-        /** @description `internal_error`: The server failed to answer. */
-        500: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/events/log": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
         };
         /**
-         * @description `shutting_down`: The server is stopping.
-         *
-         *     `unavailable`: Something this answer needs is not reachable.
+         * Read the dispatch log
+         * @description Publishes and attempts, newest first. It is written about once a second.
          */
-        503: {
-          headers: {
-            [name: string]: unknown;
-          };
-          content: {
-            "application/problem+json": components["schemas"]["Problem"];
-          };
+        get: {
+            parameters: {
+                query?: {
+                    /**
+                     * @description Only events of this type.
+                     * @example error_tracking.issue_created
+                     */
+                    type?: string;
+                    /**
+                     * @description Only what concerns this subscription.
+                     * @example alerts.notify/error_tracking.issue_created
+                     */
+                    subscription?: string;
+                    /**
+                     * @description Only publishes with such a decision.
+                     * @example condition_false
+                     */
+                    decision?: "dispatched" | "scheduled" | "condition_false" | "condition_error" | "deduplicated" | "duplicate" | "flag_off" | "transport_error" | "no_subscribers";
+                    /**
+                     * @description Only attempts that ended so.
+                     * @example dead
+                     */
+                    settlement?: "done" | "retried" | "dead" | "discarded" | "handed_back" | "lease_lost";
+                    /**
+                     * @description Only what belongs to this journey.
+                     * @example 01JZ3V2M5T8Q4X9C7B6A1D0E2F
+                     */
+                    correlation_id?: string;
+                    /**
+                     * @description At or after this time.
+                     * @example 2026-03-01T09:30:00.125Z
+                     */
+                    since?: string;
+                    /**
+                     * @description Before this time.
+                     * @example 2026-03-01T09:30:00.125Z
+                     */
+                    until?: string;
+                    /**
+                     * @description How many items a page holds at most.
+                     * @example 20
+                     */
+                    limit?: number;
+                    /**
+                     * @description Where the page starts; taken from the `Link` header of another page.
+                     * @example WyIyMDI2LTAxLTAxIiw0Ml0
+                     */
+                    cursor?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Entries, newest first. */
+                200: {
+                    headers: {
+                        /** @description Address of the next page, where there is one. */
+                        Link?: string;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            /** @enum {unknown} */
+                            kind: "published" | "attempt";
+                            /**
+                             * Format: date-time
+                             * @example 2026-03-01T09:30:00.125Z
+                             */
+                            at: string;
+                            event_id: string;
+                            event_type: string;
+                            correlation_id: string;
+                            subject?: string;
+                            causation_id?: string | null;
+                            root_caller?: string | null;
+                            /** @description Of a publish: what was concluded for each subscription. */
+                            decisions?: {
+                                subscription: string | null;
+                                /** @enum {unknown} */
+                                decision: "dispatched" | "scheduled" | "condition_false" | "condition_error" | "deduplicated" | "duplicate" | "flag_off" | "transport_error" | "no_subscribers";
+                                condition_us: number;
+                                due_at: string | null;
+                            }[];
+                            /** @description Of an attempt: who handled it. */
+                            subscription?: string;
+                            delivery_id?: string;
+                            /** @description Host and process. */
+                            worker?: string;
+                            attempt?: number;
+                            /** @enum {unknown} */
+                            settlement?: "done" | "retried" | "dead" | "discarded" | "handed_back" | "lease_lost";
+                            /**
+                             * Format: date-time
+                             * @example 2026-03-01T09:30:00.125Z
+                             */
+                            started_at?: string;
+                            /**
+                             * Format: date-time
+                             * @example 2026-03-01T09:30:00.125Z
+                             */
+                            finished_at?: string;
+                            duration_s?: number;
+                            scheduling_latency_s?: number;
+                            error?: {
+                                class: string;
+                                code: string | null;
+                                message: string;
+                            } | null;
+                            /** @description The handler said that the event did not concern it. */
+                            ignored?: boolean;
+                        }[];
+                    };
+                };
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `EVT_FILTER_INVALID`: The filter has an unknown key or a bad value
+                 *
+                 *     `invalid_cursor`: The cursor was not made by this list.
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
         };
-      };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
     };
-    put?: never;
-    post?: never;
-    delete?: never;
-    options?: never;
-    head?: never;
-    patch?: never;
-    trace?: never;
-  };
+    "/api/v1/events/why/{event_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Explain what became of an event */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /**
+                     * @description Id of the event.
+                     * @example 01JZ3V2M5T8Q4X9C7B6A1D0E2F
+                     */
+                    event_id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Who got it, who did not and why, and what it caused. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            event: {
+                                [key: string]: unknown;
+                            };
+                            subscriptions: ({
+                                attempts: {
+                                    attempt?: number;
+                                    /** @enum {unknown} */
+                                    settlement?: "done" | "retried" | "dead" | "discarded" | "handed_back" | "lease_lost";
+                                    /**
+                                     * Format: date-time
+                                     * @example 2026-03-01T09:30:00.125Z
+                                     */
+                                    started_at?: string;
+                                    /**
+                                     * Format: date-time
+                                     * @example 2026-03-01T09:30:00.125Z
+                                     */
+                                    finished_at?: string;
+                                    duration_s?: number;
+                                    scheduling_latency_s?: number;
+                                    error?: {
+                                        class: string;
+                                        code: string | null;
+                                        message: string;
+                                    } | null;
+                                    /** @description The handler said that the event did not concern it. */
+                                    ignored?: boolean;
+                                }[];
+                            } & {
+                                [key: string]: unknown;
+                            })[];
+                            /** @description What was published while it was handled, in the same form. */
+                            children: {
+                                [key: string]: unknown;
+                            }[];
+                            /** @description The event, as long as a delivery or a dead letter still has it. */
+                            envelope?: {
+                                [key: string]: unknown;
+                            } | null;
+                            /** @description There are more descendants. */
+                            truncated?: boolean;
+                            /**
+                             * @description Whether the dispatch log could be read; queues and dead letters are told in any case.
+                             * @enum {unknown}
+                             */
+                            history?: "read" | "unavailable" | "off";
+                        };
+                    };
+                };
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `EVT_FILTER_INVALID`: The filter has an unknown key or a bad value
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `not_found`: There is nothing at this address. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/events/dead": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the dead letters */
+        get: {
+            parameters: {
+                query?: {
+                    /**
+                     * @description Only letters of this subscription.
+                     * @example alerts.notify/error_tracking.issue_created
+                     */
+                    subscription?: string;
+                    /**
+                     * @description Only events of this type.
+                     * @example error_tracking.issue_created
+                     */
+                    event_type?: string;
+                    /**
+                     * @description Only what was given up for this reason.
+                     * @example exhausted
+                     */
+                    reason?: "exhausted" | "refused" | "crashed" | "invalid_event" | "unknown_event" | "condition_error";
+                    /**
+                     * @description Only failures that look so.
+                     * @example 9f86d081884c7d65
+                     */
+                    fingerprint?: string;
+                    /**
+                     * @description Only what belongs to this journey.
+                     * @example 01JZ3V2M5T8Q4X9C7B6A1D0E2F
+                     */
+                    correlation_id?: string;
+                    /**
+                     * @description Given up at or after this time.
+                     * @example 2026-03-01T09:30:00.125Z
+                     */
+                    since?: string;
+                    /**
+                     * @description Given up before this time.
+                     * @example 2026-03-01T09:30:00.125Z
+                     */
+                    until?: string;
+                    /**
+                     * @description Part of the message.
+                     * @example timeout
+                     */
+                    text?: string;
+                    /**
+                     * @description Only letters in this state.
+                     * @example dead
+                     */
+                    state?: "dead" | "replaying" | "resolved" | "discarded" | "expired";
+                    /**
+                     * @description How many items a page holds at most.
+                     * @example 20
+                     */
+                    limit?: number;
+                    /**
+                     * @description Where the page starts; taken from the `Link` header of another page.
+                     * @example WyIyMDI2LTAxLTAxIiw0Ml0
+                     */
+                    cursor?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Letters, newest first. */
+                200: {
+                    headers: {
+                        /** @description Address of the next page, where there is one. */
+                        Link?: string;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            id: string;
+                            subscription: string;
+                            event_type: string;
+                            /** @enum {unknown} */
+                            reason: "exhausted" | "refused" | "crashed" | "invalid_event" | "unknown_event" | "condition_error";
+                            error: {
+                                class: string;
+                                code: string | null;
+                                message: string;
+                                stack: string | null;
+                            };
+                            fingerprint: string;
+                            correlation_id: string;
+                            /**
+                             * Format: date-time
+                             * @example 2026-03-01T09:30:00.125Z
+                             */
+                            first_failed_at: string;
+                            /**
+                             * Format: date-time
+                             * @example 2026-03-01T09:30:00.125Z
+                             */
+                            dead_at: string;
+                            replay_count: number;
+                            last_replayed_at: string | null;
+                            /** @enum {unknown} */
+                            state: "dead" | "replaying" | "resolved" | "discarded" | "expired";
+                            /** @description Why it was discarded. */
+                            note: string | null;
+                        }[];
+                    };
+                };
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `EVT_FILTER_INVALID`: The filter has an unknown key or a bad value
+                 *
+                 *     `invalid_cursor`: The cursor was not made by this list.
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/events/dead/groups": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Group the dead letters by how their failures look */
+        get: {
+            parameters: {
+                query?: {
+                    /**
+                     * @description Only letters of this subscription.
+                     * @example alerts.notify/error_tracking.issue_created
+                     */
+                    subscription?: string;
+                    /**
+                     * @description Only events of this type.
+                     * @example error_tracking.issue_created
+                     */
+                    event_type?: string;
+                    /**
+                     * @description Only what was given up for this reason.
+                     * @example exhausted
+                     */
+                    reason?: "exhausted" | "refused" | "crashed" | "invalid_event" | "unknown_event" | "condition_error";
+                    /**
+                     * @description Only failures that look so.
+                     * @example 9f86d081884c7d65
+                     */
+                    fingerprint?: string;
+                    /**
+                     * @description Only what belongs to this journey.
+                     * @example 01JZ3V2M5T8Q4X9C7B6A1D0E2F
+                     */
+                    correlation_id?: string;
+                    /**
+                     * @description Given up at or after this time.
+                     * @example 2026-03-01T09:30:00.125Z
+                     */
+                    since?: string;
+                    /**
+                     * @description Given up before this time.
+                     * @example 2026-03-01T09:30:00.125Z
+                     */
+                    until?: string;
+                    /**
+                     * @description Part of the message.
+                     * @example timeout
+                     */
+                    text?: string;
+                    /**
+                     * @description Only letters in this state.
+                     * @example dead
+                     */
+                    state?: "dead" | "replaying" | "resolved" | "discarded" | "expired";
+                    /**
+                     * @description How many items a page holds at most.
+                     * @example 20
+                     */
+                    limit?: number;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Groups, largest first. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            fingerprint: string;
+                            count: number;
+                            /**
+                             * Format: date-time
+                             * @example 2026-03-01T09:30:00.125Z
+                             */
+                            first_dead_at: string;
+                            /**
+                             * Format: date-time
+                             * @example 2026-03-01T09:30:00.125Z
+                             */
+                            last_dead_at: string;
+                            sample_id: string;
+                            subscriptions: string[];
+                        }[];
+                    };
+                };
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `EVT_FILTER_INVALID`: The filter has an unknown key or a bad value
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/events/dead/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List what operators did to dead letters and queues */
+        get: {
+            parameters: {
+                query?: {
+                    /**
+                     * @description How many items a page holds at most.
+                     * @example 20
+                     */
+                    limit?: number;
+                    /**
+                     * @description Where the page starts; taken from the `Link` header of another page.
+                     * @example WyIyMDI2LTAxLTAxIiw0Ml0
+                     */
+                    cursor?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Operations, newest first. */
+                200: {
+                    headers: {
+                        /** @description Address of the next page, where there is one. */
+                        Link?: string;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            id: string;
+                            /** @enum {unknown} */
+                            kind: "replay" | "discard" | "purge" | "pause" | "resume";
+                            /** @description Subject of the token. */
+                            actor: string;
+                            subscriber: string | null;
+                            /** @description The ids or the filter, as given. */
+                            selection: unknown;
+                            reason: string | null;
+                            /**
+                             * @description Of the handing over; what became of the letters, the counts say.
+                             * @enum {unknown}
+                             */
+                            state: "running" | "done" | "failed" | "interrupted";
+                            matched: number;
+                            /** @description Or discarded, or removed. */
+                            replayed: number;
+                            /** @description Letters that were not dead any more. */
+                            refused: number;
+                            resolved: number;
+                            /** @description Replayed letters that were given up again. */
+                            failed: number;
+                            pending: number;
+                            /** @description Code of what ended it early. */
+                            error: string | null;
+                            /**
+                             * Format: date-time
+                             * @example 2026-03-01T09:30:00.125Z
+                             */
+                            started_at: string;
+                            finished_at: string | null;
+                        }[];
+                    };
+                };
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `EVT_FILTER_INVALID`: The filter has an unknown key or a bad value
+                 *
+                 *     `invalid_cursor`: The cursor was not made by this list.
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/events/dead/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show a dead letter */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /**
+                     * @description Id of the letter.
+                     * @example 01JZ3V2M5T8Q4X9C7B6A1D0E2F.alerts.notify/error_tracking.issue_created
+                     */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The letter. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            id: string;
+                            subscription: string;
+                            event_type: string;
+                            /** @enum {unknown} */
+                            reason: "exhausted" | "refused" | "crashed" | "invalid_event" | "unknown_event" | "condition_error";
+                            error: {
+                                class: string;
+                                code: string | null;
+                                message: string;
+                                stack: string | null;
+                            };
+                            fingerprint: string;
+                            correlation_id: string;
+                            /**
+                             * Format: date-time
+                             * @example 2026-03-01T09:30:00.125Z
+                             */
+                            first_failed_at: string;
+                            /**
+                             * Format: date-time
+                             * @example 2026-03-01T09:30:00.125Z
+                             */
+                            dead_at: string;
+                            replay_count: number;
+                            last_replayed_at: string | null;
+                            /** @enum {unknown} */
+                            state: "dead" | "replaying" | "resolved" | "discarded" | "expired";
+                            /** @description Why it was discarded. */
+                            note: string | null;
+                            /** @description The whole envelope. */
+                            event: {
+                                [key: string]: unknown;
+                            };
+                            attempts: {
+                                /**
+                                 * Format: date-time
+                                 * @example 2026-03-01T09:30:00.125Z
+                                 */
+                                at: string;
+                                duration_s: number;
+                                error: {
+                                    class: string;
+                                    code: string | null;
+                                    message: string;
+                                    stack: string | null;
+                                };
+                            }[];
+                        };
+                    };
+                };
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `EVT_FILTER_INVALID`: The filter has an unknown key or a bad value
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `not_found`: There is nothing at this address. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/events/dead/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Replay dead letters
+         * @description Each goes to its own subscription again, with fresh attempts and the id it always had.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    /**
+                     * @example {
+                     *       "filter": {
+                     *         "fingerprint": "9f86d081884c7d65"
+                     *       },
+                     *       "ratePerSecond": 20,
+                     *       "dryRun": true
+                     *     }
+                     */
+                    "application/json": {
+                        ids?: string[];
+                        /** @description Letters in state `dead` with all of these. */
+                        filter?: {
+                            /**
+                             * @description Only letters of this subscription.
+                             * @example alerts.notify/error_tracking.issue_created
+                             */
+                            subscription?: string;
+                            /**
+                             * @description Only events of this type.
+                             * @example error_tracking.issue_created
+                             */
+                            event_type?: string;
+                            /**
+                             * @description Only what was given up for this reason.
+                             * @example exhausted
+                             * @enum {unknown}
+                             */
+                            reason?: "exhausted" | "refused" | "crashed" | "invalid_event" | "unknown_event" | "condition_error";
+                            /**
+                             * @description Only failures that look so.
+                             * @example 9f86d081884c7d65
+                             */
+                            fingerprint?: string;
+                            /**
+                             * @description Only what belongs to this journey.
+                             * @example 01JZ3V2M5T8Q4X9C7B6A1D0E2F
+                             */
+                            correlation_id?: string;
+                            /**
+                             * Format: date-time
+                             * @description Given up at or after this time.
+                             * @example 2026-03-01T09:30:00.125Z
+                             */
+                            since?: string;
+                            /**
+                             * Format: date-time
+                             * @description Given up before this time.
+                             * @example 2026-03-01T09:30:00.125Z
+                             */
+                            until?: string;
+                            /**
+                             * @description Part of the message.
+                             * @example timeout
+                             */
+                            text?: string;
+                        };
+                        /** @description Default 50. */
+                        ratePerSecond?: number;
+                        /** @description Most letters that are replayed. */
+                        limit?: number;
+                        /** @description Also what was replayed as often as allowed. */
+                        force?: boolean;
+                        /** @description Change nothing; say what would happen. */
+                        dryRun?: boolean;
+                    };
+                };
+            };
+            responses: {
+                /** @description What would happen. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            would_replay: number;
+                            would_fail: {
+                                id: string;
+                                code: string;
+                                pointer: string | null;
+                            }[];
+                            /** @description More letters match than may be replayed at once. */
+                            over_limit: boolean;
+                        };
+                    };
+                };
+                /** @description The replay has begun. */
+                202: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            id: string;
+                            /** @enum {unknown} */
+                            kind: "replay" | "discard" | "purge" | "pause" | "resume";
+                            /** @description Subject of the token. */
+                            actor: string;
+                            subscriber: string | null;
+                            /** @description The ids or the filter, as given. */
+                            selection: unknown;
+                            reason: string | null;
+                            /**
+                             * @description Of the handing over; what became of the letters, the counts say.
+                             * @enum {unknown}
+                             */
+                            state: "running" | "done" | "failed" | "interrupted";
+                            matched: number;
+                            /** @description Or discarded, or removed. */
+                            replayed: number;
+                            /** @description Letters that were not dead any more. */
+                            refused: number;
+                            resolved: number;
+                            /** @description Replayed letters that were given up again. */
+                            failed: number;
+                            pending: number;
+                            /** @description Code of what ended it early. */
+                            error: string | null;
+                            /**
+                             * Format: date-time
+                             * @example 2026-03-01T09:30:00.125Z
+                             */
+                            started_at: string;
+                            finished_at: string | null;
+                        };
+                    };
+                };
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `empty_body`: The body is empty.
+                 *
+                 *     `malformed_json`: The body is not acceptable JSON.
+                 *
+                 *     `EVT_FILTER_EMPTY`: The filter names nothing
+                 *
+                 *     `EVT_FILTER_INVALID`: The filter has an unknown key or a bad value
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `EVT_DEAD_LETTER_STATE`: The dead letter is not in a state that allows this
+                 *
+                 *     `EVT_REPLAY_LIMIT`: The dead letter was replayed as often as allowed
+                 */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `body_too_large`: The body is larger than this address takes. */
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `unsupported_media_type`: The body has a media type that this address does not take.
+                 *
+                 *     `unsupported_encoding`: The body has a content encoding that this address does not take.
+                 */
+                415: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/events/dead/{id}/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Replay one dead letter */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /**
+                     * @description Id of the letter.
+                     * @example 01JZ3V2M5T8Q4X9C7B6A1D0E2F.alerts.notify/error_tracking.issue_created
+                     */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The replay has begun. */
+                202: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            id: string;
+                            /** @enum {unknown} */
+                            kind: "replay" | "discard" | "purge" | "pause" | "resume";
+                            /** @description Subject of the token. */
+                            actor: string;
+                            subscriber: string | null;
+                            /** @description The ids or the filter, as given. */
+                            selection: unknown;
+                            reason: string | null;
+                            /**
+                             * @description Of the handing over; what became of the letters, the counts say.
+                             * @enum {unknown}
+                             */
+                            state: "running" | "done" | "failed" | "interrupted";
+                            matched: number;
+                            /** @description Or discarded, or removed. */
+                            replayed: number;
+                            /** @description Letters that were not dead any more. */
+                            refused: number;
+                            resolved: number;
+                            /** @description Replayed letters that were given up again. */
+                            failed: number;
+                            pending: number;
+                            /** @description Code of what ended it early. */
+                            error: string | null;
+                            /**
+                             * Format: date-time
+                             * @example 2026-03-01T09:30:00.125Z
+                             */
+                            started_at: string;
+                            finished_at: string | null;
+                        };
+                    };
+                };
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `EVT_FILTER_EMPTY`: The filter names nothing
+                 *
+                 *     `EVT_FILTER_INVALID`: The filter has an unknown key or a bad value
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `not_found`: There is nothing at this address. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `EVT_DEAD_LETTER_STATE`: The dead letter is not in a state that allows this
+                 *
+                 *     `EVT_REPLAY_LIMIT`: The dead letter was replayed as often as allowed
+                 */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/events/dead/discard": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Give dead letters up for good */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    /**
+                     * @example {
+                     *       "ids": [
+                     *         "01JZ3V2M5T8Q4X9C7B6A1D0E2F.alerts.notify/error_tracking.issue_created"
+                     *       ],
+                     *       "reason": "the project was deleted"
+                     *     }
+                     */
+                    "application/json": {
+                        ids?: string[];
+                        /** @description Letters in state `dead` with all of these. */
+                        filter?: {
+                            /**
+                             * @description Only letters of this subscription.
+                             * @example alerts.notify/error_tracking.issue_created
+                             */
+                            subscription?: string;
+                            /**
+                             * @description Only events of this type.
+                             * @example error_tracking.issue_created
+                             */
+                            event_type?: string;
+                            /**
+                             * @description Only what was given up for this reason.
+                             * @example exhausted
+                             * @enum {unknown}
+                             */
+                            reason?: "exhausted" | "refused" | "crashed" | "invalid_event" | "unknown_event" | "condition_error";
+                            /**
+                             * @description Only failures that look so.
+                             * @example 9f86d081884c7d65
+                             */
+                            fingerprint?: string;
+                            /**
+                             * @description Only what belongs to this journey.
+                             * @example 01JZ3V2M5T8Q4X9C7B6A1D0E2F
+                             */
+                            correlation_id?: string;
+                            /**
+                             * Format: date-time
+                             * @description Given up at or after this time.
+                             * @example 2026-03-01T09:30:00.125Z
+                             */
+                            since?: string;
+                            /**
+                             * Format: date-time
+                             * @description Given up before this time.
+                             * @example 2026-03-01T09:30:00.125Z
+                             */
+                            until?: string;
+                            /**
+                             * @description Part of the message.
+                             * @example timeout
+                             */
+                            text?: string;
+                        };
+                        /** @description Why; it is kept. */
+                        reason: string;
+                    };
+                };
+            };
+            responses: {
+                /** @description What was discarded. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            id: string;
+                            /** @enum {unknown} */
+                            kind: "replay" | "discard" | "purge" | "pause" | "resume";
+                            /** @description Subject of the token. */
+                            actor: string;
+                            subscriber: string | null;
+                            /** @description The ids or the filter, as given. */
+                            selection: unknown;
+                            reason: string | null;
+                            /**
+                             * @description Of the handing over; what became of the letters, the counts say.
+                             * @enum {unknown}
+                             */
+                            state: "running" | "done" | "failed" | "interrupted";
+                            matched: number;
+                            /** @description Or discarded, or removed. */
+                            replayed: number;
+                            /** @description Letters that were not dead any more. */
+                            refused: number;
+                            resolved: number;
+                            /** @description Replayed letters that were given up again. */
+                            failed: number;
+                            pending: number;
+                            /** @description Code of what ended it early. */
+                            error: string | null;
+                            /**
+                             * Format: date-time
+                             * @example 2026-03-01T09:30:00.125Z
+                             */
+                            started_at: string;
+                            finished_at: string | null;
+                        };
+                    };
+                };
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `empty_body`: The body is empty.
+                 *
+                 *     `malformed_json`: The body is not acceptable JSON.
+                 *
+                 *     `EVT_FILTER_EMPTY`: The filter names nothing
+                 *
+                 *     `EVT_FILTER_INVALID`: The filter has an unknown key or a bad value
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `EVT_DEAD_LETTER_STATE`: The dead letter is not in a state that allows this
+                 *
+                 *     `EVT_REPLAY_LIMIT`: The dead letter was replayed as often as allowed
+                 */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `body_too_large`: The body is larger than this address takes. */
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `unsupported_media_type`: The body has a media type that this address does not take.
+                 *
+                 *     `unsupported_encoding`: The body has a content encoding that this address does not take.
+                 */
+                415: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/events/replays/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show how far a replay is */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /**
+                     * @description Id that the replay was answered with.
+                     * @example 01JZ3V2M5T8Q4X9C7B6A1D0E2F
+                     */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The replay. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            id: string;
+                            /** @enum {unknown} */
+                            kind: "replay" | "discard" | "purge" | "pause" | "resume";
+                            /** @description Subject of the token. */
+                            actor: string;
+                            subscriber: string | null;
+                            /** @description The ids or the filter, as given. */
+                            selection: unknown;
+                            reason: string | null;
+                            /**
+                             * @description Of the handing over; what became of the letters, the counts say.
+                             * @enum {unknown}
+                             */
+                            state: "running" | "done" | "failed" | "interrupted";
+                            matched: number;
+                            /** @description Or discarded, or removed. */
+                            replayed: number;
+                            /** @description Letters that were not dead any more. */
+                            refused: number;
+                            resolved: number;
+                            /** @description Replayed letters that were given up again. */
+                            failed: number;
+                            pending: number;
+                            /** @description Code of what ended it early. */
+                            error: string | null;
+                            /**
+                             * Format: date-time
+                             * @example 2026-03-01T09:30:00.125Z
+                             */
+                            started_at: string;
+                            finished_at: string | null;
+                        };
+                    };
+                };
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `EVT_FILTER_INVALID`: The filter has an unknown key or a bad value
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `not_found`: There is nothing at this address. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/{project}/envelope/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take the envelope in the body
+         * @description For Sentry SDKs. The credential is the DSN's key, in X-Sentry-Auth or in the query as sentry_key.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    project: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Durably taken. Empty when nothing in it makes an event. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "id": "fc6d8c0c43fc4630ad850ee518f1b9d0"
+                         *     }
+                         */
+                        "application/json": {
+                            /** @description The event's id, 32 hex digits. */
+                            id?: string;
+                        };
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/{project}/store/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Take the store in the query
+         * @description For Sentry SDKs. The credential is the DSN's key, in X-Sentry-Auth or in the query as sentry_key.
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    project: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Durably taken: a transparent pixel. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": string;
+                    };
+                };
+            };
+        };
+        put?: never;
+        /**
+         * Take the store in the body
+         * @description For Sentry SDKs. The credential is the DSN's key, in X-Sentry-Auth or in the query as sentry_key.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    project: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Durably taken. Empty when nothing in it makes an event. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "id": "fc6d8c0c43fc4630ad850ee518f1b9d0"
+                         *     }
+                         */
+                        "application/json": {
+                            /** @description The event's id, 32 hex digits. */
+                            id?: string;
+                        };
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/store/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Take the store in the query
+         * @description For Sentry SDKs. The credential is the DSN's key, in X-Sentry-Auth or in the query as sentry_key.
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Durably taken: a transparent pixel. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": string;
+                    };
+                };
+            };
+        };
+        put?: never;
+        /**
+         * Take the store in the body
+         * @description For Sentry SDKs. The credential is the DSN's key, in X-Sentry-Auth or in the query as sentry_key.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Durably taken. Empty when nothing in it makes an event. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "id": "fc6d8c0c43fc4630ad850ee518f1b9d0"
+                         *     }
+                         */
+                        "application/json": {
+                            /** @description The event's id, 32 hex digits. */
+                            id?: string;
+                        };
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{id}/errors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the errors of a project */
+        get: {
+            parameters: {
+                query?: {
+                    /**
+                     * @description Order of the list.
+                     * @example last_seen_desc
+                     */
+                    sort?: "last_seen_desc" | "first_seen_desc" | "frequency_desc";
+                    /**
+                     * @description Only errors with this status. Default: `unresolved`, unless the query speaks of a status itself.
+                     * @example unresolved
+                     */
+                    status?: "unresolved" | "resolved" | "ignored";
+                    /**
+                     * @description Terms that must all hold: words of title, message or culprit; `key:value`, `!key:value`, `key:[a, b]`, `has:key`, `key:>3`, `age:-24h`; `*` stands for anything. The id of an event finds its error.
+                     * @example division is:unresolved release:"shop@1.4.1"
+                     */
+                    query?: string;
+                    /**
+                     * @description How many items a page holds at most.
+                     * @example 20
+                     */
+                    limit?: number;
+                    /**
+                     * @description Where the page starts; taken from the `Link` header of another page.
+                     * @example WyIyMDI2LTAxLTAxIiw0Ml0
+                     */
+                    cursor?: string;
+                    /**
+                     * @description Time that `stats.frequency` covers.
+                     * @example 24h
+                     */
+                    stats_period?: "15m" | "30m" | "1h" | "24h" | "7d" | "14d" | "30d";
+                    /**
+                     * @description Only errors that were seen within this time.
+                     * @example 30d
+                     */
+                    query_period?: "15m" | "30m" | "1h" | "24h" | "7d" | "14d" | "30d";
+                };
+                header?: never;
+                path: {
+                    /**
+                     * @description Number of the project.
+                     * @example 1
+                     */
+                    id: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The errors, highest first. */
+                200: {
+                    headers: {
+                        /** @description Addresses of the next and the previous page, where there is one. */
+                        Link?: string;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            /** @description Number of the error; it never changes and is never used again. */
+                            fingerprint: number;
+                            project_id: number;
+                            /** @description Type of the exception, or the level of a plain message. */
+                            name: string;
+                            /** @description First line of the exception's text, or of the message. */
+                            description: string;
+                            /** @description Where it happened: the transaction, or a function of the application. */
+                            actor: string;
+                            /** @description Exact, events that were not kept included. */
+                            event_count: number;
+                            /** @description Exact below 1,000, within 1 % above. */
+                            approximated_user_count: number;
+                            /**
+                             * Format: date-time
+                             * @example 2026-03-01T09:30:00.125Z
+                             */
+                            last_seen_at: string;
+                            /**
+                             * Format: date-time
+                             * @example 2026-03-01T09:30:00.125Z
+                             */
+                            first_seen_at: string;
+                            /** @enum {unknown} */
+                            status: "unresolved" | "resolved" | "ignored";
+                            stats: {
+                                /** @description For the period asked for: `[start of the bucket in Unix seconds, events]`, oldest first. */
+                                frequency: {
+                                    [key: string]: number[][];
+                                };
+                            };
+                            /** @description How the error is called in lists. */
+                            title?: string;
+                            /** @description For people: the project's slug and a number. */
+                            short_id?: string;
+                            /** @enum {unknown} */
+                            level?: "fatal" | "error" | "warning" | "info" | "debug";
+                            platform?: string;
+                            /** @description Release in which it was received first. */
+                            first_release?: string | null;
+                            /** @description Release in which it was received last. */
+                            last_release?: string | null;
+                            /**
+                             * @description What kind of unresolved it is; null when it is not.
+                             * @enum {unknown}
+                             */
+                            substatus?: "new" | "ongoing" | "regressed" | "escalating" | null;
+                            /** @description How it was resolved: `kind` `now`, `release` with `release`, or `next` with `base`. */
+                            resolution?: {
+                                [key: string]: unknown;
+                            } | null;
+                            /** @description Who works on it: the subject of a token. */
+                            assigned_to?: string | null;
+                            /** @description The issue in the forge that was made for it. */
+                            link_url?: string | null;
+                            /** @description The forge's form for a new issue, filled in; null where the project has no template for it. */
+                            new_issue_url?: string | null;
+                        }[];
+                    };
+                };
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `ET_QUERY_INVALID`: The query cannot be read.
+                 *
+                 *     `invalid_cursor`: The cursor was not made by this list.
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `ET_PROJECT_NOT_FOUND`: There is no such project. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Change many errors at once, by their numbers or by a query */
+        patch: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /**
+                     * @description Number of the project.
+                     * @example 1
+                     */
+                    id: number;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    /**
+                     * @example {
+                     *       "ids": [
+                     *         42,
+                     *         43
+                     *       ],
+                     *       "status": "resolved"
+                     *     }
+                     */
+                    "application/json": {
+                        /** @enum {unknown} */
+                        status?: "unresolved" | "resolved" | "ignored";
+                        /** @description With `resolved`: which events show that it is not. Default: any later one. */
+                        resolve_in?: ("now" | "current_release" | "next_release") | {
+                            release: string;
+                        };
+                        /** @description With `ignored`: what ends it; the first that happens. Default: nothing. */
+                        ignore_until?: {
+                            /**
+                             * Format: date-time
+                             * @example 2026-03-01T09:30:00.125Z
+                             */
+                            time?: string;
+                            events?: number;
+                            users?: number;
+                            /** @description Events and users within this time. */
+                            window_s?: number;
+                            escalating?: boolean;
+                        };
+                        /** @description Subject of a token; null: nobody. */
+                        assigned_to?: string | null;
+                        /** @description The issue in the forge. */
+                        link_url?: string | null;
+                        /** @description Number of the user in the forge who did it. */
+                        updated_by_id?: number;
+                        ids?: number[];
+                        /** @description As in the list of errors. */
+                        query?: string;
+                    } | unknown | unknown;
+                };
+            };
+            responses: {
+                /** @description What became of each. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            fingerprint: number;
+                            /** @enum {unknown} */
+                            result: "changed" | "not_found";
+                        }[];
+                    };
+                };
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `empty_body`: The body is empty.
+                 *
+                 *     `malformed_json`: The body is not acceptable JSON.
+                 *
+                 *     `ET_QUERY_INVALID`: The query cannot be read.
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `ET_PROJECT_NOT_FOUND`: There is no such project. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `body_too_large`: The body is larger than this address takes. */
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `unsupported_media_type`: The body has a media type that this address does not take.
+                 *
+                 *     `unsupported_encoding`: The body has a content encoding that this address does not take.
+                 */
+                415: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `ET_BULK_TOO_LARGE`: At most 1,000 issues can be changed by one call. */
+                422: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        trace?: never;
+    };
+    "/api/v1/projects/{id}/errors/{fingerprint}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show one error */
+        get: {
+            parameters: {
+                query?: {
+                    /**
+                     * @description Time that `stats.frequency` covers.
+                     * @example 24h
+                     */
+                    stats_period?: "15m" | "30m" | "1h" | "24h" | "7d" | "14d" | "30d";
+                };
+                header?: never;
+                path: {
+                    /**
+                     * @description Number of the project.
+                     * @example 1
+                     */
+                    id: number;
+                    /**
+                     * @description Number of the error.
+                     * @example 42
+                     */
+                    fingerprint: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The error. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            /** @description Number of the error; it never changes and is never used again. */
+                            fingerprint: number;
+                            project_id: number;
+                            /** @description Type of the exception, or the level of a plain message. */
+                            name: string;
+                            /** @description First line of the exception's text, or of the message. */
+                            description: string;
+                            /** @description Where it happened: the transaction, or a function of the application. */
+                            actor: string;
+                            /** @description Exact, events that were not kept included. */
+                            event_count: number;
+                            /** @description Exact below 1,000, within 1 % above. */
+                            approximated_user_count: number;
+                            /**
+                             * Format: date-time
+                             * @example 2026-03-01T09:30:00.125Z
+                             */
+                            last_seen_at: string;
+                            /**
+                             * Format: date-time
+                             * @example 2026-03-01T09:30:00.125Z
+                             */
+                            first_seen_at: string;
+                            /** @enum {unknown} */
+                            status: "unresolved" | "resolved" | "ignored";
+                            stats: {
+                                /** @description For the period asked for: `[start of the bucket in Unix seconds, events]`, oldest first. */
+                                frequency: {
+                                    [key: string]: number[][];
+                                };
+                            };
+                            /** @description How the error is called in lists. */
+                            title?: string;
+                            /** @description For people: the project's slug and a number. */
+                            short_id?: string;
+                            /** @enum {unknown} */
+                            level?: "fatal" | "error" | "warning" | "info" | "debug";
+                            platform?: string;
+                            /** @description Release in which it was received first. */
+                            first_release?: string | null;
+                            /** @description Release in which it was received last. */
+                            last_release?: string | null;
+                            /**
+                             * @description What kind of unresolved it is; null when it is not.
+                             * @enum {unknown}
+                             */
+                            substatus?: "new" | "ongoing" | "regressed" | "escalating" | null;
+                            /** @description How it was resolved: `kind` `now`, `release` with `release`, or `next` with `base`. */
+                            resolution?: {
+                                [key: string]: unknown;
+                            } | null;
+                            /** @description Who works on it: the subject of a token. */
+                            assigned_to?: string | null;
+                            /** @description The issue in the forge that was made for it. */
+                            link_url?: string | null;
+                            /** @description The forge's form for a new issue, filled in; null where the project has no template for it. */
+                            new_issue_url?: string | null;
+                        };
+                    };
+                };
+                /** @description `invalid_parameter`: The request does not have the expected form. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `ET_PROJECT_NOT_FOUND`: There is no such project.
+                 *
+                 *     `ET_ISSUE_NOT_FOUND`: The project has no such error.
+                 */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        /** Change the status of an error */
+        put: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /**
+                     * @description Number of the project.
+                     * @example 1
+                     */
+                    id: number;
+                    /**
+                     * @description Number of the error.
+                     * @example 42
+                     */
+                    fingerprint: number;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    /**
+                     * @example {
+                     *       "status": "resolved",
+                     *       "updated_by_id": 7
+                     *     }
+                     */
+                    "application/json": {
+                        /** @enum {unknown} */
+                        status: "unresolved" | "resolved" | "ignored";
+                        /** @description Number of the user in the forge who did it. */
+                        updated_by_id?: number;
+                    };
+                };
+            };
+            responses: {
+                /** @description The error as it is now. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            /** @description Number of the error; it never changes and is never used again. */
+                            fingerprint: number;
+                            project_id: number;
+                            /** @description Type of the exception, or the level of a plain message. */
+                            name: string;
+                            /** @description First line of the exception's text, or of the message. */
+                            description: string;
+                            /** @description Where it happened: the transaction, or a function of the application. */
+                            actor: string;
+                            /** @description Exact, events that were not kept included. */
+                            event_count: number;
+                            /** @description Exact below 1,000, within 1 % above. */
+                            approximated_user_count: number;
+                            /**
+                             * Format: date-time
+                             * @example 2026-03-01T09:30:00.125Z
+                             */
+                            last_seen_at: string;
+                            /**
+                             * Format: date-time
+                             * @example 2026-03-01T09:30:00.125Z
+                             */
+                            first_seen_at: string;
+                            /** @enum {unknown} */
+                            status: "unresolved" | "resolved" | "ignored";
+                            stats: {
+                                /** @description For the period asked for: `[start of the bucket in Unix seconds, events]`, oldest first. */
+                                frequency: {
+                                    [key: string]: number[][];
+                                };
+                            };
+                            /** @description How the error is called in lists. */
+                            title?: string;
+                            /** @description For people: the project's slug and a number. */
+                            short_id?: string;
+                            /** @enum {unknown} */
+                            level?: "fatal" | "error" | "warning" | "info" | "debug";
+                            platform?: string;
+                            /** @description Release in which it was received first. */
+                            first_release?: string | null;
+                            /** @description Release in which it was received last. */
+                            last_release?: string | null;
+                            /**
+                             * @description What kind of unresolved it is; null when it is not.
+                             * @enum {unknown}
+                             */
+                            substatus?: "new" | "ongoing" | "regressed" | "escalating" | null;
+                            /** @description How it was resolved: `kind` `now`, `release` with `release`, or `next` with `base`. */
+                            resolution?: {
+                                [key: string]: unknown;
+                            } | null;
+                            /** @description Who works on it: the subject of a token. */
+                            assigned_to?: string | null;
+                            /** @description The issue in the forge that was made for it. */
+                            link_url?: string | null;
+                            /** @description The forge's form for a new issue, filled in; null where the project has no template for it. */
+                            new_issue_url?: string | null;
+                        };
+                    };
+                };
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `empty_body`: The body is empty.
+                 *
+                 *     `malformed_json`: The body is not acceptable JSON.
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `ET_PROJECT_NOT_FOUND`: There is no such project.
+                 *
+                 *     `ET_ISSUE_NOT_FOUND`: The project has no such error.
+                 */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `body_too_large`: The body is larger than this address takes. */
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `unsupported_media_type`: The body has a media type that this address does not take.
+                 *
+                 *     `unsupported_encoding`: The body has a content encoding that this address does not take.
+                 */
+                415: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        post?: never;
+        /** Delete an error with its events */
+        delete: {
+            parameters: {
+                query?: {
+                    /**
+                     * @description Whether later events of its kind are dropped.
+                     * @example true
+                     */
+                    discard?: boolean;
+                };
+                header?: never;
+                path: {
+                    /**
+                     * @description Number of the project.
+                     * @example 1
+                     */
+                    id: number;
+                    /**
+                     * @description Number of the error.
+                     * @example 42
+                     */
+                    fingerprint: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description It is hidden; the job tells when everything is gone. */
+                202: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            job_id: number;
+                            /** @enum {unknown} */
+                            state: "pending" | "done";
+                            /** @description How much was removed. */
+                            counts: {
+                                [key: string]: number;
+                            };
+                        };
+                    };
+                };
+                /** @description `invalid_parameter`: The request does not have the expected form. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `ET_PROJECT_NOT_FOUND`: There is no such project.
+                 *
+                 *     `ET_ISSUE_NOT_FOUND`: The project has no such error.
+                 */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        options?: never;
+        head?: never;
+        /** Resolve, ignore, assign or link an error */
+        patch: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /**
+                     * @description Number of the project.
+                     * @example 1
+                     */
+                    id: number;
+                    /**
+                     * @description Number of the error.
+                     * @example 42
+                     */
+                    fingerprint: number;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    /**
+                     * @example {
+                     *       "status": "resolved",
+                     *       "resolve_in": "next_release"
+                     *     }
+                     */
+                    "application/json": {
+                        /** @enum {unknown} */
+                        status?: "unresolved" | "resolved" | "ignored";
+                        /** @description With `resolved`: which events show that it is not. Default: any later one. */
+                        resolve_in?: ("now" | "current_release" | "next_release") | {
+                            release: string;
+                        };
+                        /** @description With `ignored`: what ends it; the first that happens. Default: nothing. */
+                        ignore_until?: {
+                            /**
+                             * Format: date-time
+                             * @example 2026-03-01T09:30:00.125Z
+                             */
+                            time?: string;
+                            events?: number;
+                            users?: number;
+                            /** @description Events and users within this time. */
+                            window_s?: number;
+                            escalating?: boolean;
+                        };
+                        /** @description Subject of a token; null: nobody. */
+                        assigned_to?: string | null;
+                        /** @description The issue in the forge. */
+                        link_url?: string | null;
+                        /** @description Number of the user in the forge who did it. */
+                        updated_by_id?: number;
+                    };
+                };
+            };
+            responses: {
+                /** @description The error as it is now. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            /** @description Number of the error; it never changes and is never used again. */
+                            fingerprint: number;
+                            project_id: number;
+                            /** @description Type of the exception, or the level of a plain message. */
+                            name: string;
+                            /** @description First line of the exception's text, or of the message. */
+                            description: string;
+                            /** @description Where it happened: the transaction, or a function of the application. */
+                            actor: string;
+                            /** @description Exact, events that were not kept included. */
+                            event_count: number;
+                            /** @description Exact below 1,000, within 1 % above. */
+                            approximated_user_count: number;
+                            /**
+                             * Format: date-time
+                             * @example 2026-03-01T09:30:00.125Z
+                             */
+                            last_seen_at: string;
+                            /**
+                             * Format: date-time
+                             * @example 2026-03-01T09:30:00.125Z
+                             */
+                            first_seen_at: string;
+                            /** @enum {unknown} */
+                            status: "unresolved" | "resolved" | "ignored";
+                            stats: {
+                                /** @description For the period asked for: `[start of the bucket in Unix seconds, events]`, oldest first. */
+                                frequency: {
+                                    [key: string]: number[][];
+                                };
+                            };
+                            /** @description How the error is called in lists. */
+                            title?: string;
+                            /** @description For people: the project's slug and a number. */
+                            short_id?: string;
+                            /** @enum {unknown} */
+                            level?: "fatal" | "error" | "warning" | "info" | "debug";
+                            platform?: string;
+                            /** @description Release in which it was received first. */
+                            first_release?: string | null;
+                            /** @description Release in which it was received last. */
+                            last_release?: string | null;
+                            /**
+                             * @description What kind of unresolved it is; null when it is not.
+                             * @enum {unknown}
+                             */
+                            substatus?: "new" | "ongoing" | "regressed" | "escalating" | null;
+                            /** @description How it was resolved: `kind` `now`, `release` with `release`, or `next` with `base`. */
+                            resolution?: {
+                                [key: string]: unknown;
+                            } | null;
+                            /** @description Who works on it: the subject of a token. */
+                            assigned_to?: string | null;
+                            /** @description The issue in the forge that was made for it. */
+                            link_url?: string | null;
+                            /** @description The forge's form for a new issue, filled in; null where the project has no template for it. */
+                            new_issue_url?: string | null;
+                        };
+                    };
+                };
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `empty_body`: The body is empty.
+                 *
+                 *     `malformed_json`: The body is not acceptable JSON.
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `ET_PROJECT_NOT_FOUND`: There is no such project.
+                 *
+                 *     `ET_ISSUE_NOT_FOUND`: The project has no such error.
+                 */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `body_too_large`: The body is larger than this address takes. */
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `unsupported_media_type`: The body has a media type that this address does not take.
+                 *
+                 *     `unsupported_encoding`: The body has a content encoding that this address does not take.
+                 */
+                415: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        trace?: never;
+    };
+    "/api/v1/projects/{id}/errors/{fingerprint}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the events of an error */
+        get: {
+            parameters: {
+                query?: {
+                    /**
+                     * @description Order of the list.
+                     * @example occurred_at_desc
+                     */
+                    sort?: "occurred_at_asc" | "occurred_at_desc";
+                    /**
+                     * @description How many items a page holds at most.
+                     * @example 20
+                     */
+                    limit?: number;
+                    /**
+                     * @description Where the page starts; taken from the `Link` header of another page.
+                     * @example WyIyMDI2LTAxLTAxIiw0Ml0
+                     */
+                    cursor?: string;
+                };
+                header?: never;
+                path: {
+                    /**
+                     * @description Number of the project.
+                     * @example 1
+                     */
+                    id: number;
+                    /**
+                     * @description Number of the error.
+                     * @example 42
+                     */
+                    fingerprint: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The events. */
+                200: {
+                    headers: {
+                        /** @description Addresses of the next and the previous page, where there is one. */
+                        Link?: string;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            /** @description Number of the error that the event belongs to. */
+                            fingerprint: number;
+                            project_id: number;
+                            /** @description The whole event as JSON text, in Sentry's form. */
+                            payload: string;
+                            name: string;
+                            description: string;
+                            actor: string;
+                            environment: string;
+                            platform: string;
+                            event_id: string;
+                            /**
+                             * Format: date-time
+                             * @example 2026-03-01T09:30:00.125Z
+                             */
+                            occurred_at: string;
+                        }[];
+                    };
+                };
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `invalid_cursor`: The cursor was not made by this list.
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `ET_PROJECT_NOT_FOUND`: There is no such project.
+                 *
+                 *     `ET_ISSUE_NOT_FOUND`: The project has no such error.
+                 */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{id}/messages": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the newest messages of a project */
+        get: {
+            parameters: {
+                query?: {
+                    /**
+                     * @description How many items a page holds at most.
+                     * @example 20
+                     */
+                    limit?: number;
+                };
+                header?: never;
+                path: {
+                    /**
+                     * @description Number of the project.
+                     * @example 1
+                     */
+                    id: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Events without exception, newest first. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            project_id: number;
+                            event_id: string;
+                            /** Format: date-time */
+                            timestamp: string;
+                            level: string;
+                            message: string;
+                            release: string;
+                            environment: string;
+                            platform: string;
+                        }[];
+                    };
+                };
+                /** @description `invalid_parameter`: The request does not have the expected form. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `ET_PROJECT_NOT_FOUND`: There is no such project. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show one project with its settings */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /**
+                     * @description Number of the project.
+                     * @example 1
+                     */
+                    id: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The project. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            id: number;
+                            name: string;
+                            slug: string;
+                            /** @description False: all its events are refused. */
+                            active: boolean;
+                            /** Format: date-time */
+                            created_at: string;
+                            /** @description Where SDKs send to; absent when the project has no usable key. */
+                            dsn?: string;
+                            settings?: {
+                                /**
+                                 * @description Days for which events are kept; null: as the instance.
+                                 * @enum {unknown}
+                                 */
+                                retention_days?: 7 | 14 | 30 | 60 | 90 | 180 | 365 | null;
+                                /** @description What is taken out of events before they are kept. */
+                                scrubbing?: {
+                                    enabled?: boolean;
+                                    /** @description Values of names that hold one of these are taken out, too. */
+                                    sensitive_names?: string[];
+                                    /** @description Values of these names are left as they are. */
+                                    safe_names?: string[];
+                                    scrub_ip_addresses?: boolean;
+                                    scrub_emails?: boolean;
+                                    rules?: {
+                                        /**
+                                         * @description Kind of secret that is looked for.
+                                         * @enum {unknown}
+                                         */
+                                        type?: "creditcard" | "iban" | "usssn" | "token" | "privatekey" | "auth" | "ip" | "email";
+                                        /** @description Text that is looked for, in any case. */
+                                        pattern?: string;
+                                        /** @description Where: names joined by dots, `*` for any one, `**` for any number. */
+                                        path?: string;
+                                        /** @enum {unknown} */
+                                        method: "remove" | "replace" | "mask" | "hash";
+                                    }[];
+                                };
+                                /** @description False: the address of the connection is not taken for the user's. */
+                                store_addresses?: boolean;
+                                /** @enum {unknown} */
+                                grouping_version?: 1 | null;
+                                /** @description One rule per line. */
+                                fingerprint_rules?: string;
+                                /** @description One rule per line. */
+                                stack_rules?: string;
+                                /** @description 0: never. */
+                                auto_resolve_days?: number;
+                                repository?: {
+                                    url_template: string;
+                                    strip_prefixes?: string[];
+                                    add_prefix?: string;
+                                    default_branch?: string;
+                                } | null;
+                                issue_template?: string | null;
+                            };
+                        };
+                    };
+                };
+                /** @description `invalid_parameter`: The request does not have the expected form. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `ET_PROJECT_NOT_FOUND`: There is no such project. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        /** Delete a project with everything that was stored for it */
+        delete: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /**
+                     * @description Number of the project.
+                     * @example 1
+                     */
+                    id: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description It is hidden; the job tells when everything is gone. */
+                202: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            job_id: number;
+                            /** @enum {unknown} */
+                            state: "pending" | "done";
+                            /** @description How much was removed. */
+                            counts: {
+                                [key: string]: number;
+                            };
+                        };
+                    };
+                };
+                /** @description `invalid_parameter`: The request does not have the expected form. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `ET_PROJECT_NOT_FOUND`: There is no such project. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        options?: never;
+        head?: never;
+        /** Change a project or its settings */
+        patch: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /**
+                     * @description Number of the project.
+                     * @example 1
+                     */
+                    id: number;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    /**
+                     * @example {
+                     *       "settings": {
+                     *         "retention_days": 30
+                     *       }
+                     *     }
+                     */
+                    "application/json": {
+                        name?: string;
+                        slug?: string;
+                        active?: boolean;
+                        settings?: {
+                            /**
+                             * @description Days for which events are kept; null: as the instance.
+                             * @enum {unknown}
+                             */
+                            retention_days?: 7 | 14 | 30 | 60 | 90 | 180 | 365 | null;
+                            /** @description What is taken out of events before they are kept. */
+                            scrubbing?: {
+                                enabled?: boolean;
+                                /** @description Values of names that hold one of these are taken out, too. */
+                                sensitive_names?: string[];
+                                /** @description Values of these names are left as they are. */
+                                safe_names?: string[];
+                                scrub_ip_addresses?: boolean;
+                                scrub_emails?: boolean;
+                                rules?: {
+                                    /**
+                                     * @description Kind of secret that is looked for.
+                                     * @enum {unknown}
+                                     */
+                                    type?: "creditcard" | "iban" | "usssn" | "token" | "privatekey" | "auth" | "ip" | "email";
+                                    /** @description Text that is looked for, in any case. */
+                                    pattern?: string;
+                                    /** @description Where: names joined by dots, `*` for any one, `**` for any number. */
+                                    path?: string;
+                                    /** @enum {unknown} */
+                                    method: "remove" | "replace" | "mask" | "hash";
+                                }[];
+                            };
+                            /** @description False: the address of the connection is not taken for the user's. */
+                            store_addresses?: boolean;
+                            /** @enum {unknown} */
+                            grouping_version?: 1 | null;
+                            /** @description One rule per line. */
+                            fingerprint_rules?: string;
+                            /** @description One rule per line. */
+                            stack_rules?: string;
+                            /** @description 0: never. */
+                            auto_resolve_days?: number;
+                            repository?: {
+                                url_template: string;
+                                strip_prefixes?: string[];
+                                add_prefix?: string;
+                                default_branch?: string;
+                            } | null;
+                            issue_template?: string | null;
+                        };
+                    };
+                };
+            };
+            responses: {
+                /** @description The project as it is now. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            id: number;
+                            name: string;
+                            slug: string;
+                            /** @description False: all its events are refused. */
+                            active: boolean;
+                            /** Format: date-time */
+                            created_at: string;
+                            /** @description Where SDKs send to; absent when the project has no usable key. */
+                            dsn?: string;
+                            settings?: {
+                                /**
+                                 * @description Days for which events are kept; null: as the instance.
+                                 * @enum {unknown}
+                                 */
+                                retention_days?: 7 | 14 | 30 | 60 | 90 | 180 | 365 | null;
+                                /** @description What is taken out of events before they are kept. */
+                                scrubbing?: {
+                                    enabled?: boolean;
+                                    /** @description Values of names that hold one of these are taken out, too. */
+                                    sensitive_names?: string[];
+                                    /** @description Values of these names are left as they are. */
+                                    safe_names?: string[];
+                                    scrub_ip_addresses?: boolean;
+                                    scrub_emails?: boolean;
+                                    rules?: {
+                                        /**
+                                         * @description Kind of secret that is looked for.
+                                         * @enum {unknown}
+                                         */
+                                        type?: "creditcard" | "iban" | "usssn" | "token" | "privatekey" | "auth" | "ip" | "email";
+                                        /** @description Text that is looked for, in any case. */
+                                        pattern?: string;
+                                        /** @description Where: names joined by dots, `*` for any one, `**` for any number. */
+                                        path?: string;
+                                        /** @enum {unknown} */
+                                        method: "remove" | "replace" | "mask" | "hash";
+                                    }[];
+                                };
+                                /** @description False: the address of the connection is not taken for the user's. */
+                                store_addresses?: boolean;
+                                /** @enum {unknown} */
+                                grouping_version?: 1 | null;
+                                /** @description One rule per line. */
+                                fingerprint_rules?: string;
+                                /** @description One rule per line. */
+                                stack_rules?: string;
+                                /** @description 0: never. */
+                                auto_resolve_days?: number;
+                                repository?: {
+                                    url_template: string;
+                                    strip_prefixes?: string[];
+                                    add_prefix?: string;
+                                    default_branch?: string;
+                                } | null;
+                                issue_template?: string | null;
+                            };
+                        };
+                    };
+                };
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `empty_body`: The body is empty.
+                 *
+                 *     `malformed_json`: The body is not acceptable JSON.
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `ET_PROJECT_NOT_FOUND`: There is no such project. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `ET_PROJECT_SLUG_TAKEN`: Another project has this slug. */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `body_too_large`: The body is larger than this address takes. */
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `unsupported_media_type`: The body has a media type that this address does not take.
+                 *
+                 *     `unsupported_encoding`: The body has a content encoding that this address does not take.
+                 */
+                415: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `ET_PROJECT_NAME_INVALID`: A project's name has 1 to 100 characters and no control characters.
+                 *
+                 *     `ET_PROJECT_SLUG_INVALID`: A slug has 1 to 50 lower-case letters, digits, hyphens and underscores, and is no number.
+                 *
+                 *     `ET_RULE_INVALID`: A rule cannot be read.
+                 *
+                 *     `ET_TEMPLATE_INVALID`: A template is an address that begins with http:// or https:// and a fixed host.
+                 */
+                422: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        trace?: never;
+    };
+    "/errortracking/api/v1/projects/{id}/errors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the errors of a project */
+        get: {
+            parameters: {
+                query?: {
+                    /**
+                     * @description Order of the list.
+                     * @example last_seen_desc
+                     */
+                    sort?: "last_seen_desc" | "first_seen_desc" | "frequency_desc";
+                    /**
+                     * @description Only errors with this status. Default: `unresolved`, unless the query speaks of a status itself.
+                     * @example unresolved
+                     */
+                    status?: "unresolved" | "resolved" | "ignored";
+                    /**
+                     * @description Terms that must all hold: words of title, message or culprit; `key:value`, `!key:value`, `key:[a, b]`, `has:key`, `key:>3`, `age:-24h`; `*` stands for anything. The id of an event finds its error.
+                     * @example division is:unresolved release:"shop@1.4.1"
+                     */
+                    query?: string;
+                    /**
+                     * @description How many items a page holds at most.
+                     * @example 20
+                     */
+                    limit?: number;
+                    /**
+                     * @description Where the page starts; taken from the `Link` header of another page.
+                     * @example WyIyMDI2LTAxLTAxIiw0Ml0
+                     */
+                    cursor?: string;
+                    /**
+                     * @description Time that `stats.frequency` covers.
+                     * @example 24h
+                     */
+                    stats_period?: "15m" | "30m" | "1h" | "24h" | "7d" | "14d" | "30d";
+                    /**
+                     * @description Only errors that were seen within this time.
+                     * @example 30d
+                     */
+                    query_period?: "15m" | "30m" | "1h" | "24h" | "7d" | "14d" | "30d";
+                };
+                header?: never;
+                path: {
+                    /**
+                     * @description Number of the project.
+                     * @example 1
+                     */
+                    id: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The errors, highest first. */
+                200: {
+                    headers: {
+                        /** @description Addresses of the next and the previous page, where there is one. */
+                        Link?: string;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            /** @description Number of the error; it never changes and is never used again. */
+                            fingerprint: number;
+                            project_id: number;
+                            /** @description Type of the exception, or the level of a plain message. */
+                            name: string;
+                            /** @description First line of the exception's text, or of the message. */
+                            description: string;
+                            /** @description Where it happened: the transaction, or a function of the application. */
+                            actor: string;
+                            /** @description Exact, events that were not kept included. */
+                            event_count: number;
+                            /** @description Exact below 1,000, within 1 % above. */
+                            approximated_user_count: number;
+                            /**
+                             * Format: date-time
+                             * @example 2026-03-01T09:30:00.125Z
+                             */
+                            last_seen_at: string;
+                            /**
+                             * Format: date-time
+                             * @example 2026-03-01T09:30:00.125Z
+                             */
+                            first_seen_at: string;
+                            /** @enum {unknown} */
+                            status: "unresolved" | "resolved" | "ignored";
+                            stats: {
+                                /** @description For the period asked for: `[start of the bucket in Unix seconds, events]`, oldest first. */
+                                frequency: {
+                                    [key: string]: number[][];
+                                };
+                            };
+                            /** @description How the error is called in lists. */
+                            title?: string;
+                            /** @description For people: the project's slug and a number. */
+                            short_id?: string;
+                            /** @enum {unknown} */
+                            level?: "fatal" | "error" | "warning" | "info" | "debug";
+                            platform?: string;
+                            /** @description Release in which it was received first. */
+                            first_release?: string | null;
+                            /** @description Release in which it was received last. */
+                            last_release?: string | null;
+                            /**
+                             * @description What kind of unresolved it is; null when it is not.
+                             * @enum {unknown}
+                             */
+                            substatus?: "new" | "ongoing" | "regressed" | "escalating" | null;
+                            /** @description How it was resolved: `kind` `now`, `release` with `release`, or `next` with `base`. */
+                            resolution?: {
+                                [key: string]: unknown;
+                            } | null;
+                            /** @description Who works on it: the subject of a token. */
+                            assigned_to?: string | null;
+                            /** @description The issue in the forge that was made for it. */
+                            link_url?: string | null;
+                            /** @description The forge's form for a new issue, filled in; null where the project has no template for it. */
+                            new_issue_url?: string | null;
+                        }[];
+                    };
+                };
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `ET_QUERY_INVALID`: The query cannot be read.
+                 *
+                 *     `invalid_cursor`: The cursor was not made by this list.
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `ET_PROJECT_NOT_FOUND`: There is no such project. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/errortracking/api/v1/projects/{id}/errors/{fingerprint}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show one error */
+        get: {
+            parameters: {
+                query?: {
+                    /**
+                     * @description Time that `stats.frequency` covers.
+                     * @example 24h
+                     */
+                    stats_period?: "15m" | "30m" | "1h" | "24h" | "7d" | "14d" | "30d";
+                };
+                header?: never;
+                path: {
+                    /**
+                     * @description Number of the project.
+                     * @example 1
+                     */
+                    id: number;
+                    /**
+                     * @description Number of the error.
+                     * @example 42
+                     */
+                    fingerprint: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The error. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            /** @description Number of the error; it never changes and is never used again. */
+                            fingerprint: number;
+                            project_id: number;
+                            /** @description Type of the exception, or the level of a plain message. */
+                            name: string;
+                            /** @description First line of the exception's text, or of the message. */
+                            description: string;
+                            /** @description Where it happened: the transaction, or a function of the application. */
+                            actor: string;
+                            /** @description Exact, events that were not kept included. */
+                            event_count: number;
+                            /** @description Exact below 1,000, within 1 % above. */
+                            approximated_user_count: number;
+                            /**
+                             * Format: date-time
+                             * @example 2026-03-01T09:30:00.125Z
+                             */
+                            last_seen_at: string;
+                            /**
+                             * Format: date-time
+                             * @example 2026-03-01T09:30:00.125Z
+                             */
+                            first_seen_at: string;
+                            /** @enum {unknown} */
+                            status: "unresolved" | "resolved" | "ignored";
+                            stats: {
+                                /** @description For the period asked for: `[start of the bucket in Unix seconds, events]`, oldest first. */
+                                frequency: {
+                                    [key: string]: number[][];
+                                };
+                            };
+                            /** @description How the error is called in lists. */
+                            title?: string;
+                            /** @description For people: the project's slug and a number. */
+                            short_id?: string;
+                            /** @enum {unknown} */
+                            level?: "fatal" | "error" | "warning" | "info" | "debug";
+                            platform?: string;
+                            /** @description Release in which it was received first. */
+                            first_release?: string | null;
+                            /** @description Release in which it was received last. */
+                            last_release?: string | null;
+                            /**
+                             * @description What kind of unresolved it is; null when it is not.
+                             * @enum {unknown}
+                             */
+                            substatus?: "new" | "ongoing" | "regressed" | "escalating" | null;
+                            /** @description How it was resolved: `kind` `now`, `release` with `release`, or `next` with `base`. */
+                            resolution?: {
+                                [key: string]: unknown;
+                            } | null;
+                            /** @description Who works on it: the subject of a token. */
+                            assigned_to?: string | null;
+                            /** @description The issue in the forge that was made for it. */
+                            link_url?: string | null;
+                            /** @description The forge's form for a new issue, filled in; null where the project has no template for it. */
+                            new_issue_url?: string | null;
+                        };
+                    };
+                };
+                /** @description `invalid_parameter`: The request does not have the expected form. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `ET_PROJECT_NOT_FOUND`: There is no such project.
+                 *
+                 *     `ET_ISSUE_NOT_FOUND`: The project has no such error.
+                 */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        /** Change the status of an error */
+        put: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /**
+                     * @description Number of the project.
+                     * @example 1
+                     */
+                    id: number;
+                    /**
+                     * @description Number of the error.
+                     * @example 42
+                     */
+                    fingerprint: number;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    /**
+                     * @example {
+                     *       "status": "resolved",
+                     *       "updated_by_id": 7
+                     *     }
+                     */
+                    "application/json": {
+                        /** @enum {unknown} */
+                        status: "unresolved" | "resolved" | "ignored";
+                        /** @description Number of the user in the forge who did it. */
+                        updated_by_id?: number;
+                    };
+                };
+            };
+            responses: {
+                /** @description The error as it is now. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            /** @description Number of the error; it never changes and is never used again. */
+                            fingerprint: number;
+                            project_id: number;
+                            /** @description Type of the exception, or the level of a plain message. */
+                            name: string;
+                            /** @description First line of the exception's text, or of the message. */
+                            description: string;
+                            /** @description Where it happened: the transaction, or a function of the application. */
+                            actor: string;
+                            /** @description Exact, events that were not kept included. */
+                            event_count: number;
+                            /** @description Exact below 1,000, within 1 % above. */
+                            approximated_user_count: number;
+                            /**
+                             * Format: date-time
+                             * @example 2026-03-01T09:30:00.125Z
+                             */
+                            last_seen_at: string;
+                            /**
+                             * Format: date-time
+                             * @example 2026-03-01T09:30:00.125Z
+                             */
+                            first_seen_at: string;
+                            /** @enum {unknown} */
+                            status: "unresolved" | "resolved" | "ignored";
+                            stats: {
+                                /** @description For the period asked for: `[start of the bucket in Unix seconds, events]`, oldest first. */
+                                frequency: {
+                                    [key: string]: number[][];
+                                };
+                            };
+                            /** @description How the error is called in lists. */
+                            title?: string;
+                            /** @description For people: the project's slug and a number. */
+                            short_id?: string;
+                            /** @enum {unknown} */
+                            level?: "fatal" | "error" | "warning" | "info" | "debug";
+                            platform?: string;
+                            /** @description Release in which it was received first. */
+                            first_release?: string | null;
+                            /** @description Release in which it was received last. */
+                            last_release?: string | null;
+                            /**
+                             * @description What kind of unresolved it is; null when it is not.
+                             * @enum {unknown}
+                             */
+                            substatus?: "new" | "ongoing" | "regressed" | "escalating" | null;
+                            /** @description How it was resolved: `kind` `now`, `release` with `release`, or `next` with `base`. */
+                            resolution?: {
+                                [key: string]: unknown;
+                            } | null;
+                            /** @description Who works on it: the subject of a token. */
+                            assigned_to?: string | null;
+                            /** @description The issue in the forge that was made for it. */
+                            link_url?: string | null;
+                            /** @description The forge's form for a new issue, filled in; null where the project has no template for it. */
+                            new_issue_url?: string | null;
+                        };
+                    };
+                };
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `empty_body`: The body is empty.
+                 *
+                 *     `malformed_json`: The body is not acceptable JSON.
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `ET_PROJECT_NOT_FOUND`: There is no such project.
+                 *
+                 *     `ET_ISSUE_NOT_FOUND`: The project has no such error.
+                 */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `body_too_large`: The body is larger than this address takes. */
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `unsupported_media_type`: The body has a media type that this address does not take.
+                 *
+                 *     `unsupported_encoding`: The body has a content encoding that this address does not take.
+                 */
+                415: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/errortracking/api/v1/projects/{id}/errors/{fingerprint}/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the events of an error */
+        get: {
+            parameters: {
+                query?: {
+                    /**
+                     * @description Order of the list.
+                     * @example occurred_at_desc
+                     */
+                    sort?: "occurred_at_asc" | "occurred_at_desc";
+                    /**
+                     * @description How many items a page holds at most.
+                     * @example 20
+                     */
+                    limit?: number;
+                    /**
+                     * @description Where the page starts; taken from the `Link` header of another page.
+                     * @example WyIyMDI2LTAxLTAxIiw0Ml0
+                     */
+                    cursor?: string;
+                };
+                header?: never;
+                path: {
+                    /**
+                     * @description Number of the project.
+                     * @example 1
+                     */
+                    id: number;
+                    /**
+                     * @description Number of the error.
+                     * @example 42
+                     */
+                    fingerprint: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The events. */
+                200: {
+                    headers: {
+                        /** @description Addresses of the next and the previous page, where there is one. */
+                        Link?: string;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            /** @description Number of the error that the event belongs to. */
+                            fingerprint: number;
+                            project_id: number;
+                            /** @description The whole event as JSON text, in Sentry's form. */
+                            payload: string;
+                            name: string;
+                            description: string;
+                            actor: string;
+                            environment: string;
+                            platform: string;
+                            event_id: string;
+                            /**
+                             * Format: date-time
+                             * @example 2026-03-01T09:30:00.125Z
+                             */
+                            occurred_at: string;
+                        }[];
+                    };
+                };
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `invalid_cursor`: The cursor was not made by this list.
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `ET_PROJECT_NOT_FOUND`: There is no such project.
+                 *
+                 *     `ET_ISSUE_NOT_FOUND`: The project has no such error.
+                 */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/errortracking/api/v1/projects/{id}/messages": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the newest messages of a project */
+        get: {
+            parameters: {
+                query?: {
+                    /**
+                     * @description How many items a page holds at most.
+                     * @example 20
+                     */
+                    limit?: number;
+                };
+                header?: never;
+                path: {
+                    /**
+                     * @description Number of the project.
+                     * @example 1
+                     */
+                    id: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Events without exception, newest first. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            project_id: number;
+                            event_id: string;
+                            /** Format: date-time */
+                            timestamp: string;
+                            level: string;
+                            message: string;
+                            release: string;
+                            environment: string;
+                            platform: string;
+                        }[];
+                    };
+                };
+                /** @description `invalid_parameter`: The request does not have the expected form. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `ET_PROJECT_NOT_FOUND`: There is no such project. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/errortracking/api/v1/projects/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Delete a project with everything that was stored for it */
+        delete: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /**
+                     * @description Number of the project.
+                     * @example 1
+                     */
+                    id: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description It is gone. */
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description `invalid_parameter`: The request does not have the expected form. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `ET_PROJECT_NOT_FOUND`: There is no such project. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{id}/errors/{fingerprint}/events/{event}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show one event of an error */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /**
+                     * @description Number of the project.
+                     * @example 1
+                     */
+                    id: number;
+                    /**
+                     * @description Number of the error.
+                     * @example 42
+                     */
+                    fingerprint: number;
+                    /**
+                     * @description `latest`, `oldest`, or the id of an event.
+                     * @example latest
+                     */
+                    event: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The event and its neighbours. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            /** @description Number of the error that the event belongs to. */
+                            fingerprint: number;
+                            project_id: number;
+                            /** @description The whole event as JSON text, in Sentry's form. */
+                            payload: string;
+                            name: string;
+                            description: string;
+                            actor: string;
+                            environment: string;
+                            platform: string;
+                            event_id: string;
+                            /**
+                             * Format: date-time
+                             * @example 2026-03-01T09:30:00.125Z
+                             */
+                            occurred_at: string;
+                            /** @description Id of the event before it; null when there is none. */
+                            previous?: string | null;
+                            /** @description Id of the event after it; null when there is none. */
+                            next?: string | null;
+                        };
+                    };
+                };
+                /** @description `invalid_parameter`: The request does not have the expected form. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `ET_PROJECT_NOT_FOUND`: There is no such project.
+                 *
+                 *     `ET_ISSUE_NOT_FOUND`: The project has no such error.
+                 *
+                 *     `ET_EVENT_NOT_FOUND`: The error has no such event, or it is older than the project keeps events.
+                 */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{id}/errors/events/{event}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show one event of a project */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /**
+                     * @description Number of the project.
+                     * @example 1
+                     */
+                    id: number;
+                    /**
+                     * @description Id of an event.
+                     * @example 8f0b5b1c8f6b4e0f9d2f3d7a5b8c1e2f
+                     */
+                    event: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The event and its neighbours. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            /** @description Number of the error that the event belongs to. */
+                            fingerprint: number;
+                            project_id: number;
+                            /** @description The whole event as JSON text, in Sentry's form. */
+                            payload: string;
+                            name: string;
+                            description: string;
+                            actor: string;
+                            environment: string;
+                            platform: string;
+                            event_id: string;
+                            /**
+                             * Format: date-time
+                             * @example 2026-03-01T09:30:00.125Z
+                             */
+                            occurred_at: string;
+                            /** @description Id of the event before it; null when there is none. */
+                            previous?: string | null;
+                            /** @description Id of the event after it; null when there is none. */
+                            next?: string | null;
+                        };
+                    };
+                };
+                /** @description `invalid_parameter`: The request does not have the expected form. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `ET_PROJECT_NOT_FOUND`: There is no such project.
+                 *
+                 *     `ET_ISSUE_NOT_FOUND`: The project has no such error.
+                 *
+                 *     `ET_EVENT_NOT_FOUND`: The error has no such event, or it is older than the project keeps events.
+                 */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        /** Delete one event */
+        delete: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /**
+                     * @description Number of the project.
+                     * @example 1
+                     */
+                    id: number;
+                    /**
+                     * @description Its id.
+                     * @example 8f0b5b1c8f6b4e0f9d2f3d7a5b8c1e2f
+                     */
+                    event: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The job tells when it is gone. */
+                202: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            job_id: number;
+                            /** @enum {unknown} */
+                            state: "pending" | "done";
+                            /** @description How much was removed. */
+                            counts: {
+                                [key: string]: number;
+                            };
+                        };
+                    };
+                };
+                /** @description `invalid_parameter`: The request does not have the expected form. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `ET_PROJECT_NOT_FOUND`: There is no such project. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{id}/errors/events/{event}/grouping": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Explain how an event is grouped */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /**
+                     * @description Number of the project.
+                     * @example 1
+                     */
+                    id: number;
+                    /**
+                     * @description Id of an event.
+                     * @example 8f0b5b1c8f6b4e0f9d2f3d7a5b8c1e2f
+                     */
+                    event: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The hashes of the event, each with what it is made of. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            /** @description Number of the error that the event belongs to. */
+                            fingerprint: number;
+                            /** @description Version of the algorithm. */
+                            version: number;
+                            /** @description What the event is grouped by. */
+                            strategy: string;
+                            /** @description The first is the primary one. */
+                            hashes: {
+                                hash: string;
+                                variant: string;
+                                explanation: {
+                                    [key: string]: unknown;
+                                };
+                            }[];
+                        };
+                    };
+                };
+                /** @description `invalid_parameter`: The request does not have the expected form. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `ET_PROJECT_NOT_FOUND`: There is no such project.
+                 *
+                 *     `ET_ISSUE_NOT_FOUND`: The project has no such error.
+                 *
+                 *     `ET_EVENT_NOT_FOUND`: The error has no such event, or it is older than the project keeps events.
+                 */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{id}/errors/merge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Make several errors one */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /**
+                     * @description Number of the project.
+                     * @example 1
+                     */
+                    id: number;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    /**
+                     * @example {
+                     *       "ids": [
+                     *         42,
+                     *         43
+                     *       ]
+                     *     }
+                     */
+                    "application/json": {
+                        ids: number[];
+                    };
+                };
+            };
+            responses: {
+                /** @description The oldest of them, which is all of them now. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            /** @description Number of the error; it never changes and is never used again. */
+                            fingerprint: number;
+                            project_id: number;
+                            /** @description Type of the exception, or the level of a plain message. */
+                            name: string;
+                            /** @description First line of the exception's text, or of the message. */
+                            description: string;
+                            /** @description Where it happened: the transaction, or a function of the application. */
+                            actor: string;
+                            /** @description Exact, events that were not kept included. */
+                            event_count: number;
+                            /** @description Exact below 1,000, within 1 % above. */
+                            approximated_user_count: number;
+                            /**
+                             * Format: date-time
+                             * @example 2026-03-01T09:30:00.125Z
+                             */
+                            last_seen_at: string;
+                            /**
+                             * Format: date-time
+                             * @example 2026-03-01T09:30:00.125Z
+                             */
+                            first_seen_at: string;
+                            /** @enum {unknown} */
+                            status: "unresolved" | "resolved" | "ignored";
+                            stats: {
+                                /** @description For the period asked for: `[start of the bucket in Unix seconds, events]`, oldest first. */
+                                frequency: {
+                                    [key: string]: number[][];
+                                };
+                            };
+                            /** @description How the error is called in lists. */
+                            title?: string;
+                            /** @description For people: the project's slug and a number. */
+                            short_id?: string;
+                            /** @enum {unknown} */
+                            level?: "fatal" | "error" | "warning" | "info" | "debug";
+                            platform?: string;
+                            /** @description Release in which it was received first. */
+                            first_release?: string | null;
+                            /** @description Release in which it was received last. */
+                            last_release?: string | null;
+                            /**
+                             * @description What kind of unresolved it is; null when it is not.
+                             * @enum {unknown}
+                             */
+                            substatus?: "new" | "ongoing" | "regressed" | "escalating" | null;
+                            /** @description How it was resolved: `kind` `now`, `release` with `release`, or `next` with `base`. */
+                            resolution?: {
+                                [key: string]: unknown;
+                            } | null;
+                            /** @description Who works on it: the subject of a token. */
+                            assigned_to?: string | null;
+                            /** @description The issue in the forge that was made for it. */
+                            link_url?: string | null;
+                            /** @description The forge's form for a new issue, filled in; null where the project has no template for it. */
+                            new_issue_url?: string | null;
+                        };
+                    };
+                };
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `empty_body`: The body is empty.
+                 *
+                 *     `malformed_json`: The body is not acceptable JSON.
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `ET_PROJECT_NOT_FOUND`: There is no such project.
+                 *
+                 *     `ET_ISSUE_NOT_FOUND`: The project has no such error.
+                 */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `body_too_large`: The body is larger than this address takes. */
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `unsupported_media_type`: The body has a media type that this address does not take.
+                 *
+                 *     `unsupported_encoding`: The body has a content encoding that this address does not take.
+                 */
+                415: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `ET_MERGE_INVALID`: Between 2 and 100 different issues can be merged. */
+                422: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{id}/errors/{fingerprint}/unmerge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Split an error */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /**
+                     * @description Number of the project.
+                     * @example 1
+                     */
+                    id: number;
+                    /**
+                     * @description Number of the error.
+                     * @example 42
+                     */
+                    fingerprint: number;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    /**
+                     * @example {
+                     *       "hashes": [
+                     *         "0123456789abcdef0123456789abcdef"
+                     *       ],
+                     *       "to": "former"
+                     *     }
+                     */
+                    "application/json": {
+                        hashes: string[];
+                        /**
+                         * @description `former`: back to the errors that the hashes were merged from; `new`: to a new one.
+                         * @default former
+                         * @enum {unknown}
+                         */
+                        to?: "former" | "new";
+                    };
+                };
+            };
+            responses: {
+                /** @description The errors that have the hashes now. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            /** @description Number of the error; it never changes and is never used again. */
+                            fingerprint: number;
+                            project_id: number;
+                            /** @description Type of the exception, or the level of a plain message. */
+                            name: string;
+                            /** @description First line of the exception's text, or of the message. */
+                            description: string;
+                            /** @description Where it happened: the transaction, or a function of the application. */
+                            actor: string;
+                            /** @description Exact, events that were not kept included. */
+                            event_count: number;
+                            /** @description Exact below 1,000, within 1 % above. */
+                            approximated_user_count: number;
+                            /**
+                             * Format: date-time
+                             * @example 2026-03-01T09:30:00.125Z
+                             */
+                            last_seen_at: string;
+                            /**
+                             * Format: date-time
+                             * @example 2026-03-01T09:30:00.125Z
+                             */
+                            first_seen_at: string;
+                            /** @enum {unknown} */
+                            status: "unresolved" | "resolved" | "ignored";
+                            stats: {
+                                /** @description For the period asked for: `[start of the bucket in Unix seconds, events]`, oldest first. */
+                                frequency: {
+                                    [key: string]: number[][];
+                                };
+                            };
+                            /** @description How the error is called in lists. */
+                            title?: string;
+                            /** @description For people: the project's slug and a number. */
+                            short_id?: string;
+                            /** @enum {unknown} */
+                            level?: "fatal" | "error" | "warning" | "info" | "debug";
+                            platform?: string;
+                            /** @description Release in which it was received first. */
+                            first_release?: string | null;
+                            /** @description Release in which it was received last. */
+                            last_release?: string | null;
+                            /**
+                             * @description What kind of unresolved it is; null when it is not.
+                             * @enum {unknown}
+                             */
+                            substatus?: "new" | "ongoing" | "regressed" | "escalating" | null;
+                            /** @description How it was resolved: `kind` `now`, `release` with `release`, or `next` with `base`. */
+                            resolution?: {
+                                [key: string]: unknown;
+                            } | null;
+                            /** @description Who works on it: the subject of a token. */
+                            assigned_to?: string | null;
+                            /** @description The issue in the forge that was made for it. */
+                            link_url?: string | null;
+                            /** @description The forge's form for a new issue, filled in; null where the project has no template for it. */
+                            new_issue_url?: string | null;
+                        }[];
+                    };
+                };
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `empty_body`: The body is empty.
+                 *
+                 *     `malformed_json`: The body is not acceptable JSON.
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `ET_PROJECT_NOT_FOUND`: There is no such project.
+                 *
+                 *     `ET_ISSUE_NOT_FOUND`: The project has no such error.
+                 */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `body_too_large`: The body is larger than this address takes. */
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `unsupported_media_type`: The body has a media type that this address does not take.
+                 *
+                 *     `unsupported_encoding`: The body has a content encoding that this address does not take.
+                 */
+                415: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `ET_UNMERGE_INVALID`: The issue cannot be split in this way. */
+                422: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{id}/errors/{fingerprint}/hashes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List what an error is grouped by */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /**
+                     * @description Number of the project.
+                     * @example 1
+                     */
+                    id: number;
+                    /**
+                     * @description Number of the error.
+                     * @example 42
+                     */
+                    fingerprint: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The hashes, oldest first. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            hash: string;
+                            version: number;
+                            strategy: string;
+                            variant: string;
+                            /** @description Events whose first hash it is. */
+                            event_count: number;
+                            /** @description The error that it was merged from. */
+                            former_fingerprint?: number | null;
+                            /**
+                             * Format: date-time
+                             * @example 2026-03-01T09:30:00.125Z
+                             */
+                            created_at: string;
+                            /** @description As of the first event that had it. */
+                            explanation: {
+                                [key: string]: unknown;
+                            };
+                        }[];
+                    };
+                };
+                /** @description `invalid_parameter`: The request does not have the expected form. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `ET_PROJECT_NOT_FOUND`: There is no such project.
+                 *
+                 *     `ET_ISSUE_NOT_FOUND`: The project has no such error.
+                 */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{id}/errors/{fingerprint}/tags": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show how the tags of an error are distributed */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /**
+                     * @description Number of the project.
+                     * @example 1
+                     */
+                    id: number;
+                    /**
+                     * @description Number of the error.
+                     * @example 42
+                     */
+                    fingerprint: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The ten most frequent values of each tag. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            key: string;
+                            /** @description Events that have the tag. */
+                            total: number;
+                            values: {
+                                value: string;
+                                events: number;
+                                /**
+                                 * Format: date-time
+                                 * @example 2026-03-01T09:30:00.125Z
+                                 */
+                                last_seen_at: string;
+                            }[];
+                            /** @description Events with values that are not listed. */
+                            other: number;
+                        }[];
+                    };
+                };
+                /** @description `invalid_parameter`: The request does not have the expected form. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `ET_PROJECT_NOT_FOUND`: There is no such project.
+                 *
+                 *     `ET_ISSUE_NOT_FOUND`: The project has no such error.
+                 */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{id}/errors/{fingerprint}/tags/{key}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show how one tag of an error is distributed */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /**
+                     * @description Number of the project.
+                     * @example 1
+                     */
+                    id: number;
+                    /**
+                     * @description Number of the error.
+                     * @example 42
+                     */
+                    fingerprint: number;
+                    /**
+                     * @description The tag.
+                     * @example release
+                     */
+                    key: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Its hundred most frequent values. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            key: string;
+                            /** @description Events that have the tag. */
+                            total: number;
+                            values: {
+                                value: string;
+                                events: number;
+                                /**
+                                 * Format: date-time
+                                 * @example 2026-03-01T09:30:00.125Z
+                                 */
+                                last_seen_at: string;
+                            }[];
+                            /** @description Events with values that are not listed. */
+                            other: number;
+                        };
+                    };
+                };
+                /** @description `invalid_parameter`: The request does not have the expected form. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `ET_PROJECT_NOT_FOUND`: There is no such project.
+                 *
+                 *     `ET_ISSUE_NOT_FOUND`: The project has no such error.
+                 *
+                 *     `ET_TAG_NOT_FOUND`: No event of the error has such a tag.
+                 */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{id}/errors/{fingerprint}/activity": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List who did what to an error */
+        get: {
+            parameters: {
+                query?: {
+                    /**
+                     * @description How many items a page holds at most.
+                     * @example 20
+                     */
+                    limit?: number;
+                    /**
+                     * @description Where the page starts; taken from the `Link` header of another page.
+                     * @example WyIyMDI2LTAxLTAxIiw0Ml0
+                     */
+                    cursor?: string;
+                };
+                header?: never;
+                path: {
+                    /**
+                     * @description Number of the project.
+                     * @example 1
+                     */
+                    id: number;
+                    /**
+                     * @description Number of the error.
+                     * @example 42
+                     */
+                    fingerprint: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The activity, newest first. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": ({
+                            /**
+                             * Format: date-time
+                             * @example 2026-03-01T09:30:00.125Z
+                             */
+                            at: string;
+                            /** @description Subject of the token; empty when an event or time did it. */
+                            actor: string;
+                            kind: string;
+                        } & {
+                            [key: string]: unknown;
+                        })[];
+                    };
+                };
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `invalid_cursor`: The cursor was not made by this list.
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `ET_PROJECT_NOT_FOUND`: There is no such project.
+                 *
+                 *     `ET_ISSUE_NOT_FOUND`: The project has no such error.
+                 */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{id}/errors/{fingerprint}/comments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List what people said about an error */
+        get: {
+            parameters: {
+                query?: {
+                    /**
+                     * @description How many items a page holds at most.
+                     * @example 20
+                     */
+                    limit?: number;
+                    /**
+                     * @description Where the page starts; taken from the `Link` header of another page.
+                     * @example WyIyMDI2LTAxLTAxIiw0Ml0
+                     */
+                    cursor?: string;
+                };
+                header?: never;
+                path: {
+                    /**
+                     * @description Number of the project.
+                     * @example 1
+                     */
+                    id: number;
+                    /**
+                     * @description Number of the error.
+                     * @example 42
+                     */
+                    fingerprint: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The comments, newest first. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            id: number;
+                            author: string;
+                            text: string;
+                            /**
+                             * Format: date-time
+                             * @example 2026-03-01T09:30:00.125Z
+                             */
+                            created_at: string;
+                        }[];
+                    };
+                };
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `invalid_cursor`: The cursor was not made by this list.
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `ET_PROJECT_NOT_FOUND`: There is no such project.
+                 *
+                 *     `ET_ISSUE_NOT_FOUND`: The project has no such error.
+                 */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        /** Say something about an error */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /**
+                     * @description Number of the project.
+                     * @example 1
+                     */
+                    id: number;
+                    /**
+                     * @description Number of the error.
+                     * @example 42
+                     */
+                    fingerprint: number;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    /**
+                     * @example {
+                     *       "text": "It began with the new gateway."
+                     *     }
+                     */
+                    "application/json": {
+                        text: string;
+                    };
+                };
+            };
+            responses: {
+                /** @description The comment. */
+                201: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            id: number;
+                            author: string;
+                            text: string;
+                            /**
+                             * Format: date-time
+                             * @example 2026-03-01T09:30:00.125Z
+                             */
+                            created_at: string;
+                        };
+                    };
+                };
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `empty_body`: The body is empty.
+                 *
+                 *     `malformed_json`: The body is not acceptable JSON.
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `ET_PROJECT_NOT_FOUND`: There is no such project.
+                 *
+                 *     `ET_ISSUE_NOT_FOUND`: The project has no such error.
+                 */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `body_too_large`: The body is larger than this address takes. */
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `unsupported_media_type`: The body has a media type that this address does not take.
+                 *
+                 *     `unsupported_encoding`: The body has a content encoding that this address does not take.
+                 */
+                415: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{id}/releases": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the releases of a project */
+        get: {
+            parameters: {
+                query?: {
+                    /**
+                     * @description How many items a page holds at most.
+                     * @example 20
+                     */
+                    limit?: number;
+                    /**
+                     * @description Where the page starts; taken from the `Link` header of another page.
+                     * @example WyIyMDI2LTAxLTAxIiw0Ml0
+                     */
+                    cursor?: string;
+                };
+                header?: never;
+                path: {
+                    /**
+                     * @description Number of the project.
+                     * @example 1
+                     */
+                    id: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The releases, newest first. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            version: string;
+                            /**
+                             * Format: date-time
+                             * @example 2026-03-01T09:30:00.125Z
+                             */
+                            date_created: string;
+                            /** Format: date-time */
+                            date_released?: string | null;
+                            url?: string | null;
+                            /** @description Errors whose first event came from it. */
+                            new_issues: number;
+                            /** Format: date-time */
+                            first_event?: string | null;
+                            /** Format: date-time */
+                            last_event?: string | null;
+                            commits?: {
+                                [key: string]: unknown;
+                            }[];
+                            deploys?: {
+                                [key: string]: unknown;
+                            }[];
+                        }[];
+                    };
+                };
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `invalid_cursor`: The cursor was not made by this list.
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `ET_PROJECT_NOT_FOUND`: There is no such project. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{id}/errors/{fingerprint}.md": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show an error as Markdown */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /**
+                     * @description Number of the project.
+                     * @example 1
+                     */
+                    id: number;
+                    /**
+                     * @description Number of the error.
+                     * @example 42
+                     */
+                    fingerprint: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Markdown. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "text/markdown": string;
+                    };
+                };
+                /** @description `invalid_parameter`: The request does not have the expected form. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `ET_PROJECT_NOT_FOUND`: There is no such project.
+                 *
+                 *     `ET_ISSUE_NOT_FOUND`: The project has no such error.
+                 */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{id}/errors/events/{event}.md": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show an event as Markdown */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /**
+                     * @description Number of the project.
+                     * @example 1
+                     */
+                    id: number;
+                    /**
+                     * @description Id of the event.
+                     * @example 8f0b5b1c8f6b4e0f9d2f3d7a5b8c1e2f
+                     */
+                    event: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Markdown. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "text/markdown": string;
+                    };
+                };
+                /** @description `invalid_parameter`: The request does not have the expected form. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `ET_PROJECT_NOT_FOUND`: There is no such project.
+                 *
+                 *     `ET_EVENT_NOT_FOUND`: The error has no such event, or it is older than the project keeps events.
+                 */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the projects */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description All projects that the token may see. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            id: number;
+                            name: string;
+                            slug: string;
+                            /** @description False: all its events are refused. */
+                            active: boolean;
+                            /** Format: date-time */
+                            created_at: string;
+                            /** @description Where SDKs send to; absent when the project has no usable key. */
+                            dsn?: string;
+                        }[];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        /** Make a project */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    /**
+                     * @example {
+                     *       "name": "Shop"
+                     *     }
+                     */
+                    "application/json": {
+                        name: string;
+                    };
+                };
+            };
+            responses: {
+                /** @description The project with its DSN. */
+                201: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            id: number;
+                            name: string;
+                            slug: string;
+                            /** @description False: all its events are refused. */
+                            active: boolean;
+                            /** Format: date-time */
+                            created_at: string;
+                            /** @description Where SDKs send to; absent when the project has no usable key. */
+                            dsn?: string;
+                        };
+                    };
+                };
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `empty_body`: The body is empty.
+                 *
+                 *     `malformed_json`: The body is not acceptable JSON.
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `body_too_large`: The body is larger than this address takes. */
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `unsupported_media_type`: The body has a media type that this address does not take.
+                 *
+                 *     `unsupported_encoding`: The body has a content encoding that this address does not take.
+                 */
+                415: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `ET_PROJECT_NAME_INVALID`: A project's name has 1 to 100 characters and no control characters. */
+                422: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{id}/errors/scrub-preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Show what scrubbing makes of an event */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /**
+                     * @description Number of the project.
+                     * @example 1
+                     */
+                    id: number;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    /**
+                     * @example {
+                     *       "event": {
+                     *         "extra": {
+                     *           "password": "hunter2"
+                     *         }
+                     *       }
+                     *     }
+                     */
+                    "application/json": {
+                        /** @description As an SDK would send it. */
+                        event: {
+                            [key: string]: unknown;
+                        };
+                        /** @description Settings to try. Default: those of the project. */
+                        scrubbing?: {
+                            enabled?: boolean;
+                            /** @description Values of names that hold one of these are taken out, too. */
+                            sensitive_names?: string[];
+                            /** @description Values of these names are left as they are. */
+                            safe_names?: string[];
+                            scrub_ip_addresses?: boolean;
+                            scrub_emails?: boolean;
+                            rules?: {
+                                /**
+                                 * @description Kind of secret that is looked for.
+                                 * @enum {unknown}
+                                 */
+                                type?: "creditcard" | "iban" | "usssn" | "token" | "privatekey" | "auth" | "ip" | "email";
+                                /** @description Text that is looked for, in any case. */
+                                pattern?: string;
+                                /** @description Where: names joined by dots, `*` for any one, `**` for any number. */
+                                path?: string;
+                                /** @enum {unknown} */
+                                method: "remove" | "replace" | "mask" | "hash";
+                            }[];
+                        };
+                    };
+                };
+            };
+            responses: {
+                /** @description The event as it would be kept; `scrubbed` lists what was taken out. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            event: {
+                                [key: string]: unknown;
+                            };
+                        };
+                    };
+                };
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `empty_body`: The body is empty.
+                 *
+                 *     `malformed_json`: The body is not acceptable JSON.
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `ET_PROJECT_NOT_FOUND`: There is no such project. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `body_too_large`: The body is larger than this address takes. */
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `unsupported_media_type`: The body has a media type that this address does not take.
+                 *
+                 *     `unsupported_encoding`: The body has a content encoding that this address does not take.
+                 */
+                415: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{id}/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the keys of a project */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /**
+                     * @description Number of the project.
+                     * @example 1
+                     */
+                    id: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The keys, oldest first. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            id: number;
+                            label: string;
+                            active: boolean;
+                            public_key: string;
+                            dsn: string;
+                            /** Format: date-time */
+                            created_at: string;
+                            /** Format: date-time */
+                            last_used_at: string | null;
+                            /**
+                             * Format: date-time
+                             * @description From then on it is refused, because another one replaced it.
+                             */
+                            expires_at: string | null;
+                        }[];
+                    };
+                };
+                /** @description `invalid_parameter`: The request does not have the expected form. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `ET_PROJECT_NOT_FOUND`: There is no such project. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        /** Make a key */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /**
+                     * @description Number of the project.
+                     * @example 1
+                     */
+                    id: number;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    /**
+                     * @example {
+                     *       "label": "Mobile"
+                     *     }
+                     */
+                    "application/json": {
+                        label?: string;
+                    };
+                };
+            };
+            responses: {
+                /** @description The key with its DSN. */
+                201: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            id: number;
+                            label: string;
+                            active: boolean;
+                            public_key: string;
+                            dsn: string;
+                            /** Format: date-time */
+                            created_at: string;
+                            /** Format: date-time */
+                            last_used_at: string | null;
+                            /**
+                             * Format: date-time
+                             * @description From then on it is refused, because another one replaced it.
+                             */
+                            expires_at: string | null;
+                        };
+                    };
+                };
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `empty_body`: The body is empty.
+                 *
+                 *     `malformed_json`: The body is not acceptable JSON.
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `ET_PROJECT_NOT_FOUND`: There is no such project. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `body_too_large`: The body is larger than this address takes. */
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `unsupported_media_type`: The body has a media type that this address does not take.
+                 *
+                 *     `unsupported_encoding`: The body has a content encoding that this address does not take.
+                 */
+                415: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{id}/keys/{key}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Delete a key */
+        delete: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /**
+                     * @description Number of the project.
+                     * @example 1
+                     */
+                    id: number;
+                    /**
+                     * @description Number of the key.
+                     * @example 1
+                     */
+                    key: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description It is refused from now on. */
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description `invalid_parameter`: The request does not have the expected form. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `ET_PROJECT_NOT_FOUND`: There is no such project.
+                 *
+                 *     `ET_KEY_NOT_FOUND`: The project has no such key.
+                 */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `ET_KEY_LAST`: The last key of a project cannot be deleted. */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        options?: never;
+        head?: never;
+        /** Rename, enable or disable a key */
+        patch: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /**
+                     * @description Number of the project.
+                     * @example 1
+                     */
+                    id: number;
+                    /**
+                     * @description Number of the key.
+                     * @example 1
+                     */
+                    key: number;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    /**
+                     * @example {
+                     *       "active": false
+                     *     }
+                     */
+                    "application/json": {
+                        label?: string;
+                        active?: boolean;
+                    };
+                };
+            };
+            responses: {
+                /** @description The key as it is now. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            id: number;
+                            label: string;
+                            active: boolean;
+                            public_key: string;
+                            dsn: string;
+                            /** Format: date-time */
+                            created_at: string;
+                            /** Format: date-time */
+                            last_used_at: string | null;
+                            /**
+                             * Format: date-time
+                             * @description From then on it is refused, because another one replaced it.
+                             */
+                            expires_at: string | null;
+                        };
+                    };
+                };
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `empty_body`: The body is empty.
+                 *
+                 *     `malformed_json`: The body is not acceptable JSON.
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `ET_PROJECT_NOT_FOUND`: There is no such project.
+                 *
+                 *     `ET_KEY_NOT_FOUND`: The project has no such key.
+                 */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `body_too_large`: The body is larger than this address takes. */
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `unsupported_media_type`: The body has a media type that this address does not take.
+                 *
+                 *     `unsupported_encoding`: The body has a content encoding that this address does not take.
+                 */
+                415: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        trace?: never;
+    };
+    "/api/v1/projects/{id}/keys/{key}/rotate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Replace a key by a new one */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /**
+                     * @description Number of the project.
+                     * @example 1
+                     */
+                    id: number;
+                    /**
+                     * @description Number of the key.
+                     * @example 1
+                     */
+                    key: number;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    /**
+                     * @example {
+                     *       "grace_s": 86400
+                     *     }
+                     */
+                    "application/json": {
+                        /**
+                         * @description How long the old one works.
+                         * @default 86400
+                         */
+                        grace_s?: number;
+                    };
+                };
+            };
+            responses: {
+                /** @description The new key. */
+                201: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            id: number;
+                            label: string;
+                            active: boolean;
+                            public_key: string;
+                            dsn: string;
+                            /** Format: date-time */
+                            created_at: string;
+                            /** Format: date-time */
+                            last_used_at: string | null;
+                            /**
+                             * Format: date-time
+                             * @description From then on it is refused, because another one replaced it.
+                             */
+                            expires_at: string | null;
+                        };
+                    };
+                };
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `empty_body`: The body is empty.
+                 *
+                 *     `malformed_json`: The body is not acceptable JSON.
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `ET_PROJECT_NOT_FOUND`: There is no such project.
+                 *
+                 *     `ET_KEY_NOT_FOUND`: The project has no such key.
+                 */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `body_too_large`: The body is larger than this address takes. */
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `unsupported_media_type`: The body has a media type that this address does not take.
+                 *
+                 *     `unsupported_encoding`: The body has a content encoding that this address does not take.
+                 */
+                415: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{id}/errors/delete-user": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Delete all events of a user */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /**
+                     * @description Number of the project.
+                     * @example 1
+                     */
+                    id: number;
+                };
+                cookie?: never;
+            };
+            /** @description An event goes when it names any of them. */
+            requestBody: {
+                content: {
+                    /**
+                     * @example {
+                     *       "email": "ann@example.com"
+                     *     }
+                     */
+                    "application/json": {
+                        id?: string;
+                        email?: string;
+                        ip_address?: string;
+                    };
+                };
+            };
+            responses: {
+                /** @description The job tells when they are gone. */
+                202: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            job_id: number;
+                            /** @enum {unknown} */
+                            state: "pending" | "done";
+                            /** @description How much was removed. */
+                            counts: {
+                                [key: string]: number;
+                            };
+                        };
+                    };
+                };
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `empty_body`: The body is empty.
+                 *
+                 *     `malformed_json`: The body is not acceptable JSON.
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `ET_PROJECT_NOT_FOUND`: There is no such project. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `body_too_large`: The body is larger than this address takes. */
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `unsupported_media_type`: The body has a media type that this address does not take.
+                 *
+                 *     `unsupported_encoding`: The body has a content encoding that this address does not take.
+                 */
+                415: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{id}/errors/deletions/{job}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show how a deletion is getting on */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /**
+                     * @description Number of the project.
+                     * @example 1
+                     */
+                    id: number;
+                    /**
+                     * @description Its number.
+                     * @example 3
+                     */
+                    job: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The job. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            job_id: number;
+                            /** @enum {unknown} */
+                            state: "pending" | "done";
+                            /** @description How much was removed. */
+                            counts: {
+                                [key: string]: number;
+                            };
+                        };
+                    };
+                };
+                /** @description `invalid_parameter`: The request does not have the expected form. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `ET_JOB_NOT_FOUND`: There is no such job. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/errors/verify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Check that ledger, counters, rows and payloads agree */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    /**
+                     * @example {
+                     *       "since_s": 86400,
+                     *       "repair": false
+                     *     }
+                     */
+                    "application/json": {
+                        /**
+                         * @description Default: all projects.
+                         * @example 1
+                         */
+                        project?: number;
+                        /**
+                         * @description Events received within so many seconds are looked at.
+                         * @default 86400
+                         */
+                        since_s?: number;
+                        /**
+                         * @description Writes what is missing; deletes nothing.
+                         * @default false
+                         */
+                        repair?: boolean;
+                    };
+                };
+            };
+            responses: {
+                /** @description What was found. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            /** @description Nothing is wrong any more. */
+                            consistent: boolean;
+                            /** @description Findings, repaired ones included. */
+                            total: number;
+                            /** @description Findings that are still wrong. */
+                            open: number;
+                            /** @description Things that each check looked at. */
+                            checked: {
+                                [key: string]: number;
+                            };
+                            /** @description The first 1,000. */
+                            findings: {
+                                /** @enum {unknown} */
+                                check: "ledger" | "rows" | "hours" | "issues" | "owners" | "unfinished";
+                                project_id: number;
+                                subject: string;
+                                message: string;
+                                repaired: boolean;
+                            }[];
+                        };
+                    };
+                };
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `empty_body`: The body is empty.
+                 *
+                 *     `malformed_json`: The body is not acceptable JSON.
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `ET_PROJECT_NOT_FOUND`: There is no such project. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `body_too_large`: The body is larger than this address takes. */
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `unsupported_media_type`: The body has a media type that this address does not take.
+                 *
+                 *     `unsupported_encoding`: The body has a content encoding that this address does not take.
+                 */
+                415: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v4/projects/{id}/error_tracking/settings": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show the settings of error tracking as GitLab does */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /**
+                     * @description Number of the project.
+                     * @example 1
+                     */
+                    id: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The settings. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            active: boolean;
+                            project_name: string | null;
+                            sentry_external_url: string | null;
+                            api_url: string | null;
+                            /** @description Always true: errors are kept here. */
+                            integrated: boolean;
+                        };
+                    };
+                };
+                /** @description `invalid_parameter`: The request does not have the expected form. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `ET_PROJECT_NOT_FOUND`: There is no such project. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /** Turn error tracking of a project on or off as GitLab does */
+        patch: {
+            parameters: {
+                query?: {
+                    /**
+                     * @description Also taken from the body.
+                     * @example true
+                     */
+                    active?: boolean;
+                };
+                header?: never;
+                path: {
+                    /**
+                     * @description Number of the project.
+                     * @example 1
+                     */
+                    id: number;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    /**
+                     * @example {
+                     *       "active": true,
+                     *       "integrated": true
+                     *     }
+                     */
+                    "application/json": {
+                        active?: boolean;
+                        integrated?: boolean;
+                    } | null;
+                };
+            };
+            responses: {
+                /** @description The settings as they are now. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            active: boolean;
+                            project_name: string | null;
+                            sentry_external_url: string | null;
+                            api_url: string | null;
+                            /** @description Always true: errors are kept here. */
+                            integrated: boolean;
+                        };
+                    };
+                };
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `empty_body`: The body is empty.
+                 *
+                 *     `malformed_json`: The body is not acceptable JSON.
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `ET_PROJECT_NOT_FOUND`: There is no such project. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `body_too_large`: The body is larger than this address takes. */
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `unsupported_media_type`: The body has a media type that this address does not take.
+                 *
+                 *     `unsupported_encoding`: The body has a content encoding that this address does not take.
+                 */
+                415: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        trace?: never;
+    };
+    "/api/v4/projects/{id}/error_tracking/client_keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List client keys as GitLab does */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /**
+                     * @description Number of the project.
+                     * @example 1
+                     */
+                    id: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The keys. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            id: number;
+                            active: boolean;
+                            public_key: string;
+                            sentry_dsn: string;
+                        }[];
+                    };
+                };
+                /** @description `invalid_parameter`: The request does not have the expected form. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `ET_PROJECT_NOT_FOUND`: There is no such project. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        /** Make a client key as GitLab does */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /**
+                     * @description Number of the project.
+                     * @example 1
+                     */
+                    id: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The key. */
+                201: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            id: number;
+                            active: boolean;
+                            public_key: string;
+                            sentry_dsn: string;
+                        };
+                    };
+                };
+                /** @description `invalid_parameter`: The request does not have the expected form. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `ET_PROJECT_NOT_FOUND`: There is no such project. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v4/projects/{id}/error_tracking/client_keys/{key}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** Delete a client key as GitLab does */
+        delete: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /**
+                     * @description Number of the project.
+                     * @example 1
+                     */
+                    id: number;
+                    /**
+                     * @description Its number.
+                     * @example 1
+                     */
+                    key: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description It is refused from now on. */
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description `invalid_parameter`: The request does not have the expected form. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `ET_PROJECT_NOT_FOUND`: There is no such project.
+                 *
+                 *     `ET_KEY_NOT_FOUND`: The project has no such key.
+                 */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `ET_KEY_LAST`: The last key of a project cannot be deleted. */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/experience/checkpoints": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Take one checkpoint */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            /** @description Required: correlation_id (ULID, UUID or 32 hex digits), covered_experience_id, checkpoint (start, intermediate, end), type, feature_category, urgency, client_timestamp (RFC 3339 with a zone). Optional: checkpoint_category, meta, event_id, run, sequence, sent_timestamp; with an end also error, error_message, outcome (success, error, discarded), discard_reason. */
+            requestBody: {
+                content: {
+                    /**
+                     * @example {
+                     *       "correlation_id": "01JP0EM7HB39WSJNR4662MYZ6V",
+                     *       "covered_experience_id": "create_merge_request",
+                     *       "checkpoint": "start",
+                     *       "type": "web",
+                     *       "feature_category": "code_review_workflow",
+                     *       "urgency": "sync_fast",
+                     *       "client_timestamp": "2026-02-06T14:30:00.000Z"
+                     *     }
+                     */
+                    "application/json": unknown;
+                };
+            };
+            responses: {
+                /** @description The run was known. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "correlation_id": "01JP0EM7HB39WSJNR4662MYZ6V",
+                         *       "covered_experience_id": "create_merge_request",
+                         *       "checkpoint": "start",
+                         *       "type": "web",
+                         *       "feature_category": "code_review_workflow",
+                         *       "urgency": "sync_fast",
+                         *       "client_timestamp": "2026-02-06T14:30:00.000Z",
+                         *       "server_timestamp": "2026-02-06T14:30:00.123Z",
+                         *       "event_id": "01JP0EM7HB39WSJNR4662MYZ6W",
+                         *       "run": "1",
+                         *       "state": "open",
+                         *       "duplicate": false,
+                         *       "deadline": "2026-02-06T14:30:30.000Z",
+                         *       "anomalies": [],
+                         *       "warnings": []
+                         *     }
+                         */
+                        "application/json": {
+                            correlation_id: string;
+                            covered_experience_id: string;
+                            checkpoint: string;
+                            checkpoint_category?: string;
+                            type?: string;
+                            feature_category?: string;
+                            urgency?: string;
+                            /** Format: date-time */
+                            client_timestamp?: string;
+                            /** Format: date-time */
+                            server_timestamp: string;
+                            meta?: {
+                                [key: string]: string;
+                            };
+                            event_id?: string;
+                            error?: boolean;
+                            error_message?: string;
+                            outcome?: string;
+                            discard_reason?: string;
+                            run: string;
+                            sequence?: number;
+                            /** Format: date-time */
+                            sent_timestamp?: string;
+                            state: string;
+                            /** @description True: it was known, and everything else is the first answer. */
+                            duplicate: boolean;
+                            /**
+                             * Format: date-time
+                             * @description While the run is open.
+                             */
+                            deadline?: string;
+                            /** @description After a verdict. */
+                            elapsed_s?: number;
+                            apdex_success?: boolean;
+                            anomalies?: string[];
+                            warnings?: {
+                                code?: string;
+                                field?: string;
+                            }[];
+                        };
+                    };
+                };
+                /** @description The checkpoint opened the run. */
+                201: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "correlation_id": "01JP0EM7HB39WSJNR4662MYZ6V",
+                         *       "covered_experience_id": "create_merge_request",
+                         *       "checkpoint": "start",
+                         *       "type": "web",
+                         *       "feature_category": "code_review_workflow",
+                         *       "urgency": "sync_fast",
+                         *       "client_timestamp": "2026-02-06T14:30:00.000Z",
+                         *       "server_timestamp": "2026-02-06T14:30:00.123Z",
+                         *       "event_id": "01JP0EM7HB39WSJNR4662MYZ6W",
+                         *       "run": "1",
+                         *       "state": "open",
+                         *       "duplicate": false,
+                         *       "deadline": "2026-02-06T14:30:30.000Z",
+                         *       "anomalies": [],
+                         *       "warnings": []
+                         *     }
+                         */
+                        "application/json": {
+                            correlation_id: string;
+                            covered_experience_id: string;
+                            checkpoint: string;
+                            checkpoint_category?: string;
+                            type?: string;
+                            feature_category?: string;
+                            urgency?: string;
+                            /** Format: date-time */
+                            client_timestamp?: string;
+                            /** Format: date-time */
+                            server_timestamp: string;
+                            meta?: {
+                                [key: string]: string;
+                            };
+                            event_id?: string;
+                            error?: boolean;
+                            error_message?: string;
+                            outcome?: string;
+                            discard_reason?: string;
+                            run: string;
+                            sequence?: number;
+                            /** Format: date-time */
+                            sent_timestamp?: string;
+                            state: string;
+                            /** @description True: it was known, and everything else is the first answer. */
+                            duplicate: boolean;
+                            /**
+                             * Format: date-time
+                             * @description While the run is open.
+                             */
+                            deadline?: string;
+                            /** @description After a verdict. */
+                            elapsed_s?: number;
+                            apdex_success?: boolean;
+                            anomalies?: string[];
+                            warnings?: {
+                                code?: string;
+                                field?: string;
+                            }[];
+                        };
+                    };
+                };
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `empty_body`: The body is empty.
+                 *
+                 *     `malformed_json`: The body is not acceptable JSON.
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `insufficient_scope`: The token does not allow this.
+                 *
+                 *     `producer_not_allowed`: This producer is not in the list of producers.
+                 *
+                 *     `type_not_allowed`: This producer may not send checkpoints of this type.
+                 *
+                 *     `experience_not_allowed`: This producer may not send checkpoints of this experience.
+                 */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `body_too_large`: The body is larger than this address takes. */
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `unsupported_media_type`: The body has a media type that this address does not take.
+                 *
+                 *     `unsupported_encoding`: The body has a content encoding that this address does not take.
+                 */
+                415: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `invalid_checkpoint`: The checkpoint is not valid.
+                 *
+                 *     `unknown_experience`: There is no definition of this experience.
+                 *
+                 *     `contradictory_outcome`: `outcome` and `error` contradict each other.
+                 *
+                 *     `idempotency_key_conflict`: The header Idempotency-Key and the field `event_id` differ.
+                 *
+                 *     `timestamp_out_of_range`: The time of the checkpoint is too far from the server's.
+                 */
+                422: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `state_store_unavailable`: The store of the experiences' state does not answer
+                 *
+                 *     `backlog_full`: Too many checkpoints or unpublished events are waiting
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/experience/checkpoints/batch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Take many checkpoints, one result for each */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            /** @description An object with `checkpoints`, or the bare list. */
+            requestBody: {
+                content: {
+                    /**
+                     * @example {
+                     *       "checkpoints": [
+                     *         {
+                     *           "correlation_id": "01JP0EM7HB39WSJNR4662MYZ6V",
+                     *           "covered_experience_id": "create_merge_request",
+                     *           "checkpoint": "start",
+                     *           "type": "web",
+                     *           "feature_category": "code_review_workflow",
+                     *           "urgency": "sync_fast",
+                     *           "client_timestamp": "2026-02-06T14:30:00.000Z"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": unknown;
+                };
+            };
+            responses: {
+                /** @description One result for each checkpoint, in the order sent. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "accepted": 1,
+                         *       "rejected": 0,
+                         *       "results": [
+                         *         {
+                         *           "index": 0,
+                         *           "status": 201,
+                         *           "retryable": false,
+                         *           "correlation_id": "01JP0EM7HB39WSJNR4662MYZ6V",
+                         *           "covered_experience_id": "create_merge_request",
+                         *           "checkpoint": "start",
+                         *           "type": "web",
+                         *           "feature_category": "code_review_workflow",
+                         *           "urgency": "sync_fast",
+                         *           "client_timestamp": "2026-02-06T14:30:00.000Z",
+                         *           "server_timestamp": "2026-02-06T14:30:00.123Z",
+                         *           "event_id": "01JP0EM7HB39WSJNR4662MYZ6W",
+                         *           "run": "1",
+                         *           "state": "open",
+                         *           "duplicate": false,
+                         *           "deadline": "2026-02-06T14:30:30.000Z",
+                         *           "anomalies": [],
+                         *           "warnings": []
+                         *         }
+                         *       ]
+                         *     }
+                         */
+                        "application/json": {
+                            accepted: number;
+                            rejected: number;
+                            results: {
+                                [key: string]: unknown;
+                            }[];
+                        };
+                    };
+                };
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `empty_body`: The body is empty.
+                 *
+                 *     `malformed_json`: The body is not acceptable JSON.
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `insufficient_scope`: The token does not allow this.
+                 *
+                 *     `producer_not_allowed`: This producer is not in the list of producers.
+                 *
+                 *     `type_not_allowed`: This producer may not send checkpoints of this type.
+                 *
+                 *     `experience_not_allowed`: This producer may not send checkpoints of this experience.
+                 */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `body_too_large`: The body is larger than this address takes.
+                 *
+                 *     `too_many_items`: The batch holds more checkpoints than allowed.
+                 */
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `unsupported_media_type`: The body has a media type that this address does not take.
+                 *
+                 *     `unsupported_encoding`: The body has a content encoding that this address does not take.
+                 */
+                415: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `invalid_checkpoint`: The checkpoint is not valid.
+                 *
+                 *     `unknown_experience`: There is no definition of this experience.
+                 *
+                 *     `contradictory_outcome`: `outcome` and `error` contradict each other.
+                 *
+                 *     `idempotency_key_conflict`: The header Idempotency-Key and the field `event_id` differ.
+                 *
+                 *     `timestamp_out_of_range`: The time of the checkpoint is too far from the server's.
+                 */
+                422: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `state_store_unavailable`: The store of the experiences' state does not answer
+                 *
+                 *     `backlog_full`: Too many checkpoints or unpublished events are waiting
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/experience/definitions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the definitions */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description All definitions in force, and files that are not. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "invalid": []
+                         *     }
+                         */
+                        "application/json": {
+                            definitions?: ({
+                                id: string;
+                                version: string;
+                                state: string;
+                            } & {
+                                [key: string]: unknown;
+                            })[];
+                            invalid?: {
+                                [key: string]: unknown;
+                            }[];
+                        };
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `shutting_down`: The server is stopping. */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/experience/definitions/schema.json": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** JSON Schema of a definition file */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Draft-07. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /** @example {} */
+                        "application/json": {
+                            [key: string]: unknown;
+                        };
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `shutting_down`: The server is stopping. */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/experience/definitions/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show one definition */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /**
+                     * @description Id of the experience.
+                     * @example create_merge_request
+                     */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The definition. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "id": "create_merge_request",
+                         *       "version": "0f3a9c1b2d4e",
+                         *       "description": "A user opens a merge request",
+                         *       "feature_category": "code_review_workflow",
+                         *       "urgency": "sync_fast",
+                         *       "threshold_s": 2,
+                         *       "timeout_s": 30,
+                         *       "slo": {
+                         *         "apdex_pct": 99.95,
+                         *         "error_pct": 0.05
+                         *       },
+                         *       "state": "valid"
+                         *     }
+                         */
+                        "application/json": {
+                            id: string;
+                            version: string;
+                            state: string;
+                        } & {
+                            [key: string]: unknown;
+                        };
+                    };
+                };
+                /** @description `invalid_parameter`: The request does not have the expected form. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `definition_not_found`: There is no definition with this id. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `shutting_down`: The server is stopping. */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/experience/definitions/validate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Say what is wrong with a definition */
+        post: {
+            parameters: {
+                query?: {
+                    /**
+                     * @description Id that it would have.
+                     * @example checkout
+                     */
+                    id?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            /** @description The content of a definition file, as YAML or JSON. */
+            requestBody: {
+                content: {
+                    /**
+                     * @example {
+                     *       "description": "Checkout",
+                     *       "feature_category": "billing",
+                     *       "urgency": "sync_fast"
+                     *     }
+                     */
+                    "application/json": unknown;
+                };
+            };
+            responses: {
+                /** @description Whether it is valid, and why not. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "valid": true,
+                         *       "errors": [],
+                         *       "warnings": []
+                         *     }
+                         */
+                        "application/json": {
+                            valid: boolean;
+                            errors: {
+                                [key: string]: string;
+                            }[];
+                            warnings: {
+                                [key: string]: string;
+                            }[];
+                        };
+                    };
+                };
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `empty_body`: The body is empty.
+                 *
+                 *     `malformed_json`: The body is not acceptable JSON.
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `body_too_large`: The body is larger than this address takes. */
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `unsupported_media_type`: The body has a media type that this address does not take.
+                 *
+                 *     `unsupported_encoding`: The body has a content encoding that this address does not take.
+                 */
+                415: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `shutting_down`: The server is stopping. */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/experience/definitions/reload": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Read the definition files again */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description How many files are in force, kept at their last valid content, or left out. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "loaded": 12,
+                         *       "stale": 0,
+                         *       "invalid": 1
+                         *     }
+                         */
+                        "application/json": {
+                            loaded?: number;
+                            stale?: number;
+                            invalid?: number;
+                        };
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `shutting_down`: The server is stopping. */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/experience/runs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List runs */
+        get: {
+            parameters: {
+                query?: {
+                    /**
+                     * @description open, stale, orphan, finished, or final states; several with commas. Default: open.
+                     * @example stale
+                     */
+                    state?: string;
+                    /**
+                     * @description Ids of experiences.
+                     * @example create_merge_request
+                     */
+                    experience?: string;
+                    /**
+                     * @description Feature categories.
+                     * @example code_review_workflow
+                     */
+                    feature_category?: string;
+                    /**
+                     * @description Urgencies.
+                     * @example sync_fast
+                     */
+                    urgency?: string;
+                    /**
+                     * @description Types.
+                     * @example web
+                     */
+                    type?: string;
+                    /**
+                     * @description Anomalies of which a run has one.
+                     * @example late_end
+                     */
+                    anomaly?: string;
+                    /**
+                     * @description Started, or decided, at this time or later.
+                     * @example 2026-02-06T14:30:00Z
+                     */
+                    since?: string;
+                    /**
+                     * @description Started, or decided, before this time.
+                     * @example 2026-02-07T14:30:00Z
+                     */
+                    until?: string;
+                    /**
+                     * @description Most runs of a page.
+                     * @example 50
+                     */
+                    limit?: number;
+                    /**
+                     * @description Where the page starts; from `next_cursor`.
+                     * @example eyJwIjoi
+                     */
+                    cursor?: string;
+                    /**
+                     * @description Shows the tracker's own runs too.
+                     * @example true
+                     */
+                    include_canary?: boolean;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Open runs nearest deadline first, then those with a verdict, newest first. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "runs": [
+                         *         {
+                         *           "covered_experience_id": "create_merge_request",
+                         *           "correlation_id": "01JP0EM7HB39WSJNR4662MYZ6V",
+                         *           "run": "1",
+                         *           "state": "open",
+                         *           "feature_category": "code_review_workflow",
+                         *           "urgency": "sync_fast",
+                         *           "type": "web",
+                         *           "started_at": "2026-02-06T14:30:00.000Z",
+                         *           "deadline": "2026-02-06T14:30:30.000Z",
+                         *           "overdue": false,
+                         *           "elapsed_s": 4.2,
+                         *           "anomalies": []
+                         *         }
+                         *       ]
+                         *     }
+                         */
+                        "application/json": {
+                            runs: {
+                                [key: string]: unknown;
+                            }[];
+                            next_cursor?: string;
+                        };
+                    };
+                };
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `invalid_cursor`: The cursor was not made by this list.
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `state_store_unavailable`: The store of the experiences' state does not answer
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/experience/runs/{experience}/{correlation}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show the run 1 of a journey */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /**
+                     * @description Id of the experience.
+                     * @example create_merge_request
+                     */
+                    experience: string;
+                    /**
+                     * @description Correlation id, in any of its spellings.
+                     * @example 01JP0EM7HB39WSJNR4662MYZ6V
+                     */
+                    correlation: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description State, verdict and timeline. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "covered_experience_id": "create_merge_request",
+                         *       "correlation_id": "01JP0EM7HB39WSJNR4662MYZ6V",
+                         *       "run": "1",
+                         *       "state": "open",
+                         *       "feature_category": "code_review_workflow",
+                         *       "urgency": "sync_fast",
+                         *       "type": "web",
+                         *       "started_at": "2026-02-06T14:30:00.000Z",
+                         *       "deadline": "2026-02-06T14:30:30.000Z",
+                         *       "overdue": false,
+                         *       "elapsed_s": 4.2,
+                         *       "anomalies": [],
+                         *       "timeline": []
+                         *     }
+                         */
+                        "application/json": {
+                            [key: string]: unknown;
+                        };
+                    };
+                };
+                /** @description `invalid_parameter`: The request does not have the expected form. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `run_not_found`: There is no such run. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `state_store_unavailable`: The store of the experiences' state does not answer
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/experience/runs/{experience}/{correlation}/{run}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show one run */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /**
+                     * @description Id of the experience.
+                     * @example create_merge_request
+                     */
+                    experience: string;
+                    /**
+                     * @description Correlation id, in any of its spellings.
+                     * @example 01JP0EM7HB39WSJNR4662MYZ6V
+                     */
+                    correlation: string;
+                    /**
+                     * @description Name of the run.
+                     * @example 1
+                     */
+                    run: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description State, verdict and timeline. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "covered_experience_id": "create_merge_request",
+                         *       "correlation_id": "01JP0EM7HB39WSJNR4662MYZ6V",
+                         *       "run": "1",
+                         *       "state": "open",
+                         *       "feature_category": "code_review_workflow",
+                         *       "urgency": "sync_fast",
+                         *       "type": "web",
+                         *       "started_at": "2026-02-06T14:30:00.000Z",
+                         *       "deadline": "2026-02-06T14:30:30.000Z",
+                         *       "overdue": false,
+                         *       "elapsed_s": 4.2,
+                         *       "anomalies": [],
+                         *       "timeline": []
+                         *     }
+                         */
+                        "application/json": {
+                            [key: string]: unknown;
+                        };
+                    };
+                };
+                /** @description `invalid_parameter`: The request does not have the expected form. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `run_not_found`: There is no such run. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `state_store_unavailable`: The store of the experiences' state does not answer
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/experience/reaper/tick": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Close overdue runs, for at most 5 seconds or 5,000 runs */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description What was closed and what is left. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "expired": 17,
+                         *       "remaining": false,
+                         *       "oldest_overdue_s": 0
+                         *     }
+                         */
+                        "application/json": {
+                            expired: number;
+                            /** @description Whether more are overdue. */
+                            remaining: boolean;
+                            oldest_overdue_s: number;
+                        };
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `state_store_unavailable`: The store of the experiences' state does not answer
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/experience/gaps": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the times in which checkpoints could not arrive */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Gaps of the last 90 days, oldest first. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "gaps": []
+                         *     }
+                         */
+                        "application/json": {
+                            gaps?: {
+                                /** Format: date-time */
+                                from?: string;
+                                /** Format: date-time */
+                                to?: string;
+                                reason?: string;
+                                replica?: string;
+                            }[];
+                        };
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `state_store_unavailable`: The store of the experiences' state does not answer
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/relay/repositories": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the announced repositories */
+        get: {
+            parameters: {
+                query?: {
+                    /**
+                     * @description How many items a page holds at most.
+                     * @example 20
+                     */
+                    limit?: number;
+                    /**
+                     * @description Where the page starts; taken from the `Link` header of another page.
+                     * @example WyIyMDI2LTAxLTAxIiw0Ml0
+                     */
+                    cursor?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Repositories, the last announced first. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            /** @description The owner. */
+                            npub: string;
+                            identifier: string;
+                            /** @description As other events name it. */
+                            address: string;
+                            name: string | null;
+                            description: string | null;
+                            clone: string[];
+                            relays: string[];
+                            web: string[];
+                            /**
+                             * Format: date-time
+                             * @description As the owner says.
+                             */
+                            announced_at: string;
+                            event_id: string;
+                        }[];
+                    };
+                };
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `invalid_cursor`: The cursor was not made by this list.
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/relay/repositories/{npub}/{identifier}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show a repository with its maintainers, state and conversations */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /**
+                     * @description The owner's public key.
+                     * @example npub10elfcs4fr0l0r8af98jlmgdh9c8tcxjvz9qkw038js35mp4dma8qzvjptg
+                     */
+                    npub: string;
+                    /**
+                     * @description The repository's identifier, percent-encoded.
+                     * @example signalbox
+                     */
+                    identifier: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description What the stored events say about it. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            /** @description The owner. */
+                            npub: string;
+                            identifier: string;
+                            /** @description As other events name it. */
+                            address: string;
+                            name: string | null;
+                            description: string | null;
+                            clone: string[];
+                            relays: string[];
+                            web: string[];
+                            /**
+                             * Format: date-time
+                             * @description As the owner says.
+                             */
+                            announced_at: string;
+                            event_id: string;
+                            authority: {
+                                /** @description Keys whose states may move the refs; the owner comes first. */
+                                members: {
+                                    npub: string;
+                                    /** @description From the owner to the key itself. */
+                                    through: string[];
+                                }[];
+                                /** @description Listed by a member, without being one. */
+                                invited: {
+                                    npub: string;
+                                    by: string[];
+                                }[];
+                                /** @description What stands among the maintainers and is no key. */
+                                skipped: string[];
+                            };
+                            /** @description What the refs should be, as the newest state of a member says. */
+                            state: {
+                                event_id: string;
+                                author: string;
+                                /** Format: date-time */
+                                created_at: string;
+                                head: string | null;
+                                refs: {
+                                    name: string;
+                                    target: string;
+                                }[];
+                            } | null;
+                            /** @description Newest first, at most 100. */
+                            conversations: {
+                                event_id: string;
+                                /** @enum {string} */
+                                kind: "issue" | "patch" | "pull_request";
+                                subject: string;
+                                author: string;
+                                /** Format: date-time */
+                                created_at: string;
+                                /** @enum {string} */
+                                status: "open" | "applied" | "closed" | "draft";
+                                /** @description What a pull request proposes. */
+                                commit?: string;
+                            }[];
+                        };
+                    };
+                };
+                /** @description `invalid_parameter`: The request does not have the expected form. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `relay_repository_unknown`: No such repository is announced here */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/relay/repositories/{npub}/{identifier}/authority": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show who may move the refs of a repository, and through whom */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /**
+                     * @description The owner's public key.
+                     * @example npub10elfcs4fr0l0r8af98jlmgdh9c8tcxjvz9qkw038js35mp4dma8qzvjptg
+                     */
+                    npub: string;
+                    /**
+                     * @description The repository's identifier, percent-encoded.
+                     * @example signalbox
+                     */
+                    identifier: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Members with the keys that admit them, and those who are invited only. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            /** @description Keys whose states may move the refs; the owner comes first. */
+                            members: {
+                                npub: string;
+                                /** @description From the owner to the key itself. */
+                                through: string[];
+                            }[];
+                            /** @description Listed by a member, without being one. */
+                            invited: {
+                                npub: string;
+                                by: string[];
+                            }[];
+                            /** @description What stands among the maintainers and is no key. */
+                            skipped: string[];
+                        };
+                    };
+                };
+                /** @description `invalid_parameter`: The request does not have the expected form. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `relay_repository_unknown`: No such repository is announced here */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/timeline/{correlation_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show everything that carried a correlation id */
+        get: {
+            parameters: {
+                query?: {
+                    /**
+                     * @description Entries of each system at most; the earliest ones are shown.
+                     * @example 500
+                     */
+                    limit?: number;
+                    /**
+                     * @description `markdown` is a document for a ticket or a chat.
+                     * @example json
+                     */
+                    format?: "json" | "markdown";
+                };
+                header?: never;
+                path: {
+                    /**
+                     * @description A ULID, a UUID, 32 hex digits, or any other id of at most 64 printable characters.
+                     * @example 01JZ3V2M5T8Q4X9C7B6A1D0E2F
+                     */
+                    correlation_id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description What happened, in order. Empty when nothing carried the id. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            /** @description In canonical form. */
+                            correlation_id: string;
+                            /** @description Other correlation ids of the same work; shown here too. */
+                            aliases: string[];
+                            /** @description Whether every system told all that it knows. */
+                            complete: boolean;
+                            /** @description Entries that the token may not see. */
+                            not_visible_to_you: number;
+                            sources: {
+                                name: string;
+                                /** @enum {unknown} */
+                                state: "complete" | "truncated" | "unavailable";
+                                entries: number;
+                                not_visible_to_you: number;
+                            }[];
+                            entries: {
+                                /** @description Unique in the timeline and the same at each look. */
+                                id: string;
+                                /** @enum {unknown} */
+                                kind: "journey" | "checkpoint" | "event" | "attempt" | "error" | "relay_event" | "alert";
+                                /** Format: date-time */
+                                at: string;
+                                title: string;
+                                /** @description In the system's own words. */
+                                status: string;
+                                /** @enum {unknown} */
+                                outcome: "ok" | "failed" | "open" | "neutral";
+                                duration_s?: number;
+                                /** @description Path of the API under which it is shown in full. */
+                                link?: string;
+                                /** @description Id of the entry that caused it, which may be missing here. */
+                                caused_by?: string;
+                                /** @description Ids of entries that belong to it: errors and failed attempts of a journey that failed, journey and causes of an error. */
+                                related: string[];
+                                details?: {
+                                    [key: string]: unknown;
+                                };
+                            }[];
+                        };
+                        "text/markdown": string;
+                    };
+                };
+                /** @description `invalid_parameter`: The request does not have the expected form. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `shutting_down`: The server is stopping. */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Listen to changes
+         * @description Server-sent events, one for each change, named after its topic. After `ready`, and after each change, the id can be given as `Last-Event-ID` to get what was missed; `reset` says that this is not known any more, so that everything should be read again. Comments come as a heartbeat.
+         */
+        get: {
+            parameters: {
+                query: {
+                    /**
+                     * @description What to listen to, with commas between. The token needs the read scope of each.
+                     * @example events.queues,events.dead
+                     */
+                    topics: string;
+                    /**
+                     * @description As the header `Last-Event-ID`, for clients that cannot set it.
+                     * @example Yk3v0Q1x.42
+                     */
+                    last_event_id?: string;
+                };
+                header?: {
+                    /**
+                     * @description Id of the last event that was seen.
+                     * @example Yk3v0Q1x.42
+                     */
+                    "last-event-id"?: string;
+                };
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Changes, until either side ends it. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "text/event-stream": string;
+                    };
+                };
+                /** @description `invalid_parameter`: The request does not have the expected form. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
-  schemas: {
-    /** @description What went wrong, as RFC 9457 defines it. */
-    Problem: {
-      /** @description Identifies the kind of problem; ends in the code. */
-      type: string;
-      /** @description The kind of problem in one sentence. */
-      title: string;
-      /** @description The status of the answer. */
-      status: number;
-      /** @description Stable name of the kind of problem. */
-      code: string;
-      /** @description What is wrong with this request. */
-      detail: string;
-      /** @description Path of the request. */
-      instance: string;
-      /** @description Finds the request in logs and on the timeline. */
-      correlation_id: string;
-      /** @description The places at fault. */
-      errors?: {
-        /** @description JSON pointer into the body, or below /query, /path or /headers. */
-        pointer: string;
-        code: string;
-        message: string;
-      }[];
+    schemas: {
+        /** @description What went wrong, as RFC 9457 defines it. */
+        Problem: {
+            /** @description Identifies the kind of problem; ends in the code. */
+            type: string;
+            /** @description The kind of problem in one sentence. */
+            title: string;
+            /** @description The status of the answer. */
+            status: number;
+            /** @description Stable name of the kind of problem. */
+            code: string;
+            /** @description What is wrong with this request. */
+            detail: string;
+            /** @description Path of the request. */
+            instance: string;
+            /** @description Finds the request in logs and on the timeline. */
+            correlation_id: string;
+            /** @description The places at fault. */
+            errors?: {
+                /** @description JSON pointer into the body, or below /query, /path or /headers. */
+                pointer: string;
+                code: string;
+                message: string;
+            }[];
+        };
     };
-  };
-  responses: never;
-  parameters: never;
-  requestBodies: never;
-  headers: never;
-  pathItems: never;
+    responses: never;
+    parameters: never;
+    requestBodies: never;
+    headers: never;
+    pathItems: never;
 }
 export type $defs = Record<string, never>;
 export type operations = Record<string, never>;

@@ -50,7 +50,7 @@ const rowsOf = async (project: number): Promise<number[]> => {
 };
 
 describe("changes", () => {
-  test("ET-329 an error is resolved, ignored, assigned and linked by PATCH", async () => {
+  test("an error is resolved, ignored, assigned and linked by PATCH", async () => {
     const project = await kit.newProject();
     await kit.store(project, [errorPayload("pay", { release: "shop@1.2.0" })]);
     const { url } = await only(project);
@@ -115,7 +115,7 @@ describe("changes", () => {
     expect(tooMany.statusCode).toBe(400);
   });
 
-  test("ET-223 ET-329 errors are merged; the old address redirects; they are split again", async () => {
+  test("ET-223 errors are merged; the old address redirects; they are split again", async () => {
     const project = await kit.newProject();
     await kit.store(project, [errorPayload("a")], [errorPayload("b")], [errorPayload("b")]);
     const [first, second] = (await errors(project)).map((error) => error.fingerprint).sort((x, y) => x - y);
@@ -140,7 +140,7 @@ describe("changes", () => {
     expect((await kit.call("POST", `${base}/${first}/unmerge`, { hashes: [hashes[0].hash] })).statusCode).toBe(422);
   });
 
-  test("ET-246 ET-329 people comment on errors", async () => {
+  test("ET-246 people comment on errors", async () => {
     const project = await kit.newProject();
     await kit.store(project, [errorPayload("a")]);
     const { url } = await only(project);
@@ -157,7 +157,7 @@ describe("changes", () => {
 });
 
 describe("what is known", () => {
-  test("ET-329 an event has neighbours and is found by its id alone, as JSON and as Markdown", async () => {
+  test("an event has neighbours and is found by its id alone, as JSON and as Markdown", async () => {
     const project = await kit.newProject();
     const ids = await kit.store(
       project,
@@ -214,7 +214,7 @@ describe("what is known", () => {
     expect(stored.explanation).toEqual(answer.json().hashes[0].explanation);
   });
 
-  test("ET-329 tags are shown with their distribution and what is left", async () => {
+  test("tags are shown with their distribution and what is left", async () => {
     const project = await kit.newProject();
     const sent = Array.from({ length: 12 }, (_, index) =>
       errorPayload("a", { tags: { shard: `s${index}`, team: "x" } }),
@@ -242,7 +242,7 @@ describe("what is known", () => {
     expect((await kit.call("GET", `${url}/tags/nothing`)).statusCode).toBe(404);
   });
 
-  test("ET-245 ET-329 releases are listed, newest first", async () => {
+  test("releases are listed, newest first", async () => {
     const project = await kit.newProject();
     await kit.store(project, [errorPayload("a", { release: "1.0.0" }), { receivedAtMs: nowMs - 5000 }]);
     await kit.store(project, [errorPayload("b", { release: "1.1.0" }), { receivedAtMs: nowMs }]);
@@ -270,7 +270,7 @@ describe("what is known", () => {
     expect((await kit.call("GET", `/api/v1/projects/${project}/messages?limit=1`)).json()).toHaveLength(1);
   });
 
-  test("ET-247 frames of the application link to their line in the repository", async () => {
+  test("frames of the application link to their line in the repository", async () => {
     const project = await kit.newProject();
     const repository = {
       url_template: "https://forge.example/shop/blob/{commit}/{path}#L{line}",
@@ -306,7 +306,7 @@ describe("what is known", () => {
 });
 
 describe("projects", () => {
-  test("ET-330 settings are saved, used for the next events and shown", async () => {
+  test("settings are saved, used for the next events and shown", async () => {
     const project = await kit.newProject();
     const url = `/api/v1/projects/${project}`;
     const settings = {
@@ -345,7 +345,7 @@ describe("projects", () => {
     expect(await errors(project)).toEqual([]);
   });
 
-  test("ET-330 keys are made, disabled, rotated and deleted", async () => {
+  test("keys are made, disabled, rotated and deleted", async () => {
     const project = await kit.newProject();
     const url = `/api/v1/projects/${project}/keys`;
     const made = (await kit.call("POST", url, { label: "Mobile" })).json();
@@ -363,7 +363,7 @@ describe("projects", () => {
     expect((await kit.call("GET", url, undefined, "only 1")).statusCode).toBe(404);
   });
 
-  test("ET-330 GitLab's forms of settings and client keys, also with its own header for the token", async () => {
+  test("GitLab's forms of settings and client keys, also with its own header for the token", async () => {
     const project = await kit.newProject();
     const base = `/api/v4/projects/${project}/error_tracking`;
     const settings = { active: true, project_name: "Shop", sentry_external_url: null, api_url: null, integrated: true };
@@ -386,7 +386,7 @@ describe("projects", () => {
 });
 
 describe("deletion", () => {
-  test("ET-236 ET-380 a deleted error is hidden at once and its rows go; later events make a new one", async () => {
+  test("ET-236 a deleted error is hidden at once and its rows go; later events make a new one", async () => {
     const project = await kit.newProject();
     await kit.store(project, [errorPayload("a")], [errorPayload("a")], [errorPayload("b")]);
     const [error] = await errors(project, `?query=${encodeURIComponent('"a failed"')}`);
@@ -446,7 +446,7 @@ describe("deletion", () => {
     ]);
   });
 
-  test("ET-380 one event, or all events of a user, go with their counts", async () => {
+  test("one event, or all events of a user, go with their counts", async () => {
     const project = await kit.newProject();
     const by = (name: string, user: object) => errorPayload(name, { user: { ...user } });
     const ids = await kit.store(
@@ -470,7 +470,7 @@ describe("deletion", () => {
     expect((await kit.call("GET", `/api/v1/projects/${project}/errors/events/${ids[0]}`)).statusCode).toBe(404);
   });
 
-  test("ET-325 ET-380 a deleted project takes everything with it; GitLab's route answers when it is gone", async () => {
+  test("ET-325 a deleted project takes everything with it; GitLab's route answers when it is gone", async () => {
     for (const [base, status] of [
       ["/api/v1", 202],
       ["/errortracking/api/v1", 204],
@@ -497,7 +497,7 @@ describe("deletion", () => {
     }
   });
 
-  test("ET-380 rows that were written while a deletion ran are gone after its second run", async () => {
+  test("rows that were written while a deletion ran are gone after its second run", async () => {
     const project = await kit.newProject();
     await kit.store(project, [errorPayload("a")]);
     const { url } = await only(project);

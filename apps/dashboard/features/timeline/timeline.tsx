@@ -79,7 +79,14 @@ function TimelineSearch() {
 function TimelineOf({ id }: { readonly id: string }) {
   const timeline = useQuery({
     queryKey: ["timeline", id],
-    queryFn: () => dataOf(api.GET("/api/v1/timeline/{correlation_id}", { params: { path: { correlation_id: id } } })),
+    queryFn: async () => {
+      const answer = await dataOf(
+        api.GET("/api/v1/timeline/{correlation_id}", { params: { path: { correlation_id: id } } }),
+      );
+      // Markdown comes only to those who ask for it.
+      if (typeof answer === "string") throw new Error("The server answered with text.");
+      return answer;
+    },
     refetchInterval: 15_000,
   });
   return (
