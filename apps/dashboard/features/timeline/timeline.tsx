@@ -168,7 +168,7 @@ function Entries({ timeline }: { readonly timeline: Timeline }) {
 }
 
 function EntryLink({ entry }: { readonly entry: Entry }) {
-  const page = pageOfEntry(entry.link);
+  const page = entry.link === undefined ? undefined : pageOfEntry(entry.link);
   if (page === undefined) return <Text size="sm">{entry.title}</Text>;
   return (
     <Anchor component={Link} to={page} size="sm">
