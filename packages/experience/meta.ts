@@ -1,3 +1,4 @@
+/// <reference lib="es2024.string" />
 import { reservedNames } from "./payload.js";
 
 /** Names of GitLab's logging context, which are kept first when there is not room for all. */
@@ -57,7 +58,7 @@ function isAllowed(key: string, allowed: ReadonlySet<string> | undefined): boole
 
 function textOf(value: unknown): string | undefined {
   if (value === null || value === undefined) return undefined;
-  return typeof value === "object" ? JSON.stringify(value) : String(value);
+  return (typeof value === "object" ? JSON.stringify(value) : String(value)).toWellFormed();
 }
 
 /** Without splitting a character that takes two units. */

@@ -173,6 +173,13 @@ describe("meta", () => {
     expect(meta({ a: "x", b: "y" }, { metaKeys: new Set(["b"]) }).meta).toEqual({ b: "y" });
   });
 
+  test("XP-231 XP-233 half of a character is replaced: nobody behind could store it", () => {
+    expect(meta({ a: "x\ud800y" }).meta).toEqual({ a: "x\ufffdy" });
+    const end = payload({ checkpoint: "end", error: true, error_message: "\udc00", "odd\ud800": 1 });
+    expect(end.errorMessage).toBe("\ufffd");
+    expect(end.warnings).toEqual([{ code: "unknown_field", field: "odd\ufffd" }]);
+  });
+
   test("XP-231 what is too much is cut with a warning: well-known names are kept first", () => {
     const warning = [{ code: "meta_truncated", field: "meta" }];
     const long = meta({ a: "x".repeat(1_025) });

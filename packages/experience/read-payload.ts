@@ -1,3 +1,4 @@
+/// <reference lib="es2024.string" />
 import { canonicalCorrelationId, isUlid, ulidTimeMs } from "@signalbox/kernel";
 import {
   checkpointCategoryPattern,
@@ -227,7 +228,7 @@ class Reader {
     if (text === undefined) return undefined;
     const cut = cutText(text, maxErrorMessage);
     if (cut.length < text.length) this.#warnings.push({ code: "error_message_truncated", field: "error_message" });
-    return cut.replace(/\p{Cc}/gu, " ");
+    return cut.toWellFormed().replace(/\p{Cc}/gu, " ");
   }
 
   #meta(): Readonly<Record<string, string>> | undefined {
@@ -255,7 +256,7 @@ class Reader {
       if (knownFields.has(field)) continue;
       if (hasNul(value) || field.includes("\0")) this.#fault(field, "invalid_format", "holds the character U+0000");
       else if (this.#warnings.length < maxWarnings)
-        this.#warnings.push({ code: "unknown_field", field: cutText(field, 64) });
+        this.#warnings.push({ code: "unknown_field", field: cutText(field, 64).toWellFormed() });
     }
   }
 

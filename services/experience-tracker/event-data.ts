@@ -7,7 +7,8 @@ import {
   type VerdictRecord,
 } from "@signalbox/experience";
 
-// What the events carry. Durations are seconds as floats, times ISO 8601 in UTC; what is unknown is left out.
+// What the events carry. Durations are seconds as floats, times ISO 8601 in UTC; what is unknown is
+// `undefined` and left out of the event.
 
 interface RunData {
   readonly tenant: string;
@@ -70,7 +71,7 @@ export interface VerdictData extends RunData {
 
 export function checkpointData(record: CheckpointRecord): CheckpointData {
   const { run, entry } = record;
-  return defined({
+  return {
     ...runData(run),
     event_id: entry.eventKey,
     checkpoint: entry.kind,
@@ -89,7 +90,7 @@ export function checkpointData(record: CheckpointRecord): CheckpointData {
     producer: entry.producer,
     recorded_at: formatTimestamp(record.atMs),
     verdict: entry.anomalies.includes("late_end") ? verdictOf(run, undefined, record.atMs) : undefined,
-  });
+  };
 }
 
 export function verdictData({ run, entry, atMs }: VerdictRecord): VerdictData | undefined {
@@ -99,7 +100,7 @@ export function verdictData({ run, entry, atMs }: VerdictRecord): VerdictData | 
 function verdictOf(run: Run, entry: TimelineEntry | undefined, atMs: number): VerdictData | undefined {
   const { verdict, lateEnd, last } = run;
   if (!verdict) return undefined;
-  return defined({
+  return {
     ...runData(run),
     type: verdict.type,
     reason: verdict.reason,
@@ -121,11 +122,11 @@ function verdictOf(run: Run, entry: TimelineEntry | undefined, atMs: number): Ve
     event_id: entry?.kind === "end" ? entry.eventKey : undefined,
     meta: entry?.meta,
     recorded_at: formatTimestamp(atMs),
-  });
+  };
 }
 
 function runData({ identity, state, terms, start }: Run): RunData {
-  return defined({
+  return {
     tenant: identity.tenant,
     correlation_id: identity.correlationId,
     covered_experience_id: identity.experienceId,
@@ -137,7 +138,7 @@ function runData({ identity, state, terms, start }: Run): RunData {
     timeout_s: terms.timeoutMs / 1000,
     definition_version: terms.definitionVersion,
     started_at: optionalTime(start?.occurredAtMs),
-  });
+  };
 }
 
 export function subjectOf({ run: { identity } }: OutboxRecord): string {
@@ -150,12 +151,4 @@ function optionalTime(timeMs: number | undefined): string | undefined {
 
 function optionalSeconds(durationMs: number | undefined): number | undefined {
   return durationMs === undefined ? undefined : durationMs / 1000;
-}
-
-type Undefinable<T> = { [Key in keyof T]: T[Key] | undefined };
-
-/** Leaves out what is undefined, so that a field is there or not, and never null. */
-function defined<T extends object>(fields: Undefinable<Required<T>> | Undefinable<T>): T {
-  // Every required field is given by the callers; only optional ones can be undefined.
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as T;
 }
