@@ -37,6 +37,7 @@ export function bannerLines(facts: BannerFacts): string[] {
     "",
     `Signalbox ${facts.version} is ready after ${(facts.startedInMs / 1000).toFixed(1)} s`,
     "",
+    ...optional("Dashboard", facts.roles.includes("dashboard") ? facts.url && `${facts.url}/` : undefined),
     ...optional("Ingest and API", facts.url),
     ...facts.announcements.map(({ label, value }) => row(label, value)),
     row("Metrics, health", facts.metricsUrl),
