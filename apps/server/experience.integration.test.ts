@@ -84,7 +84,7 @@ describe("the tracker in the server", () => {
 });
 
 describe("the command line", () => {
-  test("XP-760 lists the definitions with their numbers", async () => {
+  test("lists the definitions with their numbers", async () => {
     const { out, exitCode } = await command("experience", "definitions", "--json");
     expect(exitCode).toBe(0);
     expect(JSON.parse(out)).toContainEqual({

@@ -433,7 +433,7 @@ export function describeExperienceStore({ name, create, cannot = [] }: StoreCont
         expect(new Set([...taken, ...rest].map(({ record }) => recordKey(record))).size).toBe(4);
       });
 
-      test.skipIf(!shared)("XP-406 XP-434 records of a process that died are taken over, and not before", async () => {
+      test.skipIf(!shared)("XP-434 records of a process that died are taken over, and not before", async () => {
         await drainOutbox(store);
         const other = await subject.another();
         const definition = newDefinition();

@@ -1,4 +1,4 @@
-import type { ExperienceStore, Gap } from "@signalbox/experience";
+import { type ExperienceStore, type Gap, gapAfterMs } from "@signalbox/experience";
 import { type Clock, errorMessage, type Logger, type Service } from "@signalbox/kernel";
 import { createLoop } from "./loop.js";
 
@@ -32,6 +32,15 @@ export function createHeartbeat({ store, replica, inlineMetrics, clock, logger }
   let reason: string | undefined;
   let warnedRiskMs = Number.NEGATIVE_INFINITY;
   let gaps: readonly Gap[] = [];
+  let first: { readonly others: ReadonlySet<string>; readonly atMs: number } | undefined;
+
+  /** Who was there before this process may be the one that it follows, until as much time has passed as a beat is good for. */
+  const othersLive = (alive: readonly string[]): boolean => {
+    const others = alive.filter((name) => name !== replica);
+    first ??= { others: new Set(others), atMs: clock.monotonicMs() };
+    const { others: before, atMs } = first;
+    return others.some((name) => !before.has(name) || clock.monotonicMs() - atMs > gapAfterMs);
+  };
 
   const beat = async (): Promise<void> => {
     const result = await store.heartbeat({
@@ -51,7 +60,7 @@ export function createHeartbeat({ store, replica, inlineMetrics, clock, logger }
         reason: cause,
       });
     }
-    if (result.alive.length > 1 && inlineMetrics && clock.monotonicMs() - warnedRiskMs > riskEveryMs) {
+    if (othersLive(result.alive) && inlineMetrics && clock.monotonicMs() - warnedRiskMs > riskEveryMs) {
       warnedRiskMs = clock.monotonicMs();
       logger.warn("experience.double_count_risk", { replicas: result.alive.length });
     }

@@ -131,8 +131,9 @@ describe.skipIf(needed.skip)(needed.title("replicas on one Redis"), () => {
     const tracker = await start({
       openStore: (request) => createRedisStore({ url: own.url, prefix: "away", ...request }),
     });
+    onTestFinished(() => own.stop());
     expect((await tracker.send({})).status).toBe(201);
-    await own.stop();
+    await own.kill();
     const refused = await tracker.send({});
     expect(refused).toMatchObject({ status: 503, body: { code: "state_store_unavailable" } });
     expect(refused.headers.get("retry-after")).toBe("5");
@@ -143,7 +144,13 @@ describe.skipIf(needed.skip)(needed.title("replicas on one Redis"), () => {
     });
     expect(batch.status).toBe(200);
     await expect(tracker.tracker.watch.check()).rejects.toMatchObject({ code: "state_store_unavailable" });
-    await expect.poll(() => tracker.lines.some(({ message }) => message === "experience.store_down")).toBe(true);
+    const said = (text: string) => () => tracker.lines.some(({ message }) => message === text);
+    await expect.poll(said("experience.store_down")).toBe(true);
+
+    await own.restart();
+    await expect.poll(said("experience.store_up")).toBe(true);
+    expect((await tracker.send({})).status).toBe(201);
+    await tracker.tracker.watch.check();
   });
 
   test("XP-401 forgetting the scripts goes unnoticed by producers", async () => {
