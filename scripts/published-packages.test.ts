@@ -41,7 +41,9 @@ describe.each(published)("$name", ({ folder }) => {
         default: expect.stringMatching(/^\.\/dist\/.*\.js$/),
       });
     }
-    expect(manifest.sideEffects).toBe(false);
+    // What registers matchers with a test runner is imported for just that.
+    const effects = manifest.sideEffects || [];
+    expect(effects.filter((file: string) => !/^\.\/dist\/testing\/(?:vitest|jest)\.js$/.test(file))).toEqual([]);
   });
 
   test("PF-081 depends on no code of the server", () => {

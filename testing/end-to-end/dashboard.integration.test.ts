@@ -112,6 +112,14 @@ describe.skipIf(needed.skip)(needed.title("the dashboard on the demo's data"), (
     await row.getByRole("button", { name: "Pause" }).waitFor();
   });
 
+  test("UI-062 the forge's repositories are listed with their owner, and one shows its maintainers", async () => {
+    await page.goto(`${server.url}/relays/repositories`);
+    await page.getByRole("link", { name: "runner", exact: true }).click();
+    const maintainers = page.getByRole("region", { name: "Maintainers" });
+    await maintainers.getByText("announced it").waitFor();
+    expect(await maintainers.getByText(/^npub1/).count()).toBe(1);
+  });
+
   const pages = [
     ["/overview", "Overview"],
     ["/projects/1/errors", "Errors"],
@@ -119,6 +127,7 @@ describe.skipIf(needed.skip)(needed.title("the dashboard on the demo's data"), (
     ["/projects/1/settings", "Project settings"],
     ["/experiences", "Experiences"],
     ["/timeline", "Timeline"],
+    ["/relays/repositories", "Repositories"],
     ["/events/queues", "Queues"],
     ["/events/dead", "Dead letters"],
     ["/events/log", "Event log"],

@@ -38,6 +38,15 @@ export const routes: RouteObject[] = [
         path: "experiences/runs/:experience/:correlation/:run",
         lazy: async () => ({ Component: (await import("../features/experiences/run-page.js")).RunPage }),
       },
+      { path: "relays", element: <Navigate to="/relays/repositories" replace /> },
+      {
+        path: "relays/repositories",
+        lazy: async () => ({ Component: (await import("../features/relays/repository-list.js")).RepositoryList }),
+      },
+      {
+        path: "relays/repositories/:npub/:identifier",
+        lazy: async () => ({ Component: (await import("../features/relays/repository-page.js")).RepositoryPage }),
+      },
       {
         path: "timeline/:id?",
         lazy: async () => ({ Component: (await import("../features/timeline/timeline.js")).TimelinePage }),

@@ -17,6 +17,7 @@ import { useDisclosure } from "@mantine/hooks";
 import {
   IconBug,
   IconGauge,
+  IconGitBranch,
   IconInbox,
   IconListDetails,
   IconMoon,
@@ -123,6 +124,7 @@ function Navigation({ session, onNavigate }: { readonly session: Session; readon
           {link("/events/catalogue", "Event catalogue", <IconListDetails size={size} />)}
         </>
       )}
+      {allows(session, "relay:read") && link("/relays/repositories", "Repositories", <IconGitBranch size={size} />)}
       {allows(session, "errors:admin") &&
         link(`/projects/${project}/settings`, "Project settings", <IconSettings size={size} />)}
     </>

@@ -1,6 +1,11 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { finalizeEvent, generateSecretKey } from "nostr-tools/pure";
-import { Relay } from "nostr-tools/relay";
+import { npubEncode } from "nostr-tools/nip19";
+import { finalizeEvent, generateSecretKey, getPublicKey } from "nostr-tools/pure";
+import { Relay, useWebSocketImplementation } from "nostr-tools/relay";
+import WebSocket from "ws";
+
+// Node 20 has none of its own.
+useWebSocketImplementation(WebSocket);
 
 const repositoryAnnouncement = 30_617;
 const issue = 1_621;
@@ -8,6 +13,8 @@ const issue = 1_621;
 /** Announces the repositories of the forge on its relay and opens an issue now and then, as a Nostr client does. */
 export async function announceRepositories(relayUrl: string, signal: AbortSignal): Promise<void> {
   const owner = generateSecretKey();
+  const npub = npubEncode(getPublicKey(owner));
+  const web = relayUrl.replace(/^ws/, "http");
   const relay = await connect(relayUrl, signal);
   if (relay === undefined) return;
   const now = (): number => Math.floor(Date.now() / 1_000);
@@ -17,7 +24,7 @@ export async function announceRepositories(relayUrl: string, signal: AbortSignal
         ["d", name],
         ["name", name],
         ["description", `The ${name} of the example forge`],
-        ["clone", `${relayUrl.replace(/^ws/, "http")}/example/${name}.git`],
+        ["clone", `${web}/${npub}/${name}.git`],
         ["relays", relayUrl],
       ];
       await publish(
