@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import {
   addConfigOptions,
+  addJsonOption,
   type ConfigOptions,
   defineCommand,
   parseId,
@@ -14,6 +15,7 @@ interface ResolveOptions extends ConfigOptions {
   readonly project: number;
   readonly release?: string;
   readonly next?: boolean;
+  readonly json?: boolean;
 }
 
 /** `resolve`. */
@@ -28,13 +30,14 @@ export function addChange(errors: Command, terminal: Terminal): void {
     .requiredOption("--project <id>", "number of the project", parseId)
     .option("--release <version>", "from this release on; events of older ones do not reopen it")
     .option("--next", "from the release on that comes next");
-  addConfigOptions(resolve).action(async (id: number, options: ResolveOptions) => {
+  addJsonOption(addConfigOptions(resolve)).action(async (id: number, options: ResolveOptions) => {
     const { values: config } = readCommandConfig(terminal, options);
     const resolveIn =
       options.release !== undefined ? { release: options.release } : options.next ? "next_release" : "now";
     const error = await withErrorsApi({ config, terminal }, (api) =>
       api.ask("PATCH", `/projects/${options.project}/errors/${id}`, { status: "resolved", resolve_in: resolveIn }),
     );
+    if (options.json) return terminal.out(JSON.stringify(error, null, 2));
     terminal.out(`${text(error, "short_id")} is ${text(error, "status")}`);
   });
 }

@@ -41,10 +41,13 @@ test("PF-014 errors are listed, shown, explained and verified alike beside a ser
   expect((await sendError(dsn, "the basket is empty", eventId)).status).toBe(200);
   const listed = async () => JSON.parse((await command("errors", "list", "--project", "1", "--json")).out);
   await expect.poll(listed).toHaveLength(1);
+  // An issue is counted a moment before its event can be queried.
+  await expect.poll(async () => (await command("errors", "explain", eventId, "--project", "1")).exitCode).toBe(0);
   const lines = [
     ["errors", "list", "--project", "1"],
     ["errors", "list", "--project", "1", "--json"],
     ["errors", "show", "1", "--project", "1"],
+    ["errors", "show", "1", "--project", "1", "--json"],
     ["errors", "explain", eventId, "--project", "1"],
     ["errors", "explain", eventId, "--project", "1", "--json"],
     ["verify", "--project", "1"],
@@ -57,9 +60,10 @@ test("PF-014 errors are listed, shown, explained and verified alike beside a ser
   const without: ProgramEnd[] = [];
   for (const line of lines) without.push(await command(...line));
   expect(without).toEqual(beside);
-  const [list, , show, explain, , verify] = beside;
+  const [list, , show, shown, explain, , verify] = beside;
   expect(list?.out).toContain("the basket is empty");
   expect(show?.out).toContain("# DEFAULT-1: Error: the basket is empty");
+  expect(JSON.parse(shown?.out ?? "")).toMatchObject({ fingerprint: 1, description: "the basket is empty" });
   expect(explain?.out).toContain("+ value: the basket is empty");
   expect(verify?.out).toContain("Everything agrees");
 });

@@ -20,6 +20,7 @@ interface ListOptions extends ConfigOptions, JsonOption {
 }
 
 interface ShowOptions extends ConfigOptions {
+  readonly json?: boolean;
   readonly project: number;
 }
 
@@ -60,11 +61,12 @@ export function addList(errors: Command, terminal: Terminal): void {
   )
     .argument("<error>", "number of the error", parseId)
     .requiredOption("--project <id>", "number of the project", parseId);
-  addConfigOptions(show).action(async (id: number, options: ShowOptions) => {
+  addJsonOption(addConfigOptions(show)).action(async (id: number, options: ShowOptions) => {
     const { values: config } = readCommandConfig(terminal, options);
-    const markdown = await withErrorsApi({ config, terminal }, (api) =>
-      api.ask("GET", `/projects/${options.project}/errors/${id}.md`),
+    const address = `/projects/${options.project}/errors/${id}`;
+    const shown = await withErrorsApi({ config, terminal }, (api) =>
+      api.ask("GET", options.json ? address : `${address}.md`),
     );
-    terminal.out(String(markdown).trimEnd());
+    terminal.out(options.json ? JSON.stringify(shown, null, 2) : String(shown).trimEnd());
   });
 }
