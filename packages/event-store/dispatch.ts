@@ -126,46 +126,52 @@ export function planSingle(
 }
 
 /**
- * Slices of `groupSize` in order, each one delivery. Many groups are spread over time, so that a mass publish does not
- * occupy every worker at once. Events with different keys never share a slice: a key is a promise about order that one
- * delivery can only keep for one key.
+ * Slices of `groupSize` in order, each one delivery. Events with different keys never share a slice: a key is a promise
+ * about order that one delivery can only keep for one key.
  */
-export function planGroups(
-  subscription: Subscription,
-  accepted: readonly Accepted[],
-  nowMs: number,
-  limits: GroupLimits,
-): PlannedDelivery[] {
-  const { delayMs, groupSize } = subscription.options;
-  const slices = sliceByKey(accepted, groupSize);
-  const spread = slices.length > limits.groupBatchSize;
-  return slices.map((slice, index) => {
-    const baseMs = spread ? Math.max(delayMs, limits.groupBaseDelayMs) : delayMs;
-    const gapMs = spread ? Math.floor(index / limits.groupBatchSize) * limits.groupBatchGapMs : 0;
-    const [first] = slice;
-    return {
-      id: `${first?.event.id}.${subscription.id}.g${index}`,
-      subscription,
-      events: slice.map(({ event }) => event),
-      places: slice.map(({ place }) => place),
-      key: first?.key ?? null,
-      dedup: slice.length === 1 ? (first?.dedup ?? null) : null,
-      dueAtMs: baseMs + gapMs > 0 ? nowMs + baseMs + gapMs : 0,
-    };
-  });
-}
+export class GroupSlices<T extends Accepted> {
+  readonly slices: T[][] = [];
+  readonly #groupSize: number;
+  readonly #open = new Map<string | null, T[]>();
 
-function sliceByKey(accepted: readonly Accepted[], groupSize: number): Accepted[][] {
-  const slices: Accepted[][] = [];
-  const open = new Map<string | null, Accepted[]>();
-  for (const item of accepted) {
-    let slice = open.get(item.key);
-    if (!slice || slice.length >= groupSize) {
+  constructor(groupSize: number) {
+    this.#groupSize = groupSize;
+  }
+
+  add(item: T): void {
+    let slice = this.#open.get(item.key);
+    if (!slice || slice.length >= this.#groupSize) {
       slice = [];
-      open.set(item.key, slice);
-      slices.push(slice);
+      this.#open.set(item.key, slice);
+      this.slices.push(slice);
     }
     slice.push(item);
   }
-  return slices;
+}
+
+/**
+ * The delivery of one slice; `count`: how many slices the subscription has. Many groups are spread over time, so that a
+ * mass publish does not occupy every worker at once.
+ */
+export function planSlice(
+  subscription: Subscription,
+  slice: readonly Accepted[],
+  { index, count }: { readonly index: number; readonly count: number },
+  nowMs: number,
+  limits: GroupLimits,
+): PlannedDelivery {
+  const { delayMs } = subscription.options;
+  const spread = count > limits.groupBatchSize;
+  const baseMs = spread ? Math.max(delayMs, limits.groupBaseDelayMs) : delayMs;
+  const gapMs = spread ? Math.floor(index / limits.groupBatchSize) * limits.groupBatchGapMs : 0;
+  const [first] = slice;
+  return {
+    id: `${first?.event.id}.${subscription.id}.g${index}`,
+    subscription,
+    events: slice.map(({ event }) => event),
+    places: slice.map(({ place }) => place),
+    key: first?.key ?? null,
+    dedup: slice.length === 1 ? (first?.dedup ?? null) : null,
+    dueAtMs: baseMs + gapMs > 0 ? nowMs + baseMs + gapMs : 0,
+  };
 }

@@ -208,6 +208,18 @@ test("ES-132 the transport gets at most 1,000 deliveries in a call, and the even
   expect(turnsAtCall[2]).toBeGreaterThan(turnsAtCall[1] ?? 0);
 });
 
+test("ES-132 large deliveries reach the transport in smaller portions, all of them and in order", async () => {
+  const made = setUp({ groupSize: 10 });
+  const text = "x".repeat(20_000);
+  const data = range(1, 100).map((job_id) => ({ job_id, text }));
+  const events = data.map((each) => JobFinished.create(each));
+  await made.store.publishGroup(events);
+  const lengths = made.enqueue.mock.calls.map(([given]) => given.reduce((sum, { body }) => sum + body.length, 0));
+  expect(lengths.length).toBeGreaterThan(1);
+  expect(Math.max(...lengths)).toBeLessThan(1_000_000);
+  expect(made.groups().flat()).toEqual(range(1, 100));
+});
+
 test("ES-132 conditions of a large group leave the event loop turns", async () => {
   const made = setUp({ if: () => false });
   const events = jobs(5_000);

@@ -81,6 +81,14 @@ test("ES-033 without a blob store a large event is refused before anything is di
   expect(bodies()).toEqual([]);
 });
 
+test("ES-033 a group with an event that is too large is refused before anything is dispatched, however long it is", async () => {
+  const { store, bodies } = setUp();
+  const events = Array.from({ length: 30 }, () => ofSize(store, 60_000));
+  const error = await refusal(store.publishGroup([...events, ofSize(store, 262_145)]));
+  expect(error).toMatchObject({ code: "EVT_TOO_LARGE", details: { maxBytes: 262_144 } });
+  expect(bodies()).toEqual([]);
+});
+
 test("ES-033 above maxEventBytes an event is refused, blob store or not", async () => {
   const { store, bodies } = setUp({ blobs: await fileBlobs() });
   await store.publish(ofSize(store, 16_777_216));

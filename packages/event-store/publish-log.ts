@@ -1,4 +1,5 @@
 import type { Clock, Labels, Logger } from "@signalbox/kernel";
+import type { EventDefinition } from "./define-event.js";
 import type { Decision } from "./dispatch.js";
 import type { DispatchLog, DispatchRecord } from "./dispatch-log.js";
 import type { EventInstance } from "./event.js";
@@ -54,25 +55,61 @@ export class PublishLog {
     this.#options.metrics.eventBytes.observe(bytes, this.#labelsOf(event.type));
   }
 
-  published({ definition, events, outcomes, startedMs, nowMs }: Publication): void {
-    const { metrics, clock, logger, lines, dispatchLog } = this.#options;
+  published(publication: Publication): void {
+    const { definition, events, outcomes } = publication;
+    this.#countPublished(publication);
+    for (const { subscription, decision } of outcomes)
+      this.#options.metrics.decisions.add(1, this.#decisionLabelsOf(definition.type, subscription?.id ?? "", decision));
+    if (!this.#tellsOf(definition)) return;
+    for (const [event, own] of groupByEvent(events, outcomes)) this.#tell(publication, event, own);
+  }
+
+  /** Gives way between the events. */
+  async publishedGroup(publication: Publication, pace: () => Promise<void> | undefined): Promise<void> {
+    const { definition, events, outcomes } = publication;
+    this.#countPublished(publication);
+    const counts = new Map<Labels, number>();
+    for (const { subscription, decision } of outcomes) {
+      const labels = this.#decisionLabelsOf(definition.type, subscription?.id ?? "", decision);
+      counts.set(labels, (counts.get(labels) ?? 0) + 1);
+      const pause = pace();
+      if (pause) await pause;
+    }
+    for (const [labels, count] of counts) this.#options.metrics.decisions.add(count, labels);
+    if (!this.#tellsOf(definition)) return;
+    for (const [event, own] of groupByEvent(events, outcomes)) {
+      this.#tell(publication, event, own);
+      const pause = pace();
+      if (pause) await pause;
+    }
+  }
+
+  #countPublished({ definition, events, outcomes, startedMs }: Publication): void {
+    const { metrics, clock } = this.#options;
     for (const watcher of this.#options.watchers) watcher.decided(outcomes);
     if (definition.deprecated) this.#warnDeprecated(definition.type, definition.deprecated);
     const labels = this.#labelsOf(definition.type);
     metrics.published.add(events.length, labels);
     metrics.publishSeconds.observe((clock.monotonicMs() - startedMs) / 1_000, labels);
-    for (const { subscription, decision } of outcomes)
-      metrics.decisions.add(1, this.#decisionLabelsOf(definition.type, subscription?.id ?? "", decision));
+  }
 
-    const all = lines.wantsAll(definition);
-    const wantsLine = logger.isEnabled("info") && lines.wantsFailures(definition);
-    if (!wantsLine && !dispatchLog) return;
-    for (const [event, own] of groupByEvent(events, outcomes)) {
-      const failed = own.some(({ decision }) => decision === "condition_error" || decision === "transport_error");
-      if (!all && !(failed && lines.wantsFailures(definition))) continue;
-      if (wantsLine) logger.info("event published", { ...lines.fields(event, definition), ...spread(own) });
-      dispatchLog?.dispatched(dispatchRecord(event, own, nowMs));
-    }
+  #wantsLines(definition: EventDefinition<unknown>): boolean {
+    const { logger, lines } = this.#options;
+    return logger.isEnabled("info") && lines.wantsFailures(definition);
+  }
+
+  /** Whether anything is said about single events. */
+  #tellsOf(definition: EventDefinition<unknown>): boolean {
+    return this.#options.dispatchLog !== undefined || this.#wantsLines(definition);
+  }
+
+  #tell({ definition, nowMs }: Publication, event: EventInstance<unknown>, own: readonly Outcome[]): void {
+    const { logger, lines, dispatchLog } = this.#options;
+    const failed = own.some(({ decision }) => decision === "condition_error" || decision === "transport_error");
+    if (!lines.wantsAll(definition) && !(failed && lines.wantsFailures(definition))) return;
+    if (this.#wantsLines(definition))
+      logger.info("event published", { ...lines.fields(event, definition), ...spread(own) });
+    dispatchLog?.dispatched(dispatchRecord(event, own, nowMs));
   }
 
   transportFailed(eventIds: readonly string[], error: unknown): void {

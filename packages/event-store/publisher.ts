@@ -1,8 +1,17 @@
 import type { TransactionHandle } from "@signalbox/database";
-import type { Clock, Logger } from "@signalbox/kernel";
+import { type Clock, createPace, type Logger } from "@signalbox/kernel";
 import type { JsonObject } from "./data-type.js";
 import type { EventDefinition } from "./define-event.js";
-import { type Decision, judge, type PlannedDelivery, planGroups, planSingle, type Verdict } from "./dispatch.js";
+import {
+  type Accepted,
+  type Decision,
+  GroupSlices,
+  judge,
+  type PlannedDelivery,
+  planSingle,
+  planSlice,
+  type Verdict,
+} from "./dispatch.js";
 import type { DispatchLog } from "./dispatch-log.js";
 import type { Codec, EncodeOptions } from "./envelope.js";
 import { fingerprintOf, recordError } from "./error-record.js";
@@ -65,6 +74,19 @@ interface Planned {
   readonly outcomes: readonly Outcome[];
 }
 
+/** One event that a subscription accepted of a group. */
+interface GroupMember extends Accepted {
+  readonly outcome: Outcome;
+}
+
+/** What a subscription gets of a group: each slice is one delivery. */
+interface GroupPlan {
+  readonly subscription: Subscription;
+  readonly slices: (readonly GroupMember[])[];
+}
+
+type Pace = ReturnType<typeof createPace>;
+
 /** For which delivery, and in which transaction, a blob is held. */
 interface Keep {
   readonly deliveryId: string;
@@ -73,11 +95,11 @@ interface Keep {
 
 /** Encoded events above this size are worth a warning. */
 const largeEventBytes = 65_536;
-/** Deliveries of one call to the transport. */
-const sliceSize = 1_000;
-/** Conditions run, and groups encoded, before the event loop gets a turn. */
+/** Of a group, what one call to the transport brings at most: deliveries, and characters unless one delivery has more. */
+const portionSize = 1_000;
+const portionLength = 393_216;
+/** Conditions run before the event loop gets a turn, however fast they are. */
 const judgedAtOnce = 2_000;
-const encodedAtOnce = 50;
 
 /** Decides for every subscription, hands the deliveries over and concludes. */
 export class Publisher {
@@ -190,27 +212,30 @@ export class Publisher {
     const { clock, registry } = this.#options;
     const startedMs = clock.monotonicMs();
     const nowMs = clock.nowMs();
+    const pace = createPace({ rests: false });
     const outcomes: Outcome[] = [];
-    const planned: Planned[] = [];
+    const plans: GroupPlan[] = [];
     if (events[0] && this.#undecided(definition, events[0]))
-      outcomes.push(...events.flatMap((event) => this.#undecided(definition, event) ?? []));
+      for (const event of events) {
+        for (const outcome of this.#undecided(definition, event) ?? noOutcomes) outcomes.push(outcome);
+        await pace();
+      }
     else {
       for (const subscription of registry.subscribersFor(definition.type))
-        planned.push(...(await this.#planGroup(events, subscription, outcomes, nowMs)));
+        plans.push(await this.#planGroup(events, subscription, outcomes, pace));
     }
     let transportError: unknown;
     this.#waiting++;
     try {
-      for (let from = 0; from < planned.length; from += sliceSize) {
-        if (from > 0) await nextTurn();
-        const error = await this.#handOver(planned.slice(from, from + sliceSize), transaction);
-        transportError ??= error;
-      }
+      transportError = await this.#handOverGroups(plans, nowMs, transaction, pace);
+    } catch (error) {
+      this.#letGo(events, outcomes, true);
+      throw error;
     } finally {
       this.#waiting--;
-      this.#letGo(events, outcomes, transportError !== undefined);
     }
-    return this.#conclude({ definition, events, outcomes, startedMs, nowMs, transaction }, transportError);
+    this.#letGo(events, outcomes, transportError !== undefined);
+    return this.#concludeGroup({ definition, events, outcomes, startedMs, nowMs, transaction }, transportError, pace);
   }
 
   /** What was kept of the events for the time of their publish. */
@@ -238,22 +263,20 @@ export class Publisher {
     events: readonly EventInstance<unknown>[],
     subscription: Subscription,
     outcomes: Outcome[],
-    nowMs: number,
-  ): Promise<Planned[]> {
-    const accepted = [];
-    const own = new Map<EventInstance<unknown>, Outcome>();
+    pace: Pace,
+  ): Promise<GroupPlan> {
+    const accepted = new GroupSlices<GroupMember>(subscription.options.groupSize);
     for (const [place, event] of events.entries()) {
       const { verdict, outcome } = this.#judge(subscription, event);
       outcomes.push(outcome);
-      const { delivered } = outcome;
-      own.set(delivered, outcome);
-      if (verdict.kind === "accept") accepted.push({ event: delivered, place, key: verdict.key, dedup: verdict.dedup });
-      if (outcomes.length % judgedAtOnce === 0) await nextTurn();
+      if (verdict.kind === "accept") {
+        const { key, dedup } = verdict;
+        accepted.add({ event: outcome.delivered, place, key, dedup, outcome });
+      }
+      const pause = outcomes.length % judgedAtOnce === 0 ? nextTurn() : pace();
+      if (pause) await pause;
     }
-    return planGroups(subscription, accepted, nowMs, this.#options.limits).map((delivery) => ({
-      delivery,
-      outcomes: delivery.events.flatMap((event) => own.get(event) ?? []),
-    }));
+    return { subscription, slices: accepted.slices };
   }
 
   #judge(
@@ -283,7 +306,7 @@ export class Publisher {
   /** Resolves with the error of the transport, if any, which the outcomes then carry. */
   #handOver(planned: readonly Planned[], transaction: TransactionHandle | undefined): Promise<unknown> {
     const [only] = planned;
-    if (planned.length > 1 || !only || only.delivery.places) return this.#handOverMany(planned, transaction);
+    if (planned.length > 1 || !only) return this.#handOverMany(planned, transaction);
     const { delivery, outcomes } = only;
     const body = this.#encode(delivery, transaction);
     if (typeof body !== "string")
@@ -295,12 +318,66 @@ export class Publisher {
 
   async #handOverMany(planned: readonly Planned[], transaction: TransactionHandle | undefined): Promise<unknown> {
     const deliveries: Delivery[] = [];
-    for (const { delivery } of planned) {
+    for (const { delivery } of planned)
       deliveries.push(toDelivery(delivery, await this.#encode(delivery, transaction)));
-      if (delivery.places && deliveries.length % encodedAtOnce === 0) await nextTurn();
-    }
     const outcomesOf = planned.map(({ outcomes }) => outcomes);
     return this.#enqueue(deliveries, outcomesOf, transaction);
+  }
+
+  /**
+   * Encodes and hands over in portions, so that of a large group only a small part is in memory as text. Nothing is
+   * handed over when an event of the group is too large. Resolves with the first error of the transport, if any.
+   */
+  async #handOverGroups(
+    plans: readonly GroupPlan[],
+    nowMs: number,
+    transaction: TransactionHandle | undefined,
+    pace: Pace,
+  ): Promise<unknown> {
+    let transportError: unknown;
+    let sizesAreKnown = false;
+    let deliveries: Delivery[] = [];
+    let outcomesOf: (readonly Outcome[])[] = [];
+    let length = 0;
+    const handOver = async (): Promise<void> => {
+      const error = await this.#enqueue(deliveries, outcomesOf, transaction);
+      transportError ??= error;
+      deliveries = [];
+      outcomesOf = [];
+      length = 0;
+    };
+    for (const { subscription, slices } of plans) {
+      const count = slices.length;
+      for (const [index, slice] of slices.entries()) {
+        if (deliveries.length >= portionSize || length >= portionLength) {
+          if (!sizesAreKnown) await this.#checkGroupSizes(plans, pace);
+          sizesAreKnown = true;
+          await handOver();
+          await nextTurn();
+        }
+        const planned = planSlice(subscription, slice, { index, count }, nowMs, this.#options.limits);
+        const body = await this.#encodeGroup(planned, transaction, pace);
+        deliveries.push(toDelivery(planned, body));
+        outcomesOf.push(slice.map(({ outcome }) => outcome));
+        length += body.length;
+        // What the portion needs of it is in the delivery and the outcomes.
+        slices[index] = handedOver;
+      }
+    }
+    if (deliveries.length > 0) await handOver();
+    return transportError;
+  }
+
+  async #checkGroupSizes(plans: readonly GroupPlan[], pace: Pace): Promise<void> {
+    for (const { slices } of plans)
+      for (const slice of slices)
+        for (const { event, place, key } of slice) {
+          const json = this.#options.codec.encode(event, { key: key ?? event.key, sequence: sequenceOf(place) });
+          EventInstance.forgetDataJson(event);
+          this.#checkSize(event, Buffer.byteLength(json));
+          const pause = pace();
+          if (pause) await pause;
+        }
   }
 
   /** `outcomesOf`: for each delivery, those that depend on it. */
@@ -341,42 +418,55 @@ export class Publisher {
     }
   }
 
-  #encode(delivery: PlannedDelivery, transaction: TransactionHandle | undefined): string | Promise<string> {
-    const { id, places, events, key } = delivery;
-    const [first] = events;
-    if (places || !first) return this.#encodeGroup(delivery, transaction);
-    return this.#encodeEvent(first, { key: key ?? first.key }, { deliveryId: id, transaction });
+  #encode(
+    { id, events: [event], key }: PlannedDelivery,
+    transaction: TransactionHandle | undefined,
+  ): string | Promise<string> {
+    if (!event) return "";
+    return this.#encodeEvent(event, { key: key ?? event.key }, { deliveryId: id, transaction });
   }
 
   async #encodeGroup(
     { id, places, events, key }: PlannedDelivery,
     transaction: TransactionHandle | undefined,
+    pace: Pace,
   ): Promise<string> {
     const encoded: string[] = [];
     for (const [index, event] of events.entries()) {
-      const sequence = String(places?.[index] ?? index).padStart(10, "0");
+      const sequence = sequenceOf(places?.[index] ?? index);
       const keep = { deliveryId: id, transaction };
       const json = this.#encodeEvent(event, { key: key ?? event.key, sequence }, keep);
       encoded.push(typeof json === "string" ? json : await json);
+      // Kept for the next subscription, the data of all events would be in memory twice.
+      EventInstance.forgetDataJson(event);
+      const pause = pace();
+      if (pause) await pause;
     }
     return `[${encoded.join(",")}]`;
   }
 
   #encodeEvent(event: EventInstance<unknown>, encoding: EncodeOptions, keep: Keep): string | Promise<string> {
-    const { codec, limits, registry, eventBlobs } = this.#options;
+    const { codec, eventBlobs } = this.#options;
     const json = codec.encode(event, encoding);
-    const maxInlineBytes = registry.lookup(event.type)?.maxInlineBytes ?? limits.maxInlineBytes;
     // Counting also makes one text of the pieces, which are then free.
     const bytes = Buffer.byteLength(json);
     this.#log.encoded(event, bytes);
-    if (bytes > limits.maxEventBytes) throw tooLarge(event, bytes, limits.maxEventBytes);
-    if (bytes > largeEventBytes) this.#log.warnLarge(event, bytes);
-    if (bytes <= maxInlineBytes) return json;
-    if (!eventBlobs) throw tooLarge(event, bytes, maxInlineBytes);
+    if (bytes > largeEventBytes && bytes <= this.#options.limits.maxEventBytes) this.#log.warnLarge(event, bytes);
+    if (this.#checkSize(event, bytes) === "inline" || !eventBlobs) return json;
     // The data goes to the blob store, the envelope says where it is.
     return Promise.resolve(this.#options.ready(keep.transaction))
       .then(() => eventBlobs.keep(event, keep.deliveryId, keep.transaction))
       .then((dataRef) => codec.encode(event, { ...encoding, dataRef }));
+  }
+
+  /** Where the data of an event of this size goes. @throws {InvalidEvent} `EVT_TOO_LARGE` when there is no such place. */
+  #checkSize(event: EventInstance<unknown>, bytes: number): "inline" | "blob" {
+    const { limits, registry, eventBlobs } = this.#options;
+    if (bytes > limits.maxEventBytes) throw tooLarge(event, bytes, limits.maxEventBytes);
+    const maxInlineBytes = registry.lookup(event.type)?.maxInlineBytes ?? limits.maxInlineBytes;
+    if (bytes <= maxInlineBytes) return "inline";
+    if (!eventBlobs) throw tooLarge(event, bytes, maxInlineBytes);
+    return "blob";
   }
 
   // Concluding
@@ -387,6 +477,21 @@ export class Publisher {
     this.#log.published(publication);
     if (transportError !== undefined) this.#throwIfWanted(publication.events, noOutcomes, transportError);
     return receiptOf(publication);
+  }
+
+  async #concludeGroup(publication: Publication, transportError: unknown, pace: Pace): Promise<PublishReceipt> {
+    const { events, outcomes, transaction } = publication;
+    const failures = outcomes.filter(({ decision }) => decision === "condition_error");
+    if (failures.length > 0) await this.#writeFailures(failures, transaction);
+    await this.#log.publishedGroup(publication, pace);
+    if (failures.length > 0 || transportError !== undefined) this.#throwIfWanted(events, failures, transportError);
+    const decisions: ReceiptDecision[] = [];
+    for (const outcome of outcomes) {
+      decisions.push(receiptDecision(outcome));
+      const pause = pace();
+      if (pause) await pause;
+    }
+    return { eventIds: events.map((event) => event.id), decisions };
   }
 
   async #concludeFailed(publication: Publication, transportError: unknown): Promise<PublishReceipt> {
@@ -461,16 +566,21 @@ export interface Publication {
 function receiptOf({ events, outcomes }: Publication): PublishReceipt {
   return {
     eventIds: events.map((event) => event.id),
-    decisions: outcomes.map(({ event, subscription, decision, deliveryId }) => ({
-      eventId: event.id,
-      subscription: subscription === null ? null : subscription.id,
-      decision,
-      deliveryId,
-    })),
+    decisions: outcomes.map(receiptDecision),
   };
 }
 
+function receiptDecision({ event, subscription, decision, deliveryId }: Outcome): ReceiptDecision {
+  return { eventId: event.id, subscription: subscription === null ? null : subscription.id, decision, deliveryId };
+}
+
+/** Texts of one length, so that they sort like the places they stand for. */
+function sequenceOf(place: number): string {
+  return String(place).padStart(10, "0");
+}
+
 const noOutcomes: readonly Outcome[] = Object.freeze([]);
+const handedOver: readonly GroupMember[] = Object.freeze([]);
 
 function outcomeOf(
   event: EventInstance<unknown>,

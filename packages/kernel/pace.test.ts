@@ -48,3 +48,10 @@ test("PF-902 a loop rests after its slice while there is urgent work", async () 
   spin(6);
   expect(await turnsDuring(pace())).toBeLessThanOrEqual(2);
 });
+
+test("PF-902 a loop that somebody waits for does not rest", async () => {
+  const pace = createPace({ sliceMs: 5, rests: false });
+  spin(6);
+  noteUrgentWork();
+  expect(await turnsDuring(pace())).toBeLessThanOrEqual(2);
+});

@@ -3,6 +3,8 @@ import { setImmediate, setTimeout } from "node:timers/promises";
 export interface PaceOptions {
   /** Longest time that the loop holds the event loop in one go. Default: 5 ms. */
   readonly sliceMs?: number;
+  /** Whether the loop rests while there is urgent work. `false` for work that somebody waits for. Default: true. */
+  readonly rests?: boolean;
 }
 
 /** While there is urgent work, a loop rests for this many times what its slice took. */
@@ -25,12 +27,12 @@ export function urgentWorkNoted(): number {
  * else has a turn; and when urgent work was noted since the last slice, the loop rests for three times its slice. Work
  * that can wait so leaves most of a busy process to requests that cannot, and loses nothing in a quiet one.
  */
-export function createPace({ sliceMs = 5 }: PaceOptions = {}): () => Promise<void> | undefined {
+export function createPace({ sliceMs = 5, rests = true }: PaceOptions = {}): () => Promise<void> | undefined {
   let sliceStartMs = performance.now();
   let seenUrgentWork = urgentWork;
   const giveWay = async (tookMs: number): Promise<void> => {
     await setImmediate();
-    if (urgentWork !== seenUrgentWork) {
+    if (rests && urgentWork !== seenUrgentWork) {
       await setTimeout(tookMs * restFactor);
       seenUrgentWork = urgentWork;
     }
