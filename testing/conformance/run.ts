@@ -1,0 +1,209 @@
+import { execFile } from "node:child_process";
+import { mkdir, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { installSignalbox, type SignalboxInstallation, type SignalboxServer } from "../servers/signalbox.js";
+import { hasToolchain, type Language, languages } from "./languages.js";
+import { type ArrivedEvent, problemsOf } from "./look-at-event.js";
+
+const cache = fileURLToPath(new URL("../../.cache/conformance/", import.meta.url));
+const messageTitle = "the shop closes";
+const attachmentText = "two apples";
+
+interface Row {
+  readonly language: string;
+  readonly sdk: string;
+  readonly version: string;
+  readonly exception: string;
+  readonly message: string;
+  readonly session: string;
+  readonly attachment: string;
+  readonly notes: string;
+}
+
+/** Everything that one language needs of the running server. */
+interface Target {
+  readonly server: SignalboxServer;
+  readonly dataDirectory: string;
+  readonly projectId: number;
+  readonly dsn: string;
+  readonly token: string;
+}
+
+const wanted = process.argv.slice(2);
+const unknown = wanted.filter((name) => !languages.some((language) => language.name === name));
+if (unknown.length > 0) {
+  console.error(
+    `Unknown: ${unknown.join(", ")}. There are programs for ${languages.map(({ name }) => name).join(", ")}.`,
+  );
+  process.exit(2);
+}
+
+const rows: Row[] = [];
+for (const language of languages) {
+  if (wanted.length > 0 && !wanted.includes(language.name)) continue;
+  rows.push(await tryLanguage(language));
+}
+printTable(rows);
+if (rows.some((row) => Object.values(row).includes("WRONG"))) process.exitCode = 1;
+
+async function tryLanguage(language: Language): Promise<Row> {
+  const row = {
+    language: language.name,
+    sdk: language.sdk,
+    version: "-",
+    exception: "-",
+    message: "-",
+    session: "-",
+    attachment: "-",
+    notes: "",
+  };
+  if (!(await hasToolchain(language))) {
+    return { ...row, notes: `not tried: needs ${language.needs.map(([program]) => program).join(" and ")}` };
+  }
+  console.log(`${language.name}: fetching ${language.sdk}`);
+  const folder = join(cache, language.name);
+  await mkdir(folder, { recursive: true });
+  const prepared = await language.prepare(folder);
+  console.log(`${language.name}: sending with ${language.sdk} ${prepared.version}`);
+  return withServer(async (target) => {
+    // The DSN is all it gets.
+    const env = { SENTRY_DSN: target.dsn };
+    const command = prepared.command === "java" ? await pathOf("java") : prepared.command;
+    await promisify(execFile)(command, [...prepared.args], { env, timeout: 120_000 });
+    return { ...row, version: prepared.version, ...(await lookAt(language, target)) };
+  });
+}
+
+async function pathOf(program: string): Promise<string> {
+  const { stdout } = await promisify(execFile)("sh", ["-c", `command -v ${program}`]);
+  return stdout.trim();
+}
+
+/** A server of its own for each language, so that its counters tell what this SDK sent. */
+async function withServer<T>(work: (target: Target) => Promise<T>): Promise<T> {
+  const dataDirectory = await mkdtemp(join(tmpdir(), "signalbox-conformance-"));
+  let server: SignalboxServer | undefined;
+  try {
+    const installation = await installSignalbox({ dataDirectory });
+    server = await installation.start();
+    return await work({ server, dataDirectory, ...(await accessTo(installation)) });
+  } finally {
+    await server?.stop();
+    await rm(dataDirectory, { recursive: true, force: true });
+  }
+}
+
+async function accessTo(installation: SignalboxInstallation): Promise<Omit<Target, "server" | "dataDirectory">> {
+  const [project] = (await installation.command("project", "list")) as { id: number; dsn: string }[];
+  if (!project) throw new Error("the new server has no project");
+  const { token } = (await installation.command("token", "create", "--scope", "errors:read")) as { token: string };
+  return { projectId: project.id, dsn: project.dsn, token };
+}
+
+async function lookAt({ expected }: Language, target: Target): Promise<Partial<Row>> {
+  const notes: string[] = [];
+  const exception = await eventWithTitle(target, expected.title, notes);
+  const problems = exception === undefined ? [] : problemsOf(exception, expected);
+  notes.push(...problems);
+  const message = await eventWithTitle(target, messageTitle, notes);
+  const samples = await metricSamples(target.server);
+  const refused = samples.filter(({ name, labels, value }) => {
+    return (
+      name === "signalbox_http_requests_total" &&
+      labels.includes('method="POST"') &&
+      !/status="[23]/.test(labels) &&
+      value > 0
+    );
+  });
+  for (const { labels, value } of refused) notes.push(`${value} refused: ${labels}`);
+  const lost = samples.filter(({ name, labels, value }) => {
+    return name === "signalbox_error_tracking_items_total" && /"(invalid|rate_limited)"/.test(labels) && value > 0;
+  });
+  for (const { labels, value } of lost) notes.push(`${value} not taken: ${labels}`);
+  const sessions = count(samples, 'item_type="session"') + count(samples, 'item_type="sessions"');
+  const attached = expected.attachment && (await keeps(target.dataDirectory, attachmentText));
+  return {
+    exception: exception !== undefined && problems.length === 0 && refused.length + lost.length === 0 ? "ok" : "WRONG",
+    message: message === undefined ? "WRONG" : "ok",
+    session: expected.session ? (sessions > 0 ? "accepted" : "WRONG") : "not offered",
+    attachment: expected.attachment ? (attached ? "ok" : "WRONG") : "not offered",
+    notes: notes.join("; "),
+  };
+}
+
+/** The event of the one issue with this title, as soon as the server has stored it. */
+async function eventWithTitle(target: Target, title: string, notes: string[]): Promise<ArrivedEvent | undefined> {
+  const errors = `/api/v1/projects/${target.projectId}/errors`;
+  const deadlineMs = performance.now() + 15_000;
+  for (;;) {
+    const issues = await get<{ fingerprint: number; title: string; actor: string }[]>(target, errors);
+    const issue = issues.find((candidate) => candidate.title === title);
+    if (issue) {
+      const [event] = await get<{ payload: string }[]>(target, `${errors}/${issue.fingerprint}/events?limit=1`);
+      if (event) {
+        const payload: ArrivedEvent["payload"] = JSON.parse(event.payload);
+        return { culprit: issue.actor, payload };
+      }
+    }
+    if (performance.now() > deadlineMs) {
+      notes.push(`no issue "${title}" among ${JSON.stringify(issues.map((found) => found.title))}`);
+      return undefined;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+/** Whether a file in the folder has exactly this text: the HTTP API does not show attachments. */
+async function keeps(folder: string, text: string): Promise<boolean> {
+  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
+  for (const entry of entries.filter((candidate) => candidate.isFile())) {
+    // Files of the server come and go meanwhile.
+    const content = await readFile(join(entry.parentPath, entry.name), "utf8").catch(() => "");
+    if (content === text) return true;
+  }
+  return false;
+}
+
+async function get<T>(target: Target, path: string): Promise<T> {
+  const answer = await fetch(`${target.server.url}${path}`, { headers: { authorization: `Bearer ${target.token}` } });
+  if (!answer.ok) throw new Error(`${path} answers ${answer.status}: ${await answer.text()}`);
+  return (await answer.json()) as T;
+}
+
+interface Sample {
+  readonly name: string;
+  readonly labels: string;
+  readonly value: number;
+}
+
+async function metricSamples(server: SignalboxServer): Promise<Sample[]> {
+  const text = await (await fetch(`${server.metricsUrl}/metrics`)).text();
+  return [...text.matchAll(/^(\w+)\{(.*)\} (\S+)$/gm)].map(([, name = "", labels = "", value]) => {
+    return { name, labels, value: Number(value) };
+  });
+}
+
+function count(samples: readonly Sample[], label: string): number {
+  const found = samples.filter(({ name, labels }) => {
+    return name === "signalbox_error_tracking_items_total" && labels.includes(label) && labels.includes("not_stored");
+  });
+  return found.reduce((sum, { value }) => sum + value, 0);
+}
+
+function printTable(table: readonly Row[]): void {
+  const columns = ["language", "sdk", "version", "exception", "message", "session", "attachment", "notes"] as const;
+  const lines = [Object.fromEntries(columns.map((column) => [column, column])), ...table].map((row) => {
+    return columns.map((column) => String(row[column as keyof typeof row] ?? ""));
+  });
+  const widths = columns.map((_, index) => Math.max(...lines.map((line) => line[index]?.length ?? 0)));
+  for (const line of lines)
+    console.log(
+      line
+        .map((cell, index) => cell.padEnd(widths[index] ?? 0))
+        .join("  ")
+        .trimEnd(),
+    );
+}
