@@ -1,3 +1,4 @@
+import { chmodSync, existsSync } from "node:fs";
 import { join } from "node:path";
 import { runCommand } from "./run-command.mjs";
 import { showProgress } from "./show-progress.mjs";
@@ -14,5 +15,8 @@ export async function build(root, project) {
   await showProgress({ begin: "Building", done: "Build is up to date" }, async () => {
     const { exitCode, output } = await runCommand(process.execPath, [compiler, "-b", project], { cwd: root });
     if (exitCode !== 0) throw new Error(`The build failed:\n${output.trimEnd()}`);
+    // npm makes programs of a package executable when it installs; in a new clone this one is built only afterwards.
+    const program = join(root, "apps", "server", "dist", "main.js");
+    if (existsSync(program)) chmodSync(program, 0o755);
   });
 }

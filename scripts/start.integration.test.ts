@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { findFreePort } from "@signalbox/testing/servers";
@@ -21,6 +21,16 @@ test("PF-001 npm start in a checkout that is installed and built goes straight t
   await program.says("is ready after");
   expect(program.output()).not.toContain("Installing");
   expect(program.output()).toMatch(/^Building …\nBuild is up to date/);
+  program.process.kill("SIGTERM");
+  expect(await program.exitCode).toBe(0);
+});
+
+test("PF-003 after npm start the program can be called by its name, as the banner says, also in a new clone", async () => {
+  const built = new URL("../apps/server/dist/main.js", import.meta.url);
+  chmodSync(built, 0o644);
+  const program = await npmStart();
+  await program.says("npx signalbox token create");
+  expect(statSync(built).mode & 0o111).toBe(0o111);
   program.process.kill("SIGTERM");
   expect(await program.exitCode).toBe(0);
 });
