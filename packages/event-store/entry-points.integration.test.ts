@@ -38,11 +38,11 @@ const program = `
 `;
 
 describe("entry points", () => {
-  test("ES-001 the package has its entries", () => {
+  test("the package has its entries", () => {
     expect(entries).toEqual(expect.arrayContaining([".", "./testing", "./lint", "./catalogue", "./zod"]));
   });
 
-  test.each(entries)("ES-001 importing %s opens no file, socket or timer, and the process ends by itself", (entry) => {
+  test.each(entries)("importing %s opens no file, socket or timer, and the process ends by itself", (entry) => {
     const specifier = `@signalbox/event-store${entry.slice(1)}`;
     const output = execFileSync(process.execPath, ["--input-type=module", "-e", program, specifier], {
       cwd: folder,

@@ -25,8 +25,8 @@ async function logIn(url: string, headers?: Record<string, string>) {
   return { response, attributes: cookie, cookie: cookie.split(";")[0] ?? "" };
 }
 
-describe("PF-035 sessions", () => {
-  test("PF-035 a pasted token becomes a cookie that scripts cannot read and other sites cannot use", async () => {
+describe("sessions", () => {
+  test("a pasted token becomes a cookie that scripts cannot read and other sites cannot use", async () => {
     const { url } = await listen();
     const { response, attributes, cookie } = await logIn(url);
     expect(response.status).toBe(201);
@@ -39,12 +39,12 @@ describe("PF-035 sessions", () => {
     expect(session).toEqual(body);
   });
 
-  test("PF-035 behind HTTPS the cookie is sent over nothing else", async () => {
+  test("behind HTTPS the cookie is sent over nothing else", async () => {
     const { url } = await listen(true);
     expect((await logIn(url)).attributes).toMatch(/; Secure$/);
   });
 
-  test("PF-035 what changes something needs the session's own CSRF token; a bearer token needs none", async () => {
+  test("what changes something needs the session's own CSRF token; a bearer token needs none", async () => {
     const { url } = await listen();
     const { response, cookie } = await logIn(url);
     const { csrf_token: csrf } = await bodyOf(response);
@@ -59,7 +59,7 @@ describe("PF-035 sessions", () => {
     expect((await post(await tokens.bearer(["errors:read"]))).status).toBe(200);
   });
 
-  test("PF-035 a session begins with a good token alone, and a cookie does not begin another one", async () => {
+  test("a session begins with a good token alone, and a cookie does not begin another one", async () => {
     const { url } = await listen();
     const { cookie } = await logIn(url);
     const tries: Record<string, string>[] = [{}, { authorization: "Bearer nonsense" }, { cookie }];
@@ -70,7 +70,7 @@ describe("PF-035 sessions", () => {
     }
   });
 
-  test("PF-035 ending a session takes its CSRF token and makes the browser forget the cookie", async () => {
+  test("ending a session takes its CSRF token and makes the browser forget the cookie", async () => {
     const { url } = await listen();
     const { response, cookie } = await logIn(url);
     const { csrf_token: csrf } = await bodyOf(response);
@@ -82,7 +82,7 @@ describe("PF-035 sessions", () => {
     expect((await fetch(`${url}/issues`, { headers: { cookie: "signalbox_session=" } })).status).toBe(401);
   });
 
-  test("PF-035 a cookie with a token that is not good any more is refused like the token", async () => {
+  test("a cookie with a token that is not good any more is refused like the token", async () => {
     const own = await createTestTokens();
     const sessions = createSessions({ isSecure: () => false });
     const { url } = await serve(

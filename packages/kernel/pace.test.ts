@@ -20,7 +20,7 @@ async function turnsDuring(work: Promise<void> | undefined): Promise<number> {
   return turns;
 }
 
-test("PF-902 a loop gives way when its slice is used up, and not before", async () => {
+test("a loop gives way when its slice is used up, and not before", async () => {
   const pace = createPace({ sliceMs: 50 });
   expect(pace()).toBeUndefined();
   spin(55);
@@ -30,13 +30,13 @@ test("PF-902 a loop gives way when its slice is used up, and not before", async 
   expect(pace()).toBeUndefined();
 });
 
-test("PF-902 a loop in a quiet process goes on after one turn", async () => {
+test("a loop in a quiet process goes on after one turn", async () => {
   const pace = createPace({ sliceMs: 5 });
   spin(6);
   expect(await turnsDuring(pace())).toBeLessThanOrEqual(2);
 });
 
-test("PF-902 a loop rests after its slice while there is urgent work", async () => {
+test("a loop rests after its slice while there is urgent work", async () => {
   const pace = createPace({ sliceMs: 5 });
   spin(6);
   noteUrgentWork();
@@ -49,7 +49,7 @@ test("PF-902 a loop rests after its slice while there is urgent work", async () 
   expect(await turnsDuring(pace())).toBeLessThanOrEqual(2);
 });
 
-test("PF-902 a loop that somebody waits for does not rest", async () => {
+test("a loop that somebody waits for does not rest", async () => {
   const pace = createPace({ sliceMs: 5, rests: false });
   spin(6);
   noteUrgentWork();

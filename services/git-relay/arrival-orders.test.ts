@@ -31,8 +31,8 @@ function permutations<T>(list: readonly T[]): T[][] {
   );
 }
 
-describe("GR-143 events from a peer in any order", () => {
-  test("GR-143 GR-141 all orders of an announcement and what is related to it, near and far, end in the same set", async () => {
+describe("events from a peer in any order", () => {
+  test("GR-141 all orders of an announcement and what is related to it, near and far, end in the same set", async () => {
     const server = await startTestRelay({ relay: { profile: "grasp", domain: "relay.example" } });
     const all = [announcement, root, reply, quoting, quoted];
     for (const order of permutations(all)) {
@@ -44,7 +44,7 @@ describe("GR-143 events from a peer in any order", () => {
     await server.destroy();
   });
 
-  test("GR-143 what stays unrelated waits 600 seconds; from a client it is refused at once", async () => {
+  test("what stays unrelated waits 600 seconds; from a client it is refused at once", async () => {
     const clock = createVirtualClock(root.created_at * 1_000);
     const server = await startTestRelay({ clock, relay: { profile: "grasp", domain: "relay.example" } });
     const { eventIntake, events } = server.relay;
@@ -98,13 +98,13 @@ test("GR-034 a listener that fails changes nothing for the sender or for other l
   await server.destroy();
 });
 
-describe("GR-143 the waiting room", () => {
+describe("the waiting room", () => {
   const clock = createVirtualClock();
   const note = (index: number) =>
     signEvent(other, { content: String(index), tags: [["e", index.toString(16).padStart(64, "0")]] });
   const { origin } = fromPeer;
 
-  test("GR-143 the oldest leave when there is no room, by number or by size", () => {
+  test("the oldest leave when there is no room, by number or by size", () => {
     const byNumber = createWaitingRoom({ clock, maxEvents: 3 });
     const notes = [1, 2, 3, 4, 5].map(note);
     for (const event of notes) byNumber.add(event, origin);
@@ -114,7 +114,7 @@ describe("GR-143 the waiting room", () => {
     expect(bySize.size).toBe(2);
   });
 
-  test("GR-143 those that refer to an event, or that it refers to, are taken out", () => {
+  test("those that refer to an event, or that it refers to, are taken out", () => {
     const room = createWaitingRoom({ clock });
     const list = signEvent(other, { kind: 30_005, tags: [["d", "list"]] });
     const naming = signEvent(owner, {

@@ -267,7 +267,7 @@ describe("many and strange clients", () => {
     socket.destroy();
   });
 
-  test("GR-478 stopping twice, while clients are busy, is one stop", async () => {
+  test("stopping twice, while clients are busy, is one stop", async () => {
     const server = await startTestRelay({ relay: quiet });
     const client = await connectRaw(server.url);
     for (let index = 0; index < 50; index++)

@@ -23,7 +23,7 @@ describe.skipIf(needed.skip)(needed.title("two relays on one PostgreSQL"), () =>
   });
   const urls = (): string[] => relays.map(({ url }) => url);
 
-  test("GR-479 what one stores, a subscriber of the other hears once, in order", async () => {
+  test("what one stores, a subscriber of the other hears once, in order", async () => {
     const [one = "", two = ""] = urls();
     const [writer, near, far] = [await connectRaw(one), await connectRaw(one), await connectRaw(two)];
     for (const client of [near, far]) {
@@ -43,7 +43,7 @@ describe.skipIf(needed.skip)(needed.title("two relays on one PostgreSQL"), () =>
     for (const client of [writer, near, far]) await client.close();
   });
 
-  test("GR-027 GR-091 GR-479 versions and deletions that meet in two relays end in one truth", async () => {
+  test("GR-027 GR-091 versions and deletions that meet in two relays end in one truth", async () => {
     const clients = await Promise.all(urls().map((url) => connectRaw(url)));
     const send = async (place: number, event: NostrEvent): Promise<readonly unknown[]> => {
       const client = clients[place % 2];

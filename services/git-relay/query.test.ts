@@ -8,7 +8,7 @@ import { startTestRelay, type TestRelay } from "./testing/start-relay.js";
 const alice = testSigner("alice");
 const limits = { defaultLimit: 500, maxLimit: 500 };
 
-describe("GR-064 a query that nobody waits for any more", () => {
+describe("a query that nobody waits for any more", () => {
   let server: TestRelay;
   let pages = 0;
   let events: RelayEvents;
@@ -42,7 +42,7 @@ describe("GR-064 a query that nobody waits for any more", () => {
     return read.filter;
   };
 
-  test("GR-064 ends at the next page, for stored events and for counts", async () => {
+  test("ends at the next page, for stored events and for counts", async () => {
     const cancelledAfter = (count: number) => {
       pages = 0;
       return { now: 0, isCancelled: () => pages >= count };

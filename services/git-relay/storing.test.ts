@@ -202,7 +202,7 @@ describe("time and restarts", () => {
     await server.destroy();
   });
 
-  test("GR-091 GR-478 what was stored and what was removed survives a restart", async () => {
+  test("GR-091 what was stored and what was removed survives a restart", async () => {
     const first = await startTestRelay({ relay: { auth: { challenge_on_connect: false } } });
     const one = await connectRaw(first.url);
     const [kept, removed] = [signEvent(alice, { content: "kept" }), signEvent(alice, { content: "removed" })];

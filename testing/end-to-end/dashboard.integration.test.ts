@@ -51,7 +51,7 @@ describe.skipIf(needed.skip)(needed.title("the dashboard on the demo's data"), (
     rmSync(directory, { recursive: true, force: true });
   });
 
-  test("PF-035 who has no token sees the login alone, and a wrong token stays outside", async () => {
+  test("who has no token sees the login alone, and a wrong token stays outside", async () => {
     await page.goto(`${server.url}/overview`);
     await page.getByLabel("Token").fill("no token");
     await page.getByRole("button", { name: "Log in" }).click();
@@ -65,7 +65,7 @@ describe.skipIf(needed.skip)(needed.title("the dashboard on the demo's data"), (
     expect(cookies.find(({ name }) => name === "signalbox_session")).toMatchObject({ httpOnly: true, sameSite: "Lax" });
   });
 
-  test("PF-004 UI-020 UI-070 from the overview two clicks lead from a journey that timed out to the exception in a subscriber", async () => {
+  test("from the overview two clicks lead from a journey that timed out to the exception in a subscriber", async () => {
     await page.goto(`${server.url}/overview`);
     const experiences = page.getByRole("region", { name: "Experiences" });
     const broken = experiences.locator("div", { hasText: "timed out" }).getByRole("link", { name: "run_pipeline" });
@@ -85,7 +85,7 @@ describe.skipIf(needed.skip)(needed.title("the dashboard on the demo's data"), (
     await axis.getByText("Journeys").waitFor();
   });
 
-  test("UI-030 UI-033 an issue is resolved and found among the resolved ones", async () => {
+  test("an issue is resolved and found among the resolved ones", async () => {
     await page.goto(`${server.url}/projects/1/errors`);
     await page.getByRole("link", { name: "Error", exact: true }).first().click();
     await page.getByRole("button", { name: "Resolve" }).click();
@@ -94,7 +94,7 @@ describe.skipIf(needed.skip)(needed.title("the dashboard on the demo's data"), (
     await page.getByText("The diff service did not answer in time").waitFor();
   });
 
-  test("UI-053 dead letters are replayed after a trial that says how many there are", async () => {
+  test("dead letters are replayed after a trial that says how many there are", async () => {
     await page.goto(`${server.url}/events/dead`);
     await page.getByRole("button", { name: "Replay" }).first().click();
     const dialog = page.getByRole("dialog");
@@ -103,7 +103,7 @@ describe.skipIf(needed.skip)(needed.title("the dashboard on the demo's data"), (
     await page.getByText("The letters are delivered again.").waitFor();
   });
 
-  test("UI-054 a subscriber is paused and goes on again", async () => {
+  test("a subscriber is paused and goes on again", async () => {
     await page.goto(`${server.url}/events/queues`);
     const row = page.getByRole("row", { name: /onboarding\.pipelines_onboarded/ });
     await row.getByRole("button", { name: "Pause" }).click();
@@ -112,7 +112,7 @@ describe.skipIf(needed.skip)(needed.title("the dashboard on the demo's data"), (
     await row.getByRole("button", { name: "Pause" }).waitFor();
   });
 
-  test("UI-062 the forge's repositories are listed with their owner, and one shows its maintainers", async () => {
+  test("the forge's repositories are listed with their owner, and one shows its maintainers", async () => {
     await page.goto(`${server.url}/relays/repositories`);
     await page.getByRole("link", { name: "runner", exact: true }).click();
     const maintainers = page.getByRole("region", { name: "Maintainers" });
@@ -134,7 +134,7 @@ describe.skipIf(needed.skip)(needed.title("the dashboard on the demo's data"), (
     ["/events/catalogue", "Event catalogue"],
   ] as const;
 
-  test.each(pages)("UI-005 axe finds no serious violation on %s, in neither theme", async (path, heading) => {
+  test.each(pages)("axe finds no serious violation on %s, in neither theme", async (path, heading) => {
     for (const colorScheme of ["light", "dark"] as const) {
       await page.emulateMedia({ colorScheme });
       await page.goto(`${server.url}${path}`);
@@ -144,7 +144,7 @@ describe.skipIf(needed.skip)(needed.title("the dashboard on the demo's data"), (
     }
   });
 
-  test("UI-080 the types that pages ask the API by are those of the server's document", async () => {
+  test("the types that pages ask the API by are those of the server's document", async () => {
     const library = createRequire(join(dashboard, "package.json")).resolve("openapi-typescript");
     const generator = join(dirname(dirname(library)), "bin", "cli.js");
     const { stdout } = await promisify(execFile)(process.execPath, [generator, `${server.url}/openapi.json`], {

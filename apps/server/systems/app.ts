@@ -1,3 +1,4 @@
+import type { EventStore } from "@signalbox/event-store";
 import { createService } from "@signalbox/kernel";
 import type { App } from "../load-app.js";
 import { urlOf } from "../stores.js";
@@ -15,7 +16,7 @@ export function appSystem(app: App): SystemDefinition {
       const { configure, start } = app;
       const relayUrl = roles.has("relay") ? urlOf(config.relay.listen).replace(/^http/, "ws") : undefined;
       let end: (() => Promise<void>) | undefined;
-      let attached: Parameters<NonNullable<App["start"]>>[0]["eventStore"] | undefined;
+      let attached: EventStore | undefined;
       return {
         configure: (registry) => {
           for (const contribute of configure) contribute(registry);

@@ -13,7 +13,7 @@ const npub = encodeNpub(owner.publicKey);
 const identifier = "a repo/with: odd name".replace("/", "");
 const commit = "1".repeat(40);
 
-describe("GR-458 repositories in the API", () => {
+describe("repositories in the API", () => {
   let server: TestRelay;
   let app: FastifyInstance;
   beforeAll(async () => {
@@ -82,7 +82,7 @@ describe("GR-458 repositories in the API", () => {
   };
   const path = `/api/v1/relay/repositories/${npub}/${encodeURIComponent(identifier)}`;
 
-  test("GR-458 the list goes through all announcements, the last first, page by page", async () => {
+  test("the list goes through all announcements, the last first, page by page", async () => {
     const names: string[] = [];
     let pages = 0;
     for (let url: string | undefined = "/api/v1/relay/repositories?limit=2"; url !== undefined; pages++) {
@@ -99,7 +99,7 @@ describe("GR-458 repositories in the API", () => {
     });
   });
 
-  test("GR-458 a repository is shown with maintainers, the governing state and conversations with their status", async () => {
+  test("a repository is shown with maintainers, the governing state and conversations with their status", async () => {
     const { status, body } = await get(path);
     expect(status).toBe(200);
     expect(body).toMatchObject({
@@ -132,12 +132,12 @@ describe("GR-458 repositories in the API", () => {
     });
   });
 
-  test("GR-458 GR-477 an unknown repository, and a key that is none, is 404", async () => {
+  test("GR-477 an unknown repository, and a key that is none, is 404", async () => {
     for (const url of [path.replace(npub, encodeNpub(friend.publicKey)), path.replace(npub, "npub1x"), `${path}x`])
       expect(await get(url)).toMatchObject({ status: 404, body: { code: "relay_repository_unknown" } });
   });
 
-  test("GR-458 the scope relay:read is needed, and every route is documented", async () => {
+  test("the scope relay:read is needed, and every route is documented", async () => {
     expect(await get(path, "other")).toMatchObject({ status: 403, body: { code: "insufficient_scope" } });
     expect(await get(path, "nobody")).toMatchObject({ status: 401 });
     const { body } = await get("/openapi.json");

@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { loadApp } from "../../load-app.js";
 import {
   addConfigOptions,
   addJsonOption,
@@ -10,7 +11,6 @@ import {
   table,
 } from "../command.js";
 import { isRecord, withEventsApi } from "./api.js";
-import { loadApp } from "./load-app.js";
 import { at, count, items, text } from "./shapes.js";
 
 interface ListOptions extends ConfigOptions, JsonOption {
@@ -35,7 +35,7 @@ export function addList(events: Command, terminal: Terminal): void {
     .option("--app <module>", "of the program whose configure functions this module exports");
   addJsonOption(addConfigOptions(list)).action(async (options: ListOptions) => {
     const { values: config } = readCommandConfig(terminal, options);
-    const configure = options.app === undefined ? undefined : await loadApp(options.app);
+    const configure = options.app === undefined ? undefined : (await loadApp(options.app)).configure;
     const withHistory = options.noise === true;
     await withEventsApi({ config, terminal, withHistory, ...(configure && { configure }) }, async (api) => {
       const manifest = await api.ask("GET", "/manifest");

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import type { EventStore } from "@signalbox/event-store";
 import { composeLocally } from "../../compose-locally.js";
 import type { ServerConfig } from "../../config.js";
-import { loadApp } from "./load-app.js";
+import { loadApp } from "../../load-app.js";
 
 /** Runs `work` with a store that has the definitions and nothing else: its stores are new and thrown away. */
 export async function withDefinitions(
@@ -12,7 +12,7 @@ export async function withDefinitions(
   app: string | undefined,
   work: (store: EventStore) => void,
 ): Promise<void> {
-  const configure = app === undefined ? undefined : await loadApp(app);
+  const configure = app === undefined ? undefined : (await loadApp(app)).configure;
   const dataDir = mkdtempSync(join(tmpdir(), "signalbox-graph-"));
   try {
     const embedded = {
