@@ -10,8 +10,8 @@ const systems = /** @type {const} */ ({
 const id = `(?:${Object.keys(systems).join("|")})-\\d{3}`;
 const ids = `${id}(?:(?:,\\s*|\\s+)${id})*`;
 
-// The first argument of a call, as in `test("PF-002 …"` or `describe.each(…)("PF-002 …"`.
-const titlePattern = new RegExp(`\\(\\s*(["'\`])(${ids})\\s+((?:\\\\.|(?!\\1)[^\\\\])*)\\1`, "g");
+// The first argument of a call, as in `test("PF-002 …"` or `describe.each(…)("PF-002 …"`, or the title of a case in a table.
+const titlePattern = new RegExp(`(?:\\(|\\btitle:)\\s*(["'\`])(${ids})\\s+((?:\\\\.|(?!\\1)[^\\\\])*)\\1`, "g");
 const benchmarkPattern = /\bname:\s*"([a-z0-9-]+)"[^}]*?\bproves:\s*\[([^\]]*)\]/g;
 
 /** @typedef {{ id: string, file: string, title: string }} Proof */

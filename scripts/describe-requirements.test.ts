@@ -1,18 +1,20 @@
 import { expect, test } from "vitest";
 import { describeRequirements, findProofs } from "./describe-requirements.mjs";
 
-test("finds ids at the beginning of titles, several in one, and over line breaks", () => {
+test("finds ids at the beginning of titles, several in one, over line breaks, and in tables of cases", () => {
   const source = sourceText([
     'test("@PF-061 a failing member fails alone", () => {});',
     "describe.each(engines)(\n  '@ES-001, @ES-002 importing opens nothing', () => {});",
     'test("says \\"@PF-999\\" later", () => {});',
     "test(`@ET-010 refuses %s`, () => {});",
+    'const cases = [{\n  title: "@XP-280 a start opens a run",\n}];',
   ]);
   expect(findProofs("a.test.ts", source)).toEqual([
     { id: "PF-061", file: "a.test.ts", title: "a failing member fails alone" },
     { id: "ES-001", file: "a.test.ts", title: "importing opens nothing" },
     { id: "ES-002", file: "a.test.ts", title: "importing opens nothing" },
     { id: "ET-010", file: "a.test.ts", title: "refuses %s" },
+    { id: "XP-280", file: "a.test.ts", title: "a start opens a run" },
   ]);
 });
 
