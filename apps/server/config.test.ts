@@ -60,10 +60,10 @@ const eventKeys: readonly (readonly [id: string, key: string, standard: unknown,
   ["ES-523", "events.dead_retention_days", 30, "0"],
   ["ES-523", "events.max_replays", 3, "0"],
   ["ES-523", "events.type_prefix", "dev.signalbox", "Not A Domain"],
-  ["ES-523", "jetstream.max_bytes", 10_737_418_240, "0"],
-  ["ES-523", "jetstream.replicas", 1, "0"],
-  ["ES-523", "bullmq.prefix", "signalbox", ""],
-  ["ES-523", "bullmq.allow_volatile", false, "maybe"],
+  ["ES-523", "events.jetstream.max_bytes", 10_737_418_240, "0"],
+  ["ES-523", "events.jetstream.replicas", 1, "0"],
+  ["ES-523", "events.bullmq.prefix", "signalbox", ""],
+  ["ES-523", "events.bullmq.allow_volatile", false, "maybe"],
 ];
 
 test.each(eventKeys)(

@@ -254,31 +254,31 @@ export const configSchema = defineSchema({
       pattern: /^[a-z0-9]+([.-][a-z0-9]+)*$/,
       expected: "a reverse domain name such as org.example",
     }),
-  }),
-  jetstream: section("The stream that carries domain events with `transport: jetstream`.", {
-    max_bytes: setting.size({
-      description: "What the stream may hold; publishing beyond is refused until some of it is handled.",
-      default: "10GiB",
-      min: "1MiB",
+    jetstream: section("The stream that carries domain events with `transport: jetstream`.", {
+      max_bytes: setting.size({
+        description: "What the stream may hold; publishing beyond is refused until some of it is handled.",
+        default: "10GiB",
+        min: "1MiB",
+      }),
+      replicas: setting.integer({
+        description: "Servers of a NATS cluster that hold each delivery.",
+        default: 1,
+        min: 1,
+        max: 5,
+      }),
     }),
-    replicas: setting.integer({
-      description: "Servers of a NATS cluster that hold each delivery.",
-      default: 1,
-      min: 1,
-      max: 5,
-    }),
-  }),
-  bullmq: section("The queues that carry domain events with `transport: bullmq`.", {
-    prefix: setting.string({
-      description:
-        "What the keys of all queues begin with; servers that share a Redis but no events need different ones.",
-      default: "signalbox",
-      pattern: /^[A-Za-z0-9_-]{1,100}$/,
-      expected: "letters, digits, _ and -, at most 100",
-    }),
-    allow_volatile: setting.boolean({
-      description: "Whether a Redis without append-only file is taken: what was acknowledged is lost when it ends.",
-      default: false,
+    bullmq: section("The queues that carry domain events with `transport: bullmq`.", {
+      prefix: setting.string({
+        description:
+          "What the keys of all queues begin with; servers that share a Redis but no events need different ones.",
+        default: "signalbox",
+        pattern: /^[A-Za-z0-9_-]{1,100}$/,
+        expected: "letters, digits, _ and -, at most 100",
+      }),
+      allow_volatile: setting.boolean({
+        description: "Whether a Redis without append-only file is taken: what was acknowledged is lost when it ends.",
+        default: false,
+      }),
     }),
   }),
   storage: section("The disk of the data directory.", {

@@ -41,17 +41,17 @@ function jetStream(): TransportChoice {
   return {
     describe: ({ natsUrl }) => describeStore("transport", natsUrl?.reveal(), "NATS JetStream", "NATS JetStream"),
     create({ config, clock, logger, health }, database) {
-      const { natsUrl, jetstream } = config;
+      const { natsUrl, events } = config;
       if (natsUrl === undefined) throw missing("nats_url", "SIGNALBOX_NATS_URL");
       const transport = createJetStreamTransport({
         servers: natsUrl.reveal(),
         database,
         clock,
         logger: logger.child("transport"),
-        maxBytes: jetstream.maxBytes,
-        replicas: jetstream.replicas,
-        partitions: config.events.partitions,
-        repetitionWindowMs: config.events.publishDedupWindowMs,
+        maxBytes: events.jetstream.maxBytes,
+        replicas: events.jetstream.replicas,
+        partitions: events.partitions,
+        repetitionWindowMs: events.publishDedupWindowMs,
       });
       health.add("transport", () => transport.ping());
       return transport;
@@ -63,13 +63,13 @@ function bullmq(): TransportChoice {
   return {
     describe: ({ redisUrl }) => describeStore("transport", redisUrl?.reveal(), "BullMQ", "BullMQ"),
     create({ config, clock, logger, health }) {
-      const { redisUrl, bullmq } = config;
+      const { redisUrl, events } = config;
       if (redisUrl === undefined) throw missing("redis_url", "SIGNALBOX_REDIS_URL");
       const transport = createBullmqTransport({
         url: redisUrl.reveal(),
-        prefix: bullmq.prefix,
-        allowVolatile: bullmq.allowVolatile,
-        repetitionWindowMs: config.events.publishDedupWindowMs,
+        prefix: events.bullmq.prefix,
+        allowVolatile: events.bullmq.allowVolatile,
+        repetitionWindowMs: events.publishDedupWindowMs,
         clock,
         logger: logger.child("transport"),
       });
