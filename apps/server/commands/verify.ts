@@ -13,7 +13,7 @@ import {
   table,
 } from "./command.js";
 import { withErrorsApi } from "./errors/api.js";
-import { at, count, items, text } from "./events/shapes.js";
+import { at, count, items, text } from "./shapes.js";
 
 interface VerifyOptions extends ConfigOptions, JsonOption {
   readonly project?: number;

@@ -1,4 +1,4 @@
-import { type ApiOptions, type CommandApi, withApi } from "../events/api.js";
+import { type ApiOptions, type CommandApi, withApi } from "../api.js";
 
 /** The routes below `/api/v1`, with the rights for errors. */
 export function withErrorsApi<T>(

@@ -8,7 +8,7 @@ import {
   readCommandConfig,
   type Terminal,
 } from "../command.js";
-import { text } from "../events/shapes.js";
+import { text } from "../shapes.js";
 import { withErrorsApi } from "./api.js";
 
 interface ResolveOptions extends ConfigOptions {

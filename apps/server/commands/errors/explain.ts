@@ -9,7 +9,7 @@ import {
   readCommandConfig,
   type Terminal,
 } from "../command.js";
-import { at, items, text } from "../events/shapes.js";
+import { at, items, text } from "../shapes.js";
 import { withErrorsApi } from "./api.js";
 
 interface ExplainOptions extends ConfigOptions, JsonOption {

@@ -10,7 +10,7 @@ import {
   type Terminal,
   table,
 } from "../command.js";
-import { count, text } from "../events/shapes.js";
+import { count, text } from "../shapes.js";
 import { withErrorsApi } from "./api.js";
 
 interface ListOptions extends ConfigOptions, JsonOption {

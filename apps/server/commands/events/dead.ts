@@ -10,9 +10,9 @@ import {
   type Terminal,
   table,
 } from "../command.js";
+import { at, items, text } from "../shapes.js";
 import { type EventsApi, withEventsApi } from "./api.js";
 import { addSelectionOptions, filterOf, type SelectionOptions } from "./selection.js";
-import { at, items, text } from "./shapes.js";
 
 interface DeadOptions extends ConfigOptions, JsonOption, SelectionOptions {
   readonly state?: string;

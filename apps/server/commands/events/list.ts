@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { loadApp } from "../../load-app.js";
+import { isRecord } from "../api.js";
 import {
   addConfigOptions,
   addJsonOption,
@@ -10,8 +11,8 @@ import {
   type Terminal,
   table,
 } from "../command.js";
-import { isRecord, withEventsApi } from "./api.js";
-import { at, count, items, text } from "./shapes.js";
+import { at, count, items, text } from "../shapes.js";
+import { withEventsApi } from "./api.js";
 
 interface ListOptions extends ConfigOptions, JsonOption {
   readonly context?: string;

@@ -9,9 +9,9 @@ import {
   readCommandConfig,
   type Terminal,
 } from "../command.js";
+import { count, text } from "../shapes.js";
 import { withEventsApi } from "./api.js";
 import { confirm } from "./confirm.js";
-import { count, text } from "./shapes.js";
 
 type Options = ConfigOptions & JsonOption;
 

@@ -11,10 +11,10 @@ import {
   readCommandConfig,
   type Terminal,
 } from "../command.js";
+import { at, count, items, text } from "../shapes.js";
 import { type EventsApi, withEventsApi } from "./api.js";
 import { confirm } from "./confirm.js";
 import { addSelectionOptions, filterOf, type SelectionOptions } from "./selection.js";
-import { at, count, items, text } from "./shapes.js";
 
 interface ReplayOptions extends ConfigOptions, JsonOption, SelectionOptions {
   readonly dryRun?: boolean;

@@ -10,8 +10,8 @@ import {
   type Terminal,
   table,
 } from "../command.js";
+import { at, count, items, text } from "../shapes.js";
 import { withEventsApi } from "./api.js";
-import { at, count, items, text } from "./shapes.js";
 
 interface WhyOptions extends ConfigOptions, JsonOption {
   readonly tree?: boolean;
