@@ -15,6 +15,15 @@ export const relayErrors = defineErrors("Git relay", {
     message: "An entry of the relay's policy is malformed",
     remedy: "Authors are `npub1…` or hex; repositories are `npub1…`, `npub1…/identifier` or `identifier`",
   },
+  RELAY_PEER_UNREACHABLE: {
+    message: "The peer cannot be reached",
+    retryable: true,
+    remedy: "It is tried again by itself; `signalbox relay status` shows when and what went wrong",
+  },
+  RELAY_TARGET_NOT_ALLOWED: {
+    message: "The address of the peer is not public",
+    remedy: "Set `relay.sync.allowed_networks` when peers of a private network are to be reached",
+  },
   relay_repository_unknown: {
     message: "No such repository is announced here",
     status: 404,
