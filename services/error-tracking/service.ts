@@ -15,6 +15,7 @@ import { createApi } from "./http/api.js";
 import { createIngest } from "./http/ingest.js";
 import { createIssueMetrics } from "./issue-metrics.js";
 import { issuesMigration } from "./issues-migration.js";
+import { itemsMigration } from "./items-migration.js";
 import { createKeyCache } from "./key-cache.js";
 import { createProjects, type Projects } from "./projects.js";
 import { projectMigrations } from "./projects-migration.js";
@@ -24,7 +25,7 @@ import { workflowMigration } from "./workflow-migration.js";
 
 export const errorTrackingMigrations: MigrationSet = {
   name: "error-tracking",
-  migrations: [...projectMigrations, issuesMigration, workflowMigration, upkeepMigration],
+  migrations: [...projectMigrations, issuesMigration, workflowMigration, upkeepMigration, itemsMigration],
 };
 
 export interface ErrorTrackingDependencies {

@@ -15,6 +15,25 @@ export interface IssueTables {
   error_releases: ReleasesTable;
   error_comments: CommentsTable;
   error_deletions: DeletionsTable;
+  error_item_messages: {
+    project_id: number;
+    message_id: string;
+    received_at_ms: number;
+    /** Receipt of the last copy that was counted as a duplicate. */
+    repeated_at_ms: number | null;
+  };
+  error_attachments: AttachmentsTable;
+  error_feedback: FeedbackTable;
+  error_monitors: MonitorsTable;
+  error_check_ins: CheckInsTable;
+  error_client_discards: {
+    project_id: number;
+    key_id: number;
+    category: string;
+    reason: string;
+    hour: number;
+    quantity: number;
+  };
 }
 
 export const issueStatuses = ["unresolved", "resolved", "ignored"] as const;
@@ -171,4 +190,64 @@ interface DeletionsTable {
   /** Null once everything is gone. */
   next_run_at_ms: number | null;
   runs: number;
+}
+
+interface AttachmentsTable {
+  id: Generated<number>;
+  project_id: number;
+  event_id: string;
+  /** Key in the blob store. */
+  blob: string;
+  name: string;
+  content_type: string | null;
+  attachment_type: string | null;
+  bytes: number;
+  sha256: string;
+  received_at_ms: number;
+}
+
+interface FeedbackTable {
+  id: Generated<number>;
+  project_id: number;
+  feedback_id: string;
+  /** The event that it is about. */
+  event_id: string | null;
+  /** Of that event, once it is known. */
+  primary_hash: string | null;
+  name: string | null;
+  email: string | null;
+  message: string;
+  url: string | null;
+  replay_id: string | null;
+  release: string | null;
+  environment: string | null;
+  received_at_ms: number;
+}
+
+interface MonitorsTable {
+  id: Generated<number>;
+  project_id: number;
+  slug: string;
+  /** JSON; see `MonitorConfig`. Null until somebody says when it runs. */
+  config: string | null;
+  created_at_ms: number;
+  config_at_ms: number | null;
+  last_check_in_at_ms: number | null;
+  last_status: string | null;
+}
+
+export const checkInStatuses = ["in_progress", "ok", "error", "missed", "timeout"] as const;
+export type CheckInStatus = (typeof checkInStatuses)[number];
+
+interface CheckInsTable {
+  id: Generated<number>;
+  project_id: number;
+  monitor_id: number;
+  check_in_id: string;
+  environment: string;
+  status: CheckInStatus;
+  started_at_ms: number;
+  ended_at_ms: number | null;
+  duration_ms: number | null;
+  trace_id: string | null;
 }
