@@ -97,7 +97,10 @@ export interface HealthTracker {
   /** Unix milliseconds; nothing when it may be tried at once. */
   nextAttemptAt(url: PeerUrl): number | null;
   onSuccess(url: PeerUrl): void;
+  /** An attempt failed, or a connection was lost without our doing; once for each. */
   onFailure(url: PeerUrl, failure: PeerFailure): void;
+  /** A connected peer misbehaved: it is degraded for the stability period, as after a failure. */
+  onLapse(url: PeerUrl): void;
   /** Begins the cooldown, or begins it anew. */
   onRateLimit(url: PeerUrl): void;
   /** Unix milliseconds; nothing when no cooldown runs. */
@@ -117,7 +120,10 @@ export interface HealthRecord {
   /** Since when every attempt failed. */
   readonly streakStartedAt: number | null;
   readonly lastFailureAt: number | null;
+  readonly lastFailure: PeerFailure | null;
   readonly lastSuccessAt: number | null;
+  /** The first success after a failure, or the last lapse of a peer that stayed connected. */
+  readonly recoveredAt: number | null;
   readonly nextAttemptAt: number | null;
   readonly cooldownUntil: number | null;
 }
