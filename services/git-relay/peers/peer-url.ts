@@ -11,8 +11,9 @@ export function readPeerUrl(text: string): PeerUrl | undefined {
   const trimmed = text.trim();
   if (trimmed.length > longestUrl || /[\s\\]/.test(trimmed) || trimmed.startsWith("/")) return undefined;
   const spelled = /^[a-z][a-z0-9+.-]*:\/\//i.test(trimmed) ? trimmed : `wss://${trimmed}`;
-  const url = URL.canParse(spelled) ? new URL(spelled) : undefined;
-  if (!url || url.username !== "" || url.password !== "" || url.port === "0") return undefined;
+  if (!URL.canParse(spelled)) return undefined;
+  const url = new URL(spelled);
+  if (url.username !== "" || url.password !== "" || url.port === "0") return undefined;
   // A name with and without the dot at its end is the same host.
   url.hostname = url.hostname.replace(/\.$/, "");
   const spelling = normaliseRelayUrl(url.href);
