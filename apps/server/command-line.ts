@@ -5,7 +5,7 @@ import { addConfigCommand } from "./commands/config.js";
 import { addDoctorCommand } from "./commands/doctor.js";
 import { addErrorsCommand } from "./commands/errors/index.js";
 import { addEventsCommand } from "./commands/events/index.js";
-import { addExperienceCommand } from "./commands/experience.js";
+import { addExperienceCommand } from "./commands/experience/index.js";
 import { addMigrateCommand } from "./commands/migrate.js";
 import { addProjectCommand } from "./commands/project.js";
 import { addServeCommand } from "./commands/serve.js";

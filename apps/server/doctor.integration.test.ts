@@ -8,6 +8,7 @@ import {
   type SignalboxServer,
   startClickHouseHttp,
   startPostgres,
+  startRedis,
 } from "@signalbox/testing/servers";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { runProgram, temporaryDirectory } from "./testing.js";
@@ -56,7 +57,8 @@ describe("doctor", () => {
     expect(new Set(findings.map(({ subject }) => subject))).toEqual(
       new Set([
         ...["configuration", "versions", "data directory", "disk", "token key", "server"],
-        ...["database", "analytics", "listen", "metrics_listen", "relay.listen"],
+        ...["database", "analytics", "experience definitions", "experience store"],
+        ...["listen", "metrics_listen", "relay.listen"],
       ]),
     );
     expect(await examine()).toEqual({ exitCode, findings });
@@ -182,7 +184,48 @@ describe("doctor", () => {
 
 const needed = requireServers(["postgres"]);
 
+describe("doctor about experiences", () => {
+  test("names definition files that are invalid", async () => {
+    const definitions = join(directory.path, "definitions");
+    mkdirSync(definitions);
+    writeFileSync(join(definitions, "checkout.yml"), "description: x\nfeature_category: y\nurgency: sync_fast\n");
+    const env = { SIGNALBOX_EXPERIENCE_DEFINITIONS: definitions };
+    expect(about((await examine(env)).findings, "experience definitions")).toMatchObject([
+      { status: "ok", message: "1 files, all valid" },
+    ]);
+    writeFileSync(join(definitions, "odd.yml"), "urgency: never\n");
+    const { exitCode, findings } = await examine(env);
+    expect(exitCode).toBe(0);
+    expect(about(findings, "experience definitions")).toMatchObject([
+      { status: "warning", message: "1 of 2 files are invalid: odd.yml" },
+    ]);
+  });
+
+  test("tells how far a running server is behind with closing runs", async () => {
+    server = await installation.start();
+    expect(about((await examine()).findings, "overdue runs")).toMatchObject([
+      { status: "ok", message: "the oldest is overdue by 0 s" },
+    ]);
+  });
+});
+
 describe.skipIf(needed.skip)(needed.title("doctor with real servers"), () => {
+  test("XP-405 tells how durable Redis is, and refuses one that loses what it is given", async () => {
+    const redis = await startRedis();
+    try {
+      const env = { SIGNALBOX_EXPERIENCE_STORE: "redis", SIGNALBOX_REDIS_URL: redis.url };
+      expect(about((await examine(env)).findings, "experience store")).toMatchObject([
+        { status: "ok", message: expect.stringMatching(/^Redis \d.*appendfsync always.*noeviction$/) },
+      ]);
+      const relaxed = { ...env, SIGNALBOX_EXPERIENCE_REDIS_ACK: "memory" };
+      expect(about((await examine(relaxed)).findings, "experience store")).toMatchObject([{ status: "warning" }]);
+      const away = { ...env, SIGNALBOX_REDIS_URL: "redis://127.0.0.1:1" };
+      expect(about((await examine(away)).findings, "experience store")).toMatchObject([{ status: "broken" }]);
+    } finally {
+      await redis.stop();
+    }
+  });
+
   test("PF-011 tells versions, rights and clocks of PostgreSQL and ClickHouse", async () => {
     const [postgres, clickhouse] = await Promise.all([startPostgres(), startClickHouseHttp()]);
     try {

@@ -18,17 +18,20 @@ beforeEach(async () => {
     join(definitions, "checkout.yml"),
     "description: A customer pays\nfeature_category: billing\nurgency: custom\napdex_threshold_s: 0.1\ntimeout_s: 1\n",
   );
-  installation = await installSignalbox({
-    dataDirectory: join(directory.path, "data"),
-    flags: ["--quiet"],
-    env: { SIGNALBOX_EXPERIENCE_DEFINITIONS: definitions, SIGNALBOX_EXPERIENCE_LATE_START_GRACE_S: "0" },
-  });
+  installation = await install();
 });
 afterEach(async () => {
   await server?.stop();
   server = undefined;
   directory.remove();
 });
+
+const install = (env: NodeJS.ProcessEnv = {}) =>
+  installSignalbox({
+    dataDirectory: join(directory.path, "data"),
+    flags: ["--quiet"],
+    env: { SIGNALBOX_EXPERIENCE_DEFINITIONS: definitions, SIGNALBOX_EXPERIENCE_LATE_START_GRACE_S: "0", ...env },
+  });
 
 const command = (...args: string[]) => runProgram(args, installation.env);
 
@@ -115,5 +118,41 @@ describe("the command line", () => {
     const narrowed = await command("experience", "check", "--categories", categories, "--json");
     expect(JSON.parse(narrowed.out).faults.map(({ field }: { field: string }) => field)).toContain("feature_category");
     expect((await command("experience", "check", "--nonsense")).exitCode).toBe(2);
+  });
+
+  test("sends checkpoints by hand, lists runs, shows one, and closes what is overdue", async () => {
+    expect(await command("experience", "runs")).toMatchObject({
+      exitCode: 1,
+      err: expect.stringContaining("No server with these routes runs"),
+    });
+    // Long enough for three commands on a busy machine.
+    writeFileSync(
+      join(definitions, "checkout.yml"),
+      "description: A customer pays\nfeature_category: billing\nurgency: custom\napdex_threshold_s: 0.1\ntimeout_s: 15\n",
+    );
+    installation = await install({ SIGNALBOX_EXPERIENCE_REAPER: "off" });
+    server = await installation.start();
+    const sent = await command("experience", "send", "checkout", "--checkpoint", "start", "--json");
+    expect(sent.exitCode).toBe(0);
+    const { correlation_id: id } = JSON.parse(sent.out);
+    expect((await command("experience", "runs", "--experience", "checkout")).out).toContain(id);
+    const step = ["--checkpoint", "intermediate", "--category", "payment", "--type", "api", "--correlation", id];
+    expect((await command("experience", "send", "checkout", ...step)).out).toBe(`${id} is open\n`);
+    await expect
+      .poll(async () => JSON.parse((await command("experience", "tick", "--json")).out).expired, { timeout: 40_000 })
+      .toBe(1);
+    const shown = await command("experience", "show", "checkout", id);
+    expect(shown.out).toMatch(/timed out \(timeout\) after 15 s; satisfies within 0\.1 s, fails after 15 s/);
+    expect(shown.out).toMatch(/last seen at payment in api/);
+    const ended = await command("experience", "send", "checkout", "--checkpoint", "end", "--correlation", id);
+    expect(ended.out).toBe(`${id} is timed out (late_end)\n`);
+    const listed = await command("experience", "runs", "--state", "timed_out", "--json");
+    expect(JSON.parse(listed.out)).toMatchObject([{ correlation_id: id, late_end: { outcome: "success" } }]);
+    expect(await command("experience", "show", "checkout", "nothing")).toMatchObject({
+      exitCode: 1,
+      err: expect.stringContaining("There is no run 1 of checkout"),
+    });
+    expect((await command("experience", "send", "unheard_of", "--checkpoint", "end")).err).toContain("no definition");
+    expect((await command("experience", "send", "checkout", "--checkpoint", "middle")).exitCode).toBe(2);
   });
 });

@@ -44,6 +44,8 @@ export interface RoutesOptions extends ApiOptions {
   readonly scopes: readonly Scope[];
   /** A route that answers 200 where the running server has these routes. */
   readonly probe: string;
+  /** The work makes no sense without a server. */
+  readonly needsServer?: boolean;
 }
 
 export async function withApi<T>(options: RoutesOptions, work: (api: CommandApi) => Promise<T>): Promise<T> {
@@ -53,6 +55,10 @@ export async function withApi<T>(options: RoutesOptions, work: (api: CommandApi)
     const send = await remoteSender(holder.url, config, options);
     // One that runs other roles alone has no such routes.
     if ((await send("GET", options.probe)).status === 200) return work(createApi(send, terminal));
+  }
+  if (options.needsServer) {
+    terminal.err("No server with these routes runs on this data directory (signalbox serve starts one)");
+    throw new CommandFailed();
   }
   const withAnalytics = withHistory && (holder === undefined || config.clickhouseUrl !== undefined);
   const local = await composeLocally({ config, withAnalytics, ...(configure && { configure }) });

@@ -4,6 +4,7 @@ import { directoryHolder } from "../data-directory.js";
 import { dataPaths } from "../stores.js";
 import { checkAnalytics } from "./check-analytics.js";
 import { checkDatabase } from "./check-database.js";
+import { checkExperiences } from "./check-experiences.js";
 import { checkDataDirectory, checkDisk, checkVersions } from "./check-machine.js";
 import { checkPorts } from "./check-ports.js";
 import { checkServer } from "./check-server.js";
@@ -18,6 +19,7 @@ const checks: Readonly<Record<string, Check>> = {
   server: checkServer,
   database: checkDatabase,
   analytics: checkAnalytics,
+  experiences: checkExperiences,
   ports: checkPorts,
 };
 

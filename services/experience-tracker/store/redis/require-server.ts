@@ -130,6 +130,30 @@ export async function requireUsableServer(options: RequireOptions): Promise<void
   server.begin();
 }
 
+/** What the operator of a Redis server should know about it. */
+export interface RedisServer {
+  readonly version: string;
+  readonly evictionPolicy: string;
+  /** When an answer is given: after every write is on the disk, after asking for that, or before. */
+  readonly durability: "always" | "waitaof" | "memory";
+}
+
+/**
+ * Looks at a server without writing to it.
+ * @throws {RedisSetupError} when it does not keep what it is given
+ */
+export async function examineRedisServer(client: Redis, ack: "disk" | "memory"): Promise<RedisServer> {
+  const info = parseInfo(await client.info());
+  const { problem, waitsForDisk } = await problemOf(client, info, ack);
+  if (problem) throw problem;
+  const onDisk = waitsForDisk ? "waitaof" : "always";
+  return {
+    version: versionOf(info),
+    evictionPolicy: evictionPolicyOf(info),
+    durability: ack === "memory" ? "memory" : onDisk,
+  };
+}
+
 interface Found {
   readonly problem: RedisSetupError | undefined;
   readonly waitsForDisk: boolean;
@@ -140,10 +164,10 @@ async function problemOf(client: Redis, info: ReadonlyMap<string, string>, ack: 
     problem: new RedisSetupError(code, message === undefined ? {} : { message }),
     waitsForDisk: false,
   });
-  const version = info.get("redis_version") ?? "0";
+  const version = versionOf(info);
   if (isOlder(version, [6, 2])) return refuse("redis_unsuitable", `Redis ${version} is older than 6.2.`);
   if (info.get("role") === "slave") return refuse("redis_unsuitable", "The Redis server is a replica.");
-  const policy = info.get("maxmemory_policy") ?? "noeviction";
+  const policy = evictionPolicyOf(info);
   if (Number(info.get("maxmemory") ?? 0) > 0 && policy !== "noeviction")
     return refuse("redis_eviction_enabled", `Redis evicts keys: maxmemory-policy is ${policy}.`);
   if (ack === "memory") return { problem: undefined, waitsForDisk: false };
@@ -163,6 +187,14 @@ async function settingOf(client: Redis, name: string): Promise<string | undefine
   } catch {
     return undefined;
   }
+}
+
+function versionOf(info: ReadonlyMap<string, string>): string {
+  return info.get("redis_version") ?? "0";
+}
+
+function evictionPolicyOf(info: ReadonlyMap<string, string>): string {
+  return info.get("maxmemory_policy") ?? "noeviction";
 }
 
 function parseInfo(text: string): ReadonlyMap<string, string> {

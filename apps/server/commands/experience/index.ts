@@ -1,0 +1,23 @@
+import type { Command } from "commander";
+import { defineCommand, type Terminal } from "../command.js";
+import { addCheck } from "./check.js";
+import { addDefinitions } from "./definitions.js";
+import { addRuns } from "./runs.js";
+import { addSend } from "./send.js";
+import { addShow } from "./show.js";
+import { addTick } from "./tick.js";
+
+export function addExperienceCommand(program: Command, terminal: Terminal): void {
+  const experience = defineCommand(
+    program,
+    "experience",
+    "see journeys and their definitions: what runs, what went wrong, what a file says",
+    "signalbox experience runs --state stale",
+  );
+  addDefinitions(experience, terminal);
+  addCheck(experience, terminal);
+  addRuns(experience, terminal);
+  addShow(experience, terminal);
+  addSend(experience, terminal);
+  addTick(experience, terminal);
+}
