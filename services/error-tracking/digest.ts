@@ -219,7 +219,7 @@ export function createDigest(dependencies: DigestDependencies): Digest {
 const closedCodes: ReadonlySet<string | undefined> = new Set(["DATABASE_CLOSED", "ANALYTICS_CLOSED", "EVT_CLOSED"]);
 
 /** Whether the failure lies in an engine and not in the events. */
-function isAway(error: unknown): boolean {
+export function isAway(error: unknown): boolean {
   return isRetryable(error) || closedCodes.has(errorCode(error));
 }
 

@@ -75,9 +75,9 @@ export async function recordEvents(
 
 const findProjects = overRows("select id from projects where id in (select $int(0) from $rows)");
 
-async function existingProjects(
+export async function existingProjects(
   database: Database,
-  events: readonly DigestedEvent[],
+  events: readonly { readonly projectId: number }[],
   transaction: TransactionHandle,
 ): Promise<Set<number>> {
   const ids = [...new Set(events.map(({ projectId }) => projectId))];

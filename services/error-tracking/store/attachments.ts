@@ -1,0 +1,48 @@
+import type { Database, TransactionHandle } from "@signalbox/database";
+import { overRows, runOverRows } from "./json-rows.js";
+
+/** A blob that belongs to an event. */
+export interface EventAttachment {
+  readonly blob: string;
+  /** As the client calls it; never used as the name of a file here. */
+  readonly name: string;
+  readonly content_type?: string | undefined;
+  readonly attachment_type?: string | undefined;
+  readonly bytes: number;
+  readonly sha256: string;
+}
+
+export interface AttachmentsOfEvent {
+  readonly projectId: number;
+  readonly eventId: string;
+  readonly receivedAtMs: number;
+  readonly attachments: readonly EventAttachment[];
+}
+
+const insert = overRows(`
+  insert into error_attachments
+    (project_id, event_id, blob, name, content_type, attachment_type, bytes, sha256, received_at_ms)
+  select $int(0), $1, $2, $3, $4, $5, $int(6), $7, $int(8) from $rows where true
+  on conflict (blob) do nothing`);
+
+/** Ties blobs to events. Repeating it changes nothing. */
+export async function insertAttachments(
+  database: Database,
+  events: readonly AttachmentsOfEvent[],
+  transaction: TransactionHandle,
+): Promise<void> {
+  const rows = events.flatMap(({ projectId, eventId, receivedAtMs, attachments }) =>
+    attachments.map(({ blob, name, content_type: type, attachment_type: kind, bytes, sha256 }) => [
+      projectId,
+      eventId,
+      blob,
+      name,
+      type ?? null,
+      kind ?? null,
+      bytes,
+      sha256,
+      receivedAtMs,
+    ]),
+  );
+  await runOverRows(database, insert, rows, transaction);
+}
