@@ -1,0 +1,73 @@
+import type { Announcement } from "@signalbox/nostr";
+import { describe, expect, test } from "vitest";
+import type { PeerUrl } from "./ports.js";
+import { WantedIndex } from "./wanted.js";
+
+const url = (host: string): PeerUrl => `wss://${host}` as PeerUrl;
+const announcement = (owner: string, identifier: string, createdAt = 1): Announcement => ({
+  id: `${owner}${identifier}${createdAt}`,
+  createdAt,
+  pubkey: owner,
+  identifier,
+  address: `30617:${owner}:${identifier}`,
+  name: undefined,
+  description: undefined,
+  web: [],
+  clone: [],
+  relays: [],
+  maintainers: [],
+});
+const addressOf = (owner: string, identifier: string): string => announcement(owner, identifier).address;
+
+describe("what is wanted", () => {
+  test("GR-211 a stored announcement wants everything, a held one only states, and the former is never lowered", () => {
+    const wanted = new WantedIndex();
+    const held = announcement("alice", "one");
+    wanted.addAnnouncement(held, [url("a")], "state_only");
+    expect(wanted.of(url("a"))).toEqual({ states: new Set(["one"]), repositories: new Set(), roots: new Set() });
+    wanted.addAnnouncement(held, [url("a")], "full");
+    expect(wanted.of(url("a")).repositories).toEqual(new Set([held.address]));
+    wanted.addAnnouncement(announcement("alice", "one", 2), [url("b")], "state_only");
+    expect(wanted.levelOf(held.address)).toBe("full");
+    expect([...wanted.peers().keys()]).toEqual([url("a"), url("b")]);
+    wanted.removeAnnouncement(held.address, "state_only");
+    expect([...wanted.peers().keys()]).toEqual([url("a")]);
+  });
+
+  test("GR-266 a root event belongs to every repository that it names, also to ones announced later", () => {
+    const wanted = new WantedIndex();
+    wanted.addAnnouncement(announcement("alice", "one"), [url("a")], "full");
+    wanted.addRoot("root", [addressOf("alice", "one"), addressOf("bob", "two")]);
+    expect(wanted.of(url("a")).roots).toEqual(new Set(["root"]));
+    expect(wanted.of(url("b")).roots).toEqual(new Set());
+    wanted.addAnnouncement(announcement("bob", "two"), [url("b")], "full");
+    expect(wanted.of(url("b")).roots).toEqual(new Set(["root"]));
+    wanted.removeRoot("root");
+    expect(wanted.of(url("b")).roots).toEqual(new Set());
+  });
+
+  test("GR-271 a newer announcement adds the peers it names and drops those it names no longer; an older one does nothing", () => {
+    const wanted = new WantedIndex();
+    wanted.addAnnouncement(announcement("alice", "one", 5), [url("a"), url("b")], "full");
+    wanted.addAnnouncement(announcement("alice", "two", 5), [url("b")], "full");
+    expect(wanted.peers()).toEqual(
+      new Map([
+        [url("a"), 1],
+        [url("b"), 2],
+      ]),
+    );
+    wanted.addAnnouncement(announcement("alice", "one", 6), [url("c")], "full");
+    wanted.addAnnouncement(announcement("alice", "one", 4), [url("d")], "full");
+    expect([...wanted.peers().keys()].sort()).toEqual([url("b"), url("c")]);
+    wanted.removeAnnouncement(addressOf("alice", "two"), "full");
+    expect([...wanted.peers().keys()]).toEqual([url("c")]);
+  });
+
+  test("repositories of different owners with one identifier are apart", () => {
+    const wanted = new WantedIndex();
+    wanted.addAnnouncement(announcement("alice", "one"), [url("a")], "full");
+    wanted.addAnnouncement(announcement("bob", "one"), [url("a")], "full");
+    expect(wanted.of(url("a")).states).toEqual(new Set(["one"]));
+    expect(wanted.of(url("a")).repositories.size).toBe(2);
+  });
+});

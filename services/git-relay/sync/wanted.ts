@@ -1,0 +1,124 @@
+import { type Announcement, isNewerVersion } from "@signalbox/nostr";
+import { noItems, type SyncItems } from "./items.js";
+import type { PeerUrl } from "./ports.js";
+
+/** `state_only`: its announcement is held, so only what can release it is wanted. */
+export type SyncLevel = "full" | "state_only";
+
+interface Source {
+  readonly id: string;
+  readonly createdAt: number;
+  readonly peers: readonly PeerUrl[];
+}
+
+/** A repository that is announced here: what to sync of it, and from whom. */
+interface Repository {
+  readonly address: string;
+  readonly identifier: string;
+  /** The announcement that is stored, the one that is held, or both. */
+  readonly sources: Map<SyncLevel, Source>;
+}
+
+/** What should be synced: by repository, and from that by peer. In memory; rebuilt from the store at start. */
+export class WantedIndex {
+  readonly #repositories = new Map<string, Repository>();
+  /** Ids of root events by the address of each repository that they name, announced or not. */
+  readonly #roots = new Map<string, Set<string>>();
+  /** The addresses that each root event names. */
+  readonly #addressesOfRoot = new Map<string, readonly string[]>();
+  readonly #addressesOfPeer = new Map<PeerUrl, Set<string>>();
+
+  /** Every peer that is named, with the number of repositories that name it. */
+  peers(): ReadonlyMap<PeerUrl, number> {
+    return new Map([...this.#addressesOfPeer].map(([peer, addresses]) => [peer, addresses.size]));
+  }
+
+  get repositories(): number {
+    return this.#repositories.size;
+  }
+
+  /** What to sync from a peer. */
+  of(peer: PeerUrl): SyncItems {
+    const addresses = this.#addressesOfPeer.get(peer);
+    if (!addresses) return noItems;
+    const items = { states: new Set<string>(), repositories: new Set<string>(), roots: new Set<string>() };
+    for (const address of addresses) {
+      const repository = this.#repositories.get(address);
+      if (!repository) continue;
+      items.states.add(repository.identifier);
+      if (levelOf(repository) === "state_only") continue;
+      items.repositories.add(address);
+      for (const root of this.#roots.get(address) ?? []) items.roots.add(root);
+    }
+    return items;
+  }
+
+  levelOf(address: string): SyncLevel | undefined {
+    const repository = this.#repositories.get(address);
+    return repository && levelOf(repository);
+  }
+
+  /** A stored (`full`) or held announcement. An older version than the one known changes nothing. */
+  addAnnouncement(announcement: Announcement, peers: readonly PeerUrl[], level: SyncLevel): void {
+    const { address, identifier, id, createdAt } = announcement;
+    const repository = this.#repositories.get(address) ?? { address, identifier, sources: new Map() };
+    const known = repository.sources.get(level);
+    if (known && !isNewerVersion({ id, created_at: createdAt }, { id: known.id, created_at: known.createdAt })) return;
+    this.#change(repository, () => {
+      repository.sources.set(level, { id, createdAt, peers });
+      const held = repository.sources.get("state_only");
+      if (level === "full" && held && held.createdAt <= createdAt) repository.sources.delete("state_only");
+    });
+  }
+
+  /** The announcement is gone: deleted, expired, or no longer held. */
+  removeAnnouncement(address: string, level: SyncLevel): void {
+    const repository = this.#repositories.get(address);
+    if (repository) this.#change(repository, () => repository.sources.delete(level));
+  }
+
+  /** @param addresses every repository that the event names */
+  addRoot(id: string, addresses: readonly string[]): void {
+    if (this.#addressesOfRoot.has(id)) return;
+    this.#addressesOfRoot.set(id, addresses);
+    for (const address of addresses) put(this.#roots, address, id);
+  }
+
+  removeRoot(id: string): void {
+    for (const address of this.#addressesOfRoot.get(id) ?? []) drop(this.#roots, address, id);
+    this.#addressesOfRoot.delete(id);
+  }
+
+  /** The stored announcement with this id, by its address. */
+  createdAtOf(address: string): { readonly id: string; readonly createdAt: number } | undefined {
+    return this.#repositories.get(address)?.sources.get("full");
+  }
+
+  #change(repository: Repository, change: () => void): void {
+    for (const peer of peersOf(repository)) drop(this.#addressesOfPeer, peer, repository.address);
+    change();
+    if (repository.sources.size === 0) this.#repositories.delete(repository.address);
+    else this.#repositories.set(repository.address, repository);
+    for (const peer of peersOf(repository)) put(this.#addressesOfPeer, peer, repository.address);
+  }
+}
+
+function levelOf(repository: Repository): SyncLevel {
+  return repository.sources.has("full") ? "full" : "state_only";
+}
+
+function peersOf({ sources }: Repository): ReadonlySet<PeerUrl> {
+  return new Set([...sources.values()].flatMap(({ peers }) => peers));
+}
+
+function put<Key>(index: Map<Key, Set<string>>, key: Key, value: string): void {
+  const values = index.get(key) ?? new Set();
+  values.add(value);
+  index.set(key, values);
+}
+
+function drop<Key>(index: Map<Key, Set<string>>, key: Key, value: string): void {
+  const values = index.get(key);
+  values?.delete(value);
+  if (values?.size === 0) index.delete(key);
+}
