@@ -1,8 +1,13 @@
 import type { ApplyResult, Checkpoint, Run } from "@signalbox/experience";
-import type { Metrics } from "@signalbox/kernel";
+import type { Histogram, Metrics } from "@signalbox/kernel";
 
 /** What this process counts of checkpoints; what survives it is counted by the store. */
 export interface IntakeMetrics {
+  /**
+   * Begins to observe durations. Each custom threshold is a bucket, so that the share of runs within it can be told; the
+   * buckets stand from then on, as those of a histogram do.
+   */
+  observeDurations(customThresholdsMs: readonly number[]): void;
   applied(checkpoint: Checkpoint, result: ApplyResult): void;
   rejected(): void;
   decided(run: Run): void;
@@ -23,7 +28,9 @@ const refusals = [
 ] as const;
 const dropReasons: ReadonlySet<string> = new Set(["queue_full", "too_large", "rejected", "expired", "closed"]);
 
-export function createIntakeMetrics(metrics: Metrics, thresholdsS: readonly number[]): IntakeMetrics {
+const durationBucketsS = [0.1, 0.5, 1, 2, 5, 10, 15, 30, 60, 150, 300, 600, 3600] as const;
+
+export function createIntakeMetrics(metrics: Metrics): IntakeMetrics {
   const events = metrics.counter({
     name: "signalbox_experience_events_total",
     help: "Checkpoints by what became of them.",
@@ -42,15 +49,7 @@ export function createIntakeMetrics(metrics: Metrics, thresholdsS: readonly numb
     labels: ["type"],
     buckets: [0.01, 0.1, 0.5, 1, 5, 10, 60, 600, 3600, 86_400],
   });
-  const duration = metrics.histogram({
-    name: "signalbox_experience_duration_seconds",
-    help: "How long runs took, by how they ended.",
-    labels: ["covered_experience_id", "outcome"],
-    buckets: [...new Set([0.1, 0.5, 1, 2, 5, 10, 15, 30, 60, 150, 300, 600, 3600, ...thresholdsS])].sort(
-      (a, b) => a - b,
-    ),
-    maxSeries: 5_000,
-  });
+  let duration: Histogram | undefined;
   const lateness = metrics.histogram({
     name: "signalbox_experience_lateness_seconds",
     help: "How long after their deadline runs that had timed out ended.",
@@ -69,10 +68,20 @@ export function createIntakeMetrics(metrics: Metrics, thresholdsS: readonly numb
     const { verdict, terms, identity } = run;
     if (verdict?.elapsedMs === undefined) return;
     const labels = { covered_experience_id: terms.experienceLabel, outcome: run.state };
-    duration.observe(verdict.elapsedMs / 1000, labels, { correlation_id: identity.correlationId });
+    duration?.observe(verdict.elapsedMs / 1000, labels, { correlation_id: identity.correlationId });
   };
 
   return {
+    observeDurations(customThresholdsMs) {
+      const buckets = new Set([...durationBucketsS, ...customThresholdsMs.map((thresholdMs) => thresholdMs / 1000)]);
+      duration ??= metrics.histogram({
+        name: "signalbox_experience_duration_seconds",
+        help: "How long runs took, by how they ended.",
+        labels: ["covered_experience_id", "outcome"],
+        buckets: [...buckets].sort((a, b) => a - b),
+        maxSeries: 5_000,
+      });
+    },
     applied(checkpoint, result) {
       if (result.result === "failed") return;
       events.add(1, { result: result.result });

@@ -5,6 +5,7 @@ import {
   type ApplyResult,
   apdexKey,
   type ExperienceStore,
+  type Registry,
   type Rules,
   type Run,
   type TimeoutOverrides,
@@ -116,7 +117,7 @@ export function createExperienceTracker(dependencies: TrackerDependencies): Expe
     clock,
     logger,
   });
-  const intakeMetrics = createIntakeMetrics(metrics, []);
+  const intakeMetrics = createIntakeMetrics(metrics);
   const sli = createSliMetrics({
     store,
     registry: () => definitions.registry,
@@ -217,6 +218,11 @@ export function createExperienceTracker(dependencies: TrackerDependencies): Expe
       storeService,
       { name: "experience producers", start: () => producers.reload(), stop: async () => {} },
       definitions.service,
+      {
+        name: "experience durations",
+        start: async () => intakeMetrics.observeDurations(customThresholdsMs(definitions.registry)),
+        stop: async () => {},
+      },
       watch.service,
       gauges.service,
     ]),
@@ -242,6 +248,10 @@ function rulesOf(settings: ExperienceSettings): Rules {
     retentionMs: settings.terminalRetentionS * 1000,
     rejectSkew: settings.skew === "reject",
   };
+}
+
+function customThresholdsMs({ definitions }: Registry): number[] {
+  return definitions.filter(({ urgency }) => urgency === "custom").map(({ thresholdMs }) => thresholdMs);
 }
 
 function timeoutsOf({ timeouts }: ExperienceSettings): TimeoutOverrides {
