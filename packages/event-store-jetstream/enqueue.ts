@@ -1,8 +1,9 @@
 import type { Delivery, EnqueueResult } from "@signalbox/event-store";
 import type { LockAnswer } from "./dedup.js";
+import { deliverySubject } from "./names.js";
 import type { JetStreamParts } from "./parts.js";
 import { publishWire, scheduledOf } from "./settle.js";
-import { type Wire, wireOf } from "./wire.js";
+import { messageIdOf, type Wire, wireOf } from "./wire.js";
 
 /** A delivery that was let in, with its place in the call. */
 interface Admitted {
@@ -37,7 +38,30 @@ export async function enqueueDeliveries(
     bounds.forgetFigures();
     throw failed.reason;
   }
+  if (results.includes("full")) await tellRepeated(deliveries, results, parts);
   return results;
+}
+
+const scheduledRow = "select id from event_deliveries where id = ?";
+
+/** Whoever repeats what was accepted is told so, even if there is no room for another one. */
+async function tellRepeated(
+  deliveries: readonly Delivery[],
+  results: EnqueueResult[],
+  { link, names, partitionOf, database, clock }: JetStreamParts,
+): Promise<void> {
+  const isKnown = async (delivery: Delivery): Promise<boolean> => {
+    const { subscriber, subscription, key } = delivery;
+    const messageId = messageIdOf(wireOf(delivery, clock.nowMs()));
+    // What is due later waits in the database, and is in the stream afterwards.
+    const { rows } = await database.run(scheduledRow, [messageId]);
+    if (rows.length > 0) return true;
+    return link.isKnown(deliverySubject(names, subscriber, partitionOf(key), subscription), messageId);
+  };
+  const telling = deliveries.map(async (delivery, place) => {
+    if (results[place] === "full" && (await isKnown(delivery))) results[place] = "duplicate";
+  });
+  await Promise.all(telling);
 }
 
 /** Nothing has to be asked, and it is due: most deliveries are such. */

@@ -23,6 +23,8 @@ export interface Link {
   /** False while the connection is being looked for. */
   readonly isUp: boolean;
   publish(subject: string, messageId: string, payload: Uint8Array): Promise<PublishAck>;
+  /** Whether a message with this id would be a repetition; nothing is added. */
+  isKnown(subject: string, messageId: string): Promise<boolean>;
   /** Without an answer. */
   send(subject: string, payload?: string, reply?: string): void;
   /** Resolves when the server has taken the acknowledgement in, and all that went to the same consumer before. */
@@ -80,6 +82,7 @@ export async function openLink({ servers, connection, clock, logger }: LinkOptio
         return isUp;
       },
       publish: (subject, messageId, payload) => acks.publish(subject, messageId, payload),
+      isKnown: (subject, messageId) => acks.isKnown(subject, messageId),
       send(subject, payload = "", reply) {
         try {
           nats.publish(subject, payload, reply === undefined ? {} : { reply });

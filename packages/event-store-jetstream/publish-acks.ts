@@ -15,6 +15,11 @@ interface Waiting {
 }
 
 const sweepMs = 250;
+/** No stream has come this far, so a message that expects it is not added. */
+const beyondAnySequence = String(Number.MAX_SAFE_INTEGER);
+/** JetStream: "wrong last sequence". */
+const wrongLastSequence = 10_071;
+const nothing = new Uint8Array(0);
 
 /** Publishes to the stream and waits for its answers: one subscription and one timer for all of them. */
 export class PublishAcks {
@@ -35,12 +40,27 @@ export class PublishAcks {
 
   /** @throws {EventStoreError} `EVT_TRANSPORT_UNAVAILABLE` (then unknown), `EVT_TRANSPORT_FULL`. */
   publish(subject: string, messageId: string, payload: Uint8Array): Promise<PublishAck> {
+    return this.#send(subject, messageId, payload);
+  }
+
+  /**
+   * Whether a message with this id would be a repetition. The server looks for the id first, so what it refuses for its
+   * place in the stream is new.
+   * @throws {EventStoreError} `EVT_TRANSPORT_UNAVAILABLE`.
+   */
+  async isKnown(subject: string, messageId: string): Promise<boolean> {
+    const { duplicate } = await this.#send(subject, messageId, nothing, beyondAnySequence);
+    return duplicate;
+  }
+
+  #send(subject: string, messageId: string, payload: Uint8Array, expectedSequence?: string): Promise<PublishAck> {
     return new Promise((resolve, reject) => {
       const token = (++this.#count).toString(36);
       this.#waiting.set(token, { resolve, reject, untilMs: this.#clock.monotonicMs() + this.#timeoutMs });
       this.#timer ??= this.#clock.setTimer(sweepMs, () => this.#sweep());
       const own = headers();
       own.set("Nats-Msg-Id", messageId);
+      if (expectedSequence !== undefined) own.set("Nats-Expected-Last-Sequence", expectedSequence);
       try {
         this.#connection.publish(subject, payload, { headers: own, reply: this.#inbox + token });
       } catch (error) {
@@ -64,7 +84,9 @@ export class PublishAcks {
         seq?: number;
         error?: { err_code?: number; description?: string };
       }>();
-      if (answer.error) waiting.reject(refusal(answer.error.err_code, answer.error.description ?? "refused"));
+      // Only a question expects a sequence.
+      if (answer.error && answer.error.err_code !== wrongLastSequence)
+        waiting.reject(refusal(answer.error.err_code, answer.error.description ?? "refused"));
       else waiting.resolve({ duplicate: answer.duplicate === true });
     }
   }

@@ -640,7 +640,7 @@ export function describeTransport({ name, create, cannot = [], runner }: Transpo
       await there.finish();
     });
 
-    test("ES-210 a full subscription refuses more and nobody else, and gives up nothing", async () => {
+    test("ES-202 ES-210 a full subscription refuses more and nobody else, and gives up nothing", async () => {
       const { transport } = await subject();
       const own = queue();
       const bounded = (overrides: Partial<Delivery> = {}) =>
@@ -653,6 +653,8 @@ export function describeTransport({ name, create, cannot = [], runner }: Transpo
         "enqueued",
       ]);
       assert.deepEqual(await transport.enqueue([bounded()]), ["full"]);
+      // Who repeats what was accepted is not told that it was refused.
+      assert.deepEqual(await transport.enqueue([two, bounded(), one]), ["duplicate", "full", "duplicate"]);
       const collector = new Collector(transport, own.subscriber);
       await collector.has(3);
       assert.deepEqual(await transport.enqueue([bounded()]), ["full"]);
@@ -660,6 +662,15 @@ export function describeTransport({ name, create, cannot = [], runner }: Transpo
       assert.deepEqual(await transport.enqueue([three]), ["enqueued"]);
       assert.deepEqual(await transport.enqueue([bounded()]), ["full"]);
       await collector.finish();
+    });
+
+    test("ES-202 ES-210 what is due later fills its subscription as well, and its repetition is told so", async () => {
+      const { transport } = await subject();
+      const own = queue();
+      const late = () => own.delivery({ maxPending: { count: 1 }, dueAtMs: Date.now() + 3_600_000 });
+      const first = late();
+      assert.deepEqual(await transport.enqueue([first, late()]), ["enqueued", "full"]);
+      assert.deepEqual(await transport.enqueue([late(), first]), ["full", "duplicate"]);
     });
 
     test("ES-210 a bound on bytes counts what waits", async () => {

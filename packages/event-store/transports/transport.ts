@@ -34,8 +34,8 @@ export interface Delivery {
 
 /**
  * `enqueued`: the transport has it. `duplicate`: the same id again, nothing was added. `deduplicated`: an equal
- * delivery holds the lock. `full`: this subscription's `maxPending` is reached, nothing was added. A repetition may
- * be told so, too, where ids are looked up only after the bound.
+ * delivery holds the lock. `full`: this subscription's `maxPending` is reached, nothing was added; a repetition of what
+ * was accepted is a `duplicate` all the same.
  */
 export type EnqueueResult = "enqueued" | "duplicate" | "deduplicated" | "full";
 

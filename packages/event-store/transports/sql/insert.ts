@@ -10,7 +10,7 @@ export async function insertDeliveries(
   parts: SqlParts,
   execute: Execute,
 ): Promise<EnqueueResult[]> {
-  const { bounds, clock, engine } = parts;
+  const { bounds, clock } = parts;
   const nowMs = clock.nowMs();
   if (deliveries.some(({ maxPending }) => maxPending !== null)) await bounds.refresh(deliveries, execute);
   const results: EnqueueResult[] = deliveries.map(() => "enqueued");
@@ -24,7 +24,20 @@ export async function insertDeliveries(
       places.push(place);
     }
   }
-  if (rows.length === 0) return results;
+  if (rows.length > 0) await insertRows(rows, places, results, parts, execute);
+  if (results.includes("full")) await tellRepeated(deliveries, results, execute);
+  return results;
+}
+
+/** Corrects the results of rows whose id was known. */
+async function insertRows(
+  rows: readonly NewRow[],
+  places: readonly number[],
+  results: EnqueueResult[],
+  parts: SqlParts,
+  execute: Execute,
+): Promise<void> {
+  const { bounds, engine } = parts;
   const count = bounds.statementFor(rows.map(pendingOf), 1);
   const statements = engine.insert(rows);
   try {
@@ -37,7 +50,21 @@ export async function insertDeliveries(
     for (const row of rows) uncount(row, bounds);
     throw error;
   }
-  return results;
+}
+
+const knownRow = "select id from event_deliveries where id = ?";
+
+/** Whoever repeats what was accepted is told so, even if there is no room for another one. */
+async function tellRepeated(
+  deliveries: readonly Delivery[],
+  results: EnqueueResult[],
+  execute: Execute,
+): Promise<void> {
+  const refused = deliveries.filter((_, place) => results[place] === "full");
+  const [answer] = await execute([{ sql: knownRow, rows: refused.map(({ id }) => [id]) }]);
+  const known = new Set(answer?.rows.map((row) => row["id"]));
+  for (const [place, { id }] of deliveries.entries())
+    if (results[place] === "full" && known.has(id)) results[place] = "duplicate";
 }
 
 /** The row, or why there is none. */
