@@ -5,6 +5,7 @@ export { startNats } from "./nats.js";
 export { type PostgresServer, startPostgres } from "./postgres.js";
 export { startRedis } from "./redis.js";
 export { type RequiredServers, type RequireServersOptions, requireServers } from "./require-servers.js";
+export { createSelfSignedCertificate, type SelfSignedCertificate } from "./self-signed-certificate.js";
 export type { StartOptions, TestServer } from "./server-process.js";
 export {
   installSignalbox,

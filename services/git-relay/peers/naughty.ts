@@ -99,13 +99,21 @@ const certificateCodes = new Set([
   "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
 ]);
 
+/** Whether the code is that of a failed certificate check. */
+export function isCertificateCode(code: string): boolean {
+  return certificateCodes.has(code);
+}
+
+/** Answers of a proxy whose relay is away or busy at the moment, such as while it restarts. */
+const passingAnswers = /^HTTP_(408|429|50[234]|52[0-7])$/;
+
 /**
  * Whether a failed connection was such a mistake, by the code of its error. A name that cannot be resolved just now
- * (`EAI_AGAIN`), refusals, resets, timeouts and unreachable networks are none.
+ * (`EAI_AGAIN`), refusals, resets, timeouts, unreachable networks and overloaded servers are none.
  */
 function classifyFailure({ kind, code }: PeerFailure): NaughtyCategory | null {
   if (code === "ENOTFOUND" || code === "ENODATA") return "dns_lookup_failed";
-  if (certificateCodes.has(code)) return "tls_certificate_invalid";
-  if (kind === "protocol") return "protocol_error";
+  if (isCertificateCode(code)) return "tls_certificate_invalid";
+  if (kind === "protocol" && !passingAnswers.test(code)) return "protocol_error";
   return null;
 }
