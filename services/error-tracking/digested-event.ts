@@ -1,5 +1,6 @@
 import type { Level } from "./error-event.js";
 import type { Strategy, VariantName } from "./grouping/grouping.js";
+import type { EventAttachment } from "./store/attachments.js";
 import type { Title } from "./title.js";
 
 /**
@@ -35,6 +36,9 @@ export interface DigestedEvent {
   readonly row: object;
   /** The whole event as JSON text. */
   readonly payload: string;
+  readonly attachments: readonly EventAttachment[];
+  /** Quota class that it is counted under, such as `error` or `security`. */
+  readonly category: string;
 }
 
 interface DigestedHash {

@@ -19,6 +19,7 @@ export const eventReceived = defineEvent("error_tracking.event_received", {
     properties: {
       project_id: { type: "integer", minimum: 1 },
       key_id: { type: "integer", minimum: 1 },
+      category: { type: "string", description: "Quota class that it is counted under; absent: error" },
       event_id: { type: "string", pattern: "^[0-9a-f]{32}$" },
       received_at: { type: "string", description: "When the edge had the request, RFC 3339 with milliseconds" },
       sent_at: { type: "string", description: "When the client sent it by its own clock, RFC 3339" },

@@ -81,6 +81,8 @@ export function prepareEvent(received: ReceivedMessage, options: PrepareOptions)
       attachments: data.attachments.length,
     }),
     payload: JSON.stringify(event),
+    attachments: data.attachments,
+    category: data.category ?? "error",
   };
 }
 

@@ -1,6 +1,7 @@
 import type { Database, TransactionHandle } from "@signalbox/database";
 import { type CountedEvent, type DigestedEvent, primaryHashOf } from "../digested-event.js";
 import { assignIssues, type CreatedIssue, type ExplainHash, type IssueOfEvent } from "./assign-issues.js";
+import { insertAttachments } from "./attachments.js";
 import { lockProjects, type ProjectCounter } from "./counters.js";
 import {
   claimEvents,
@@ -12,6 +13,7 @@ import {
   readEvents,
   rememberWritten,
 } from "./event-ids.js";
+import { hasUnlinkedFeedback, linkFeedback } from "./feedback.js";
 import { growthOf } from "./growth.js";
 import { countHashes, type HashCount, hashKey, readOwners } from "./hashes.js";
 import { growIssues } from "./issues.js";
@@ -61,6 +63,8 @@ export async function recordEvents(
   const newReleases = await sightReleases(database, wanted, causes, transaction);
   const moved = await moveIssues(database, issues, newReleases, hours, nowMs, transaction);
   await markRepeated(database, sorted.copies, transaction);
+  await insertAttachments(database, wanted, transaction);
+  if (await hasUnlinkedFeedback(database, transaction)) await linkFeedback(database, wanted, transaction);
   const outcomes = [
     ...wanted.map((event) => outcome(event, { outcome: "stored" })),
     ...discarded.map((event) => outcome(event, { outcome: "discarded", reason: "issue_discarded" })),
@@ -215,7 +219,7 @@ function outcome(event: DigestedEvent, end: Pick<LedgerEntry, "outcome" | "reaso
   return {
     projectId: event.projectId,
     keyId: event.keyId,
-    category: "error",
+    category: event.category,
     receivedAtMs: event.receivedAtMs,
     ...end,
   };
