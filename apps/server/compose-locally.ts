@@ -44,7 +44,7 @@ export async function composeLocally({ config, withAnalytics, configure }: Local
     if (withAnalytics) await holdDataDirectory(context);
     const stores = await openStores(context);
     if (withAnalytics) await migrateAnalytics(stores.analytics, analyticsMigrations);
-    const surroundings = { serverUrl: () => publicUrl(config), isDiskFull: () => false };
+    const surroundings = { serverUrl: () => publicUrl(config), isDiskFull: () => false, isDiskLow: () => false };
     const { running, eventStore } = await composeSystems(context, stores, surroundings, configure);
     shutdown.add(() => eventStore.stop({ deadlineMs: shutdown.remainingMs }));
     const app = await createHttpServer({ authenticator: operatorOfThisMachine, rateLimits: false });

@@ -220,8 +220,13 @@ async function startSystems(
   let listeningUrl = urlOf(config.listen);
   const serverUrl = (): string => config.publicUrl?.replace(/\/+$/, "") ?? listeningUrl;
   const isDiskFull = (): boolean => disk.isFull();
+  const isDiskLow = (): boolean => disk.state !== "ok";
 
-  const { running, eventStore, routes } = await composeSystems(context, stores, { serverUrl, isDiskFull });
+  const { running, eventStore, routes } = await composeSystems(context, stores, {
+    serverUrl,
+    isDiskFull,
+    isDiskLow,
+  });
   await startEach(context, running, "service");
   for (const { families } of running) if (families) showFamilies(families.page, families);
 
@@ -248,7 +253,7 @@ export interface ComposedSystems {
 export async function composeSystems(
   context: StartContext,
   stores: Stores,
-  surroundings: Pick<SystemContext, "serverUrl" | "isDiskFull">,
+  surroundings: Pick<SystemContext, "serverUrl" | "isDiskFull" | "isDiskLow">,
   configure?: readonly Configure[],
 ): Promise<ComposedSystems> {
   const { clock, metrics } = context;

@@ -16,20 +16,17 @@ import {
   normalizeEventId,
   ProtocolError,
   parseJsonObject,
+  type RateLimit,
   repairText,
 } from "@signalbox/sentry-protocol";
 import type { EdgeOutcome, RecordOutcome } from "./edge-outcomes.js";
 import { eventReceived, eventReceivedId } from "./events.js";
-import {
-  createItemGatherer,
-  type GatherDependencies,
-  type Gathered,
-  type IncomingItem,
-  type Sender,
-} from "./gather-items.js";
+import { createItemGatherer, type GatherDependencies, type Gathered, type IncomingItem } from "./gather-items.js";
 import { IngestError } from "./http/ingest-errors.js";
 import { eventDepth, unpublishedBytes } from "./ingest-limits.js";
 import { packPayload } from "./payload.js";
+import { ledgerReason } from "./rate-limiter.js";
+import type { Sender } from "./sender.js";
 
 /** What is known about a request beside its items. */
 export interface IngestRequest extends Sender {
@@ -56,6 +53,10 @@ export interface Acceptance {
   readonly wholeItems: number;
   /** Why something was not taken, when the client is to be told. What could be published was published all the same. */
   readonly problem: SignalboxError | undefined;
+  /** Why items were refused because there were too many of their kind. */
+  readonly limits: readonly RateLimit[];
+  /** All limits that hold for the sender now. */
+  readonly standing: readonly RateLimit[];
 }
 
 /** The part of the event store that is needed here. */
@@ -80,12 +81,19 @@ export interface Acceptor {
   accept(envelope: IncomingEnvelope, request: IngestRequest): Promise<Acceptance>;
 }
 
+/** Why an event is not wanted. */
+interface Unwanted {
+  /** What the client is told; nothing of filters. */
+  readonly limits: readonly RateLimit[];
+  readonly outcome: Pick<EdgeOutcome, "outcome" | "reason">;
+}
+
 /** How long a transport that does not answer is waited for. */
 const publishPatienceMs = 2000;
 const publishRetryMs = 100;
 
 export function createAcceptor(dependencies: AcceptDependencies): Acceptor {
-  const { events, clock, recordOutcome, onPublished = () => {} } = dependencies;
+  const { events, clock, recordOutcome, limiter, onPublished = () => {} } = dependencies;
   const gatherer = createItemGatherer(dependencies);
   let waitingBytes = 0;
 
@@ -106,14 +114,28 @@ export function createAcceptor(dependencies: AcceptDependencies): Acceptor {
     }
   };
 
+  /** Why an event that can be read is not taken; undefined when it is, and then it is counted against its quotas. */
+  const screenEvent = (payload: Uint8Array, request: IngestRequest): Unwanted | undefined => {
+    const filter = request.filter?.(parseJsonObject(payload, { maxDepth: eventDepth }), request);
+    if (filter !== undefined) return { limits: [], outcome: { outcome: "filtered", reason: filter } };
+    const limit = limiter.take(request, "error");
+    return limit && { limits: [limit], outcome: { outcome: "rate_limited", reason: ledgerReason(limit) } };
+  };
+
   const acceptEvent = async (
     payload: Uint8Array,
     { attachments, compressedEvent }: Gathered,
     envelope: IncomingEnvelope,
     request: IngestRequest,
-  ): Promise<string> => {
+  ): Promise<{ readonly eventId: string; readonly limits: readonly RateLimit[] }> => {
     const facts = readFacts(payload);
     const eventId = envelope.eventId ?? facts.eventId ?? createEventId();
+    const unwanted = screenEvent(payload, request);
+    if (unwanted !== undefined) {
+      countEvent(request, unwanted.outcome);
+      await gatherer.discard(attachments, request);
+      return { eventId, limits: unwanted.limits };
+    }
     const receivedAt = new Date(request.receivedAtMs).toISOString();
     const data = {
       project_id: request.projectId,
@@ -139,28 +161,37 @@ export function createAcceptor(dependencies: AcceptDependencies): Acceptor {
     });
     const isNew = await publish(event, payload.length);
     if (!isNew) countEvent(request, { outcome: "duplicate", reason: "same_content" });
-    return eventId;
+    return { eventId, limits: [] };
+  };
+
+  const acceptItems = async (
+    envelope: IncomingEnvelope,
+    request: IngestRequest,
+  ): Promise<Omit<Acceptance, "standing">> => {
+    const gathered = await gatherer.gather(envelope.items, request);
+    const { event, attachments, wholeItems, problem, limits } = gathered;
+    if (!event) {
+      await gatherer.discard(attachments, request);
+      return { eventId: undefined, wholeItems, problem, limits };
+    }
+    try {
+      const accepted = await acceptEvent(event, gathered, envelope, request);
+      return { eventId: accepted.eventId, wholeItems, problem, limits: [...limits, ...accepted.limits] };
+    } catch (error) {
+      const refusal = refusalOf(error);
+      if (!refusal) throw error;
+      countEvent(request, refusal.outcome);
+      // After a failed publish the event may still turn up later, so its attachments stay; unused ones are
+      // collected in time.
+      if (refusal.outcome.outcome === "invalid") await gatherer.discard(attachments, request);
+      return { eventId: undefined, wholeItems, problem: refusal.problem, limits };
+    }
   };
 
   return {
     async accept(envelope, request) {
-      const gathered = await gatherer.gather(envelope.items, request);
-      const { event, attachments, wholeItems, problem } = gathered;
-      if (!event) {
-        await gatherer.discard(attachments, request);
-        return { eventId: undefined, wholeItems, problem };
-      }
-      try {
-        return { eventId: await acceptEvent(event, gathered, envelope, request), wholeItems, problem };
-      } catch (error) {
-        const refusal = refusalOf(error);
-        if (!refusal) throw error;
-        countEvent(request, refusal.outcome);
-        // After a failed publish the event may still turn up later, so its attachments stay; unused ones are
-        // collected in time.
-        if (refusal.outcome.outcome === "invalid") await gatherer.discard(attachments, request);
-        return { eventId: undefined, wholeItems, problem: refusal.problem };
-      }
+      const acceptance = await acceptItems(envelope, request);
+      return { ...acceptance, standing: limiter.standing(request) };
     },
   };
 }
@@ -213,8 +244,11 @@ function withDeadline<T>(work: Promise<T>, remainingMs: number, clock: Clock): P
 }
 
 /** What SDKs are told when no more can be taken: it concerns everybody and every category. */
-export function backpressure(cause?: unknown): IngestError {
-  return new IngestError("ET_BACKPRESSURE", {
+export function backpressure(
+  cause?: unknown,
+  code: "ET_BACKPRESSURE" | "ET_DISK_FULL" = "ET_BACKPRESSURE",
+): IngestError {
+  return new IngestError(code, {
     cause,
     headers: { "retry-after": "60", "x-sentry-rate-limits": "60::organization:backpressure" },
   });

@@ -11,6 +11,20 @@ const keys = {
     attachments_per_event: setting.integer({ description: "Attachments of one event.", default: 30, min: 0 }),
     items_per_envelope: setting.integer({ description: "Items in one envelope.", default: 1000, min: 1 }),
   }),
+  quota: section("How much may be sent.", {
+    project_errors_per_minute: setting.integer({
+      description: "Errors that a project without quotas of its own may send in a minute.",
+      default: 300_000,
+      min: 0,
+    }),
+  }),
+  storm: section("Events of one kind that come in great numbers.", {
+    keep_per_hour: setting.integer({
+      description: "Events of one kind and hour that are all kept; of further ones all are counted and some are kept.",
+      default: 10_000,
+      min: 1,
+    }),
+  }),
   queue: section("Events that were accepted and wait to be stored.", {
     max_messages: setting.integer({
       description: "Waiting events beyond which clients are told to slow down.",

@@ -7,12 +7,15 @@ import {
   itemCategory,
   type JsonValue,
   ProtocolError,
+  type RateLimit,
   repairText,
 } from "@signalbox/sentry-protocol";
 import type { EdgeOutcome, RecordOutcome } from "./edge-outcomes.js";
 import { IngestError } from "./http/ingest-errors.js";
 import type { IngestLimits } from "./ingest-limits.js";
 import type { CompressedForm } from "./payload.js";
+import { ledgerReason, type RateLimiter } from "./rate-limiter.js";
+import type { Sender } from "./sender.js";
 
 export interface IncomingItem extends ItemHeader {
   /** The whole payload, or its pieces as they arrive, to be read before the next item is asked for. */
@@ -42,6 +45,8 @@ export interface Gathered {
   readonly wholeItems: number;
   /** The first reason why not everything was taken that should have been. */
   readonly problem: SignalboxError | undefined;
+  /** Why items were refused because there were too many of their kind. */
+  readonly limits: readonly RateLimit[];
 }
 
 export interface GatherDependencies {
@@ -50,12 +55,7 @@ export interface GatherDependencies {
   readonly limits: IngestLimits;
   readonly logger: Logger;
   readonly recordOutcome: RecordOutcome;
-}
-
-/** Whom outcomes are counted for. */
-export interface Sender {
-  readonly projectId: number;
-  readonly keyId: number;
+  readonly limiter: RateLimiter;
 }
 
 export interface ItemGatherer {
@@ -80,6 +80,7 @@ interface Gathering {
   transactions: number;
   attachments: EventAttachment[];
   problem: SignalboxError | undefined;
+  limits: RateLimit[];
 }
 
 type ItemHandler = (item: IncomingItem, gathering: Gathering) => Promise<void> | void;
@@ -87,7 +88,8 @@ type ItemHandler = (item: IncomingItem, gathering: Gathering) => Promise<void> |
 /** Longest text kept of what a client says about an attachment. */
 const maxNameLength = 255;
 
-export function createItemGatherer({ blobs, limits, logger, recordOutcome }: GatherDependencies): ItemGatherer {
+export function createItemGatherer(dependencies: GatherDependencies): ItemGatherer {
+  const { blobs, limits, logger, recordOutcome, limiter } = dependencies;
   const count = (
     { sender, outcomes }: Pick<Gathering, "sender" | "outcomes">,
     itemType: string,
@@ -97,6 +99,20 @@ export function createItemGatherer({ blobs, limits, logger, recordOutcome }: Gat
   ): void => {
     const { projectId, keyId } = sender;
     outcomes.push({ projectId, keyId, itemType, category: itemCategory(itemType), outcome, reason, quantity });
+  };
+
+  /** Whether the item is one too many; then its payload is not even read. */
+  const refuseLimited = (item: IncomingItem, gathering: Gathering): boolean => {
+    const category = itemCategory(item.type);
+    if (category === null) return false;
+    const { sender, limits: met } = gathering;
+    const quantity = quantityOf(item);
+    // An event is counted when it is known to be one that is wanted.
+    const limit = item.type === "event" ? limiter.refuse(sender, category) : limiter.take(sender, category, quantity);
+    if (limit === undefined) return false;
+    met.push(limit);
+    count(gathering, item.type, "rate_limited", ledgerReason(limit), quantity);
+    return true;
   };
 
   const gatherEvent: ItemHandler = async (item, gathering) => {
@@ -137,9 +153,8 @@ export function createItemGatherer({ blobs, limits, logger, recordOutcome }: Gat
   };
 
   const countNotStored: ItemHandler = (item, gathering) => {
-    const { item_count: itemCount } = item.attributes;
-    const quantity = isCount(itemCount) ? itemCount : 1;
-    count(gathering, item.type, "not_stored", isItemType(item.type) ? item.type : "unknown_type", quantity);
+    const reason = isItemType(item.type) ? item.type : "unknown_type";
+    count(gathering, item.type, "not_stored", reason, quantityOf(item));
   };
 
   /** What happens to each type of item. Payloads that a handler leaves unread are skipped, not held. */
@@ -188,13 +203,15 @@ export function createItemGatherer({ blobs, limits, logger, recordOutcome }: Gat
         transactions: 0,
         attachments: [],
         problem: undefined,
+        limits: [],
       };
       const { outcomes } = gathering;
       let wholeItems = 0;
       let wholeOutcomes = 0;
       try {
         for await (const item of items) {
-          await (isItemType(item.type) ? handlers[item.type] : countNotStored)(item, gathering);
+          if (!refuseLimited(item, gathering))
+            await (isItemType(item.type) ? handlers[item.type] : countNotStored)(item, gathering);
           await item.complete?.();
           wholeItems++;
           wholeOutcomes = outcomes.length;
@@ -270,6 +287,23 @@ function describeAttachment(
 
 function text(value: JsonValue | undefined): string | undefined {
   return typeof value === "string" && value !== "" ? repairText(value.slice(0, maxNameLength)) : undefined;
+}
+
+/** Items that hold many of what is counted, and say so. */
+const holders: ReadonlySet<string> = new Set([
+  "transaction",
+  "span",
+  "log",
+  "trace_metric",
+  "statsd",
+  "metric_buckets",
+  "profile",
+  "profile_chunk",
+]);
+
+function quantityOf({ type, attributes }: ItemHeader): number {
+  const { item_count: itemCount } = attributes;
+  return holders.has(type) && isCount(itemCount) ? itemCount : 1;
 }
 
 function isCount(value: JsonValue | undefined): value is number {

@@ -24,8 +24,8 @@ export {
   type ProjectKey,
   type Projects,
   type ProjectsOptions,
-  type Quota,
 } from "./projects.js";
+export type { Quota } from "./quotas.js";
 export { ReadError, type ReadErrorCode, readErrors } from "./read-errors.js";
 export { QueryError, type QueryErrorCode, queryErrors } from "./search/query-error.js";
 export {

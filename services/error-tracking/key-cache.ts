@@ -1,13 +1,12 @@
 import type { Database } from "@signalbox/database";
 import { type Clock, createService, type Logger, type Service, type Timer } from "@signalbox/kernel";
+import { compileFilters } from "./filters/filter-settings.js";
+import { readInstanceSettings } from "./instance-settings.js";
+import { readProjectSettings } from "./project-settings.js";
 import { projectsChannel } from "./projects.js";
 import type { ProjectTables } from "./projects-migration.js";
-
-/** What a usable key opens. Disabled and expired keys, and keys of disabled projects, are not found at all. */
-interface KeyEntry {
-  readonly keyId: number;
-  readonly projectId: number;
-}
+import { type OwnedQuota, ownQuotas, type Quota } from "./quotas.js";
+import type { Sender } from "./sender.js";
 
 /**
  * All usable keys in memory. A change is seen at once in the process that made it, and within `maxAgeMs` elsewhere. When the
@@ -15,11 +14,11 @@ interface KeyEntry {
  */
 export interface KeyCache {
   /**
-   * The entry of a key. Known keys cost no waiting; before an unknown one is refused the database is asked whether
+   * Whom a usable key stands for. Disabled and expired keys, and keys of disabled projects, are not found. Known keys cost no waiting; before an unknown one is refused the database is asked whether
    * something changed, at most once per `missIntervalMs`, so that a new key works at once.
    * Rejects only while nothing was loaded ever.
    */
-  find(publicKey: string): Promise<KeyEntry | undefined> | KeyEntry | undefined;
+  find(publicKey: string): Promise<Sender | undefined> | Sender | undefined;
   /** Notes that a key was used; written to the database now and then. */
   markUsed(keyId: number): void;
   readonly service: Service;
@@ -33,14 +32,17 @@ export interface KeyCacheOptions {
   readonly missIntervalMs?: number;
   /** How often last-used times are written. */
   readonly usageIntervalMs?: number;
+  /** Of projects that have none of their own. */
+  readonly projectQuotas?: readonly Quota[];
 }
 
-interface LoadedKey extends KeyEntry {
+interface LoadedKey extends Sender {
   readonly expiresAtMs: number;
 }
 
 export function createKeyCache(options: KeyCacheOptions): KeyCache {
   const { database, clock, logger, maxAgeMs = 2000, missIntervalMs = 250, usageIntervalMs = 30_000 } = options;
+  const { projectQuotas = [] } = options;
   let keys: ReadonlyMap<string, LoadedKey> = new Map();
   let revision = -1;
   let checkedAtMs = Number.NEGATIVE_INFINITY;
@@ -48,24 +50,48 @@ export function createKeyCache(options: KeyCacheOptions): KeyCache {
   let loads = 0;
   const used = new Map<number, number>();
 
+  const loadKeys = async (): Promise<Map<string, LoadedKey>> => {
+    const db = database.reader<ProjectTables>();
+    const active = await db.selectFrom("projects").select(["id", "settings"]).where("active", "=", 1).execute();
+    const rows = await db
+      .selectFrom("project_keys")
+      .where("active", "=", 1)
+      .select(["id", "project_id", "public_key", "quotas", "expires_at"])
+      .execute();
+    const ofInstance = ownQuotas("organization", 0, (await readInstanceSettings(database)).quotas);
+    const projects = new Map(active.map(({ id, settings }) => [id, projectPolicy(id, settings)]));
+    return new Map(
+      rows.flatMap((row) => {
+        const project = projects.get(row.project_id);
+        if (project === undefined) return [];
+        const { quotas, filter } = project;
+        const ofKey = ownQuotas("key", row.id, JSON.parse(row.quotas));
+        const key: LoadedKey = {
+          keyId: row.id,
+          projectId: row.project_id,
+          quotas: [...ofKey, ...quotas, ...ofInstance],
+          filter,
+          expiresAtMs: row.expires_at ?? Number.POSITIVE_INFINITY,
+        };
+        return [[row.public_key, key]];
+      }),
+    );
+  };
+
+  const projectPolicy = (id: number, json: string): Pick<Sender, "filter"> & { quotas: readonly OwnedQuota[] } => {
+    const settings = readProjectSettings(json);
+    return {
+      quotas: ownQuotas("project", id, settings.quotas ?? projectQuotas),
+      filter: compileFilters(settings.filters),
+    };
+  };
+
   const load = async (): Promise<void> => {
     loads++;
     const db = database.reader<ProjectTables>();
     const row = await db.selectFrom("project_revision").select("revision").executeTakeFirstOrThrow();
     if (row.revision !== revision) {
-      const rows = await db
-        .selectFrom("project_keys")
-        .innerJoin("projects", "projects.id", "project_keys.project_id")
-        .where("projects.active", "=", 1)
-        .where("project_keys.active", "=", 1)
-        .select(["project_keys.id", "project_keys.project_id", "project_keys.public_key", "project_keys.expires_at"])
-        .execute();
-      keys = new Map(
-        rows.map((key) => [
-          key.public_key,
-          { keyId: key.id, projectId: key.project_id, expiresAtMs: key.expires_at ?? Number.POSITIVE_INFINITY },
-        ]),
-      );
+      keys = await loadKeys();
       // What changed between the two reads raises the number again and is loaded next time.
       revision = row.revision;
     }
@@ -89,10 +115,10 @@ export function createKeyCache(options: KeyCacheOptions): KeyCache {
     }
   };
 
-  const usable = (key: LoadedKey | undefined): KeyEntry | undefined =>
+  const usable = (key: LoadedKey | undefined): Sender | undefined =>
     key && key.expiresAtMs > clock.nowMs() ? key : undefined;
 
-  const findAfterRefresh = async (publicKey: string): Promise<KeyEntry | undefined> => {
+  const findAfterRefresh = async (publicKey: string): Promise<Sender | undefined> => {
     // A look that is under way may have begun before the key was made; the next one cannot have.
     const loadsBefore = loads;
     if (loading) await refreshQuietly();

@@ -36,6 +36,11 @@ export const projectErrors = defineErrors("Error tracking: projects", {
     status: 422,
     remedy: "Write the host out; placeholders belong behind it.",
   },
+  ET_NETWORK_INVALID: {
+    message: "A network is an address, or an address with the number of leading bits as in 10.0.0.0/8.",
+    status: 422,
+    remedy: "Correct the network that the details name.",
+  },
 });
 
 export type ProjectErrorCode = keyof typeof projectErrors.entries;

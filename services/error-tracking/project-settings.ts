@@ -1,11 +1,13 @@
 import type { Database } from "@signalbox/database";
 import type { Transaction } from "kysely";
+import { checkFilters, type FilterSettings, noFilters } from "./filters/filter-settings.js";
 import { parseFingerprintRules } from "./grouping/fingerprint-rules.js";
 import { parseStackRules } from "./grouping/stack-rules.js";
 import type { PrepareOptions } from "./prepare-event.js";
 import { ProjectError } from "./project-errors.js";
 import { projectsChannel } from "./projects.js";
 import type { ProjectTables } from "./projects-migration.js";
+import type { Quota } from "./quotas.js";
 import { defaultScrubSettings, type ScrubSettings } from "./scrub/scrub-settings.js";
 
 export const retentions = [7, 14, 30, 60, 90, 180, 365] as const;
@@ -25,6 +27,9 @@ export interface ProjectSettings {
   readonly stackRules: string;
   /** Unresolved issues without an event for so many days are resolved; 0: never. */
   readonly autoResolveDays: number;
+  /** Absent: those that the instance gives to each project. */
+  readonly quotas?: readonly Quota[] | undefined;
+  readonly filters: FilterSettings;
   readonly repository?: RepositorySettings | undefined;
   /** Address of the forge's form for a new issue, with `{title}`, `{description}` and `{url}`. */
   readonly issueTemplate?: string | undefined;
@@ -45,6 +50,7 @@ export const defaultProjectSettings: ProjectSettings = {
   fingerprintRules: "",
   stackRules: "",
   autoResolveDays: 0,
+  filters: noFilters,
 };
 
 /** The settings in the column of a project, over the defaults. */
@@ -54,6 +60,7 @@ export function readProjectSettings(json: string): ProjectSettings {
     ...defaultProjectSettings,
     ...stored,
     scrubbing: { ...defaultScrubSettings, ...stored.scrubbing },
+    filters: { ...noFilters, ...stored.filters },
   };
 }
 
@@ -119,7 +126,7 @@ export async function readSettings(database: Database, projectId: number): Promi
 /**
  * Changes some of a project's settings. Every process uses the new ones from the next batch on.
  * @throws {RuleError} `ET_RULE_INVALID` with line and column
- * @throws {ProjectError} `ET_PROJECT_NOT_FOUND`; `ET_TEMPLATE_INVALID`
+ * @throws {ProjectError} `ET_PROJECT_NOT_FOUND`; `ET_TEMPLATE_INVALID`; `ET_NETWORK_INVALID`
  */
 export function updateSettings(
   database: Database,
@@ -150,7 +157,9 @@ export function updateSettings(
   });
 }
 
-function checkSettings({ fingerprintRules, stackRules, repository, issueTemplate }: Partial<ProjectSettings>): void {
+function checkSettings(changes: Partial<ProjectSettings>): void {
+  const { fingerprintRules, stackRules, repository, issueTemplate, filters } = changes;
+  if (filters !== undefined) checkFilters(filters);
   if (fingerprintRules !== undefined) parseFingerprintRules(fingerprintRules);
   if (stackRules !== undefined) parseStackRules(stackRules);
   for (const template of [repository?.urlTemplate, issueTemplate])

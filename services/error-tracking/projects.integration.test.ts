@@ -3,16 +3,15 @@ import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Database, type MigrationSet, migrate, openDatabase } from "@signalbox/database";
+import { type Database, migrate, openDatabase } from "@signalbox/database";
 import { createVirtualClock, noMetrics, silentLogger, systemClock, type VirtualClock } from "@signalbox/kernel";
 import { parseDsn } from "@signalbox/sentry-protocol";
 import { requireServers, startPostgres } from "@signalbox/testing/servers";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { createKeyCache, type KeyCache } from "./key-cache.js";
 import { createProjects, type Projects } from "./projects.js";
-import { projectMigrations } from "./projects-migration.js";
+import { errorTrackingMigrations } from "./service.js";
 
-const migrations: MigrationSet = { name: "projects", migrations: projectMigrations };
 const ports = { logger: silentLogger, metrics: noMetrics, clock: systemClock };
 
 interface Place {
@@ -34,7 +33,7 @@ function describeProjects(
     beforeEach(async () => {
       opened = await openPlace();
       database = await openDatabase({ ...ports, ...opened.place });
-      await migrate(database, [migrations]);
+      await migrate(database, [errorTrackingMigrations]);
       clock = createVirtualClock();
       serverUrl = "https://forge.example/signalbox";
       projects = createProjects({ database, clock, serverUrl: () => serverUrl });

@@ -1,10 +1,11 @@
 import { randomBytes } from "node:crypto";
 import type { Database } from "@signalbox/database";
 import type { Clock } from "@signalbox/kernel";
-import { type Category, dsnFor } from "@signalbox/sentry-protocol";
+import { dsnFor } from "@signalbox/sentry-protocol";
 import type { Selectable, Transaction } from "kysely";
 import { ProjectError } from "./project-errors.js";
 import type { ProjectKeysTable, ProjectsTable, ProjectTables } from "./projects-migration.js";
+import type { Quota } from "./quotas.js";
 
 export interface Project {
   readonly id: number;
@@ -13,13 +14,6 @@ export interface Project {
   /** False: all its events are refused. */
   readonly active: boolean;
   readonly createdAtMs: number;
-}
-
-/** At most `limit` items of these categories (none: of all) in a window of `windowS` seconds. */
-export interface Quota {
-  readonly categories: readonly Category[];
-  readonly limit: number;
-  readonly windowS: number;
 }
 
 export interface ProjectKey {

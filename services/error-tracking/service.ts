@@ -19,13 +19,23 @@ import { itemsMigration } from "./items-migration.js";
 import { createKeyCache } from "./key-cache.js";
 import { createProjects, type Projects } from "./projects.js";
 import { projectMigrations } from "./projects-migration.js";
+import { createQuotaWindows } from "./quota-windows.js";
+import type { Quota } from "./quotas.js";
+import { quotasMigration } from "./quotas-migration.js";
 import { createUpkeep } from "./upkeep.js";
 import { upkeepMigration } from "./upkeep-migration.js";
 import { workflowMigration } from "./workflow-migration.js";
 
 export const errorTrackingMigrations: MigrationSet = {
   name: "error-tracking",
-  migrations: [...projectMigrations, issuesMigration, workflowMigration, upkeepMigration, itemsMigration],
+  migrations: [
+    ...projectMigrations,
+    issuesMigration,
+    workflowMigration,
+    upkeepMigration,
+    itemsMigration,
+    quotasMigration,
+  ],
 };
 
 export interface ErrorTrackingDependencies {
@@ -41,6 +51,8 @@ export interface ErrorTrackingDependencies {
   serverUrl(): string;
   /** True while the disk is too full to take anything. */
   readonly isDiskGuardActive?: () => boolean;
+  /** True while it is too full to take attachments. */
+  readonly isDiskLow?: () => boolean;
   /** Called after each step of each batch of the digest. */
   readonly onDigestStep?: (step: DigestStep) => void;
 }
@@ -66,7 +78,7 @@ export interface ErrorTracking {
 }
 
 export function createErrorTracking(dependencies: ErrorTrackingDependencies): ErrorTracking {
-  const { database, analytics, blobs, clock, metrics, settings, isDiskGuardActive } = dependencies;
+  const { database, analytics, blobs, clock, metrics, settings, isDiskGuardActive, isDiskLow } = dependencies;
   const logger = dependencies.logger.child("error-tracking");
   let attached: EventStore | undefined;
   const eventStore = (): EventStore => {
@@ -76,7 +88,8 @@ export function createErrorTracking(dependencies: ErrorTrackingDependencies): Er
 
   const serverUrl = (): string => dependencies.serverUrl();
   const projects = createProjects({ database, clock, serverUrl });
-  const keys = createKeyCache({ database, clock, logger });
+  const keys = createKeyCache({ database, clock, logger, projectQuotas: quotasByDefault(settings) });
+  const windows = createQuotaWindows({ database, clock, logger });
   const ledger = createEdgeLedger({ database, clock, logger });
   const items = metrics.counter({
     name: "signalbox_error_tracking_items_total",
@@ -113,6 +126,7 @@ export function createErrorTracking(dependencies: ErrorTrackingDependencies): Er
     },
     ingest: createIngest({
       keys,
+      windows,
       events: { publish: (event) => eventStore().publish(event) },
       limits: settings.limits,
       clock,
@@ -121,6 +135,7 @@ export function createErrorTracking(dependencies: ErrorTrackingDependencies): Er
       recordOutcome: ledger.record,
       ...(blobs === undefined ? {} : { blobs }),
       ...(isDiskGuardActive === undefined ? {} : { isDiskGuardActive }),
+      ...(isDiskLow === undefined ? {} : { isDiskLow }),
     }),
     api: createApi({ database, analytics, projects, clock, publisher: eventStore, defaults, countChange, serverUrl }),
     migrations: errorTrackingMigrations,
@@ -128,9 +143,15 @@ export function createErrorTracking(dependencies: ErrorTrackingDependencies): Er
     projects,
     service: createServiceGroup("error tracking", [
       keys.service,
+      windows.service,
       ledger.service,
       createHousekeeping({ database, clock, logger, dedupDays: settings.dedupDays }),
       createUpkeep({ database, analytics, publisher: eventStore, clock, logger, defaults, countChange }),
     ]),
   };
+}
+
+/** The quotas of a project that has none of its own. */
+function quotasByDefault({ quota }: ErrorTrackingSettings): Quota[] {
+  return [{ categories: ["error"], limit: quota.projectErrorsPerMinute, windowS: 60 }];
 }

@@ -18,7 +18,7 @@ export const errorTracking: SystemDefinition = {
   analyticsMigrations: [errorTrackingAnalytics],
   catalogues: [ingestErrors, projectErrors, readErrors, issueErrors, queryErrors, ruleErrors],
 
-  create({ stores, streams, clock, logger, metrics, config, roles, serverUrl, isDiskFull }) {
+  create({ stores, streams, clock, logger, metrics, config, roles, serverUrl, isDiskFull, isDiskLow }) {
     const issues = streams.addTopic("errors.issues", { scope: "errors:read" });
     const { configure, attach, service, ingest, api, projects } = createErrorTracking({
       ...stores,
@@ -28,6 +28,7 @@ export const errorTracking: SystemDefinition = {
       settings: config.errorTracking,
       serverUrl,
       isDiskGuardActive: isDiskFull,
+      isDiskLow,
       // What changed is left for the API to say, which knows whose it is.
       onDigestStep: (step) => step === "settle" && issues.publish({}),
     });

@@ -16,6 +16,8 @@ export interface SystemContext extends StartContext {
   serverUrl(): string;
   /** True while the disk is too full to take anything. */
   isDiskFull(): boolean;
+  /** True from twice that free space on: what can be done without is refused first. */
+  isDiskLow(): boolean;
   /** Where changes are told to live pages; topics are added while the system is put together. */
   readonly streams: StreamHub;
 }

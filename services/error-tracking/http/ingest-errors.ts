@@ -37,6 +37,18 @@ export const ingestErrors = defineErrors("Error tracking: ingest", {
     retryable: true,
     remedy: "Wait as long as Retry-After says. Operators: look at pending messages and free disk space.",
   },
+  ET_DISK_FULL: {
+    message: "The server has too little disk space to take anything.",
+    status: 429,
+    retryable: true,
+    remedy: "Wait as long as Retry-After says. Operators: make room on the disk, or lower storage.min_free.",
+  },
+  ET_RATE_LIMITED: {
+    message: "Too many items of a kind were sent in too short a time.",
+    status: 429,
+    retryable: true,
+    remedy: "Wait as long as Retry-After says. Operators: look at the quotas of key, project and instance.",
+  },
   ET_QUEUE_UNAVAILABLE: {
     message: "The server cannot keep events for now.",
     status: 503,

@@ -5,7 +5,7 @@ export interface IngestMetrics {
   published(route: string, seconds: number): void;
   requestBytes(route: string, bytes: number): void;
   envelopeBytes(route: string, bytes: number): void;
-  rateLimited(category: string, reason: string): void;
+  rateLimited(scope: string, category: string, reason: string, quantity: number): void;
 }
 
 const durationBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10];
@@ -47,7 +47,11 @@ export function createIngestMetrics(metrics: Metrics): IngestMetrics {
     name: name("rate_limited_total"),
     help: "Requests and items refused because there were too many.",
     labels: ["scope", "category", "reason"],
-    known: [{ scope: "organization", category: "error", reason: "backpressure" }],
+    known: [
+      { scope: "organization", category: "error", reason: "backpressure" },
+      { scope: "project", category: "error", reason: "quota" },
+      { scope: "key", category: "error", reason: "quota" },
+    ],
   });
   return {
     requestDone(route, status, seconds) {
@@ -57,6 +61,6 @@ export function createIngestMetrics(metrics: Metrics): IngestMetrics {
     published: (route, seconds) => publish.observe(seconds, { route }),
     requestBytes: (route, bytes) => request.observe(bytes, { route }),
     envelopeBytes: (route, bytes) => envelope.observe(bytes, { route }),
-    rateLimited: (category, reason) => limited.add(1, { scope: "organization", category, reason }),
+    rateLimited: (scope, category, reason, quantity) => limited.add(quantity, { scope, category, reason }),
   };
 }

@@ -10,12 +10,20 @@ import {
   silentLogger,
   systemClock,
 } from "@signalbox/kernel";
-import { type IngestRoute, parseClientInfo, parseIngestPath, parseProjectId } from "@signalbox/sentry-protocol";
+import {
+  formatRateLimits,
+  type IngestRoute,
+  parseClientInfo,
+  parseIngestPath,
+  parseProjectId,
+} from "@signalbox/sentry-protocol";
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest, FastifySchema } from "fastify";
 import { type Acceptance, createAcceptor, type EventPublisher } from "../accept.js";
 import { createOutcomeCounter, type RecordOutcome } from "../edge-outcomes.js";
 import { defaultIngestLimits, type IngestLimits } from "../ingest-limits.js";
 import type { KeyCache } from "../key-cache.js";
+import type { QuotaWindows } from "../quota-windows.js";
+import { createRateLimiter, type FairShare } from "../rate-limiter.js";
 import { corsHeaders, errorAnswer, pixel, toIngestError } from "./ingest-answers.js";
 import { IngestError } from "./ingest-errors.js";
 import { createIngestMetrics } from "./ingest-metrics.js";
@@ -34,8 +42,14 @@ export interface IngestOptions {
   readonly metrics?: Metrics;
   /** Where outcomes of items go that end here; the ledger. */
   readonly recordOutcome?: RecordOutcome;
+  /** How much of the quotas is used. */
+  readonly windows: QuotaWindows;
+  /** Tells which projects get too much of the queue. */
+  readonly share?: FairShare;
   /** True while the disk is too full to take anything. */
   readonly isDiskGuardActive?: () => boolean;
+  /** True while it is too full to take attachments. */
+  readonly isDiskLow?: () => boolean;
   /** How long a client may send nothing in the middle of a body. */
   readonly maxBodyIdleMs?: number;
 }
@@ -98,6 +112,14 @@ export function createIngest(options: IngestOptions): FastifyPluginAsync {
   const limits: IngestLimits = { ...defaultIngestLimits, ...options.limits };
   const recordOutcome = createOutcomeCounter(options.metrics ?? noMetrics, options.recordOutcome);
   const logRefusal = createRefusalLog(logger, clock);
+  const { windows, share, isDiskGuardActive = () => false, isDiskLow = () => false } = options;
+  const limiter = createRateLimiter({
+    windows,
+    clock,
+    isDiskLow,
+    ...(share === undefined ? {} : { share }),
+    onRefused: ({ scope, reason }, category, quantity) => metrics.rateLimited(scope, category, reason, quantity),
+  });
   const acceptor = createAcceptor({
     events: options.events,
     blobs: options.blobs,
@@ -105,6 +127,7 @@ export function createIngest(options: IngestOptions): FastifyPluginAsync {
     clock,
     logger,
     recordOutcome,
+    limiter,
     onPublished: (seconds) => metrics.published("envelope", seconds),
   });
   const receiver = createReceiver({
@@ -113,12 +136,33 @@ export function createIngest(options: IngestOptions): FastifyPluginAsync {
     limits,
     clock,
     recordOutcome,
-    isDiskGuardActive: options.isDiskGuardActive ?? (() => false),
+    isDiskGuardActive,
     onEnvelopeBytes: metrics.envelopeBytes,
     maxBodyIdleMs: options.maxBodyIdleMs ?? 10_000,
   });
 
-  const answerId = (reply: FastifyReply, { eventId, problem, wholeItems }: Acceptance): FastifyReply => {
+  /** Tells the client which limits hold, and refuses what one of them has hit. */
+  const tellLimits = (reply: FastifyReply, { limits, standing }: Acceptance): IngestError | undefined => {
+    if (limits.length === 0 && standing.length === 0) return undefined;
+    // What was hit stands still, unless its window ended meanwhile.
+    const headers = formatRateLimits(standing.length === 0 ? limits : standing);
+    // Without a limit that SDKs know they would take a refusal for one of everything.
+    if (headers === null) return undefined;
+    reply.header("x-sentry-rate-limits", headers.rateLimits);
+    if (limits.length === 0) return undefined;
+    return new IngestError("ET_RATE_LIMITED", { headers: { "retry-after": headers.retryAfter } });
+  };
+
+  /** The reason for the answer that keeps clients away longest: what concerns everybody comes first. */
+  const problemOf = (reply: FastifyReply, acceptance: Acceptance): SignalboxError | undefined => {
+    const limited = tellLimits(reply, acceptance);
+    const { problem } = acceptance;
+    return problem?.retryable ? problem : (limited ?? problem);
+  };
+
+  const answerId = (reply: FastifyReply, acceptance: Acceptance): FastifyReply => {
+    const { eventId, wholeItems } = acceptance;
+    const problem = problemOf(reply, acceptance);
     if (problem) return answerError(reply, problem, [`Items kept: ${wholeItems}.`]);
     return reply.type("application/json").send(eventId === undefined ? "{}" : `{"id":"${eventId}"}`);
   };
@@ -130,7 +174,8 @@ export function createIngest(options: IngestOptions): FastifyPluginAsync {
     store: {
       POST: async (request, reply) => answerId(reply, await receiver.store(edgeRequest(request, "store"))),
       GET: async (request, reply) => {
-        const { problem } = await receiver.storeQuery(edgeRequest(request, "store"));
+        const acceptance = await receiver.storeQuery(edgeRequest(request, "store"));
+        const problem = problemOf(reply, acceptance);
         return problem ? answerError(reply, problem) : reply.type("image/gif").send(pixel);
       },
     },
@@ -180,7 +225,8 @@ export function createIngest(options: IngestOptions): FastifyPluginAsync {
   function answerError(reply: FastifyReply, error: SignalboxError, causes: readonly string[] = []): FastifyReply {
     const { status, headers, body } = errorAnswer(error, causes);
     const { request } = reply;
-    if (status === 429) metrics.rateLimited("error", "backpressure");
+    if (error.code === "ET_BACKPRESSURE" || error.code === "ET_DISK_FULL")
+      metrics.rateLimited("organization", "error", "backpressure", 1);
     logRefusal(error.code, () => ({
       status,
       client: parseClientInfo(request.headers["user-agent"])?.name,

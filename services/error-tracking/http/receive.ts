@@ -15,7 +15,7 @@ import {
 } from "@signalbox/sentry-protocol";
 import { type Acceptance, type Acceptor, backpressure, type IngestRequest } from "../accept.js";
 import type { RecordOutcome } from "../edge-outcomes.js";
-import type { IncomingItem, Sender } from "../gather-items.js";
+import type { IncomingItem } from "../gather-items.js";
 import {
   concurrentStreams,
   envelopeHeaderBytes,
@@ -25,6 +25,7 @@ import {
   wholeEnvelopeBytes,
 } from "../ingest-limits.js";
 import type { KeyCache } from "../key-cache.js";
+import type { Sender } from "../sender.js";
 import { decodeStream, decodeWhole, parseContentEncoding } from "./decode-body.js";
 import { IngestError } from "./ingest-errors.js";
 import { type Body, createBodyReader } from "./read-body.js";
@@ -102,8 +103,7 @@ export function createReceiver(dependencies: ReceiverDependencies): Receiver {
     items: Iterable<IncomingItem> | AsyncIterable<IncomingItem>,
   ): Promise<Acceptance> => {
     const details: IngestRequest = {
-      projectId: sender.projectId,
-      keyId: sender.keyId,
+      ...sender,
       receivedAtMs: request.receivedAtMs,
       client,
       clientAddress: request.clientAddress,
@@ -125,10 +125,10 @@ export function createReceiver(dependencies: ReceiverDependencies): Receiver {
       onSender: (sender: Sender) => void,
     ) => Promise<Acceptance>,
   ): Promise<Acceptance> => {
-    if (isDiskGuardActive()) throw backpressure();
     const credentials = readCredentials(request.headers, request.query);
     let sender = credentials.key === undefined ? undefined : await authorise(credentials.key, request.project);
     try {
+      if (isDiskGuardActive()) throw backpressure(undefined, "ET_DISK_FULL");
       return await read(credentials, sender, (found) => {
         sender = found;
       });
@@ -293,6 +293,7 @@ const reasons: Readonly<Record<string, "framing" | "too_large" | "aborted" | "js
 function refusalReason(error: unknown) {
   const code = errorCode(error) ?? "";
   if (code === "ET_BACKPRESSURE") return { outcome: "rate_limited", reason: "backpressure" } as const;
+  if (code === "ET_DISK_FULL") return { outcome: "rate_limited", reason: "disk" } as const;
   const reason = Object.hasOwn(reasons, code) ? reasons[code] : undefined;
   return reason && ({ outcome: "invalid", reason } as const);
 }

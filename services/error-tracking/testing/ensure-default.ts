@@ -1,12 +1,12 @@
 import { migrate, openDatabase } from "@signalbox/database";
 import { noMetrics, silentLogger, systemClock } from "@signalbox/kernel";
 import { createProjects } from "../projects.js";
-import { projectMigrations } from "../projects-migration.js";
+import { errorTrackingMigrations } from "../service.js";
 
 // A server that starts for the first time, as far as its projects go. Argument: where the database is, as JSON.
 const place: { readonly path?: string; readonly url?: string } = JSON.parse(process.argv[2] ?? "{}");
 const database = await openDatabase({ logger: silentLogger, metrics: noMetrics, clock: systemClock, ...place });
-await migrate(database, [{ name: "projects", migrations: projectMigrations }]);
+await migrate(database, [errorTrackingMigrations]);
 const projects = createProjects({
   database,
   clock: systemClock,

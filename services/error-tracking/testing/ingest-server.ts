@@ -24,7 +24,8 @@ import { createIngest, type IngestOptions, rewriteIngestUrl } from "../http/inge
 import { createKeyCache } from "../key-cache.js";
 import { unpackPayload } from "../payload.js";
 import { createProjects, type Projects } from "../projects.js";
-import { projectMigrations } from "../projects-migration.js";
+import { createQuotaWindows } from "../quota-windows.js";
+import { errorTrackingMigrations } from "../service.js";
 
 const ports = { logger: silentLogger, metrics: noMetrics, clock: systemClock };
 
@@ -53,7 +54,8 @@ export interface IngestServer {
   close(): Promise<void>;
 }
 
-export interface IngestServerOptions extends Partial<Omit<IngestOptions, "keys" | "events" | "recordOutcome">> {
+export interface IngestServerOptions
+  extends Partial<Omit<IngestOptions, "keys" | "windows" | "events" | "recordOutcome">> {
   readonly directory?: string;
   readonly trustedProxies?: readonly string[];
   readonly maxPending?: SubscribeOptions<unknown>["maxPending"];
@@ -68,13 +70,15 @@ export interface IngestServerOptions extends Partial<Omit<IngestOptions, "keys" 
 export async function startIngestServer(options: IngestServerOptions = {}): Promise<IngestServer> {
   const directory = options.directory ?? (await mkdtemp(join(tmpdir(), "ingest-")));
   const database = await openDatabase({ ...ports, path: join(directory, "db") });
-  await migrate(database, [{ name: "projects", migrations: projectMigrations }, eventStoreMigrations]);
+  await migrate(database, [errorTrackingMigrations, eventStoreMigrations]);
   const blobs = await createFileBlobs({ directory: join(directory, "blobs") });
   let port = 0;
   const projects = createProjects({ database, clock: systemClock, serverUrl: () => `http://127.0.0.1:${port}` });
   await projects.ensureDefault();
   const keys = createKeyCache({ database, clock: systemClock, logger: silentLogger });
   await keys.service.start();
+  const windows = createQuotaWindows({ database, clock: systemClock, logger: silentLogger });
+  await windows.service.start();
 
   const received: DomainEvent<unknown>[] = [];
   const collector = defineSubscriber("error_tracking.collect", {
@@ -109,6 +113,7 @@ export async function startIngestServer(options: IngestServerOptions = {}): Prom
     ...options,
     ...(withBlobs ? { blobs } : {}),
     keys,
+    windows,
     events,
     recordOutcome: (outcome) => outcomes.push(outcome),
   });
@@ -166,6 +171,7 @@ export async function startIngestServer(options: IngestServerOptions = {}): Prom
     async close() {
       await app.close();
       await events.stop({ deadlineMs: 2000 });
+      await windows.service.stop();
       await keys.service.stop();
       await blobs.close();
       await database.close();
