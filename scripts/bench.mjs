@@ -1,26 +1,5 @@
-import { spawn } from "node:child_process";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { build } from "./build.mjs";
-import { ensurePackages } from "./install-packages.mjs";
-import { refuseOldNode } from "./node-version.mjs";
-import { exitCodeOf } from "./run-command.mjs";
+import { runSource } from "./run-source.mjs";
 
-// npm run bench [-- NAME… [--keep]]
+// npm run bench [-- NAME… [--keep]]. Some benchmarks start the server.
 
-refuseOldNode();
-const root = dirname(dirname(fileURLToPath(import.meta.url)));
-await ensurePackages(root);
-// Some benchmarks start the server as its users do.
-await build(root, join("apps", "server"));
-
-const child = spawn(
-  process.execPath,
-  ["--conditions=source", "--import", "tsx", "benchmarks/run.ts", ...process.argv.slice(2)],
-  { cwd: root, stdio: "inherit" },
-);
-child.on("exit", (code, signal) => {
-  process.exitCode = exitCodeOf(code, signal);
-});
-// The benchmark has its own servers to stop; this process ends after it.
-for (const signal of /** @type {const} */ (["SIGINT", "SIGTERM"])) process.on(signal, () => child.kill(signal));
+await runSource("benchmarks/run.ts", { needsServer: true });

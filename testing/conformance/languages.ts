@@ -1,18 +1,15 @@
-import { execFile } from "node:child_process";
-import { access, copyFile, mkdir, readFile, rm, writeFile } from "node:fs/promises";
+import { copyFile, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
+import { exists, type NeededPrograms, run } from "./toolchain.js";
 
-const runFile = promisify(execFile);
 const programs = fileURLToPath(new URL(".", import.meta.url));
 
 export interface Language {
   readonly name: string;
   /** The SDK as its registry calls it. */
   readonly sdk: string;
-  /** Programs that must be there, each with arguments that make it end at once. */
-  readonly needs: readonly (readonly [string, string])[];
+  readonly needs: NeededPrograms;
   /** Fetches the newest SDK into the folder and makes the program ready to run. */
   prepare(folder: string): Promise<Prepared>;
   readonly expected: Expected;
@@ -133,28 +130,3 @@ export const languages: readonly Language[] = [
     },
   },
 ];
-
-/** Whether all programs that the language needs are there. */
-export async function hasToolchain(language: Language): Promise<boolean> {
-  const found = await Promise.all(
-    language.needs.map(([program, flag]) =>
-      runFile(program, [flag]).then(
-        () => true,
-        () => false,
-      ),
-    ),
-  );
-  return found.every(Boolean);
-}
-
-async function run(program: string, args: readonly string[], cwd?: string): Promise<string> {
-  const { stdout } = await runFile(program, args, { ...(cwd === undefined ? {} : { cwd }), maxBuffer: 64 * 1024 ** 2 });
-  return stdout.trim();
-}
-
-async function exists(file: string): Promise<boolean> {
-  return access(file).then(
-    () => true,
-    () => false,
-  );
-}

@@ -5,8 +5,10 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { installSignalbox, type SignalboxInstallation, type SignalboxServer } from "../servers/signalbox.js";
-import { hasToolchain, type Language, languages } from "./languages.js";
+import { type Language, languages } from "./languages.js";
 import { type ArrivedEvent, problemsOf } from "./look-at-event.js";
+import { printTable } from "./print-table.js";
+import { hasPrograms } from "./toolchain.js";
 
 const cache = fileURLToPath(new URL("../../.cache/conformance/", import.meta.url));
 const messageTitle = "the shop closes";
@@ -46,7 +48,7 @@ for (const language of languages) {
   if (wanted.length > 0 && !wanted.includes(language.name)) continue;
   rows.push(await tryLanguage(language));
 }
-printTable(rows);
+printTable(["language", "sdk", "version", "exception", "message", "session", "attachment", "notes"], rows);
 if (rows.some((row) => Object.values(row).includes("WRONG"))) process.exitCode = 1;
 
 async function tryLanguage(language: Language): Promise<Row> {
@@ -60,7 +62,7 @@ async function tryLanguage(language: Language): Promise<Row> {
     attachment: "-",
     notes: "",
   };
-  if (!(await hasToolchain(language))) {
+  if (!(await hasPrograms(language.needs))) {
     return { ...row, notes: `not tried: needs ${language.needs.map(([program]) => program).join(" and ")}` };
   }
   console.log(`${language.name}: fetching ${language.sdk}`);
@@ -191,19 +193,4 @@ function count(samples: readonly Sample[], label: string): number {
     return name === "signalbox_error_tracking_items_total" && labels.includes(label) && labels.includes("not_stored");
   });
   return found.reduce((sum, { value }) => sum + value, 0);
-}
-
-function printTable(table: readonly Row[]): void {
-  const columns = ["language", "sdk", "version", "exception", "message", "session", "attachment", "notes"] as const;
-  const lines = [Object.fromEntries(columns.map((column) => [column, column])), ...table].map((row) => {
-    return columns.map((column) => String(row[column as keyof typeof row] ?? ""));
-  });
-  const widths = columns.map((_, index) => Math.max(...lines.map((line) => line[index]?.length ?? 0)));
-  for (const line of lines)
-    console.log(
-      line
-        .map((cell, index) => cell.padEnd(widths[index] ?? 0))
-        .join("  ")
-        .trimEnd(),
-    );
 }

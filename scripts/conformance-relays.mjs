@@ -1,0 +1,5 @@
+import { runSource } from "./run-source.mjs";
+
+// npm run conformance:relays [-- RELAY…]: syncs from relays that others wrote, and has their clients use ours.
+
+await runSource("testing/conformance/relays/run.ts", { needsServer: true });
