@@ -86,6 +86,44 @@ describe("the tracker in the server", () => {
   });
 });
 
+describe("a stop", () => {
+  test("XP-436 XP-835 under load new checkpoints are told to come again, and none that was answered is lost", async () => {
+    const token = await newToken();
+    const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
+    server = await installation.start();
+    const url = `${server.url}/api/v1/experience/checkpoints`;
+    const answered: string[] = [];
+    const refused = new Set<string>();
+    const produce = async (): Promise<void> => {
+      for (;;) {
+        const correlation_id = ulid();
+        try {
+          const answer = await fetch(url, { method: "POST", headers, body: checkpoint({ correlation_id }) });
+          const { code } = (await answer.json()) as { code?: string };
+          if (answer.status === 201) answered.push(correlation_id);
+          else refused.add(`${answer.status} ${code} ${answer.headers.has("retry-after")}`);
+        } catch {
+          // The listener is closed: the process is gone or going.
+          return;
+        }
+      }
+    };
+    const producers = Array.from({ length: 20 }, produce);
+    await expect.poll(() => answered.length, { timeout: 20_000 }).toBeGreaterThan(200);
+    server.kill("SIGTERM");
+    expect(await server.ended).toBe(0);
+    await Promise.all(producers);
+    expect([...refused]).toEqual(["503 shutting_down true"]);
+    server = await installation.start();
+    const runs = `${server.url}/api/v1/experience/runs/checkout`;
+    for (const id of answered) {
+      const found = await fetch(`${runs}/${id}`, { headers });
+      expect(found.status).toBe(200);
+      await found.body?.cancel();
+    }
+  });
+});
+
 describe("the command line", () => {
   test("lists the definitions with their numbers", async () => {
     const { out, exitCode } = await command("experience", "definitions", "--json");
