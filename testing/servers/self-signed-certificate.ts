@@ -28,7 +28,10 @@ export function createSelfSignedCertificate(name: string): SelfSignedCertificate
   );
   const signature = createSign("sha256").update(content).sign(keys.privateKey);
   const bits = der(0x03, Buffer.concat([Buffer.from([0]), signature]));
-  const base64 = sequence(content, ecdsaWithSha256, bits).toString("base64").replaceAll(/.{64}/g, "$&\n");
+  const base64 = sequence(content, ecdsaWithSha256, bits)
+    .toString("base64")
+    .match(/.{1,64}/g)
+    ?.join("\n");
   return {
     certificate: `-----BEGIN CERTIFICATE-----\n${base64}\n-----END CERTIFICATE-----\n`,
     privateKey: keys.privateKey.export({ type: "pkcs8", format: "pem" }).toString(),
