@@ -17,7 +17,7 @@ const open = () => {
   return { subscription, sent, overflows: () => overflows };
 };
 const event = (id: string) => ["EVENT", 's"1', { id }];
-const end = (...hint: string[]) => ["EOSE", 's"1', ...hint];
+const end = (hint?: string) => ["EOSE", 's"1', ...(hint === undefined ? [] : [[hint]])];
 
 describe("GR-033 stored events, their end, live events", () => {
   test("GR-033 what is stored meanwhile comes after the end, unless the stored part brought it", () => {

@@ -44,7 +44,7 @@ export class Subscription {
     if (this.ended) return;
     const held = this.#heldBack ?? [];
     this.#heldBack = undefined;
-    this.#options.send(JSON.stringify(["EOSE", this.id, ...(hint === undefined ? [] : [hint])]));
+    this.#options.send(JSON.stringify(["EOSE", this.id, ...(hint === undefined ? [] : [[hint]])]));
     for (const { id, raw } of held) this.sendLive(id, raw);
   }
 

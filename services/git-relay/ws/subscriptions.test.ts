@@ -76,7 +76,7 @@ describe("subscriptions", () => {
     await publish(...events);
     const { ids, end } = await request({ ids: events.map(({ id }) => id) });
     expect(ids).toHaveLength(25);
-    expect(end).toEqual(["EOSE", "r", "finish"]);
+    expect(end).toEqual(["EOSE", "r", ["finish"]]);
   });
 
   test("GR-032 GR-098 limit 0 is answered at once, without a hint, and hears what comes", async () => {
@@ -91,16 +91,16 @@ describe("subscriptions", () => {
   test("GR-098 the end says whether there is more", async () => {
     const topic = newTopic();
     await publish(...Array.from({ length: 10 }, (_, index) => about(topic, base + index)));
-    expect((await request({ "#t": [topic] })).end).toEqual(["EOSE", "r", "finish"]);
-    expect((await request({ "#t": [topic], limit: 9 })).end).toEqual(["EOSE", "r", "more"]);
-    expect((await request({ "#t": [topic], limit: 10 })).end).toEqual(["EOSE", "r", "finish"]);
+    expect((await request({ "#t": [topic] })).end).toEqual(["EOSE", "r", ["finish"]]);
+    expect((await request({ "#t": [topic], limit: 9 })).end).toEqual(["EOSE", "r", ["more"]]);
+    expect((await request({ "#t": [topic], limit: 10 })).end).toEqual(["EOSE", "r", ["finish"]]);
     expect((await request({ "#t": [topic], limit: 10 }, { "#t": [topic], limit: 1 })).end).toEqual([
       "EOSE",
       "r",
-      "more",
+      ["more"],
     ]);
     await publish(about(topic, base + 10));
-    expect((await request({ "#t": [topic] })).end).toEqual(["EOSE", "r", "more"]);
+    expect((await request({ "#t": [topic] })).end).toEqual(["EOSE", "r", ["more"]]);
   });
 
   test("GR-098 a second that the server's own limit would cut is sent completely", async () => {

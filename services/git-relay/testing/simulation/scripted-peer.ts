@@ -343,7 +343,7 @@ class PeerConnection {
     for (const event of page) this.#sendEvent(id, event);
     if (!behaviour.sendsEose && !isLiveOnly) return;
     const hint = isComplete ? "finish" : "more";
-    this.say(behaviour.givesHints && !isLiveOnly ? ["EOSE", id, hint] : ["EOSE", id]);
+    this.say(behaviour.givesHints && !isLiveOnly ? ["EOSE", id, [hint]] : ["EOSE", id]);
   }
 
   #openSession(id: string, asked: unknown, first: unknown): void {
