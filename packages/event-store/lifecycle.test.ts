@@ -412,7 +412,7 @@ async function publish({ store }: TestStore, ...ids: number[]): Promise<void> {
 /** Metrics that add up counters by name and urgency. */
 function countingMetrics(): { readonly metrics: Metrics; readonly counts: ReadonlyMap<string, number> } {
   const counts = new Map<string, number>();
-  const nothing = { add() {}, set() {}, observe() {} };
+  const nothing = { add() {}, set() {}, remove() {}, observe() {} };
   return {
     counts,
     metrics: {

@@ -240,7 +240,7 @@ function createRecorder() {
       expect(Object.keys(labels).sort()).toEqual([...(options.labels ?? [])].sort());
       samples.set(name, [...(samples.get(name) ?? []), { labels, value }]);
     };
-    return { add, set: add, observe: add };
+    return { add, set: add, observe: add, remove: () => expect.fail("no series is removed") };
   };
   const metrics: Metrics = { counter: register, gauge: register, histogram: register };
   const same = (left: Labels, right: Labels): boolean =>
@@ -258,6 +258,7 @@ function createRecorder() {
       const gauge: Gauge = {
         set: (value, own = {}) => void read.set(JSON.stringify(own), value),
         add: () => expect.fail("gauges are set"),
+        remove: () => expect.fail("no series is removed"),
       };
       await registered.get(name)?.collect?.(gauge);
       return read.get(JSON.stringify(labels));

@@ -41,6 +41,7 @@ export function metricsOn(registry: prometheus.Registry): Metrics {
       const port: Gauge = {
         set: (value, labels = {}) => gauge.set(labels, value),
         add: (value, labels = {}) => gauge.inc(labels, value),
+        remove: (labels) => gauge.remove({ ...labels }),
       };
       return port;
     },

@@ -44,6 +44,21 @@ describe("PF-051 exposition", () => {
     ]);
   });
 
+  test("a gauge whose thing is gone is shown no more, until it is set again", async () => {
+    const metrics = createPrometheusMetrics();
+    const depth = metrics.gauge({ name: "depth", help: "Depth.", labels: ["queue"], maxSeries: 1 });
+    const labels = Object.freeze({ queue: "a" });
+    depth.set(1, labels);
+    depth.remove({ queue: "a" });
+    depth.remove({ queue: "unknown" });
+    expect(linesOf((await metrics.exposition()).body, "depth")).toEqual([]);
+    depth.set(2, labels);
+    expect(linesOf((await metrics.exposition()).body, "depth")).toEqual(['depth{queue="a"} 2']);
+    depth.remove(labels);
+    depth.set(3, { queue: "b" });
+    expect(linesOf((await metrics.exposition()).body, "depth")).toEqual(['depth{queue="b"} 3']);
+  });
+
   test("PF-051 OpenMetrics carries the correlation id of an example with each counter and bucket", async () => {
     const clock = createVirtualClock(1_700_000_000_500);
     const metrics = createPrometheusMetrics({ clock });

@@ -244,6 +244,7 @@ function createGauge(metric: GaugeOptions, series: Series<GaugeSample>): Registe
         const sample = series.of(labels);
         if (sample !== undefined) sample.value += value;
       },
+      remove: (labels) => series.remove(labels),
     },
     family: () =>
       familyOf(

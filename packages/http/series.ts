@@ -4,6 +4,8 @@ import type { Labels, MetricOptions } from "@signalbox/kernel";
 export interface Series<Sample> {
   /** The sample of a label set, made when it is new; `undefined` when it is new and there is no room. */
   of(labels: Labels | undefined): Sample | undefined;
+  /** Ends a series and gives its room back. */
+  remove(labels: Labels): void;
   entries(): Iterable<readonly [Labels, Sample]>;
 }
 
@@ -18,30 +20,48 @@ export function createSeries<Sample>(
   onRefused: () => void,
 ): Series<Sample> {
   const names = metric.labels ?? [];
-  const byValues = new Map<string, { readonly labels: Labels; readonly sample: Sample }>();
-  const byObject = new WeakMap<Labels, Sample>();
+  interface Held {
+    readonly labels: Labels;
+    readonly sample: Sample;
+    /** Label objects that led here look again. */
+    removed: boolean;
+  }
+  const byValues = new Map<string, Held>();
+  const byObject = new WeakMap<Labels, Held>();
 
-  const find = (labels: Labels): Sample | undefined => {
+  const keyOf = (labels: Labels): string => {
     let key = "";
     for (const name of names) key += `${labels[name] ?? ""}\u0000`;
-    const held = byValues.get(key);
-    if (held !== undefined) return held.sample;
+    return key;
+  };
+  const find = (labels: Labels): Held | undefined => {
+    const key = keyOf(labels);
+    const existing = byValues.get(key);
+    if (existing !== undefined) return existing;
     if (byValues.size >= maxSeries) {
       onRefused();
       return undefined;
     }
-    const sample = makeSample();
-    byValues.set(key, { labels: Object.fromEntries(names.map((name) => [name, labels[name] ?? ""])), sample });
-    return sample;
+    const shown = Object.fromEntries(names.map((name) => [name, labels[name] ?? ""]));
+    const held = { labels: shown, sample: makeSample(), removed: false };
+    byValues.set(key, held);
+    return held;
   };
 
   return {
     of(labels = noLabels) {
       const cached = byObject.get(labels);
-      if (cached !== undefined) return cached;
-      const sample = find(labels);
-      if (sample !== undefined && Object.isFrozen(labels)) byObject.set(labels, sample);
-      return sample;
+      if (cached !== undefined && !cached.removed) return cached.sample;
+      const held = find(labels);
+      if (held !== undefined && Object.isFrozen(labels)) byObject.set(labels, held);
+      return held?.sample;
+    },
+    remove(labels) {
+      const key = keyOf(labels);
+      const held = byValues.get(key);
+      if (held === undefined) return;
+      held.removed = true;
+      byValues.delete(key);
     },
     *entries() {
       for (const { labels, sample } of byValues.values()) yield [labels, sample];

@@ -181,7 +181,11 @@ describe("PF-064 the disk guard", () => {
     await guard.check();
     const values: Record<string, number> = {};
     for (const [name, collect] of collects) {
-      const gauge: Gauge = { set: (value) => Object.assign(values, { [name]: value }), add: () => {} };
+      const gauge: Gauge = {
+        set: (value) => Object.assign(values, { [name]: value }),
+        add: () => {},
+        remove: () => {},
+      };
       await collect?.(gauge);
     }
     expect(values).toEqual({ signalbox_disk_free_bytes: 10, signalbox_disk_full: 1 });

@@ -7,6 +7,8 @@ export interface Counter {
 export interface Gauge {
   set(value: number, labels?: Labels): void;
   add(value: number, labels?: Labels): void;
+  /** Ends the series of a thing that is not there any more; does nothing when there is none. */
+  remove(labels: Labels): void;
 }
 
 export interface Histogram {
@@ -40,7 +42,7 @@ export interface Metrics {
   histogram(options: HistogramOptions): Histogram;
 }
 
-const nothing = { add() {}, set() {}, observe() {} };
+const nothing = { add() {}, set() {}, remove() {}, observe() {} };
 
 /** Counts nothing. The default of every library. */
 export const noMetrics: Metrics = Object.freeze({

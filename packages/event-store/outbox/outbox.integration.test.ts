@@ -91,6 +91,7 @@ function createShop(database: Database, transport: Transport, limits: Partial<Li
     add: (value = 1) => void counted.set(name, (counted.get(name) ?? 0) + value),
     observe: () => {},
     set: () => {},
+    remove: () => {},
   });
   const metrics: Metrics = {
     counter,
@@ -177,6 +178,7 @@ function describeOutbox(create: () => Promise<Place>): void {
     let value = Number.NaN;
     const gauge: Gauge = {
       add: () => {},
+      remove: () => {},
       set(next) {
         value = next;
       },

@@ -116,6 +116,8 @@ test("a pause stops reading until it is resumed", async () => {
   socket.pause();
   for (let count = 0; count < 50; count++) sent.peer?.send("x".repeat(100_000));
   await vi.waitFor(() => expect(sent.peer?.bufferedAmount).toBeGreaterThan(0), eventually);
+  // Long enough for everything that is not held back to arrive.
+  await new Promise((resolve) => setTimeout(resolve, 100));
   expect(messages).toEqual([]);
   socket.resume();
   await vi.waitFor(() => expect(messages).toHaveLength(50), eventually);
