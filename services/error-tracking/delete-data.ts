@@ -119,7 +119,7 @@ async function hide(
   }
   const merged = await transaction.selectFrom("error_issues").select("id").where("merged_into", "=", issueId).execute();
   const ids = [issueId, ...merged.map(({ id }) => id)];
-  for (const table of ["error_activity", "error_comments", "error_issue_positions"] as const)
+  for (const table of ["error_activity", "error_comments", "error_issue_positions", "error_issue_firsts"] as const)
     await transaction.deleteFrom(table).where("issue_id", "in", ids).execute();
   if (hashes.length > 0) {
     for (const table of ["error_hashes", "error_hash_hours", "error_hash_minutes"] as const)
@@ -145,6 +145,9 @@ async function removeProject(
     "error_comments",
     "error_discarded_hashes",
     "error_releases",
+    "error_issue_firsts",
+    "error_sdks",
+    "error_sdk_days",
   ] as const;
   for (const table of tables) {
     const { numDeletedRows } = await transaction
@@ -310,7 +313,6 @@ interface DoomedEvent {
   readonly event_id: string;
   readonly primary_hash: string;
   readonly timestamp: string;
-  readonly sample_weight: number;
 }
 
 const maxAtOnce = 5000;
@@ -319,8 +321,8 @@ const maxAtOnce = 5000;
 const forget = overRows(`
   insert into error_event_ids
     (project_id, event_id, received_at_ms, primary_hash, timestamp_ms, state, body_digest, sample_weight)
-  select $int(0), $1, $int(2), $3, $int(2), 'written', '', 0 from $rows where true
-  on conflict (project_id, event_id) do update set state = 'written', sample_weight = 0
+  select $int(0), $1, $int(2), '', $int(2), 'written', '', 0 from $rows where true
+  on conflict (project_id, event_id) do update set state = 'written', sample_weight = 0, primary_hash = ''
     where error_event_ids.sample_weight > 0
   returning event_id`);
 
@@ -352,19 +354,14 @@ async function removeEvents(
   let events = 0;
   for (;;) {
     const doomed = await analytics.query<DoomedEvent>(
-      `SELECT event_id, primary_hash, timestamp, sample_weight FROM error_events FINAL
+      `SELECT event_id, primary_hash, timestamp FROM error_events FINAL
       WHERE project_id = {project:UInt64} AND ${condition} LIMIT ${maxAtOnce}`,
       { project: projectId, ...params },
     );
     if (doomed.length === 0) return { events };
     await database.transaction(async (transaction: Transaction<IssueTables>) => {
       await lockProjects(database, [projectId], transaction);
-      const rows = doomed.map((row) => [
-        projectId,
-        plain(row.event_id),
-        Date.parse(row.timestamp),
-        plain(row.primary_hash),
-      ]);
+      const rows = doomed.map((row) => [projectId, plain(row.event_id), Date.parse(row.timestamp)]);
       const forgotten = await runOverRows<{ event_id: string }>(database, forget, rows, transaction);
       const counted = new Set(forgotten.map((row) => row.event_id));
       const sums = tally(doomed.filter((row) => counted.has(plain(row.event_id))));
@@ -395,12 +392,12 @@ function plain(uuid: string): string {
 function tally(doomed: readonly DoomedEvent[]) {
   const hashes = new Map<string, number>();
   const hours = new Map<string, [string, number, number]>();
-  for (const { primary_hash, timestamp, sample_weight } of doomed) {
+  for (const { primary_hash, timestamp } of doomed) {
     const hash = plain(primary_hash);
     const hour = Math.floor(Date.parse(timestamp) / 3_600_000);
-    hashes.set(hash, (hashes.get(hash) ?? 0) + sample_weight);
+    hashes.set(hash, (hashes.get(hash) ?? 0) + 1);
     const [, , before] = hours.get(`${hash} ${hour}`) ?? [hash, hour, 0];
-    hours.set(`${hash} ${hour}`, [hash, hour, before + sample_weight]);
+    hours.set(`${hash} ${hour}`, [hash, hour, before + 1]);
   }
   return { hashes: [...hashes], hours: [...hours.values()] };
 }

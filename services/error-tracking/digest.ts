@@ -42,6 +42,8 @@ export interface DigestDependencies extends InstanceDefaults {
   readonly metrics: Metrics;
   /** For how many days ids of events are remembered in the database. */
   readonly dedupDays: number;
+  /** Events of one hash and hour that are all kept. */
+  readonly keepPerHour: number;
   /** Counts outcomes of messages, once each. */
   readonly onOutcome?: (outcome: string) => void;
   /** Called after each step of a batch. */
@@ -102,7 +104,11 @@ export function createDigest(dependencies: DigestDependencies): Digest {
     const nowMs = clock.nowMs();
     const recalled = await recallEvents(analytics, events, nowMs - dependencies.dedupDays * dayMs);
     return database.transaction(async (transaction: Transaction<unknown>) => {
-      const batch = await recordEvents(database, events, nowMs, transaction, { explain, recalled });
+      const batch = await recordEvents(database, events, nowMs, transaction, {
+        explain,
+        recalled,
+        keepPerHour: dependencies.keepPerHour,
+      });
       for (const created of batch.created) {
         const cause = causes.get(created.cause)?.received;
         if (cause) await context.forEvent(cause, () => announceCreated(dependencies.publisher(), created, transaction));

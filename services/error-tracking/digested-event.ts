@@ -61,5 +61,6 @@ export interface CountedEvent {
   /** As decided when the event was counted first; a later version of the program may group otherwise. */
   readonly primaryHash: string;
   readonly timestampMs: number;
+  /** Events that its row stands for; 0: it has none, and only its user is noted. */
   readonly sampleWeight: number;
 }

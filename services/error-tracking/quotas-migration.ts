@@ -43,6 +43,7 @@ function statements(engine: Engine): readonly string[] {
       primary key (project_id, name, version, day, kind, detail)
     )${keyed}`,
     `create table error_issue_firsts (
+      project_id bigint not null,
       issue_id bigint not null,
       kind ${token} not null,
       value ${token} not null,

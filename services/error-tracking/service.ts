@@ -108,6 +108,7 @@ export function createErrorTracking(dependencies: ErrorTrackingDependencies): Er
     metrics,
     ...defaults,
     dedupDays: settings.dedupDays,
+    keepPerHour: settings.storm.keepPerHour,
     ...(dependencies.onDigestStep === undefined ? {} : { onStep: dependencies.onDigestStep }),
     onOutcome: (outcome) => items.add(1, { item_type: "event", outcome }),
   });

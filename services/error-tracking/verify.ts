@@ -140,7 +140,7 @@ async function checkRows(scope: Scope): Promise<void> {
       from error_event_ids as known
       left join error_hashes as owned on owned.project_id = known.project_id and owned.hash = known.primary_hash
       where known.project_id = ? and known.event_id > ? and known.received_at_ms >= ? and known.received_at_ms < ?
-        and known.sample_weight > 0
+        and (known.sample_weight > 0 or known.state = 'counted')
       order by known.event_id limit ${chunk}`,
       [projectId, after, sinceMs, untilMs],
     );
@@ -247,7 +247,7 @@ async function checkHours(scope: Scope): Promise<void> {
       from error_hash_hours as counted
       left join (
         select primary_hash as hash, cast(timestamp_ms / 3600000 as bigint) as hour, count(*) as events
-        from error_event_ids where project_id = ? and sample_weight > 0 group by 1, 2
+        from error_event_ids where project_id = ? group by 1, 2
       ) as remembered on remembered.hash = counted.hash and remembered.hour = counted.hour
       where counted.project_id = ? and counted.hour >= ?`,
       [projectId, projectId, firstHour],

@@ -43,11 +43,12 @@ export async function writeEvents(
     onStep(step);
   };
 
-  const payloads = events.map(payloadRow);
+  const kept = events.filter(({ sampleWeight }) => sampleWeight > 0);
+  const payloads = kept.map(payloadRow);
   const users = events.map(userRow).filter((row) => row !== undefined);
   // An event that can be found has its payload.
   await insert("insert_payloads", "error_payloads", payloads);
-  await insert("insert_events", "error_events", events.map(eventRow));
+  await insert("insert_events", "error_events", kept.map(eventRow));
   await insert("insert_users", "error_user_sightings", users);
 }
 

@@ -159,11 +159,11 @@ export async function markWritten(
 }
 
 const drop = overRows(`
-  update error_event_ids set state = 'written', sample_weight = 0
+  update error_event_ids set state = 'written', sample_weight = 0, primary_hash = ''
   from (select $int(0) as project_id, $1 as event_id from $rows) as gone
   where error_event_ids.project_id = gone.project_id and error_event_ids.event_id = gone.event_id`);
 
-/** Says that these events are done with and have no rows: their weight is 0. */
+/** Says that these events are done with, have no rows and are in no counter: their weight is 0, and no hash has them. */
 export async function markDropped(
   database: Database,
   events: readonly { readonly projectId: number; readonly eventId: string }[],
@@ -171,4 +171,19 @@ export async function markDropped(
 ): Promise<void> {
   const rows = events.map(({ projectId, eventId }) => [projectId, eventId]);
   await runOverRows(database, drop, rows, transaction);
+}
+
+const weigh = overRows(`
+  update error_event_ids set sample_weight = heavy.sample_weight
+  from (select $int(0) as project_id, $1 as event_id, $int(2) as sample_weight from $rows) as heavy
+  where error_event_ids.project_id = heavy.project_id and error_event_ids.event_id = heavy.event_id`);
+
+/** Says for how many events the rows of these stand; those with 0 are counted and get no rows. */
+export async function setWeights(
+  database: Database,
+  weights: ReadonlyMap<DigestedEvent, number>,
+  transaction: TransactionHandle,
+): Promise<void> {
+  const rows = [...weights].map(([{ projectId, eventId }, weight]) => [projectId, eventId, weight]);
+  await runOverRows(database, weigh, rows, transaction);
 }

@@ -12,6 +12,7 @@ import {
   type RememberedEvent,
   readEvents,
   rememberWritten,
+  setWeights,
 } from "./event-ids.js";
 import { hasUnlinkedFeedback, linkFeedback } from "./feedback.js";
 import { growthOf } from "./growth.js";
@@ -21,6 +22,7 @@ import { overRows, runOverRows } from "./json-rows.js";
 import { addToLedger, type LedgerEntry } from "./ledger.js";
 import { type MovedIssue, moveIssues } from "./move-issues.js";
 import { sightReleases } from "./releases.js";
+import { sampleStorm } from "./sample-storm.js";
 
 export interface RecordedBatch {
   /** Events whose rows must be in the analytics store: new ones, and ones counted before whose writing was cut off. */
@@ -36,6 +38,8 @@ export interface RecordOptions {
   readonly explain: ExplainHash;
   /** What the analytics store knows of events whose ids are no longer remembered here. */
   readonly recalled?: readonly RememberedEvent[];
+  /** Events of one hash and hour that all get rows; of further ones a part does. Absent: all do. */
+  readonly keepPerHour?: number;
 }
 
 /**
@@ -48,7 +52,7 @@ export async function recordEvents(
   events: readonly DigestedEvent[],
   nowMs: number,
   transaction: TransactionHandle,
-  { explain, recalled = [] }: RecordOptions,
+  { explain, recalled = [], keepPerHour = Number.POSITIVE_INFINITY }: RecordOptions,
 ): Promise<RecordedBatch> {
   const living = await existingProjects(database, events, transaction);
   const present = events.filter(({ projectId }) => living.has(projectId));
@@ -63,10 +67,20 @@ export async function recordEvents(
   const newReleases = await sightReleases(database, wanted, causes, transaction);
   const moved = await moveIssues(database, issues, newReleases, hours, nowMs, transaction);
   await markRepeated(database, sorted.copies, transaction);
-  await insertAttachments(database, wanted, transaction);
+  const kept = new Set([...causes, ...moved.map(({ cause }) => cause)]);
+  const weights = await sampleStorm(database, issues, hours, { keepPerHour, kept }, transaction);
+  await setWeights(database, weights, transaction);
+  const isSampled = (event: DigestedEvent): boolean => weights.get(event) === 0;
+  await insertAttachments(
+    database,
+    wanted.filter((event) => !isSampled(event)),
+    transaction,
+  );
   if (await hasUnlinkedFeedback(database, transaction)) await linkFeedback(database, wanted, transaction);
   const outcomes = [
-    ...wanted.map((event) => outcome(event, { outcome: "stored" })),
+    ...wanted.map((event) =>
+      outcome(event, isSampled(event) ? { outcome: "sampled", reason: "storm" } : { outcome: "stored" }),
+    ),
     ...discarded.map((event) => outcome(event, { outcome: "discarded", reason: "issue_discarded" })),
     ...sorted.copies.map((event) => outcome(event, { outcome: "duplicate", reason: sorted.reasonOf(event) })),
     ...gone.map((event) => outcome(event, { outcome: "invalid", reason: "project_gone" })),
@@ -74,7 +88,7 @@ export async function recordEvents(
   const receipts = outcomes.map((entry): LedgerEntry => ({ ...entry, outcome: "received", reason: "" }));
   await addToLedger(database, [...receipts, ...outcomes], transaction);
   const resumed = await resume(database, sorted.resumed, transaction);
-  return { toWrite: [...issues.map(toCounted), ...resumed], created, moved, outcomes };
+  return { toWrite: [...issues.map((issue) => toCounted(issue, weights)), ...resumed], created, moved, outcomes };
 }
 
 const findProjects = overRows("select id from projects where id in (select $int(0) from $rows)");
@@ -205,13 +219,13 @@ async function resume(
   });
 }
 
-function toCounted({ digested, issueId }: IssueOfEvent): CountedEvent {
+function toCounted({ digested, issueId }: IssueOfEvent, weights: ReadonlyMap<DigestedEvent, number>): CountedEvent {
   return {
     digested,
     issueId,
     primaryHash: primaryHashOf(digested),
     timestampMs: digested.timestampMs,
-    sampleWeight: 1,
+    sampleWeight: weights.get(digested) ?? 1,
   };
 }
 

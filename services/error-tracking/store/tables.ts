@@ -26,6 +26,9 @@ export interface IssueTables {
   error_feedback: FeedbackTable;
   error_monitors: MonitorsTable;
   error_check_ins: CheckInsTable;
+  error_issue_firsts: { project_id: number; issue_id: number; kind: "release" | "environment"; value: string };
+  error_sdks: { project_id: number; name: string; version: string; last_seen_ms: number; error_codes: string };
+  error_sdk_days: SdkDaysTable;
   error_client_discards: {
     project_id: number;
     key_id: number;
@@ -122,7 +125,7 @@ interface EventIdsTable {
   timestamp_ms: number;
   state: EventState;
   body_digest: string;
-  /** Events that its row stands for; 0: it has none. */
+  /** Events that its row stands for; 0: it has none, because it was sampled, dropped or deleted. */
   sample_weight: number;
   /** Receipt of the last copy that was counted as a duplicate. */
   repeated_at_ms: number | null;
@@ -190,6 +193,17 @@ interface DeletionsTable {
   /** Null once everything is gone. */
   next_run_at_ms: number | null;
   runs: number;
+}
+
+interface SdkDaysTable {
+  project_id: number;
+  name: string;
+  version: string;
+  day: number;
+  kind: "accepted" | "not_stored" | "malformed";
+  /** The item type, where it tells something. */
+  detail: string;
+  quantity: number;
 }
 
 interface AttachmentsTable {

@@ -28,6 +28,7 @@ export function createTestDigest(
     metrics: noMetrics,
     retentionDays: 90,
     dedupDays: 7,
+    keepPerHour: 10_000,
     groupingVersion: 1,
     onOutcome: (outcome) => outcomes.push(outcome),
     ...changes,
