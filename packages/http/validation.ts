@@ -70,6 +70,8 @@ function createAjv(sharedSchemas: unknown, options: Options): Ajv2020 {
     allowUnionTypes: true,
     useDefaults: true,
     addUsedSchema: false,
+    // Compiling the dialect's own schema costs most of a start; tests validate the whole document that the routes make.
+    validateSchema: false,
     // OpenAPI's own annotations of parameters and media types.
     keywords: ["example", "style", "explode", "headers"],
     ...options,
