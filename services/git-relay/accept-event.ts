@@ -28,7 +28,13 @@ export type Verdict =
   | { readonly kind: "waiting" }
   /** Its id or signature is wrong. */
   | { readonly kind: "invalid"; readonly text: string }
-  | { readonly kind: "rejected"; readonly prefix: RefusalPrefix; readonly text: string };
+  | {
+      readonly kind: "rejected";
+      readonly prefix: RefusalPrefix;
+      readonly text: string;
+      /** The policy refused it, after its id and signature were found right. */
+      readonly byPolicy?: true;
+    };
 
 export interface Sender {
   readonly origin: EventOrigin;
@@ -296,7 +302,7 @@ function decide(
   const decision = policy(event, { facts, now, authenticated }, origin.source);
   if (decision.kind === "reject") {
     const { prefix, text, unrelated } = decision;
-    return { kind: "rejected", prefix, text, ...(unrelated && { unrelated }) };
+    return { kind: "rejected", prefix, text, byPolicy: true, ...(unrelated && { unrelated }) };
   }
   if (classOfKind(event.kind) === "ephemeral") return { kind: "delivered" };
   const address = addressOf(event);

@@ -1,5 +1,5 @@
 import { type Portion, portionsOf } from "./filters.js";
-import { findNeeds, type SyncItems, unite } from "./items.js";
+import { findNeeds, intersect, type SyncItems, unite } from "./items.js";
 import type { BatchSnapshot, SyncMethod } from "./snapshot.js";
 
 /** One unit of confirmation: a portion of what is wanted, on its way. */
@@ -102,6 +102,11 @@ export class BatchLedger {
     if (batch.portion.layer === "announcements") this.#announcementsSynced = true;
     else this.#confirmed = unite([this.#confirmed, itemsOf(batch.portion)]);
     return true;
+  }
+
+  /** Forgets what is confirmed and wanted no more: when it is wanted again, it is asked for again. */
+  retain(wanted: SyncItems): void {
+    this.#confirmed = intersect(this.#confirmed, wanted);
   }
 
   /** What is confirmed is to be asked for again. */

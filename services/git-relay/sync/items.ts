@@ -25,6 +25,12 @@ export function unite(parts: Iterable<SyncItems>): SyncItems {
   return united;
 }
 
+export function intersect(one: SyncItems, other: SyncItems): SyncItems {
+  const both = (layer: ItemLayer): ReadonlySet<string> =>
+    new Set([...one[layer]].filter((item) => other[layer].has(item)));
+  return { states: both("states"), repositories: both("repositories"), roots: both("roots") };
+}
+
 /**
  * What has to be asked for: wanted, and neither being asked for nor proven synced. The only place that decides what is
  * subscribed to.

@@ -1,6 +1,7 @@
 import type { Clock, Logger, Service } from "@signalbox/kernel";
 import type { Signer } from "@signalbox/nostr";
 import type { EventIntake } from "../accept-event.js";
+import type { EventLimits } from "../event-limits.js";
 import type { RelayEvents } from "../store/port.js";
 import type {
   HealthTracker,
@@ -25,7 +26,7 @@ export interface SyncConfig {
   readonly batchWindowMs: number;
   /** False: history is always read in pages. */
   readonly negentropy: boolean;
-  /** Peers in all, beside the bootstrap relays. */
+  /** Peers in all; the bootstrap relays are always among them. */
   readonly maxPeers: number;
   /** Live subscriptions of a peer above which they are gathered into fewer. */
   readonly consolidateAbove: number;
@@ -56,6 +57,8 @@ export interface SyncEngineOptions {
   readonly rejected: RejectedIndex;
   readonly events: RelayEvents;
   readonly intake: EventIntake;
+  /** What one event may be. */
+  readonly limits: EventLimits;
   readonly observer: SyncObserver;
   /** The relay's own key, which answers peers that ask who we are. */
   readonly signer: Signer;
@@ -74,6 +77,8 @@ export interface SyncEngine extends Service {
   overLimit(): readonly PeerUrl[];
   /** Forgets failures, marks and refused ids of a peer and syncs it anew; false when it is not known. */
   repair(url: PeerUrl): boolean;
+  /** Asks all peers again for what was proven synced before, because it would be accepted now. */
+  syncAgain(what: { readonly identifiers: readonly string[]; readonly announcements: boolean }): void;
   /** Ends a peer and forgets everything about it; it comes back when an announcement still names it. False when unknown. */
   forget(url: PeerUrl): Promise<boolean>;
 }

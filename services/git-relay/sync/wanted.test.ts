@@ -37,12 +37,14 @@ describe("what is wanted", () => {
   test("GR-266 a root event belongs to every repository that it names, also to ones announced later", () => {
     const wanted = new WantedIndex();
     wanted.addAnnouncement(announcement("alice", "one"), [url("a")], "full");
-    wanted.addRoot("root", [addressOf("alice", "one"), addressOf("bob", "two")]);
+    wanted.addRoot("root", "carol", [addressOf("alice", "one"), addressOf("bob", "two")]);
     expect(wanted.of(url("a")).roots).toEqual(new Set(["root"]));
     expect(wanted.of(url("b")).roots).toEqual(new Set());
     wanted.addAnnouncement(announcement("bob", "two"), [url("b")], "full");
     expect(wanted.of(url("b")).roots).toEqual(new Set(["root"]));
-    wanted.removeRoot("root");
+    wanted.deleteEvent("root", "mallory");
+    expect(wanted.of(url("b")).roots).toEqual(new Set(["root"]));
+    wanted.deleteEvent("root", "carol");
     expect(wanted.of(url("b")).roots).toEqual(new Set());
   });
 
@@ -61,6 +63,21 @@ describe("what is wanted", () => {
     expect([...wanted.peers().keys()].sort()).toEqual([url("b"), url("c")]);
     wanted.removeAnnouncement(addressOf("alice", "two"), "full");
     expect([...wanted.peers().keys()]).toEqual([url("c")]);
+  });
+
+  test("an announcement that its author deleted is wanted no more, a newer one is", () => {
+    const wanted = new WantedIndex();
+    const first = announcement("alice", "one", 5);
+    wanted.addAnnouncement(first, [url("a")], "full");
+    wanted.deleteEvent(first.id, "mallory");
+    wanted.deleteAddress(first.address, 4);
+    expect(wanted.peers().size).toBe(1);
+    wanted.deleteAddress(first.address, 5);
+    expect(wanted.peers().size).toBe(0);
+    const second = announcement("alice", "one", 6);
+    wanted.addAnnouncement(second, [url("a")], "full");
+    wanted.deleteEvent(second.id, "alice");
+    expect(wanted.peers().size).toBe(0);
   });
 
   test("repositories of different owners with one identifier are apart", () => {

@@ -1,4 +1,4 @@
-import { type Announcement, isNewerVersion } from "@signalbox/nostr";
+import { type Announcement, isNewerVersion, kinds } from "@signalbox/nostr";
 import { noItems, type SyncItems } from "./items.js";
 import type { PeerUrl } from "./ports.js";
 
@@ -24,8 +24,7 @@ export class WantedIndex {
   readonly #repositories = new Map<string, Repository>();
   /** Ids of root events by the address of each repository that they name, announced or not. */
   readonly #roots = new Map<string, Set<string>>();
-  /** The addresses that each root event names. */
-  readonly #addressesOfRoot = new Map<string, readonly string[]>();
+  readonly #rootEvents = new Map<string, { readonly author: string; readonly addresses: readonly string[] }>();
   readonly #addressesOfPeer = new Map<PeerUrl, Set<string>>();
 
   /** Every peer that is named, with the number of repositories that name it. */
@@ -78,20 +77,29 @@ export class WantedIndex {
   }
 
   /** @param addresses every repository that the event names */
-  addRoot(id: string, addresses: readonly string[]): void {
-    if (this.#addressesOfRoot.has(id)) return;
-    this.#addressesOfRoot.set(id, addresses);
+  addRoot(id: string, author: string, addresses: readonly string[]): void {
+    if (this.#rootEvents.has(id)) return;
+    this.#rootEvents.set(id, { author, addresses });
     for (const address of addresses) put(this.#roots, address, id);
   }
 
-  removeRoot(id: string): void {
-    for (const address of this.#addressesOfRoot.get(id) ?? []) drop(this.#roots, address, id);
-    this.#addressesOfRoot.delete(id);
+  /** The author has deleted everything at the address up to that time. */
+  deleteAddress(address: string, untilSeconds: number): void {
+    const stored = this.#repositories.get(address)?.sources.get("full");
+    if (stored && stored.createdAt <= untilSeconds) this.removeAnnouncement(address, "full");
   }
 
-  /** The stored announcement with this id, by its address. */
-  createdAtOf(address: string): { readonly id: string; readonly createdAt: number } | undefined {
-    return this.#repositories.get(address)?.sources.get("full");
+  /** The author has deleted an event: only an own one is meant. */
+  deleteEvent(id: string, author: string): void {
+    const root = this.#rootEvents.get(id);
+    if (root?.author === author) {
+      this.#rootEvents.delete(id);
+      for (const address of root.addresses) drop(this.#roots, address, id);
+    }
+    for (const { address, sources } of this.#repositories.values()) {
+      const isOwn = address.startsWith(`${kinds.announcement}:${author}:`);
+      if (isOwn && sources.get("full")?.id === id) this.removeAnnouncement(address, "full");
+    }
   }
 
   #change(repository: Repository, change: () => void): void {

@@ -3,9 +3,11 @@ import { type Clock, canonicalCorrelationId, type Logger, ulid } from "@signalbo
 import { type Filter, hasRightId, type NostrEvent, readEvent, type ServiceAddress } from "@signalbox/nostr";
 import type { WebSocket } from "ws";
 import type { EventIntake, Verdict } from "../accept-event.js";
+import { type EventLimits, findExcess } from "../event-limits.js";
 import type { RelayMetrics } from "../metrics.js";
 import { countMatches, queryStored } from "../query.js";
 import type { RelayEvents, StreamOptions } from "../store/port.js";
+import { createTurns } from "../turns.js";
 import type { Verifier } from "../verify/verifier.js";
 import { createAuthentication } from "./authentication.js";
 import { type LiveSubscription, type LiveSubscriptions, mayRead } from "./live.js";
@@ -15,10 +17,7 @@ import { type ClientMessage, isSubscriptionId, readClientMessage, readFilters, s
 import { Subscription } from "./subscription.js";
 import { createTokenBucket } from "./token-bucket.js";
 
-export interface ConnectionLimits {
-  readonly maxEventBytes: number;
-  readonly maxEventTags: number;
-  readonly maxContentLength: number;
+export interface ConnectionLimits extends EventLimits {
   readonly maxSubscriptions: number;
   readonly maxFilters: number;
   readonly maxFilterValues: number;
@@ -379,27 +378,6 @@ export function serveConnection(socket: WebSocket, request: IncomingMessage, con
   };
 }
 
-/** Lets so many run at one time, the others in the order in which they came. */
-function createTurns(atOnce: number) {
-  const waiting: (() => void)[] = [];
-  let running = 0;
-  return {
-    get waiting() {
-      return waiting.length;
-    },
-    async take(work: () => Promise<void>): Promise<void> {
-      if (running >= atOnce) await new Promise<void>((resolve) => waiting.push(resolve));
-      running++;
-      try {
-        await work();
-      } finally {
-        running--;
-        waiting.shift()?.();
-      }
-    },
-  };
-}
-
 /** The id of the upgrade request, under which all its events can be found; else each event gets one of its own. */
 function readCorrelationId(request: IncomingMessage): string | undefined {
   const header = request.headers["x-correlation-id"];
@@ -409,14 +387,6 @@ function readCorrelationId(request: IncomingMessage): string | undefined {
 function idOf(value: unknown): string | undefined {
   if (typeof value !== "object" || value === null || !("id" in value)) return undefined;
   return typeof value.id === "string" ? value.id : undefined;
-}
-
-function findExcess(event: NostrEvent, bytes: number, limits: ConnectionLimits): string | undefined {
-  if (bytes > limits.maxEventBytes) return `the event is longer than ${limits.maxEventBytes} bytes`;
-  if (event.tags.length > limits.maxEventTags) return `the event has more than ${limits.maxEventTags} tags`;
-  if (event.content.length > limits.maxContentLength)
-    return `the content is longer than ${limits.maxContentLength} characters`;
-  return undefined;
 }
 
 function refusalOf(verdict: Verdict): Omit<Extract<Verdict, { kind: "rejected" }>, "kind"> | undefined {

@@ -1,0 +1,219 @@
+import { setMaxListeners } from "node:events";
+import { createService, type Logger, type Timer } from "@signalbox/kernel";
+import type { VerifiedEvent } from "@signalbox/nostr";
+import { choosePeers } from "../peers/discover.js";
+import { SharedBacklog } from "./backlog.js";
+import { createPeerIntake } from "./intake.js";
+import { noItems } from "./items.js";
+import type { SyncEngine, SyncEngineOptions } from "./options.js";
+import { Peer, type PeerContext } from "./peer.js";
+import { createPeerMemory } from "./peer-memory.js";
+import type { PeerUrl } from "./ports.js";
+import { readWantedEvents } from "./rebuild.js";
+import { createSelfSubscription } from "./self-subscription.js";
+import type { SyncObserver } from "./snapshot.js";
+import { takeNote } from "./take-note.js";
+import { WantedIndex } from "./wanted.js";
+
+const tickMs = 2_000;
+const dailyAtOnce = 4;
+/** Connections to peers of an earlier run that are begun in one second. */
+const returningPerSecond = 10;
+
+/**
+ * Puts the engine together. What is stored says what is wanted, what is wanted says which peers there are, and each peer
+ * keeps itself in sync; this only tells them what changed and what time it is.
+ */
+export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
+  const { config, clock, discovery, events, intake, rejected, health, naughty } = options;
+  const logger = options.logger.child("sync");
+  const observer = guard(options.observer, logger);
+  const wanted = new WantedIndex();
+  const peers = new Map<PeerUrl, Peer>();
+  const bootstrap = new Set(config.bootstrapRelays.filter((url) => !discovery.isOurselves(url)));
+  /** Names under which we were found to reach ourselves. */
+  const ourselves = new Set<PeerUrl>();
+  let overLimit: readonly PeerUrl[] = [];
+  let ticking: Timer | undefined;
+  let welcoming: Timer | undefined;
+  let nextWelcomeMs = Number.NEGATIVE_INFINITY;
+  let isRunning = false;
+  const memory = createPeerMemory({ store: options.peers, health, logger, isPersistent: config.persistHealth });
+
+  const selfSubscription = createSelfSubscription({
+    intake,
+    clock,
+    windowMs: config.batchWindowMs,
+    onSynced: () => observer.synced(),
+    onFlush(stored) {
+      for (const event of stored) takeNote(wanted, event, discovery);
+      tellPeers();
+      connectPeers();
+    },
+  });
+
+  const context: PeerContext = {
+    ...options,
+    observer,
+    logger,
+    backlog: new SharedBacklog(),
+    peerIntake: createPeerIntake({ ...options, rejected, logger }),
+    isFlushed: (url) => selfSubscription.isFlushed(url),
+    onChanged: (peer) => memory.note(peer),
+    onOurselves(peer) {
+      logger.warn("a peer is this relay under another name", { relay: peer.url });
+      ourselves.add(peer.url);
+      remove(peer, "it is this relay");
+    },
+    saveCertificate: (url, layer, certificate) =>
+      void options.peers
+        .saveCertificate(url, layer, certificate)
+        .catch((error: unknown) => logger.warn("a certificate could not be stored", { error, relay: url })),
+  };
+
+  /** Registers who is named, and says to each peer what is wanted of it. */
+  const tellPeers = (): void => {
+    const named = new Map([...wanted.peers()].filter(([url]) => !ourselves.has(url)));
+    const choice = choosePeers(named, { maxPeers: config.maxPeers, bootstrap, current: new Set(peers.keys()) });
+    overLimit = choice.overLimit;
+    for (const url of choice.tracked) if (!ourselves.has(url)) register(url);
+    for (const peer of peers.values()) peer.want(choice.tracked.has(peer.url) ? wanted.of(peer.url) : noItems);
+    for (const peer of peers.values()) peer.onFlushed();
+  };
+
+  const register = (url: PeerUrl): void => {
+    if (peers.has(url)) return;
+    const peer = new Peer(url, bootstrap.has(url), context);
+    memory.restore(peer);
+    peers.set(url, peer);
+    observer.registered(url);
+  };
+
+  const remove = (peer: Peer, cause: string): void => {
+    if (!peers.delete(peer.url)) return;
+    peer.remove(cause);
+    observer.removed(peer.url);
+  };
+
+  // The loop, every two seconds. No step waits for anything.
+
+  const prune = (): void => {
+    for (const peer of [...peers.values()]) if (peer.isPrunable()) remove(peer, "nothing of it is wanted");
+  };
+
+  /** Calls everybody whose time has come; those of an earlier run not all at once, and healthy ones first. */
+  const connectPeers = (): void => {
+    if (!isRunning) return;
+    welcomeReturning();
+    for (const peer of peers.values()) if (peer.mayConnect() && !memory.isReturning(peer.url)) void peer.connect();
+  };
+
+  const welcomeReturning = (): void => {
+    const now = clock.monotonicMs();
+    if (now < nextWelcomeMs) return;
+    nextWelcomeMs = now + 1_000;
+    const returning = [...peers.values()].filter((peer) => peer.mayConnect() && memory.isReturning(peer.url));
+    returning.sort((one, other) => health.failures(one.url) - health.failures(other.url));
+    for (const { url } of returning.slice(0, returningPerSecond)) memory.welcome(url);
+    if (returning.length > returningPerSecond) welcoming = clock.setTimer(1_000, connectPeers);
+  };
+
+  const startDailySyncs = (): void => {
+    let running = [...peers.values()].filter((peer) => peer.isDaily).length;
+    for (const peer of peers.values()) {
+      if (running >= dailyAtOnce) break;
+      if (!peer.isDailyDue()) continue;
+      peer.startDaily();
+      running++;
+    }
+  };
+
+  const tick = (): void => {
+    ticking = clock.setTimer(tickMs, tick);
+    prune();
+    connectPeers();
+    for (const peer of [...peers.values()]) peer.onTick();
+    naughty.expire();
+    startDailySyncs();
+    memory.saveIfDue(clock.monotonicMs());
+  };
+
+  const rebuild = async (signal: AbortSignal): Promise<void> => {
+    for await (const stored of readWantedEvents(events, clock, signal))
+      for (const event of stored) takeNote(wanted, event, discovery);
+    tellPeers();
+  };
+
+  let unfollow = async (): Promise<void> => {};
+  const service = createService({
+    name: "sync",
+    async start(signal) {
+      setMaxListeners(0, signal);
+      await memory.load();
+      // What is stored from now on is gathered while what was stored is read.
+      await selfSubscription.start();
+      unfollow = events.follow((event: VerifiedEvent) => selfSubscription.note(event));
+      await rebuild(signal);
+      isRunning = true;
+      tick();
+    },
+    async stop() {
+      isRunning = false;
+      ticking?.cancel();
+      welcoming?.cancel();
+      await selfSubscription.stop();
+      for (const peer of peers.values()) peer.shutDown();
+      await unfollow();
+      await memory.save();
+    },
+  });
+
+  return {
+    ...service,
+    peers: () => [...peers.values()].map((peer) => peer.snapshot()),
+    peer: (url) => peers.get(url)?.snapshot() ?? null,
+    overLimit: () => overLimit,
+    repair(url) {
+      const peer = peers.get(url);
+      peer?.repair();
+      connectPeers();
+      return peer !== undefined;
+    },
+    async forget(url) {
+      const peer = peers.get(url);
+      if (!peer) return false;
+      remove(peer, "forgotten by hand");
+      memory.forget(url);
+      await options.peers.forgetPeer(url);
+      return true;
+    },
+    syncAgain({ identifiers, announcements }) {
+      const items = { ...noItems, states: new Set(identifiers) };
+      for (const peer of peers.values()) peer.syncAgain(items, announcements);
+    },
+  };
+}
+
+/** What hangs on the engine must not hold it up. */
+function guard(observer: SyncObserver, logger: Logger): SyncObserver {
+  const call = (tell: () => void): void => {
+    try {
+      tell();
+    } catch (error) {
+      logger.error("what happened in sync could not be told", { error });
+    }
+  };
+  return {
+    registered: (...told) => call(() => observer.registered(...told)),
+    removed: (...told) => call(() => observer.removed(...told)),
+    transition: (...told) => call(() => observer.transition(...told)),
+    attempt: (...told) => call(() => observer.attempt(...told)),
+    healthChanged: (...told) => call(() => observer.healthChanged(...told)),
+    received: (...told) => call(() => observer.received(...told)),
+    synced: () => call(() => observer.synced()),
+    pendingBatches: (...told) => call(() => observer.pendingBatches(...told)),
+    batch: (...told) => call(() => observer.batch(...told)),
+    notice: (...told) => call(() => observer.notice(...told)),
+    certificate: (...told) => call(() => observer.certificate(...told)),
+  };
+}
