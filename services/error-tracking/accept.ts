@@ -11,6 +11,7 @@ import {
   type ClientInfo,
   createEventId,
   isJsonObject,
+  itemCategory,
   type JsonObject,
   type JsonValue,
   normalizeEventId,
@@ -19,14 +20,25 @@ import {
   type RateLimit,
   repairText,
 } from "@signalbox/sentry-protocol";
+import { crashEvent } from "./crash-event.js";
 import type { EdgeOutcome, RecordOutcome } from "./edge-outcomes.js";
 import { eventReceived, eventReceivedId } from "./events.js";
-import { createItemGatherer, type GatherDependencies, type Gathered, type IncomingItem } from "./gather-items.js";
+import {
+  type CollectedItem,
+  createItemGatherer,
+  type GatherDependencies,
+  type Gathered,
+  type IncomingItem,
+} from "./gather-items.js";
 import { IngestError } from "./http/ingest-errors.js";
 import { eventDepth, unpublishedBytes } from "./ingest-limits.js";
-import { packPayload } from "./payload.js";
+import { itemReceived, itemReceivedId } from "./items/item-received.js";
+import { type CompressedForm, packPayload } from "./payload.js";
 import { ledgerReason } from "./rate-limiter.js";
+import { isForeignCsp } from "./security/csp.js";
+import { readSecurityReport } from "./security/read-report.js";
 import type { Sender } from "./sender.js";
+import type { EventAttachment } from "./store/attachments.js";
 
 /** What is known about a request beside its items. */
 export interface IngestRequest extends Sender {
@@ -97,8 +109,15 @@ export function createAcceptor(dependencies: AcceptDependencies): Acceptor {
   const gatherer = createItemGatherer(dependencies);
   let waitingBytes = 0;
 
-  const countEvent = ({ projectId, keyId }: Sender, outcome: Pick<EdgeOutcome, "outcome" | "reason">): void =>
-    recordOutcome({ projectId, keyId, category: "error", itemType: "event", quantity: 1, ...outcome });
+  const countItem = (
+    { projectId, keyId }: Sender,
+    itemType: string,
+    outcome: Pick<EdgeOutcome, "outcome" | "reason">,
+    quantity = 1,
+  ): void => {
+    if (quantity > 0)
+      recordOutcome({ projectId, keyId, category: itemCategory(itemType), itemType, quantity, ...outcome });
+  };
 
   /** Resolves with whether this event is new to the transport. */
   const publish = async (event: DomainEvent<unknown>, bytes: number): Promise<boolean> => {
@@ -115,36 +134,37 @@ export function createAcceptor(dependencies: AcceptDependencies): Acceptor {
   };
 
   /** Why an event that can be read is not taken; undefined when it is, and then it is counted against its quotas. */
-  const screenEvent = (payload: Uint8Array, request: IngestRequest): Unwanted | undefined => {
+  const screenEvent = (payload: Uint8Array, itemType: string, request: IngestRequest): Unwanted | undefined => {
     const filter = request.filter?.(parseJsonObject(payload, { maxDepth: eventDepth }), request);
     if (filter !== undefined) return { limits: [], outcome: { outcome: "filtered", reason: filter } };
-    const limit = limiter.take(request, "error");
+    const limit = limiter.take(request, itemCategory(itemType) ?? "default");
     return limit && { limits: [limit], outcome: { outcome: "rate_limited", reason: ledgerReason(limit) } };
   };
 
   const acceptEvent = async (
-    payload: Uint8Array,
-    { attachments, compressedEvent }: Gathered,
+    { payload, itemType, attachments, compressed }: IncomingEvent,
     envelope: IncomingEnvelope,
     request: IngestRequest,
   ): Promise<{ readonly eventId: string; readonly limits: readonly RateLimit[] }> => {
     const facts = readFacts(payload);
     const eventId = envelope.eventId ?? facts.eventId ?? createEventId();
-    const unwanted = screenEvent(payload, request);
+    const unwanted = screenEvent(payload, itemType, request);
     if (unwanted !== undefined) {
-      countEvent(request, unwanted.outcome);
+      countItem(request, itemType, unwanted.outcome);
       await gatherer.discard(attachments, request);
       return { eventId, limits: unwanted.limits };
     }
     const receivedAt = new Date(request.receivedAtMs).toISOString();
+    const category = itemCategory(itemType);
     const data = {
       project_id: request.projectId,
       key_id: request.keyId,
       event_id: eventId,
       received_at: receivedAt,
-      payload: await packPayload(payload, compressedEvent),
+      payload: await packPayload(payload, compressed),
       attachments: [...attachments],
       ...whereDefined({
+        category: category === null || category === "error" ? undefined : category,
         sent_at: envelope.sentAtMs === undefined ? undefined : new Date(envelope.sentAtMs).toISOString(),
         client_address: request.clientAddress,
         origin: request.origin,
@@ -160,8 +180,95 @@ export function createAcceptor(dependencies: AcceptDependencies): Acceptor {
       ...(correlationId === undefined ? {} : { correlationId }),
     });
     const isNew = await publish(event, payload.length);
-    if (!isNew) countEvent(request, { outcome: "duplicate", reason: "same_content" });
+    if (!isNew) {
+      const copy = { outcome: "duplicate", reason: "same_content" } as const;
+      countItem(request, itemType, copy);
+      countItem(request, "attachment", copy, attachments.length);
+    }
     return { eventId, limits: [] };
+  };
+
+  /** `acceptEvent`, with what is told of an event that is not taken. */
+  const tryEvent = async (
+    event: IncomingEvent,
+    envelope: IncomingEnvelope,
+    request: IngestRequest,
+  ): Promise<Partial<Pick<Acceptance, "eventId" | "problem" | "limits">>> => {
+    try {
+      return await acceptEvent(event, envelope, request);
+    } catch (error) {
+      const refusal = refusalOf(error);
+      if (!refusal) throw error;
+      countItem(request, event.itemType, refusal.outcome);
+      // After a failed publish the event may still turn up later, so its attachments stay; unused ones are
+      // collected in time.
+      if (refusal.outcome.outcome === "invalid") await gatherer.discard(event.attachments, request);
+      return { problem: refusal.problem };
+    }
+  };
+
+  /** What an envelope brought beside events, as one message. */
+  const acceptOthers = async (
+    items: readonly CollectedItem[],
+    attachments: readonly EventAttachment[],
+    { eventId, sentAtMs }: IncomingEnvelope,
+    request: IngestRequest,
+  ): Promise<Pick<Partial<Acceptance>, "problem">> => {
+    if (items.length === 0 && attachments.length === 0) return {};
+    const countAll = (outcome: Pick<EdgeOutcome, "outcome" | "reason">): void => {
+      for (const { type } of items) if (itemCategory(type) !== null) countItem(request, type, outcome);
+      countItem(request, "attachment", outcome, attachments.length);
+    };
+    const receivedAt = new Date(request.receivedAtMs).toISOString();
+    const packed = items.map(async ({ type, payload }) => ({ type, payload: await packPayload(payload) }));
+    const message = itemReceived.create(
+      {
+        project_id: request.projectId,
+        key_id: request.keyId,
+        received_at: receivedAt,
+        items: await Promise.all(packed),
+        attachments: [...attachments],
+        ...whereDefined({
+          event_id: eventId,
+          sent_at: sentAtMs === undefined ? undefined : new Date(sentAtMs).toISOString(),
+        }),
+      },
+      {
+        id: itemReceivedId(request.projectId, items, { eventId, sentAtMs, attachments }),
+        time: receivedAt,
+        ...(request.correlationId === undefined ? {} : { correlationId: request.correlationId }),
+      },
+    );
+    try {
+      const isNew = await publish(
+        message,
+        items.reduce((sum, { payload }) => sum + payload.length, 0),
+      );
+      if (!isNew) countAll({ outcome: "duplicate", reason: "same_content" });
+      return {};
+    } catch (error) {
+      const refusal = refusalOf(error);
+      if (!refusal) throw error;
+      countAll(refusal.outcome);
+      return { problem: refusal.problem };
+    }
+  };
+
+  /** The events of a security report that are worth keeping; what makes none is counted. */
+  const readReport = ({ type, payload, attributes }: CollectedItem, request: IngestRequest): IncomingEvent[] => {
+    try {
+      const { sentry_release: release, sentry_environment: environment } = attributes;
+      const reports = readSecurityReport(payload, { release, environment, userAgent: request.userAgent });
+      if (reports.length === 0) countItem(request, type, { outcome: "not_stored", reason: type });
+      const own = reports.filter((event) => !request.filterCspSources || !isForeignCsp(event["csp"]));
+      countItem(request, type, { outcome: "filtered", reason: "csp_source" }, reports.length - own.length);
+      return own.map((event) => ({ payload: Buffer.from(JSON.stringify(event)), itemType: type, attachments: [] }));
+    } catch (error) {
+      const refusal = refusalOf(error);
+      if (!refusal) throw error;
+      countItem(request, type, refusal.outcome);
+      return [];
+    }
   };
 
   const acceptItems = async (
@@ -169,23 +276,24 @@ export function createAcceptor(dependencies: AcceptDependencies): Acceptor {
     request: IngestRequest,
   ): Promise<Omit<Acceptance, "standing">> => {
     const gathered = await gatherer.gather(envelope.items, request);
-    const { event, attachments, wholeItems, problem, limits } = gathered;
-    if (!event) {
-      await gatherer.discard(attachments, request);
-      return { eventId: undefined, wholeItems, problem, limits };
-    }
-    try {
-      const accepted = await acceptEvent(event, gathered, envelope, request);
-      return { eventId: accepted.eventId, wholeItems, problem, limits: [...limits, ...accepted.limits] };
-    } catch (error) {
-      const refusal = refusalOf(error);
-      if (!refusal) throw error;
-      countEvent(request, refusal.outcome);
-      // After a failed publish the event may still turn up later, so its attachments stay; unused ones are
-      // collected in time.
-      if (refusal.outcome.outcome === "invalid") await gatherer.discard(attachments, request);
-      return { eventId: undefined, wholeItems, problem: refusal.problem, limits };
-    }
+    const { attachments, items, securityReports, wholeItems } = gathered;
+    const event = eventOf(gathered);
+    const accepted = event === undefined ? {} : await tryEvent(event, envelope, request);
+    const parts: Partial<Pick<Acceptance, "problem" | "limits">>[] = [gathered, accepted];
+    // Each report is an event of its own, whatever id the envelope has.
+    for (const report of securityReports)
+      for (const made of readReport(report, request))
+        parts.push(await tryEvent(made, { ...envelope, eventId: undefined }, request));
+    const alone = event === undefined ? attachments : [];
+    const keepsThem = envelope.eventId !== undefined;
+    if (!keepsThem) await gatherer.discard(alone, request);
+    parts.push(await acceptOthers(items, keepsThem ? alone : [], envelope, request));
+    return {
+      eventId: accepted.eventId,
+      wholeItems,
+      problem: parts.find(({ problem }) => problem !== undefined)?.problem,
+      limits: parts.flatMap(({ limits = [] }) => limits),
+    };
   };
 
   return {
@@ -194,6 +302,22 @@ export function createAcceptor(dependencies: AcceptDependencies): Acceptor {
       return { ...acceptance, standing: limiter.standing(request) };
     },
   };
+}
+
+/** An event on its way to be published. */
+interface IncomingEvent {
+  readonly payload: Uint8Array;
+  /** The item that it came as. */
+  readonly itemType: string;
+  readonly attachments: readonly EventAttachment[];
+  readonly compressed?: CompressedForm | undefined;
+}
+
+/** The event of an envelope, or the one that the report of a crash stands for. */
+function eventOf({ event, compressedEvent, attachments }: Gathered): IncomingEvent | undefined {
+  if (event !== undefined) return { payload: event, itemType: "event", attachments, compressed: compressedEvent };
+  const crash = crashEvent(attachments);
+  return crash && { payload: Buffer.from(JSON.stringify(crash)), itemType: "event", attachments };
 }
 
 function refusalOf(error: unknown) {

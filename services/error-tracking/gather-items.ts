@@ -12,10 +12,11 @@ import {
 } from "@signalbox/sentry-protocol";
 import type { EdgeOutcome, RecordOutcome } from "./edge-outcomes.js";
 import { IngestError } from "./http/ingest-errors.js";
-import type { IngestLimits } from "./ingest-limits.js";
+import { collectedItemBytes, type IngestLimits, itemBytes, sessionsPerEnvelope } from "./ingest-limits.js";
 import type { CompressedForm } from "./payload.js";
 import { ledgerReason, type RateLimiter } from "./rate-limiter.js";
 import type { Sender } from "./sender.js";
+import type { EventAttachment } from "./store/attachments.js";
 
 export interface IncomingItem extends ItemHeader {
   /** The whole payload, or its pieces as they arrive, to be read before the next item is asked for. */
@@ -24,16 +25,15 @@ export interface IncomingItem extends ItemHeader {
   complete?(): Promise<void>;
   /** The form in which the client sent the payload, where it is worth keeping. */
   readonly compressed?: CompressedForm;
+  /** True for what no quota concerns, whatever its type. */
+  readonly isUnlimited?: boolean;
 }
 
-/** A blob that belongs to an event. */
-interface EventAttachment {
-  readonly blob: string;
-  readonly name: string;
-  readonly content_type?: string;
-  readonly attachment_type?: string;
-  readonly bytes: number;
-  readonly sha256: string;
+/** An item that is kept as it came until it is stored. */
+export interface CollectedItem {
+  readonly type: ItemType;
+  readonly payload: Uint8Array;
+  readonly attributes: ItemHeader["attributes"];
 }
 
 /** What an envelope brought that is to be published. */
@@ -41,6 +41,10 @@ export interface Gathered {
   readonly event: Uint8Array | undefined;
   readonly compressedEvent: CompressedForm | undefined;
   readonly attachments: readonly EventAttachment[];
+  /** Sessions, check-ins, feedback and client reports. */
+  readonly items: readonly CollectedItem[];
+  /** Reports of browsers, each of which makes events. */
+  readonly securityReports: readonly CollectedItem[];
   /** Items that arrived whole, whatever became of them. */
   readonly wholeItems: number;
   /** The first reason why not everything was taken that should have been. */
@@ -79,6 +83,12 @@ interface Gathering {
   events: number;
   transactions: number;
   attachments: EventAttachment[];
+  items: CollectedItem[];
+  securityReports: CollectedItem[];
+  collectedBytes: number;
+  sessions: number;
+  /** Largest size that an item may have which was larger. */
+  tooLarge: number | undefined;
   problem: SignalboxError | undefined;
   limits: RateLimit[];
 }
@@ -104,11 +114,12 @@ export function createItemGatherer(dependencies: GatherDependencies): ItemGather
   /** Whether the item is one too many; then its payload is not even read. */
   const refuseLimited = (item: IncomingItem, gathering: Gathering): boolean => {
     const category = itemCategory(item.type);
-    if (category === null) return false;
+    if (category === null || item.isUnlimited === true) return false;
     const { sender, limits: met } = gathering;
     const quantity = quantityOf(item);
-    // An event is counted when it is known to be one that is wanted.
-    const limit = item.type === "event" ? limiter.refuse(sender, category) : limiter.take(sender, category, quantity);
+    // What makes events is counted when it is known to be wanted.
+    const makesEvents = item.type === "event" || isSecurityReport(item.type);
+    const limit = makesEvents ? limiter.refuse(sender, category) : limiter.take(sender, category, quantity);
     if (limit === undefined) return false;
     met.push(limit);
     count(gathering, item.type, "rate_limited", ledgerReason(limit), quantity);
@@ -146,6 +157,27 @@ export function createItemGatherer(dependencies: GatherDependencies): ItemGather
     }
   };
 
+  /** Keeps the payload of an item that is small by its nature. */
+  const collectItem =
+    (maxBytes: number, into: "items" | "securityReports" = "items"): ItemHandler =>
+    async (item, gathering) => {
+      const payload = await collect(item, Math.min(maxBytes, collectedItemBytes - gathering.collectedBytes));
+      if (payload === undefined || !isItemType(item.type)) {
+        count(gathering, item.type, "invalid", "too_large");
+        gathering.tooLarge ??= maxBytes;
+        return;
+      }
+      gathering.collectedBytes += payload.length;
+      gathering[into].push({ type: item.type, payload, attributes: item.attributes });
+    };
+
+  const collectSession = collectItem(itemBytes.session);
+  const gatherSession: ItemHandler = (item, gathering) => {
+    gathering.sessions++;
+    if (gathering.sessions > sessionsPerEnvelope) return count(gathering, item.type, "invalid", "too_large");
+    return collectSession(item, gathering);
+  };
+
   const countTransaction: ItemHandler = (item, gathering) => {
     gathering.transactions++;
     if (gathering.transactions === 1) return countNotStored(item, gathering);
@@ -162,12 +194,12 @@ export function createItemGatherer(dependencies: GatherDependencies): ItemGather
     event: gatherEvent,
     attachment: gatherAttachment,
     transaction: countTransaction,
-    feedback: countNotStored,
-    user_report: countNotStored,
-    session: countNotStored,
-    sessions: countNotStored,
-    check_in: countNotStored,
-    client_report: countNotStored,
+    feedback: collectItem(itemBytes.feedback),
+    user_report: collectItem(itemBytes.feedback),
+    session: gatherSession,
+    sessions: gatherSession,
+    check_in: collectItem(itemBytes.checkIn),
+    client_report: collectItem(itemBytes.clientReport),
     span: countNotStored,
     log: countNotStored,
     trace_metric: countNotStored,
@@ -178,8 +210,8 @@ export function createItemGatherer(dependencies: GatherDependencies): ItemGather
     replay_event: countNotStored,
     replay_recording: countNotStored,
     replay_video: countNotStored,
-    raw_security: countNotStored,
-    security: countNotStored,
+    raw_security: collectItem(itemBytes.securityReport, "securityReports"),
+    security: collectItem(itemBytes.securityReport, "securityReports"),
     nel: countNotStored,
     unreal_report: countNotStored,
     form_data: countNotStored,
@@ -202,6 +234,11 @@ export function createItemGatherer(dependencies: GatherDependencies): ItemGather
         events: 0,
         transactions: 0,
         attachments: [],
+        items: [],
+        securityReports: [],
+        collectedBytes: 0,
+        sessions: 0,
+        tooLarge: undefined,
         problem: undefined,
         limits: [],
       };
@@ -227,6 +264,9 @@ export function createItemGatherer(dependencies: GatherDependencies): ItemGather
         gathering.problem ??= error;
       }
       for (const outcome of outcomes) recordOutcome(outcome);
+      const { tooLarge } = gathering;
+      if (tooLarge !== undefined && wholeItems === 1)
+        gathering.problem ??= new IngestError("ET_ITEM_TOO_LARGE", { details: { maxBytes: tooLarge } });
       return { ...gathering, wholeItems };
     },
 
@@ -246,6 +286,10 @@ export function createItemGatherer(dependencies: GatherDependencies): ItemGather
       await remove(attachments);
     },
   };
+}
+
+function isSecurityReport(type: string): boolean {
+  return type === "raw_security" || type === "security";
 }
 
 function isBrokenFraming(error: unknown): error is ProtocolError {

@@ -43,3 +43,17 @@ export const waitingStreams = 256;
 
 /** Payloads that wait for their publish at the same time; what would go beyond is refused. */
 export const unpublishedBytes = 64 * mib;
+
+/** Largest payloads of items that are small by their nature. */
+export const itemBytes = {
+  session: 100 * kib,
+  checkIn: 100 * kib,
+  clientReport: 64 * kib,
+  securityReport: 64 * kib,
+  feedback: mib,
+} as const;
+
+/** All of these in one envelope together. */
+export const collectedItemBytes = 4 * mib;
+
+export const sessionsPerEnvelope = 100;

@@ -64,13 +64,14 @@ export function createKeyCache(options: KeyCacheOptions): KeyCache {
       rows.flatMap((row) => {
         const project = projects.get(row.project_id);
         if (project === undefined) return [];
-        const { quotas, filter } = project;
+        const { quotas, filter, filterCspSources } = project;
         const ofKey = ownQuotas("key", row.id, JSON.parse(row.quotas));
         const key: LoadedKey = {
           keyId: row.id,
           projectId: row.project_id,
           quotas: [...ofKey, ...quotas, ...ofInstance],
           filter,
+          filterCspSources,
           expiresAtMs: row.expires_at ?? Number.POSITIVE_INFINITY,
         };
         return [[row.public_key, key]];
@@ -78,11 +79,15 @@ export function createKeyCache(options: KeyCacheOptions): KeyCache {
     );
   };
 
-  const projectPolicy = (id: number, json: string): Pick<Sender, "filter"> & { quotas: readonly OwnedQuota[] } => {
+  const projectPolicy = (
+    id: number,
+    json: string,
+  ): Pick<Sender, "filter" | "filterCspSources"> & { quotas: readonly OwnedQuota[] } => {
     const settings = readProjectSettings(json);
     return {
       quotas: ownQuotas("project", id, settings.quotas ?? projectQuotas),
       filter: compileFilters(settings.filters),
+      filterCspSources: settings.filters.cspSources,
     };
   };
 

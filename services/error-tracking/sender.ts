@@ -7,4 +7,6 @@ export interface Sender extends LimitedSender {
   readonly keyId: number;
   /** Tells which events its project does not want. */
   readonly filter: InboundFilter | undefined;
+  /** Whether reports of policy violations that browser extensions cause are left out. */
+  readonly filterCspSources: boolean;
 }

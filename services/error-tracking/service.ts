@@ -15,6 +15,8 @@ import { createApi } from "./http/api.js";
 import { createIngest } from "./http/ingest.js";
 import { createIssueMetrics } from "./issue-metrics.js";
 import { issuesMigration } from "./issues-migration.js";
+import { configureItems } from "./items/items-subscriber.js";
+import { createItemStorage } from "./items/store-items.js";
 import { itemsMigration } from "./items-migration.js";
 import { createKeyCache } from "./key-cache.js";
 import { createProjects, type Projects } from "./projects.js";
@@ -88,7 +90,8 @@ export function createErrorTracking(dependencies: ErrorTrackingDependencies): Er
 
   const serverUrl = (): string => dependencies.serverUrl();
   const projects = createProjects({ database, clock, serverUrl });
-  const keys = createKeyCache({ database, clock, logger, projectQuotas: quotasByDefault(settings) });
+  const projectQuotas = quotasByDefault(settings);
+  const keys = createKeyCache({ database, clock, logger, projectQuotas });
   const windows = createQuotaWindows({ database, clock, logger });
   const ledger = createEdgeLedger({ database, clock, logger });
   const items = metrics.counter({
@@ -113,8 +116,15 @@ export function createErrorTracking(dependencies: ErrorTrackingDependencies): Er
     onOutcome: (outcome) => items.add(1, { item_type: "event", outcome }),
   });
 
-  return {
-    configure: configureDigest(digest, {
+  const storage = createItemStorage({
+    database,
+    analytics,
+    ...defaults,
+    onOutcome: (itemType, outcome, quantity) => items.add(quantity, { item_type: itemType, outcome }),
+  });
+  const configureBoth: readonly Configure[] = [
+    configureItems(storage, settings.queue),
+    configureDigest(digest, {
       batchEvents: settings.digest.batchEvents,
       batchBytes: settings.digest.batchBytes,
       lingerMs: settings.digest.lingerMs,
@@ -122,6 +132,12 @@ export function createErrorTracking(dependencies: ErrorTrackingDependencies): Er
       maxMessages: settings.queue.maxMessages,
       maxBytes: settings.queue.maxBytes,
     }),
+  ];
+
+  return {
+    configure: (registry) => {
+      for (const configure of configureBoth) configure(registry);
+    },
     attach(store) {
       attached = store;
     },
@@ -138,7 +154,17 @@ export function createErrorTracking(dependencies: ErrorTrackingDependencies): Er
       ...(isDiskGuardActive === undefined ? {} : { isDiskGuardActive }),
       ...(isDiskLow === undefined ? {} : { isDiskLow }),
     }),
-    api: createApi({ database, analytics, projects, clock, publisher: eventStore, defaults, countChange, serverUrl }),
+    api: createApi({
+      database,
+      analytics,
+      projects,
+      clock,
+      publisher: eventStore,
+      defaults,
+      projectQuotas,
+      countChange,
+      serverUrl,
+    }),
     migrations: errorTrackingMigrations,
     analyticsMigrations: errorTrackingAnalytics,
     projects,

@@ -2,6 +2,7 @@ import type { ErrorEvent, Exception, Frame } from "./error-event.js";
 import { leadingException } from "./grouping/v1/exceptions.js";
 import { crashFrame, framesOf } from "./grouping/v1/fingerprint.js";
 import { trimText } from "./normalise/trim.js";
+import { summariseSecurity } from "./security/security-kinds.js";
 
 const maxTitle = 256;
 const maxCulprit = 200;
@@ -16,6 +17,11 @@ export interface Title {
 
 /** Never empty, one line, at most 256 characters. */
 export function titleOf(event: ErrorEvent): Title {
+  const report = summariseSecurity(event);
+  if (report !== undefined) {
+    const title = trimText(firstLine(report.title), maxTitle);
+    return { title, name: title, description: "" };
+  }
   const exception = leadingException(event);
   if (exception !== undefined) {
     const ofException = exceptionTitle(exception, event);

@@ -17,6 +17,8 @@ export interface FilterSettings {
   readonly browserExtensions: boolean;
   readonly localhost: boolean;
   readonly legacyBrowsers: boolean;
+  /** Security reports that browser extensions and empty pages cause. */
+  readonly cspSources: boolean;
 }
 
 export const noFilters: FilterSettings = {
@@ -28,6 +30,7 @@ export const noFilters: FilterSettings = {
   browserExtensions: false,
   localhost: false,
   legacyBrowsers: false,
+  cspSources: true,
 };
 
 /** The connection that an event came over. */

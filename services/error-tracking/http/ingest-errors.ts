@@ -26,6 +26,11 @@ export const ingestErrors = defineErrors("Error tracking: ingest", {
     status: 413,
     remedy: "Send less extra data and fewer breadcrumbs, or raise error_tracking.limits.event_bytes.",
   },
+  ET_ITEM_TOO_LARGE: {
+    message: "The item is larger than items of its type may be.",
+    status: 413,
+    remedy: "Send less of it at once.",
+  },
   ET_BODY_INCOMPLETE: {
     message: "The body did not arrive completely in time.",
     status: 400,

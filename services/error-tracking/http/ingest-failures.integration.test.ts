@@ -54,7 +54,7 @@ describe("publishing", () => {
     });
     await expect.poll(() => blobsAtEnqueue).toBe(1);
     // Everything else that could answer has had its turn.
-    await post(envelope({}, [{ type: "session" }, {}]));
+    await post(envelope({}, [{ type: "span" }, {}]));
     expect(answered).toBe(false);
     open();
     expect(await answer).toMatchObject({ status: 200 });

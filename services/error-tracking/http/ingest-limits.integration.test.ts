@@ -72,7 +72,9 @@ describe("limits", () => {
   test("ET-071 an envelope that decompresses to more than allowed is refused and counted", async () => {
     await start({ envelopeBytes: 3_000_000 });
     const large = (bytes: number) =>
-      gzipSync(envelope({}, [{ type: "event" }, { message: "x" }], [{ type: "session" }, Buffer.alloc(bytes, "y")]));
+      gzipSync(
+        envelope({}, [{ type: "event" }, { message: "x" }], [{ type: "replay_video" }, Buffer.alloc(bytes, "y")]),
+      );
     const gzip = { "content-encoding": "gzip" };
     expect(await post(server.envelopeUrl, large(2_900_000), gzip)).toMatchObject({ status: 200 });
     expect(await post(server.envelopeUrl, large(3_000_000), gzip)).toMatchObject({
@@ -80,7 +82,7 @@ describe("limits", () => {
       json: { code: "ET_BODY_TOO_LARGE", causes: ["The limit is 3000000 bytes."] },
     });
     // Of the refused one only the request counts.
-    expect(outcomes(server)).toEqual(["session not_stored/session", "request invalid/too_large"]);
+    expect(outcomes(server)).toEqual(["replay_video not_stored/replay_video", "request invalid/too_large"]);
     expect(await server.received(1)).toHaveLength(1);
   });
 
@@ -126,7 +128,7 @@ describe("limits", () => {
       attachment("c", 5),
       attachment("d", 5),
       // Long enough to be read as a stream.
-      [{ type: "session" }, Buffer.alloc(400_000)],
+      [{ type: "replay_video" }, Buffer.alloc(400_000)],
     );
     expect(await post(server.envelopeUrl, body)).toMatchObject({ status: 200, json: { id: "a".repeat(32) } });
     const small = envelope({}, [{ type: "event" }, {}], attachment("large", 1001), attachment("e", 3));
@@ -151,7 +153,7 @@ describe("limits", () => {
     expect(outcomes(server)).toEqual([
       "attachment invalid/too_large",
       "attachment invalid/too_large",
-      "session not_stored/session",
+      "replay_video not_stored/replay_video",
       "attachment invalid/too_large",
     ]);
   });

@@ -430,7 +430,6 @@ describe("envelopes", () => {
       ["log", "log_item", "not_stored", "log", 7],
       ["transaction", "transaction", "not_stored", "transaction", 1],
       ["transaction", "transaction", "invalid", "duplicate_item", 1],
-      ["client_report", null, "not_stored", "client_report", 1],
     ]);
   });
 

@@ -69,11 +69,21 @@ export type ReceivedItems = DomainEvent<PayloadOf<typeof itemReceived>>;
 export function itemReceivedId(
   projectId: number,
   items: readonly { readonly type: string; readonly payload: Uint8Array }[],
-  around: { readonly eventId: string | undefined; readonly sentAtMs: number | undefined; readonly blobs: string[] },
+  around: {
+    readonly eventId: string | undefined;
+    readonly sentAtMs: number | undefined;
+    readonly attachments: readonly { readonly name: string; readonly sha256: string }[];
+  },
 ): string {
   const hash = createHash("sha256");
   for (const { type, payload } of items) hash.update(`${type}:${payload.length}:`).update(payload);
-  hash.update(JSON.stringify([around.sentAtMs ?? null, around.eventId ?? null, around.blobs]));
+  hash.update(
+    JSON.stringify([
+      around.sentAtMs ?? null,
+      around.eventId ?? null,
+      around.attachments.map(({ name, sha256 }) => [name, sha256]),
+    ]),
+  );
   const types = new Set(items.map(({ type }) => type));
   const [only = "attachment"] = types;
   return `et:${projectId}:${types.size > 1 ? "items" : only}:${hash.digest("hex").slice(0, 32)}`;

@@ -1,5 +1,4 @@
 import { AnalyticsError } from "@signalbox/analytics";
-import { systemClock } from "@signalbox/kernel";
 import { type ClickHouseHttpServer, startClickHouseHttp } from "@signalbox/testing/servers";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
 import type { IssueTables } from "../store/tables.js";
@@ -35,7 +34,6 @@ const storage = (changes: Partial<StoreItemsDependencies> = {}): ItemStorage =>
   createItemStorage({
     database: stores.database,
     analytics: stored.analytics,
-    clock: systemClock,
     retentionDays: 90,
     groupingVersion: 1,
     onOutcome: (...outcome) => outcomes.push(outcome),

@@ -1,7 +1,6 @@
 import type { Analytics } from "@signalbox/analytics";
 import type { Database } from "@signalbox/database";
 import type { BatchResult, HandlerContext } from "@signalbox/event-store";
-import type { Clock } from "@signalbox/kernel";
 import type { Transaction } from "kysely";
 import { isAway } from "../digest.js";
 import { DigestError } from "../digest-errors.js";
@@ -25,7 +24,6 @@ import type { SessionState } from "./read-session.js";
 export interface StoreItemsDependencies extends InstanceDefaults {
   readonly database: Database;
   readonly analytics: Analytics;
-  readonly clock: Clock;
   /** Counts outcomes of items, once each. */
   readonly onOutcome?: (itemType: string, outcome: string, quantity: number) => void;
 }

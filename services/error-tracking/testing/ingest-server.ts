@@ -21,6 +21,7 @@ import type { FastifyInstance } from "fastify";
 import type { EdgeOutcome } from "../edge-outcomes.js";
 import { eventReceived } from "../events.js";
 import { createIngest, type IngestOptions, rewriteIngestUrl } from "../http/ingest.js";
+import { itemReceived, type ReceivedItems } from "../items/item-received.js";
 import { createKeyCache } from "../key-cache.js";
 import { unpackPayload } from "../payload.js";
 import { createProjects, type Projects } from "../projects.js";
@@ -45,6 +46,8 @@ export interface IngestServer {
   readonly outcomes: readonly EdgeOutcome[];
   /** What subscribers got so far, once `count` events are there. */
   received(count: number): Promise<readonly DomainEvent<unknown>[]>;
+  /** The same for messages of items that are no events. */
+  receivedItems(count: number): Promise<readonly ReceivedItems[]>;
   /** Resolves when subscribers have handled everything that was published. */
   idle(): Promise<void>;
   /** Deliveries in the transport's table, handled or not. */
@@ -62,6 +65,8 @@ export interface IngestServerOptions
   /** Changes what lies below the event store. */
   readonly wrapTransport?: (transport: Transport) => Transport;
   readonly withBlobs?: boolean;
+  /** Called with the projects, the project 1 among them, before keys are read. */
+  readonly prepare?: (projects: Projects) => Promise<unknown>;
   /** False: nobody is subscribed to what the edge publishes. */
   readonly withSubscriber?: boolean;
 }
@@ -75,15 +80,18 @@ export async function startIngestServer(options: IngestServerOptions = {}): Prom
   let port = 0;
   const projects = createProjects({ database, clock: systemClock, serverUrl: () => `http://127.0.0.1:${port}` });
   await projects.ensureDefault();
+  await options.prepare?.(projects);
   const keys = createKeyCache({ database, clock: systemClock, logger: silentLogger });
   await keys.service.start();
   const windows = createQuotaWindows({ database, clock: systemClock, logger: silentLogger });
   await windows.service.start();
 
   const received: DomainEvent<unknown>[] = [];
+  const items: ReceivedItems[] = [];
   const collector = defineSubscriber("error_tracking.collect", {
     async handleBatch(events: readonly DomainEvent<unknown>[]) {
-      received.push(...events);
+      received.push(...events.filter((event) => eventReceived.is(event)));
+      items.push(...events.filter((event) => itemReceived.is(event)));
     },
   });
   const sqlTransport = createSqlTransport({ database, clock: systemClock });
@@ -94,11 +102,13 @@ export async function startIngestServer(options: IngestServerOptions = {}): Prom
     source: "test",
     configure: (registry) => {
       registry.register(eventReceived);
+      registry.register(itemReceived);
       if (options.withSubscriber === false) return;
-      registry.subscribe(collector, {
-        to: eventReceived,
-        ...(options.maxPending === undefined ? {} : { maxPending: options.maxPending }),
-      });
+      for (const to of [eventReceived, itemReceived])
+        registry.subscribe(collector, {
+          to,
+          ...(options.maxPending === undefined ? {} : { maxPending: options.maxPending }),
+        });
     },
   });
   if (options.maxPending === undefined) await events.start();
@@ -141,11 +151,8 @@ export async function startIngestServer(options: IngestServerOptions = {}): Prom
     envelopeUrl: `${url}/api/1/envelope/?sentry_key=${key}`,
     storeUrl: `${url}/api/1/store/?sentry_key=${key}`,
     outcomes,
-    async received(count) {
-      const deadline = Date.now() + 20_000;
-      while (received.length < count && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 5));
-      return received;
-    },
+    received: (count) => untilThere(received, count),
+    receivedItems: (count) => untilThere(items, count),
     async idle() {
       while ((await count("where state <> 3")) > 0) await new Promise((resolve) => setTimeout(resolve, 5));
     },
@@ -178,6 +185,12 @@ export async function startIngestServer(options: IngestServerOptions = {}): Prom
       if (options.directory === undefined) await rm(directory, { recursive: true, force: true });
     },
   };
+}
+
+async function untilThere<T>(list: readonly T[], count: number): Promise<readonly T[]> {
+  const deadline = Date.now() + 20_000;
+  while (list.length < count && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 5));
+  return list;
 }
 
 /** An envelope of items; a payload that is an object is written as JSON. */

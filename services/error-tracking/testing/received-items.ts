@@ -30,6 +30,6 @@ export function receivedItems(
       })),
       attachments: attachments.map(({ blob, name, bytes, sha256 }) => ({ blob, name, bytes, sha256 })),
     },
-    { id: itemReceivedId(projectId, parts, { eventId, sentAtMs, blobs: attachments.map(({ blob }) => blob) }) },
+    { id: itemReceivedId(projectId, parts, { eventId, sentAtMs, attachments }) },
   );
 }

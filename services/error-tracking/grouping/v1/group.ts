@@ -1,4 +1,5 @@
 import type { ErrorEvent } from "../../error-event.js";
+import { summariseSecurity } from "../../security/security-kinds.js";
 import type { Component, Grouping, GroupingHash, GroupingRules, Strategy, VariantName } from "../grouping.js";
 import type { MatchedFrame } from "../rule-matchers.js";
 import { hashTokens, leaf, node, tokensOf } from "./component.js";
@@ -54,12 +55,23 @@ function matchedFrames(event: ErrorEvent, rules: GroupingRules): MatchedFrame[] 
 
 function defaultGrouping(event: ErrorEvent, rules: GroupingRules): Chosen {
   return (
+    bySecurityReport(event) ??
     byExceptions(event, rules) ??
     byStack("thread", event, rules) ??
     byStack("stacktrace", event, rules) ??
     byTemplate(event) ??
     byMessage(event) ?? { strategy: "empty", variants: [variantOf("default", emptyComponent(event))] }
   );
+}
+
+function bySecurityReport(event: ErrorEvent): Chosen | undefined {
+  const summary = summariseSecurity(event);
+  if (summary === undefined) return undefined;
+  const component = node(
+    "security report",
+    summary.tokens.map(({ name, token }) => leaf(name, token)),
+  );
+  return { strategy: "security", variants: [variantOf("default", component)] };
 }
 
 function byExceptions(event: ErrorEvent, rules: GroupingRules): Chosen | undefined {
