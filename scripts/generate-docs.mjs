@@ -8,6 +8,7 @@ import { describeRequirements, findProofs } from "./describe-requirements.mjs";
 import { ensurePackages } from "./install-packages.mjs";
 import { refuseOldNode } from "./node-version.mjs";
 import { runCommand } from "./run-command.mjs";
+import { describeThirdParty, readThirdParty } from "./third-party.mjs";
 import { readJson, readWorkspaces, sourceFiles } from "./workspaces.mjs";
 
 // npm run docs [-- --check]: writes the generated documents, or says which ones are stale.
@@ -21,6 +22,7 @@ const documents = {
   "docs/configuration.md": await configuration(),
   "docs/errors.md": await errors(),
   "docs/requirements.md": requirements(),
+  "docs/third-party-licences.md": describeThirdParty(readThirdParty(root)),
   "README.md": withFigures(readText("README.md"), keptFigures()),
 };
 
