@@ -11,6 +11,7 @@ import type { Issue } from "../list-issues.js";
 import { ProjectError } from "../project-errors.js";
 import type { InstanceDefaults } from "../project-settings.js";
 import type { Project, Projects } from "../projects.js";
+import type { Quota } from "../quotas.js";
 
 /** What the routes of the API need. */
 export interface ApiDependencies {
@@ -25,6 +26,8 @@ export interface ApiDependencies {
   serverUrl(): string;
   /** What the instance decides for projects that do not. */
   readonly defaults: InstanceDefaults;
+  /** Of projects that have no quotas of their own. Default: none. */
+  readonly projectQuotas?: readonly Quota[];
 }
 
 /**

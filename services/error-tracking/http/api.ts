@@ -9,6 +9,7 @@ import { registerKeyRoutes } from "./keys.js";
 import { registerMarkdownRoutes } from "./markdown.js";
 import { registerProjectSettingRoutes } from "./project-settings.js";
 import { registerProjectRoutes } from "./projects.js";
+import { registerQuotaRoutes } from "./quotas.js";
 import { registerVerifyRoute } from "./verify.js";
 
 /**
@@ -38,6 +39,7 @@ export function createApi(dependencies: ApiDependencies): FastifyPluginAsync {
         registerKeyRoutes(scoped, dependencies);
         registerDataRoutes(scoped, dependencies);
         registerVerifyRoute(scoped, dependencies);
+        registerQuotaRoutes(scoped, dependencies);
       },
       { prefix: "/api/v1" },
     );

@@ -2,6 +2,7 @@ import type { FastifyInstance } from "fastify";
 import type { ProjectKey } from "../projects.js";
 import { type ApiDependencies, visibleProject } from "./api-dependencies.js";
 import { jsonAnswer, projectParameter } from "./api-schemas.js";
+import { type QuotaBody, quotasSchema, showQuota, toQuota } from "./quota-schemas.js";
 
 const keyParameter = { type: "integer", minimum: 1, description: "Number of the key.", examples: [1] } as const;
 const admin = { scope: "errors:admin" } as const;
@@ -10,13 +11,14 @@ const dayS = 86_400;
 
 const keySchema = {
   type: "object",
-  required: ["id", "label", "active", "public_key", "dsn", "created_at", "last_used_at", "expires_at"],
+  required: ["id", "label", "active", "public_key", "dsn", "quotas", "created_at", "last_used_at", "expires_at"],
   properties: {
     id: { type: "integer" },
     label: { type: "string" },
     active: { type: "boolean" },
     public_key: { type: "string" },
     dsn: { type: "string" },
+    quotas: { ...quotasSchema, description: "How much may be sent with it." },
     created_at: { type: "string", format: "date-time" },
     last_used_at: maybeTime,
     expires_at: { ...maybeTime, description: "From then on it is refused, because another one replaced it." },
@@ -29,6 +31,7 @@ const example = {
   active: true,
   public_key: "0123456789abcdef0123456789abcdef",
   dsn: "http://0123456789abcdef0123456789abcdef@localhost:8787/1",
+  quotas: [],
   created_at: "2026-03-01T09:30:00.125Z",
   last_used_at: null,
   expires_at: null,
@@ -78,26 +81,35 @@ export function registerKeyRoutes(app: FastifyInstance, { projects }: ApiDepende
     },
   });
 
-  app.patch<{ Params: KeyParams; Body: { label?: string; active?: boolean } }>("/projects/:id/keys/:key", {
-    config: { access: admin, errors: missing },
-    schema: {
-      summary: "Rename, enable or disable a key",
-      tags: ["projects"],
-      params,
-      body: {
-        type: "object",
-        minProperties: 1,
-        additionalProperties: false,
-        properties: { label: { type: "string", maxLength: 100 }, active: { type: "boolean" } },
-        examples: [{ active: false }],
+  app.patch<{ Params: KeyParams; Body: { label?: string; active?: boolean; quotas?: readonly QuotaBody[] } }>(
+    "/projects/:id/keys/:key",
+    {
+      config: { access: admin, errors: missing },
+      schema: {
+        summary: "Rename, enable or disable a key, or change its quotas",
+        tags: ["projects"],
+        params,
+        body: {
+          type: "object",
+          minProperties: 1,
+          additionalProperties: false,
+          properties: {
+            label: { type: "string", maxLength: 100 },
+            active: { type: "boolean" },
+            quotas: quotasSchema,
+          },
+          examples: [{ active: false }],
+        },
+        response: { 200: jsonAnswer("The key as it is now.", keySchema, example) },
       },
-      response: { 200: jsonAnswer("The key as it is now.", keySchema, example) },
+      async handler(request) {
+        const project = await visibleProject(request, projects, request.params.id);
+        const { label, active, quotas } = request.body;
+        const changes = { label, active, quotas: quotas?.map(toQuota) };
+        return showKey(await projects.updateKey(project.id, request.params.key, changes));
+      },
     },
-    async handler(request) {
-      const project = await visibleProject(request, projects, request.params.id);
-      return showKey(await projects.updateKey(project.id, request.params.key, request.body));
-    },
-  });
+  );
 
   app.delete<{ Params: KeyParams }>("/projects/:id/keys/:key", {
     config: { access: admin, errors: [...missing, "ET_KEY_LAST"] },
@@ -152,6 +164,7 @@ function showKey(key: ProjectKey) {
     active: key.active,
     public_key: key.publicKey,
     dsn: key.dsn,
+    quotas: key.quotas.map(showQuota),
     created_at: time(key.createdAtMs),
     last_used_at: time(key.lastUsedAtMs),
     expires_at: time(key.expiresAtMs),

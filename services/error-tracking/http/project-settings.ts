@@ -7,6 +7,17 @@ import { type ScrubRule, type ScrubSettings, scrubKinds, scrubMethods } from "..
 import { type ApiDependencies, visibleProject } from "./api-dependencies.js";
 import { jsonAnswer, projectParameter } from "./api-schemas.js";
 import { projectExample, projectSchema, showProject } from "./projects.js";
+import {
+  type FiltersBody,
+  filtersExample,
+  filtersSchema,
+  type QuotaBody,
+  quotasSchema,
+  showFilters,
+  showQuota,
+  toFilters,
+  toQuota,
+} from "./quota-schemas.js";
 
 const names = { type: "array", maxItems: 200, items: { type: "string", minLength: 1, maxLength: 100 } } as const;
 const path = { type: "string", minLength: 1, maxLength: 500, pattern: "^[^\\s]+$" } as const;
@@ -73,6 +84,12 @@ const settingsSchema = {
       },
     },
     issue_template: { type: ["string", "null"], maxLength: 1000 },
+    quotas: {
+      ...quotasSchema,
+      type: ["array", "null"],
+      description: "How much may be sent to the project; null: as the instance gives to each project.",
+    },
+    filters: filtersSchema,
   },
 } as const;
 
@@ -93,6 +110,8 @@ const settingsExample = {
   auto_resolve_days: 0,
   repository: null,
   issue_template: null,
+  quotas: null,
+  filters: filtersExample,
 } as const;
 
 interface ScrubbingBody {
@@ -124,6 +143,8 @@ interface SettingsBody {
     readonly default_branch?: string;
   } | null;
   readonly issue_template?: string | null;
+  readonly quotas?: readonly QuotaBody[] | null;
+  readonly filters?: FiltersBody;
 }
 
 const withSettings = {
@@ -171,6 +192,7 @@ export function registerProjectSettingRoutes(app: FastifyInstance, dependencies:
         "ET_PROJECT_SLUG_TAKEN",
         "ET_RULE_INVALID",
         "ET_TEMPLATE_INVALID",
+        "ET_NETWORK_INVALID",
         "unavailable",
       ],
     },
@@ -271,6 +293,8 @@ function toSettings(body: SettingsBody, before: ProjectSettings): Partial<Projec
             : undefined,
         }),
     ...(body.issue_template === undefined ? {} : { issueTemplate: body.issue_template ?? undefined }),
+    ...(body.quotas === undefined ? {} : { quotas: body.quotas?.map(toQuota) }),
+    ...(body.filters === undefined ? {} : { filters: toFilters(body.filters, before.filters) }),
   };
 }
 
@@ -322,5 +346,7 @@ function showSettings(settings: ProjectSettings) {
             default_branch: repository.defaultBranch,
           },
     issue_template: settings.issueTemplate ?? null,
+    quotas: settings.quotas?.map(showQuota) ?? null,
+    filters: showFilters(settings.filters),
   };
 }
