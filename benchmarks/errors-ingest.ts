@@ -2,9 +2,9 @@ import { spawn } from "node:child_process";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { installSignalbox, type SignalboxServer } from "@signalbox/testing/servers";
 import type { Benchmark } from "./harness.js";
+import { commandOf } from "./load/command-of.js";
 import { gzippedEnvelopes } from "./load/envelopes.js";
 import { type HttpLoadResult, runHttpLoad } from "./load/http-load.js";
 
@@ -40,8 +40,8 @@ function makeBodies(count: number): Buffer[] {
 const envelopeHeaders = { "Content-Type": "application/x-sentry-envelope", "Content-Encoding": "gzip" };
 
 async function runPeer(): Promise<HttpLoadResult> {
-  const program = fileURLToPath(new URL("peers/bare-fastify.ts", import.meta.url));
-  const child = spawn(process.execPath, ["--import", "tsx", program], { stdio: ["ignore", "pipe", "inherit"] });
+  const command = commandOf("peers/bare-fastify", import.meta.url);
+  const child = spawn(process.execPath, command, { stdio: ["ignore", "pipe", "inherit"] });
   const port = await new Promise<number>((resolve, reject) => {
     child.stdout.once("data", (text: Buffer) => resolve(Number(text.toString())));
     child.once("exit", () => reject(new Error("the peer did not start")));

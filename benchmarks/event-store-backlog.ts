@@ -43,7 +43,7 @@ function run(count: number): Promise<Readonly<Record<string, number>>> {
     const transport = createSqlTransport({ database });
     const { store } = createJobStore({ transport, database, handling: "single" });
     await fill(transport, (index) => store.encodeEvent(jobFinished.create(jobPayload(index))), count);
-    return resultOf("work-backlog.ts", [join(directory, "bench.sqlite"), String(Math.min(count, scaled(20_000)))]);
+    return resultOf("work-backlog", [join(directory, "bench.sqlite"), String(Math.min(count, scaled(20_000)))]);
   });
 }
 
@@ -65,7 +65,7 @@ export const eventStoreBacklog: Benchmark = {
       },
     });
     report({
-      workload: `a worker process on ${large} waiting deliveries, the TypeScript loader included`,
+      workload: `a worker process on ${large} waiting deliveries`,
       measured: { value: many["rssMiB"] ?? Number.NaN, unit: "MiB, at most" },
       target: 200,
     });

@@ -8,7 +8,7 @@ export const eventStoreGroup: Benchmark = {
   name: "event-store-group",
   proves: ["ES-909"],
   async run(report) {
-    const result = await resultOf("publish-group.ts", [String(events)]);
+    const result = await resultOf("publish-group", [String(events)]);
     const workload = `publishGroup of ${events} events of 512 bytes, SQLite, in a process of its own`;
     report({
       workload: `${workload}: longest time that the event loop stood still`,
@@ -17,7 +17,7 @@ export const eventStoreGroup: Benchmark = {
       notes: { p99_ms: Math.round(result["p99Ms"] ?? 0), events_per_second: Math.round(result["perSecond"] ?? 0) },
     });
     report({
-      workload: `${workload}: most memory, the events and the TypeScript loader included`,
+      workload: `${workload}: most memory, the events included`,
       measured: { value: result["rssMiB"] ?? Number.NaN, unit: "MiB, at most" },
       target: 300,
     });

@@ -67,7 +67,7 @@ async function run(place: TransportPlace): Promise<Recovery> {
   const { store } = createJobStore({ transport, database, handling: "single" });
   const handled = new Handled();
   const workers: Program[] = [0, 1].map((index) =>
-    runProgram("work-until-killed.ts", [JSON.stringify(place)], (message) => handled.hear(message, index === 0)),
+    runProgram("work-until-killed", [JSON.stringify(place)], (message) => handled.hear(message, index === 0)),
   );
   try {
     await handled.allStarted(workers.length);

@@ -2,13 +2,13 @@ import { spawn } from "node:child_process";
 import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { createTokenKey, mintToken } from "@signalbox/http";
 import { ulid } from "@signalbox/kernel";
 import { installSignalbox, type SignalboxServer, startRedis } from "@signalbox/testing/servers";
 import { chunksOf, payloadOf } from "./experience/checkpoints.js";
 import { type Benchmark, scaled } from "./harness.js";
+import { commandOf } from "./load/command-of.js";
 import { type HttpLoadResult, runHttpLoad } from "./load/http-load.js";
 
 const singles = scaled(20_000);
@@ -93,8 +93,7 @@ async function runPeer(): Promise<HttpLoadResult> {
   const directory = await mkdtemp(join(tmpdir(), "signalbox-bench-"));
   const key = await createTokenKey(directory);
   const { token } = await mintToken(key, { subject: "bench", scopes: ["experience:write"], lifetimeMs: 3_600_000 });
-  const program = fileURLToPath(new URL("peers/bare-checkpoints.ts", import.meta.url));
-  const child = spawn(process.execPath, ["--conditions=source", "--import", "tsx", program, directory], {
+  const child = spawn(process.execPath, [...commandOf("peers/bare-checkpoints", import.meta.url), directory], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   const port = await new Promise<number>((resolve, reject) => {

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { fileURLToPath } from "node:url";
 import { type Benchmark, percentile } from "./harness.js";
+import { commandOf } from "./load/command-of.js";
 import { runHttpLoad } from "./load/http-load.js";
 
 const rounds = 15;
@@ -14,8 +14,7 @@ interface Server {
 }
 
 function startServer(kind: "bare" | "shared"): Promise<Server> {
-  const program = fileURLToPath(new URL("peers/small-routes.ts", import.meta.url));
-  const child = spawn(process.execPath, ["--import", "tsx", "-C", "source", program, kind], {
+  const child = spawn(process.execPath, [...commandOf("peers/small-routes", import.meta.url), kind], {
     stdio: ["ignore", "pipe", "inherit", "ipc"],
   });
   return new Promise((resolve, reject) => {

@@ -1,5 +1,5 @@
 import { appendFile, mkdir } from "node:fs/promises";
-import { fileURLToPath } from "node:url";
+import { join } from "node:path";
 import { reportLine } from "./harness.js";
 import { benchmarks } from "./index.js";
 
@@ -12,7 +12,7 @@ if (unknown.length > 0) {
   process.stderr.write(`Unknown benchmark: ${unknown.join(", ")}. There are: ${Object.keys(benchmarks).join(", ")}\n`);
   process.exitCode = 2;
 } else {
-  const results = fileURLToPath(new URL("results/", import.meta.url));
+  const results = join(process.cwd(), "benchmarks/results/");
   for (const [name, load] of Object.entries(benchmarks)) {
     if (names.length > 0 && !names.includes(name)) continue;
     const benchmark = await load();

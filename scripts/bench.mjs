@@ -1,5 +1,5 @@
-import { runSource } from "./run-source.mjs";
+import { runBuilt } from "./run-program.mjs";
 
-// npm run bench [-- NAME… [--keep]]. Some benchmarks start the server.
+// npm run bench [-- NAME… [--keep]]: what is built, because that is what users run. Some benchmarks start the server.
 
-await runSource("benchmarks/run.ts", { needsServer: true });
+await runBuilt("benchmarks/dist/run.js", ["apps/server", "benchmarks"]);

@@ -1,4 +1,4 @@
-import { runSource } from "./run-source.mjs";
+import { runSource } from "./run-program.mjs";
 
 // npm run conformance:relays [-- RELAY…]: syncs from relays that others wrote, and has their clients use ours.
 

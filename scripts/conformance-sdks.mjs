@@ -1,4 +1,4 @@
-import { runSource } from "./run-source.mjs";
+import { runSource } from "./run-program.mjs";
 
 // npm run conformance:sdks [-- LANGUAGE…]: sends with the newest Sentry SDK of each language and looks at what arrived.
 

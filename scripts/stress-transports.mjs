@@ -1,4 +1,4 @@
-import { runSource } from "./run-source.mjs";
+import { runSource } from "./run-program.mjs";
 
 // npm run stress:transports [-- NAME…]
 

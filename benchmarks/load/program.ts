@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
-import { fileURLToPath } from "node:url";
+import { commandOf } from "./command-of.js";
 
 export interface Program {
   readonly process: ChildProcess;
@@ -10,8 +10,7 @@ export interface Program {
 
 /** Runs a file of `load/` in a process of its own; each line that it prints is one message in JSON. */
 export function runProgram(file: string, args: readonly string[], onMessage: (message: unknown) => void): Program {
-  const path = fileURLToPath(new URL(file, import.meta.url));
-  const child = spawn(process.execPath, ["--conditions=source", "--import", "tsx", path, ...args], {
+  const child = spawn(process.execPath, [...commandOf(file, import.meta.url), ...args], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   if (child.stdout) createInterface(child.stdout).on("line", (line) => onMessage(JSON.parse(line)));

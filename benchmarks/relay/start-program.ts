@@ -1,30 +1,65 @@
 import { spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 
-export interface RelayProgram {
-  readonly url: string;
+/** A program beside this file that writes a line when it is ready and ends with its standard input. */
+export interface RunningProgram {
+  readonly firstLine: string;
   readonly pid: number;
+  /** Writes a line and resolves with the answer to it. */
+  ask(line: string): Promise<string>;
   stop(): Promise<void>;
 }
 
-/** Starts one of the relays beside this file on a database file. */
-export async function startRelayProgram(name: "relay-program" | "minimal-relay", path: string): Promise<RelayProgram> {
+export interface RelayProgram extends RunningProgram {
+  readonly url: string;
+}
+
+export async function startProgram(
+  name: string,
+  args: readonly string[],
+  nodeArgs: readonly string[] = [],
+): Promise<RunningProgram> {
   const fromSource = import.meta.url.endsWith(".ts");
   const program = fileURLToPath(new URL(`./${name}.${fromSource ? "ts" : "js"}`, import.meta.url));
-  const child = spawn(process.execPath, [...(fromSource ? ["--import", "tsx"] : []), program, path], {
+  const child = spawn(process.execPath, [...nodeArgs, ...(fromSource ? ["--import", "tsx"] : []), program, ...args], {
     stdio: ["pipe", "pipe", "inherit"],
   });
   const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
-  const url = await new Promise<string>((resolve, reject) => {
-    child.stdout.once("data", (text: Buffer) => resolve(text.toString().trim()));
-    child.once("exit", () => reject(new Error(`${name} did not start`)));
-  });
+  const nextLine = (): Promise<string> =>
+    new Promise((resolve, reject) => {
+      let text = "";
+      const onData = (part: Buffer): void => {
+        text += part.toString();
+        if (!text.endsWith("\n")) return;
+        child.stdout.off("data", onData);
+        resolve(text.trim());
+      };
+      child.stdout.on("data", onData);
+      child.once("exit", () => reject(new Error(`${name} ended`)));
+    });
+  const firstLine = await nextLine();
   return {
-    url,
+    firstLine,
     pid: child.pid ?? 0,
+    ask(line) {
+      const answer = nextLine();
+      child.stdin.write(`${line}\n`);
+      return answer;
+    },
     async stop() {
       child.stdin.end();
       await ended;
     },
   };
+}
+
+/** Starts one of the relays on a database file. @param settings of the relay, as in `signalbox.yaml` with dots */
+export async function startRelayProgram(
+  name: "relay-program" | "minimal-relay",
+  path: string,
+  settings: Readonly<Record<string, string>> = {},
+): Promise<RelayProgram> {
+  const args = [path, ...Object.entries(settings).map(([key, value]) => `${key}=${value}`)];
+  const program = await startProgram(name, args, ["--expose-gc"]);
+  return { ...program, url: program.firstLine };
 }

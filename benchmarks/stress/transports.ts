@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
-import { fileURLToPath } from "node:url";
 import { findServer } from "@signalbox/testing/servers";
+import { commandOf } from "../load/command-of.js";
 import { type Engine, engines } from "./engines.js";
 
 // npm run stress:transports [-- NAME…]: every transport through many runs at once, each with a seed of its own.
@@ -55,8 +55,7 @@ async function stress(name: string, engine: Engine): Promise<number> {
 
 /** What it said when it failed; undefined when all went well. */
 function run(name: string, address: string, seed: number): Promise<string | undefined> {
-  const path = fileURLToPath(new URL("run.ts", import.meta.url));
-  const child = spawn(process.execPath, ["--conditions=source", "--import", "tsx", path, name, address, String(seed)], {
+  const child = spawn(process.execPath, [...commandOf("run", import.meta.url), name, address, String(seed)], {
     stdio: ["ignore", "ignore", "pipe"],
   });
   let output = "";

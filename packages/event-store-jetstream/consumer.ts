@@ -9,7 +9,7 @@ import type { Note } from "./notes.js";
 import type { JetStreamParts } from "./parts.js";
 import { Source } from "./source.js";
 import type { Tick } from "./tick.js";
-import { decodeWire, messageIdOf, readAckSubject, type Wire } from "./wire.js";
+import { acknowledgement, decodeWire, messageIdOf, readAckSubject, type Wire } from "./wire.js";
 
 export interface ConsumerOptions {
   readonly spec: ConsumeSpec;
@@ -218,11 +218,11 @@ export class JetStreamConsumer implements Consumer, LeaseHolder {
     const { settled, link } = this.#options.parts;
     for (const one of arrived) {
       bytes += one.wire.body.length;
-      if (settled.has(messageIdOf(one.wire))) {
-        if (one.message.reply !== undefined) link.send(one.message.reply, "+ACK");
+      const lease = this.#leaseOf(one, undefined);
+      if (settled.has(lease.streamSeq, () => lease.messageId)) {
+        if (one.message.reply !== undefined) link.send(one.message.reply, acknowledgement);
         continue;
       }
-      const lease = this.#leaseOf(one, undefined);
       if (isPlain(one, lease)) plain.push(lease);
       else noted.push(one);
     }
@@ -266,7 +266,7 @@ export class JetStreamConsumer implements Consumer, LeaseHolder {
     const early: JetStreamLease[] = [];
     for (const one of arrived) {
       const lease = this.#leaseOf(one, known.get(messageIdOf(one.wire)));
-      if (superseded.has(lease.messageId)) link.send(lease.ackSubject, "+ACK");
+      if (superseded.has(lease.messageId)) link.send(lease.ackSubject, acknowledgement);
       else if (lease.dueAtMs > nowMs) early.push(lease);
       else ready.push(lease);
     }

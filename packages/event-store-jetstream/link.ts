@@ -26,9 +26,9 @@ export interface Link {
   /** Whether a message with this id would be a repetition; nothing is added. */
   isKnown(subject: string, messageId: string): Promise<boolean>;
   /** Without an answer. */
-  send(subject: string, payload?: string, reply?: string): void;
+  send(subject: string, payload?: string | Uint8Array, reply?: string): void;
   /** Resolves when the server has taken the acknowledgement in, and all that went to the same consumer before. */
-  confirm(subject: string, payload: string): Promise<void>;
+  confirm(subject: string, payload: string | Uint8Array): Promise<void>;
   subscribe(subject: string, onMessage: (message: Msg) => void): { unsubscribe(): void };
   ping(): Promise<void>;
   close(): Promise<void>;

@@ -6,7 +6,7 @@ import type { DedupLocks } from "./dedup.js";
 import type { Link } from "./link.js";
 import type { Names } from "./names.js";
 import type { Notes } from "./notes.js";
-import type { RecentIds } from "./recent-ids.js";
+import type { RecentMessages } from "./recent-messages.js";
 
 /** What the verbs of the JetStream transport share while it is open. */
 export interface JetStreamParts {
@@ -20,7 +20,7 @@ export interface JetStreamParts {
   readonly locks: DedupLocks;
   readonly bounds: PendingBounds;
   /** Messages that this process has settled. */
-  readonly settled: RecentIds;
+  readonly settled: RecentMessages;
   /** What is not due yet waits here: deliveries of the SQL transport, whose bodies are messages. */
   readonly schedule: Transport;
   /** Something may be there to be taken, in this process and in others. */

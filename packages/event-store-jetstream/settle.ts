@@ -3,7 +3,7 @@ import { nakAfter } from "./consumer.js";
 import { JetStreamLease } from "./lease.js";
 import { deliverySubject } from "./names.js";
 import type { JetStreamParts } from "./parts.js";
-import { encodeWire, messageIdOf, type Wire } from "./wire.js";
+import { acknowledgement, encodeWire, messageIdOf, type Wire } from "./wire.js";
 
 interface HeldItem extends SettleItem {
   readonly lease: JetStreamLease;
@@ -12,7 +12,7 @@ interface HeldItem extends SettleItem {
 /** What is told the server about a lease once everything else is written. */
 interface Answer {
   readonly lease: JetStreamLease;
-  readonly payload: string;
+  readonly payload: string | Uint8Array;
   /** It will not be handed out again. */
   readonly isOver: boolean;
   /** When it may be taken again. */
@@ -62,14 +62,14 @@ async function write(
   if (locked.length > 0) await locks.finished(locked, enqueue);
   const returned = items.filter(({ settlement: { kind } }) => kind === "hand_back").map(({ lease }) => lease);
   await notes.giveBack(returned);
-  const answers: Answer[] = finished.map(({ lease }) => ({ lease, payload: "+ACK", isOver: true }));
+  const answers: Answer[] = finished.map(({ lease }) => ({ lease, payload: acknowledgement, isOver: true }));
   for (const lease of returned) answers.push({ lease, payload: "-NAK", isOver: false, againAfterMs: 0 });
   for (const { lease, settlement } of items) {
     if (settlement.kind !== "retry") continue;
     const { dueAtMs, attempts, progress, body } = settlement;
     if (lease.key === null) {
       await writeRetry({ ...retried(lease), attempts, progress, body: body ?? lease.body, dueAtMs }, parts);
-      answers.push({ lease, payload: "+ACK", isOver: false });
+      answers.push({ lease, payload: acknowledgement, isOver: false });
     } else {
       await notes.retryInPlace(lease, { dueAtMs, attempts, progress, body });
       const delayMs = Math.max(1, dueAtMs - clock.nowMs());
@@ -128,9 +128,14 @@ export async function publishWire(wire: Wire, parts: JetStreamParts): Promise<{ 
 /** The last answer to each consumer is confirmed: the server takes them in one after the other. */
 async function tell(answers: readonly Pick<Answer, "lease" | "payload">[], { link }: JetStreamParts): Promise<void> {
   const last = new Map<string, Pick<Answer, "lease" | "payload">>();
+  let consumer = "";
+  let of: JetStreamLease | undefined;
   for (const answer of answers) {
-    const { holder, partition } = answer.lease;
-    const consumer = `${holder.subscriber}/${partition}`;
+    const { lease } = answer;
+    const { holder, partition } = lease;
+    // Most of a batch is of one consumer.
+    if (of?.holder !== holder || of.partition !== partition) consumer = `${holder.subscriber}/${partition}`;
+    of = lease;
     const before = last.get(consumer);
     if (before) link.send(before.lease.ackSubject, before.payload);
     last.set(consumer, answer);
@@ -152,7 +157,7 @@ function conclude({ lease, isOver, againAfterMs }: Answer, { bounds, clock, sett
   const { partition, wire } = lease;
   lease.end();
   if (isOver) bounds.uncount(wire.subscription);
-  if (againAfterMs === undefined) settled.add(lease.messageId);
+  if (againAfterMs === undefined) settled.add(lease.streamSeq, lease.messageId);
   if (againAfterMs === undefined) {
     // The next one of the partition may go.
     if (wire.key !== null) lease.holder.wakePartition(partition);

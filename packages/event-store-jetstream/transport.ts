@@ -28,7 +28,7 @@ import { Notes } from "./notes.js";
 import type { JetStreamParts } from "./parts.js";
 import { inPortsWords } from "./port-errors.js";
 import { peekQueue, queueDepth, removeFromQueue, subscribersInQueue, unsettledIds } from "./queue.js";
-import { RecentIds } from "./recent-ids.js";
+import { RecentMessages } from "./recent-messages.js";
 import { moveDue } from "./schedule.js";
 import { extendLeases, settleLeases } from "./settle.js";
 import { ensureStream } from "./stream.js";
@@ -225,7 +225,7 @@ class JetStream implements JetStreamTransport {
       notes: new Notes(database, clock),
       locks: new DedupLocks(database, clock),
       bounds: new PendingBounds(link, names, database, clock),
-      settled: new RecentIds(),
+      settled: new RecentMessages(),
       schedule,
       wake: (subscriber, partition) => this.#announce(subscriber, partition),
     };

@@ -150,6 +150,9 @@ export function adoptLease(lease: Lease, subscriber: string): Wire {
   };
 }
 
+/** What ends a message for good. As bytes, because there is one for each delivery. */
+export const acknowledgement: Uint8Array = new TextEncoder().encode("+ACK");
+
 /** Where a handed out message stands. */
 export interface AckSubject {
   readonly streamSeq: number;
@@ -159,7 +162,10 @@ export interface AckSubject {
 
 /** `$JS.ACK.<stream>.<consumer>.<delivered>.<stream seq>.…`, or with domain and account in front of the stream. */
 export function readAckSubject(subject: string): AckSubject {
-  const tokens = subject.split(".");
-  const at = tokens.length >= 11 ? 6 : 4;
-  return { delivered: Number(tokens[at]), streamSeq: Number(tokens[at + 1]) };
+  // Every message of the stream passes here; splitting the whole subject takes several times as long.
+  const starts = [0];
+  for (let dot = subject.indexOf("."); dot >= 0; dot = subject.indexOf(".", dot + 1)) starts.push(dot + 1);
+  const at = starts.length >= 11 ? 6 : 4;
+  const token = (index: number): number => Number(subject.slice(starts[index], (starts[index + 1] ?? 0) - 1));
+  return { delivered: token(at), streamSeq: token(at + 1) };
 }

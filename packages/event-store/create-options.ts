@@ -77,10 +77,18 @@ const firstTimeMs = Date.parse("0000-01-01T00:00:00.000Z");
 const lastTimeMs = Date.parse("9999-12-31T23:59:59.999Z");
 const extensionName = /^[a-z0-9]{1,20}$/;
 
+const ownTime = /^\d{4}-\d{2}-\d{2}T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z$/;
+/** The last day that was found to exist: nearly every event that is read is of the same one. */
+let knownDay = "";
+
 export function isRfc3339(text: string): boolean {
+  if (text.startsWith(knownDay) && knownDay !== "" && ownTime.test(text)) return true;
   if (!rfc3339.test(text)) return false;
   const timeMs = Date.parse(text);
-  return timeMs >= firstTimeMs && timeMs <= lastTimeMs && isDay(text.slice(0, 10)) && text.slice(11, 13) !== "24";
+  const day = text.slice(0, 10);
+  const exists = timeMs >= firstTimeMs && timeMs <= lastTimeMs && isDay(day) && text.slice(11, 13) !== "24";
+  if (exists) knownDay = day;
+  return exists;
 }
 
 /** `Date.parse` takes 30 February for a day in March. */

@@ -13,13 +13,27 @@ import { exitCodeOf } from "./run-command.mjs";
  * @param {{ needsServer?: boolean }} [options] whether it starts the built server, as users do
  */
 export async function runSource(program, { needsServer = false } = {}) {
+  await run(needsServer ? [join("apps", "server")] : [], ["--conditions=source", "--import", "tsx", program]);
+}
+
+/**
+ * Builds projects and runs a program of one of them as users would have it.
+ *
+ * @param {string} program path from the root
+ * @param {readonly string[]} projects
+ */
+export async function runBuilt(program, projects) {
+  await run(projects, [program]);
+}
+
+/** @param {readonly string[]} projects @param {readonly string[]} command */
+async function run(projects, command) {
   refuseOldNode();
   const root = dirname(dirname(fileURLToPath(import.meta.url)));
   await ensurePackages(root);
-  if (needsServer) await build(root, join("apps", "server"));
+  for (const project of projects) await build(root, project);
 
-  const args = ["--conditions=source", "--import", "tsx", program, ...process.argv.slice(2)];
-  const child = spawn(process.execPath, args, { cwd: root, stdio: "inherit" });
+  const child = spawn(process.execPath, [...command, ...process.argv.slice(2)], { cwd: root, stdio: "inherit" });
   child.on("exit", (code, signal) => {
     process.exitCode = exitCodeOf(code, signal);
   });
