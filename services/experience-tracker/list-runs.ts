@@ -52,7 +52,7 @@ export interface ListDependencies {
 /** Verdicts are in the history soon, but not at once; the latest ones are asked of the store. */
 const recentMs = 900_000;
 const maxRecent = 5_000;
-const canaryId = `${reservedIdPrefix}canary`;
+export const canaryId = `${reservedIdPrefix}canary`;
 
 export async function listRuns(request: ListRequest, dependencies: ListDependencies): Promise<RunsPage> {
   const active = request.states.filter((state) => state === "open" || state === "orphan");

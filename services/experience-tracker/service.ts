@@ -30,6 +30,7 @@ import { createProducers } from "./producers.js";
 import { publishRecords } from "./publish-records.js";
 import { createPublisher } from "./publisher.js";
 import { createReaper, type Reaper } from "./reaper.js";
+import { createReports } from "./reports.js";
 import { createSliMetrics, idLabelOf } from "./sli-metrics.js";
 import type { PublishInTransaction } from "./store/sql/dependencies.js";
 import { createStoreGauges } from "./store-gauges.js";
@@ -185,6 +186,7 @@ export function createExperienceTracker(dependencies: TrackerDependencies): Expe
     },
   });
   const history = createHistory(analytics);
+  const reports = createReports(analytics);
   const storeService: Service = {
     name: "experience store",
     start: async () => opened.open?.(),
@@ -208,6 +210,7 @@ export function createExperienceTracker(dependencies: TrackerDependencies): Expe
       reaper,
       watch,
       history,
+      reports,
       metrics: intakeMetrics,
       clock,
       corsOrigins: settings.corsOrigins,

@@ -9,6 +9,7 @@ import type { Intake } from "../intake.js";
 import type { IntakeMetrics } from "../intake-metrics.js";
 import type { Producers } from "../producers.js";
 import type { Reaper } from "../reaper.js";
+import type { Reports } from "../reports.js";
 
 export interface RouteDependencies {
   readonly store: ExperienceStore;
@@ -18,6 +19,7 @@ export interface RouteDependencies {
   readonly reaper: Reaper;
   readonly watch: StoreWatch;
   readonly history: History;
+  readonly reports: Reports;
   readonly metrics: IntakeMetrics;
   readonly clock: Clock;
   readonly corsOrigins: readonly string[];

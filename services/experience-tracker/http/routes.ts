@@ -5,6 +5,7 @@ import { registerCheckpointRoutes } from "./checkpoints.js";
 import { registerDefinitionRoutes } from "./definitions.js";
 import type { RouteDependencies } from "./dependencies.js";
 import { registerReaperRoutes } from "./reaper.js";
+import { registerReportRoutes } from "./reports.js";
 import { registerRunRoutes } from "./runs.js";
 
 /** Headers of GitLab's clients that go into the log and decide nothing. */
@@ -31,6 +32,7 @@ export function createRoutes(dependencies: RouteDependencies): FastifyPluginAsyn
         await api.register(async (scoped) => registerCheckpointRoutes(scoped, dependencies));
         await api.register(async (scoped) => registerDefinitionRoutes(scoped, dependencies));
         registerRunRoutes(api, dependencies);
+        registerReportRoutes(api, dependencies);
         registerReaperRoutes(api, dependencies);
       },
       { prefix: "/api/v1/experience" },
