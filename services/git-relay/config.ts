@@ -117,6 +117,98 @@ const keys = {
   negentropy: section("Reconciliation of sets of events.", {
     max_records: setting.integer({ description: "Events in one set.", default: 1_000_000, min: 1 }),
   }),
+  sync: section("Events of the other relays that announcements name.", {
+    enabled: setting.boolean({ description: "Whether they are fetched at all.", default: true }),
+    bootstrap_relays: setting.list(
+      setting.string({ description: "Address of a relay, as `wss://relay.example.org`." }),
+      {
+        description: "Relays to sync from, whatever the announcements say.",
+        default: [],
+      },
+    ),
+    self_aliases: setting.list(setting.string({ description: "A host, with port where it is not the default one." }), {
+      description: "Further hosts under which this relay is reached, so that it does not connect to itself.",
+      default: [],
+    }),
+    base_backoff_s: setting.integer({
+      description: "How long a connection may take, and the first wait after a failure; each further one doubles it.",
+      unit: "seconds",
+      default: 5,
+      min: 1,
+      max: 300,
+    }),
+    max_backoff_s: setting.integer({
+      description: "The longest wait between two attempts.",
+      unit: "seconds",
+      default: 3600,
+      min: 1,
+      max: 86_400,
+    }),
+    batch_window_ms: setting.integer({
+      description: "How long new events are gathered before what they lead to is asked for.",
+      unit: "milliseconds",
+      default: 5000,
+      min: 50,
+      max: 600_000,
+    }),
+    negentropy: setting.boolean({
+      description: "Whether history is reconciled with peers that can; else it is read in pages.",
+      default: true,
+    }),
+    max_peers: setting.integer({
+      description: "Relays to sync from, at most; those that most repositories name are taken.",
+      default: 500,
+      min: 1,
+      max: 10_000,
+    }),
+    consolidate_above: setting.integer({
+      description: "Live subscriptions at one relay above which they are gathered into fewer.",
+      default: 70,
+      min: 4,
+      max: 10_000,
+    }),
+    persist_health: setting.boolean({
+      description: "Whether failures of other relays are remembered over a restart.",
+      default: true,
+    }),
+    naughty_hours: setting.integer({
+      description: "How long a relay with a wrong name, certificate or protocol is called only once an hour.",
+      unit: "hours",
+      default: 12,
+      min: 1,
+      max: 720,
+    }),
+    rejected_hot_s: setting.integer({
+      description:
+        "How long refused announcements and states are kept as a whole, in case something makes them acceptable.",
+      unit: "seconds",
+      default: 120,
+      min: 0,
+      max: 3600,
+    }),
+    rejected_cold_s: setting.integer({
+      description: "How long it is remembered that they were refused, so that they are not fetched again.",
+      unit: "seconds",
+      default: 604_800,
+      min: 0,
+      max: 31_536_000,
+    }),
+    allow_private_targets: setting.boolean({
+      description: "Whether relays with addresses of private networks, and of this machine, are called, too.",
+      default: false,
+    }),
+    allowed_networks: setting.list(setting.string({ description: "As `10.0.0.0/8`." }), {
+      description: "Networks whose relays are called although they are not public.",
+      default: [],
+    }),
+    extended_status: setting.boolean({
+      description: "Whether the metric of the connection tells failed batches (4) and leaving (5) apart.",
+      default: false,
+    }),
+  }),
+  metrics: section("What the metrics of the relay show.", {
+    max_peers: setting.integer({ description: "Relays with series of their own.", default: 500, min: 0, max: 10_000 }),
+  }),
 } as const;
 
 /** The section `relay` of the configuration. */

@@ -12,8 +12,9 @@ export const relayErrors = defineErrors("Git relay", {
       "Give the host under which clients reach the relay, with port and path where there are any, as `relay.example.org`",
   },
   RELAY_BAD_ENTRY: {
-    message: "An entry of the relay's policy is malformed",
-    remedy: "Authors are `npub1…` or hex; repositories are `npub1…`, `npub1…/identifier` or `identifier`",
+    message: "An entry of the relay's settings is malformed",
+    remedy:
+      "Authors are `npub1…` or hex; repositories are `npub1…`, `npub1…/identifier` or `identifier`; bootstrap relays are addresses as `wss://relay.example.org`; networks are as `10.0.0.0/8`",
   },
   RELAY_PEER_UNREACHABLE: {
     message: "The peer cannot be reached",

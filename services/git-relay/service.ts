@@ -25,6 +25,10 @@ import { createRepositories } from "./repositories.js";
 import { readAuthors, readRepositoryRules } from "./repository-rules.js";
 import type { RelayEvents } from "./store/port.js";
 import { createSqlRelayEvents } from "./store/sql.js";
+import type { SyncEngine } from "./sync/options.js";
+import type { PeerStore, RejectedIndex } from "./sync/ports.js";
+import type { SyncObserver } from "./sync/snapshot.js";
+import { createRelaySync } from "./sync-service.js";
 import { createVerifierPool } from "./verify/pool.js";
 import type { Verifier } from "./verify/verifier.js";
 import { createWaitingRoom } from "./waiting-room.js";
@@ -44,6 +48,8 @@ export interface GitRelayDependencies {
   readonly trustedProxies: readonly string[];
   /** Default: worker threads. */
   readonly verifier?: Verifier;
+  /** Are told what happens in the sync with peers, beside the metrics. */
+  readonly observers?: readonly SyncObserver[];
 }
 
 /**
@@ -59,8 +65,10 @@ export interface GitRelay {
   readonly eventIntake: EventIntake;
   /** Sweeps and threads. */
   readonly service: Service;
-  /** The listener. */
+  /** The listener and the sync with peers. */
   readonly intake: Service;
+  /** Absent: it is switched off. */
+  readonly sync: SyncEngine | undefined;
   /** Where clients reach the relay. */
   readonly url: string;
   /** Where it listens. */
@@ -162,6 +170,24 @@ export function createGitRelay(dependencies: GitRelayDependencies): GitRelay {
     metrics,
   });
 
+  const sync = settings.sync.enabled
+    ? createRelaySync({
+        settings,
+        events,
+        intake: eventIntake,
+        peers: forgetful,
+        rejected: forgiving,
+        signer,
+        serviceAddress: () => relay.serviceAddress,
+        listening: () => listener.address,
+        observers: dependencies.observers ?? [],
+        version: dependencies.version,
+        clock,
+        logger,
+        metrics: dependencies.metrics,
+      })
+    : undefined;
+
   const relay: GitRelay = {
     configure: (registry) => void registry.register(eventSaved),
     attach(store) {
@@ -181,7 +207,8 @@ export function createGitRelay(dependencies: GitRelayDependencies): GitRelay {
         stop: () => unfollow(),
       }),
     ]),
-    intake: listener.service,
+    intake: createServiceGroup("git relay intake", [listener.service, ...(sync ? [sync] : [])]),
+    sync,
     get url() {
       return settings.domain === undefined ? relay.listenUrl : `wss://${settings.domain}`;
     },
@@ -206,6 +233,17 @@ export function createGitRelayApi({ database, clock, settings }: GitRelayApiDepe
   const events = createSqlRelayEvents({ database, clock });
   return createRelayApi({ repositories: createRepositories({ events, clock, authority: settings.authority.mode }) });
 }
+
+const forgetful: PeerStore = {
+  loadPeers: async () => [],
+  savePeers: async () => {},
+  forgetPeer: async () => {},
+  saveCertificate: async () => {},
+};
+const forgiving: RejectedIndex = {
+  remembered: async () => new Set(),
+  add: async () => {},
+};
 
 function readDomain(domain: string): ServiceAddress {
   try {

@@ -1,17 +1,16 @@
-import { setMaxListeners } from "node:events";
-import { createService, type Logger, type Timer } from "@signalbox/kernel";
+import { createService, type Timer } from "@signalbox/kernel";
 import type { VerifiedEvent } from "@signalbox/nostr";
 import { choosePeers } from "../peers/discover.js";
 import { SharedBacklog } from "./backlog.js";
 import { createPeerIntake } from "./intake.js";
 import { noItems } from "./items.js";
+import { guardObserver } from "./observers.js";
 import type { SyncEngine, SyncEngineOptions } from "./options.js";
 import { Peer, type PeerContext } from "./peer.js";
 import { createPeerMemory } from "./peer-memory.js";
 import type { PeerUrl } from "./ports.js";
 import { readWantedEvents } from "./rebuild.js";
 import { createSelfSubscription } from "./self-subscription.js";
-import type { SyncObserver } from "./snapshot.js";
 import { takeNote } from "./take-note.js";
 import { WantedIndex } from "./wanted.js";
 
@@ -27,10 +26,10 @@ const returningPerSecond = 10;
 export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   const { config, clock, discovery, events, intake, rejected, health, naughty } = options;
   const logger = options.logger.child("sync");
-  const observer = guard(options.observer, logger);
+  const observer = guardObserver(options.observer, logger);
   const wanted = new WantedIndex();
   const peers = new Map<PeerUrl, Peer>();
-  const bootstrap = new Set(config.bootstrapRelays.filter((url) => !discovery.isOurselves(url)));
+  let bootstrap: ReadonlySet<PeerUrl> = new Set();
   /** Names under which we were found to reach ourselves. */
   const ourselves = new Set<PeerUrl>();
   let overLimit: readonly PeerUrl[] = [];
@@ -148,7 +147,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   const service = createService({
     name: "sync",
     async start(signal) {
-      setMaxListeners(0, signal);
+      bootstrap = new Set(config.bootstrapRelays.filter((url) => !discovery.isOurselves(url)));
       await memory.load();
       // What is stored from now on is gathered while what was stored is read.
       await selfSubscription.start();
@@ -191,29 +190,5 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
       const items = { ...noItems, states: new Set(identifiers) };
       for (const peer of peers.values()) peer.syncAgain(items, announcements);
     },
-  };
-}
-
-/** What hangs on the engine must not hold it up. */
-function guard(observer: SyncObserver, logger: Logger): SyncObserver {
-  const call = (tell: () => void): void => {
-    try {
-      tell();
-    } catch (error) {
-      logger.error("what happened in sync could not be told", { error });
-    }
-  };
-  return {
-    registered: (...told) => call(() => observer.registered(...told)),
-    removed: (...told) => call(() => observer.removed(...told)),
-    transition: (...told) => call(() => observer.transition(...told)),
-    attempt: (...told) => call(() => observer.attempt(...told)),
-    healthChanged: (...told) => call(() => observer.healthChanged(...told)),
-    received: (...told) => call(() => observer.received(...told)),
-    synced: () => call(() => observer.synced()),
-    pendingBatches: (...told) => call(() => observer.pendingBatches(...told)),
-    batch: (...told) => call(() => observer.batch(...told)),
-    notice: (...told) => call(() => observer.notice(...told)),
-    certificate: (...told) => call(() => observer.certificate(...told)),
   };
 }

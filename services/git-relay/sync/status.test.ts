@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { ConnectionStatus } from "./snapshot.js";
-import { assertTransition, figureOf, isTransition, type StatusAfter } from "./status.js";
+import { assertTransition, isTransition, type StatusAfter } from "./status.js";
 
 const statuses: readonly ConnectionStatus[] = [
   "disconnected",
@@ -27,10 +27,5 @@ describe("the status of a peer", () => {
     expect(isTransition(from, to)).toBe(exists);
     if (exists) assertTransition(from, to);
     else expect(() => assertTransition(from, to)).toThrow(TypeError);
-  });
-
-  test("GR-236 the metric shows the first four as they are, the others only when asked to", () => {
-    expect(statuses.map((status) => figureOf(status, true))).toEqual([0, 1, 2, 3, 4, 5]);
-    expect(statuses.map((status) => figureOf(status, false))).toEqual([0, 1, 2, 3, 2, 0]);
   });
 });

@@ -12,19 +12,6 @@ const ways: Readonly<Record<ConnectionStatus, readonly StatusAfter[]>> = {
   disconnecting: ["removed"],
 };
 
-/** The figures of the metric `ngit_sync_relay_connected`. */
-const figures: Readonly<Record<ConnectionStatus, number>> = {
-  disconnected: 0,
-  connecting: 1,
-  syncing: 2,
-  connected: 3,
-  connected_with_failures: 4,
-  disconnecting: 5,
-};
-
-/** What the metric shows unless the last two statuses are to be shown as well: not complete, and not connected. */
-const plainFigures = { ...figures, connected_with_failures: 2, disconnecting: 0 };
-
 /** Whether a peer may go from one status to the other. */
 export function isTransition(from: ConnectionStatus, to: StatusAfter): boolean {
   return ways[from].includes(to);
@@ -38,9 +25,4 @@ export function assertTransition(from: ConnectionStatus, to: StatusAfter): void 
 /** Whether the connection is open and used. */
 export function isOpen(status: ConnectionStatus): boolean {
   return status === "syncing" || status === "connected" || status === "connected_with_failures";
-}
-
-/** @param extended whether the statuses 4 and 5 are shown as such */
-export function figureOf(status: ConnectionStatus, extended: boolean): number {
-  return (extended ? figures : plainFigures)[status];
 }

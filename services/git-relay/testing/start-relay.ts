@@ -18,7 +18,7 @@ import { relayMigrations } from "../store/migrations.js";
 import { createInlineVerifier, type Verifier } from "../verify/verifier.js";
 
 export interface TestRelayOptions {
-  /** As in `signalbox.yaml`, below `relay`; the profile is `open` unless said otherwise. */
+  /** As in `signalbox.yaml`, below `relay`; unless said otherwise the profile is `open`, and there is no sync with peers. */
   readonly relay?: object;
   /** Data of an earlier relay. Default: new, and removed at the end. */
   readonly directory?: string;
@@ -113,9 +113,11 @@ export async function startTestRelay(options: TestRelayOptions = {}): Promise<Te
   };
 }
 
+const defaults = { listen: "127.0.0.1:0", profile: "open", sync: { enabled: false } };
+
 /** The settings as the server reads them. */
 export function readRelaySettings(relay: object = {}): RelaySettings {
-  const flags = Object.fromEntries(flatten("relay", { listen: "127.0.0.1:0", profile: "open", ...relay }));
+  const flags = Object.fromEntries(flatten("relay", { ...defaults, ...relay }));
   return readConfig({ schema: defineSchema({ relay: relaySection }), flags }).values.relay;
 }
 
