@@ -49,6 +49,13 @@ export interface PolicyContext {
   readonly authenticated: ReadonlySet<string>;
 }
 
+/** Refusals of announcements and states that a later announcement can overcome. */
+export const refusals = {
+  notListed: "announcement does not list this service in clone and relays",
+  notAnnounced: "no announcement for this repository is known here",
+  notMaintainer: "author is not a maintainer",
+} as const;
+
 /** Decides about an event whose shape, id and signature are right. Pure: the same arguments, the same decision. */
 export type Policy = (event: NostrEvent, context: PolicyContext, source: EventSource) => Decision;
 
@@ -118,16 +125,16 @@ function decideAnnouncement(event: NostrEvent, facts: Facts, options: PolicyOpti
   }
   const others = facts.announcementsOf(announcement.identifier);
   if (isMaintainer(event.pubkey, others, options.authority)) return anchor;
-  return reject("blocked", "announcement does not list this service in clone and relays");
+  return reject("blocked", refusals.notListed);
 }
 
 function decideState(event: NostrEvent, facts: Facts, options: PolicyOptions): Decision {
   const read = readState(event);
   if (read.kind === "invalid") return reject("invalid", read.reason);
   const announcements = facts.announcementsOf(read.state.identifier);
-  if (announcements.length === 0) return reject("invalid", "no announcement for this repository is known here");
+  if (announcements.length === 0) return reject("invalid", refusals.notAnnounced);
   if (isMaintainer(event.pubkey, announcements, options.authority)) return anchor;
-  return reject("invalid", "author is not a maintainer");
+  return reject("invalid", refusals.notMaintainer);
 }
 
 /** Whether the key is in the maintainer set of one of the owners. */

@@ -1,5 +1,6 @@
 import type { MigrationSet } from "@signalbox/database";
 import { sql } from "kysely";
+import { peerMigrations } from "../peers/tables.js";
 
 export interface RelayTables {
   relay_events: RelayEventsTable;
@@ -113,5 +114,6 @@ export const relayMigrations: MigrationSet = {
           .execute();
       },
     },
+    ...peerMigrations,
   ],
 };

@@ -175,11 +175,6 @@ export interface RejectedIndex {
   remembered(ids: readonly string[]): Promise<ReadonlySet<string>>;
   /** Takes note; resolves once it is durable. Only announcements and states are kept. */
   add(event: NostrEvent, refusal: { readonly prefix: string; readonly text: string }, peer: PeerUrl): Promise<void>;
-  /**
-   * Ends what is remembered under the same author, identifier and kind, since something was accepted or deleted there.
-   * True when there was something, so that it is worth asking for again.
-   */
-  invalidate(event: NostrEvent): Promise<boolean>;
 }
 
 /** A way to find more peers in what is stored, and to know ourselves. */
