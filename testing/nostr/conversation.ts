@@ -8,8 +8,10 @@ export interface ConversationOptions {
   readonly hosts: readonly string[];
   /** Further relays that have its events. */
   readonly relays?: readonly string[];
-  /** Issues and patches; each is answered by one comment that names it and one that names the repository. */
+  /** Issues and patches. */
   readonly roots: number;
+  /** To each of them: comments that name it and, in turn, ones that name the repository. Default 2. */
+  readonly replies?: number;
 }
 
 export interface Conversation {
@@ -24,7 +26,7 @@ const begin = Date.UTC(2026, 0, 1) / 1_000;
 
 /** A repository with what was said about it. The same options give the same events. */
 export function makeConversation(options: ConversationOptions): Conversation {
-  const { identifier, hosts, relays = [], roots } = options;
+  const { identifier, hosts, relays = [], roots, replies = 2 } = options;
   const owner = testSigner(`owner of ${identifier}`);
   const author = testSigner(`contributor to ${identifier}`);
   const address = repositoryAddress(owner.publicKey, identifier);
@@ -53,9 +55,17 @@ export function makeConversation(options: ConversationOptions): Conversation {
       ],
       content: `About matter ${index}. `.repeat(8),
     });
-    const comment = (tag: string[]): VerifiedEvent =>
-      signEvent(owner, { kind: kinds.comment, created_at: root.created_at + 60, tags: [tag], content: `To ${index}.` });
-    events.push(root, comment(["E", root.id]), comment(["A", address]));
+    events.push(root);
+    for (let reply = 0; reply < replies; reply++) {
+      events.push(
+        signEvent(owner, {
+          kind: kinds.comment,
+          created_at: root.created_at + 60 + reply,
+          tags: [reply % 2 === 0 ? ["E", root.id] : ["A", address]],
+          content: `To ${index}, for the ${reply + 1}. time.`,
+        }),
+      );
+    }
   }
   return { address, announcement, events };
 }

@@ -1,0 +1,55 @@
+/** Knows whether work is under way that takes turns of the event loop but no time of the virtual clock. */
+export interface Busyness {
+  /** The same object; what its methods promise, or streams that they return, counts as work until it is settled. */
+  watch<T extends object>(target: T): T;
+  /** Resolves when no such work is left, and `progress` stands still. */
+  rest(progress: () => number): Promise<void>;
+}
+
+/** Turns without any work after which nothing more is to be expected. */
+const quietTurns = 3;
+const mostTurns = 100_000;
+
+export function createBusyness(): Busyness {
+  let underWay = 0;
+  let changes = 0;
+  const settled = (): void => {
+    underWay--;
+    changes++;
+  };
+  const note = (result: unknown): unknown => {
+    if (isStream(result)) return busyness.watch(result);
+    if (!(result instanceof Promise)) return result;
+    underWay++;
+    changes++;
+    result.then(settled, settled);
+    return result;
+  };
+  const busyness: Busyness = {
+    watch: (target) =>
+      new Proxy(target, {
+        get(object, name) {
+          const value: unknown = Reflect.get(object, name, object);
+          if (typeof value !== "function") return value;
+          return (...args: unknown[]): unknown => note(Reflect.apply(value, object, args));
+        },
+      }),
+    async rest(progress) {
+      let quiet = 0;
+      let seen = -1;
+      for (let turns = 0; quiet < quietTurns; turns++) {
+        if (turns > mostTurns) throw new Error("the work does not come to an end");
+        await new Promise((resolve) => setImmediate(resolve));
+        const now = changes + progress();
+        quiet = underWay === 0 && now === seen ? quiet + 1 : 0;
+        seen = now;
+      }
+    },
+  };
+  return busyness;
+}
+
+/** What is read page by page. */
+function isStream(value: unknown): value is { next(): Promise<unknown> } {
+  return typeof value === "object" && value !== null && "next" in value;
+}
