@@ -338,10 +338,9 @@ export class Peer {
     const { clock, isFlushed } = this.#context;
     const run = this.#run;
     if (this.#status !== "syncing" || !run || !this.#ledger.isSettled || !isFlushed(this.url)) return;
-    if (run.isFull) {
-      this.#certify(run);
-      this.#scheduleDaily();
-    }
+    if (run.isFull) this.#certify(run);
+    // A full sync that was interrupted is completed by quick ones.
+    if (run.isFull || this.#nextDailyAt === null) this.#scheduleDaily();
     this.#completed = true;
     this.#completedAt ??= clock.nowMs();
     this.#hadFailures = this.#ledger.hasFailures;
