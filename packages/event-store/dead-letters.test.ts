@@ -366,3 +366,29 @@ function setUp(options: SubscriberOptions<Job>): TestStore {
   onTestFinished(() => made.store.stop());
   return made;
 }
+
+test("ES-253 letters are summed up by their state and by what their envelopes hold", async () => {
+  const made = setUp({ retry: { maxAttempts: 1 }, handle: async () => expect.fail("no") });
+  await made.store.start();
+  for (const [id, job] of [
+    ["jobs:1", 7],
+    ["jobs:2", 7],
+    ["jobs:3", 8],
+    ["others:1", 7],
+  ] as const)
+    await made.store.publish(JobFinished.create({ job_id: job }, { id }));
+  await made.advanceBy(60_000);
+  await made.store.dead.discard(["jobs:3.ci.worker/ci.job_finished"], { reason: "known" });
+  const sums = await made.store.dead.tally({
+    subscription: "ci.worker/ci.job_finished",
+    idPrefix: "jobs:",
+    places: [
+      ["data", "job_id"],
+      ["nothing", "here"],
+    ],
+  });
+  expect(sums.toSorted((a, b) => b.count - a.count)).toEqual([
+    { state: "dead", code: null, values: ["7", null], count: 2 },
+    { state: "discarded", code: null, values: ["8", null], count: 1 },
+  ]);
+});

@@ -2,7 +2,14 @@ import type { Clock, Logger } from "@signalbox/kernel";
 import { checkFunction, checkInteger, checkKeys } from "./check-options.js";
 import { EventStoreError } from "./errors.js";
 import { letterHolder } from "./event-blobs.js";
-import type { DeadLetter, DeadLetterCursor, DeadLetterFilter, DeadLetterGroup } from "./records/records.js";
+import type {
+  DeadLetter,
+  DeadLetterCursor,
+  DeadLetterFilter,
+  DeadLetterGroup,
+  DeadLetterSum,
+  DeadLetterTally,
+} from "./records/records.js";
 import {
   previewReplay,
   type ReplayDependencies,
@@ -33,6 +40,8 @@ export interface DeadLetters {
   groups(filter?: DeadLetterFilter, page?: { readonly limit?: number }): Promise<readonly DeadLetterGroup[]>;
   /** Letters in state `dead` by subscription; those without one are left out. */
   counts(): Promise<ReadonlyMap<string, number>>;
+  /** Sums of letters in all states, by what their envelopes hold. */
+  tally(by: DeadLetterTally): Promise<readonly DeadLetterSum[]>;
   /**
    * Puts letters back into the queue of their own subscription, with fresh attempts and without its condition, delay
    * or deduplication. A filter selects letters in state `dead`.
@@ -140,6 +149,11 @@ export function createDeadLetters(dependencies: DeadLetterDependencies): DeadLet
     async counts() {
       await open();
       return records.deadLetters.counts();
+    },
+
+    async tally(by) {
+      await open();
+      return records.deadLetters.tally(by);
     },
 
     replay,

@@ -64,6 +64,8 @@ export type {
   DeadLetterFilter,
   DeadLetterGroup,
   DeadLetterState,
+  DeadLetterSum,
+  DeadLetterTally,
   DeadReason,
   ErrorRecord,
 } from "./records/records.js";

@@ -30,6 +30,8 @@ export interface Queues {
   list(): Promise<readonly QueueState[]>;
   /** `null` for a name that is neither declared nor has deliveries. */
   get(subscriber: string): Promise<QueueState | null>;
+  /** Deliveries of events whose ids begin so that are not settled; `null` where the transport cannot tell them apart. */
+  countUnsettled(subscriber: string, idPrefix: string): Promise<number | null>;
   /** At most 100 keys, those with most waiting deliveries first. */
   blockedKeys(subscriber: string): Promise<readonly BlockedKey[]>;
   /** Deletes what waits for a subscriber, not what is running, and resolves with the count. It cannot be undone. */
@@ -72,6 +74,11 @@ export function createQueues({ registry, transport, records, open }: QueueDepend
       await open();
       if (!isDeclared(subscriber) && !(await transport.subscribers()).includes(subscriber)) return null;
       return stateOf(subscriber, await records.pauses.list());
+    },
+
+    async countUnsettled(subscriber, idPrefix) {
+      await open();
+      return (await transport.countUnsettled?.(subscriber, idPrefix)) ?? null;
     },
 
     async blockedKeys(subscriber) {

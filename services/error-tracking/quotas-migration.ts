@@ -49,9 +49,5 @@ function statements(engine: Engine): readonly string[] {
       value ${token} not null,
       primary key (issue_id, kind, value)
     )${keyed}`,
-    `create table error_ledger_letters (
-      letter_id ${token} not null primary key,
-      noted_at_ms bigint not null
-    )${keyed}`,
   ];
 }

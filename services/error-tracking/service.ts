@@ -160,6 +160,7 @@ export function createErrorTracking(dependencies: ErrorTrackingDependencies): Er
       projects,
       clock,
       publisher: eventStore,
+      queue: eventStore,
       defaults,
       projectQuotas,
       countChange,

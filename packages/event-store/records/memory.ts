@@ -6,6 +6,7 @@ import type {
   DeadLetterFilter,
   DeadLetterGroup,
   DeadLetterRecords,
+  DeadLetterSum,
   PauseRecords,
   Records,
 } from "./records.js";
@@ -123,7 +124,26 @@ function createDeadLetters(): DeadLetterRecords {
       }
       return counts;
     },
+    async tally({ subscription, idPrefix, places }) {
+      const sums = new Map<string, DeadLetterSum>();
+      for (const letter of letters.values()) {
+        if (letter.subscription !== subscription || !letter.id.startsWith(idPrefix)) continue;
+        const values = places.map((place) => valueAt(JSON.parse(letter.event), place));
+        const { state, error } = letter;
+        const alike = JSON.stringify([state, error.code, values]);
+        sums.set(alike, { state, code: error.code, values, count: (sums.get(alike)?.count ?? 0) + 1 });
+      }
+      return [...sums.values()];
+    },
   };
+}
+
+function valueAt(envelope: unknown, place: readonly string[]): string | null {
+  let value = envelope;
+  for (const name of place)
+    value =
+      typeof value === "object" && value !== null ? Object.entries(value).find(([key]) => key === name)?.[1] : null;
+  return typeof value === "string" || typeof value === "number" ? String(value) : null;
 }
 
 function toGroup(letters: readonly DeadLetter[]): DeadLetterGroup {

@@ -74,6 +74,25 @@ export interface DeadLetterGroup {
   readonly subscriptions: readonly string[];
 }
 
+/** What letters are summed up by. */
+export interface DeadLetterTally {
+  readonly subscription: string;
+  /** Only letters whose event ids begin so. */
+  readonly idPrefix: string;
+  /** Names on the way to a value in the envelope, such as `["data", "project_id"]`. */
+  readonly places: readonly (readonly string[])[];
+}
+
+/** Letters that are alike in everything that they are summed up by. */
+export interface DeadLetterSum {
+  readonly state: DeadLetterState;
+  /** Of the error that made them dead. */
+  readonly code: string | null;
+  /** In the order of the places, as texts; `null` where the envelope has nothing there. */
+  readonly values: readonly (string | null)[];
+  readonly count: number;
+}
+
 /** Where a list goes on: the last letter of the page before. */
 export interface DeadLetterCursor {
   readonly deadAtMs: number;
@@ -130,6 +149,8 @@ export interface DeadLetterRecords {
   returnToDead(ids: readonly string[]): Promise<void>;
   /** Letters in state `dead` by subscription. */
   counts(): Promise<ReadonlyMap<string, number>>;
+  /** In no order. Letters are kept for good, in their last state, so sums never lose one. */
+  tally(by: DeadLetterTally): Promise<readonly DeadLetterSum[]>;
 }
 
 /** Which deliveries and dead letters refer to which blobs. */

@@ -175,7 +175,36 @@ function createDeadLetters(database: Database): DeadLetterRecords {
         );
         return new Map(rows.map((row) => [String(row["subscription"]), Number(row["count"])]));
       }),
+
+    tally: ({ subscription, idPrefix, places }) =>
+      guard(async () => {
+        const values = places.map((place) => valueAt(database.engine, place));
+        const columns = ["state", "error_code", ...values].map((column, index) => `${column} as v${index}`);
+        const { rows } = await database.run(
+          `select count(*) as count, ${columns.join(", ")} from event_dead_letters
+           where subscription = ? and substr(id, 1, ${idPrefix.length}) = ?
+           group by ${columns.map((_, index) => index + 2).join(", ")}`,
+          [subscription, idPrefix],
+        );
+        const textOf = (value: unknown): string | null =>
+          typeof value === "string" || typeof value === "number" || typeof value === "bigint" ? String(value) : null;
+        return rows.map((row) => ({
+          // Written by this package alone.
+          state: String(row["v0"]) as DeadLetter["state"],
+          code: textOf(row["v1"]),
+          values: places.map((_, index) => textOf(row[`v${index + 2}`])),
+          count: Number(row["count"]),
+        }));
+      }),
   };
+}
+
+/** What stands at a place of the envelope. Names come from the program and are checked all the same. */
+function valueAt(engine: Database["engine"], place: readonly string[]): string {
+  if (place.some((name) => !/^[a-z_]+$/.test(name))) throw new EventStoreError("EVT_FILTER_INVALID");
+  return engine === "sqlite"
+    ? `json_extract(event, '$.${place.join(".")}')`
+    : `cast(event as json) #>> '{${place.join(",")}}'`;
 }
 
 function createBlobs(database: Database): BlobRecords {

@@ -764,6 +764,8 @@ export function describeTransport({ name, create, cannot = [], runner }: Transpo
       await collector.has(2);
       await eventually(async () => (await transport.depth(own.subscriber)).blocked === 1);
       assert.deepEqual(await transport.depth(own.subscriber), { ...empty, scheduled: 1, running: 2, blocked: 1 });
+      assert.ok([4, undefined].includes(await transport.countUnsettled?.(own.subscriber, "")));
+      assert.ok([0, undefined].includes(await transport.countUnsettled?.(own.subscriber, "another:")));
       await collector.finish();
     });
 

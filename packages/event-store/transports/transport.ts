@@ -210,6 +210,9 @@ export interface Transport {
   /** Exact to ±1 s. */
   depth(subscriber: string): Promise<QueueDepth>;
 
+  /** How many deliveries of a subscriber, whose ids begin so, are not settled. Only where the engine can tell. */
+  countUnsettled?(subscriber: string, idPrefix: string): Promise<number>;
+
   /** Waiting deliveries in no promised order, without taking them. */
   peek(filter: QueueFilter, limit: number): Promise<readonly QueuedDelivery[]>;
 

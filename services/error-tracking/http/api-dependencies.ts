@@ -8,6 +8,7 @@ import type { TransactionalPublisher } from "../digest.js";
 import { findIssue } from "../find-issue.js";
 import type { KeysetPage } from "../keyset-page.js";
 import type { Issue } from "../list-issues.js";
+import type { QueueState } from "../pending-events.js";
 import { ProjectError } from "../project-errors.js";
 import type { InstanceDefaults } from "../project-settings.js";
 import type { Project, Projects } from "../projects.js";
@@ -26,6 +27,8 @@ export interface ApiDependencies {
   serverUrl(): string;
   /** What the instance decides for projects that do not. */
   readonly defaults: InstanceDefaults;
+  /** What waits to be digested, and what was given up. */
+  readonly queue: () => QueueState;
   /** Of projects that have no quotas of their own. Default: none. */
   readonly projectQuotas?: readonly Quota[];
 }

@@ -6,6 +6,7 @@ import { registerGitLabSettingRoutes } from "./gitlab-settings.js";
 import { registerIssueWorkflowRoutes } from "./issue-workflow.js";
 import { registerIssueRoutes } from "./issues.js";
 import { registerKeyRoutes } from "./keys.js";
+import { registerLedgerRoutes } from "./ledger.js";
 import { registerMarkdownRoutes } from "./markdown.js";
 import { registerProjectSettingRoutes } from "./project-settings.js";
 import { registerProjectRoutes } from "./projects.js";
@@ -40,6 +41,7 @@ export function createApi(dependencies: ApiDependencies): FastifyPluginAsync {
         registerDataRoutes(scoped, dependencies);
         registerVerifyRoute(scoped, dependencies);
         registerQuotaRoutes(scoped, dependencies);
+        registerLedgerRoutes(scoped, dependencies);
       },
       { prefix: "/api/v1" },
     );

@@ -47,6 +47,7 @@ export async function openApiKit(analyticsUrl: string, clock: Clock = systemCloc
         publish: async ({ type, correlationId, data }) => void kit.published.push({ type, correlationId, data }),
       }),
       defaults: { retentionDays: 90, groupingVersion: 1 },
+      queue: () => kit.queue,
       serverUrl: () => "https://signalbox.example",
     }),
   );

@@ -1,5 +1,6 @@
 import { noMetrics, silentLogger, systemClock } from "@signalbox/kernel";
 import { createDigest, type Digest, type DigestDependencies } from "../digest.js";
+import type { QueueState } from "../pending-events.js";
 import type { TestAnalytics, TestDatabase } from "./stores.js";
 
 export interface TestDigest {
@@ -7,6 +8,8 @@ export interface TestDigest {
   /** Types of the events that were published, and in which transaction they would have been. */
   readonly published: { readonly type: string; readonly correlationId: string; readonly data: unknown }[];
   readonly outcomes: string[];
+  /** Of a transport in which nothing waits. */
+  readonly queue: QueueState;
 }
 
 /** A digest on real stores. What it publishes is only noted. */
@@ -33,8 +36,13 @@ export function createTestDigest(
     onOutcome: (outcome) => outcomes.push(outcome),
     ...changes,
   });
-  return { digest, published, outcomes };
+  return { digest, published, outcomes, queue: emptyQueue };
 }
+
+const emptyQueue: QueueState = {
+  queues: { get: async () => null, countUnsettled: async () => 0 },
+  dead: { tally: async () => [] },
+};
 
 /** The context of a call that is never cut off. */
 export const uninterrupted: Parameters<Digest["handle"]>[1] = {

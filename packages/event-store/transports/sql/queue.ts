@@ -36,6 +36,20 @@ export async function queueDepth(subscriber: string, { database, clock }: SqlPar
   return { ...depth, oldestReadyMs };
 }
 
+export async function countUnsettled(subscriber: string, idPrefix: string, { database }: SqlParts): Promise<number> {
+  const like = `substr(id, 1, ${idPrefix.length}) = ?`;
+  const results = await database.batch([
+    statement(
+      `select count(*) as count from event_deliveries
+       where subscriber = ? and available_at_ms is not null and ${like}`,
+      subscriber,
+      idPrefix,
+    ),
+    statement(`${countBlocked} and ${like}`, subscriber, idPrefix),
+  ]);
+  return results.reduce((sum, { rows }) => sum + Number(rows[0]?.["count"] ?? 0), 0);
+}
+
 export async function peekQueue(
   filter: QueueFilter,
   limit: number,

@@ -26,7 +26,7 @@ import { insertDeliveries } from "./insert.js";
 import type { SqlParts } from "./parts.js";
 import { inPortsWords, isOnesFault, unavailable } from "./port-errors.js";
 import { postgresEngine } from "./postgres.js";
-import { peekQueue, queueDepth, removeFromQueue, subscribersInQueue, unsettledIds } from "./queue.js";
+import { countUnsettled, peekQueue, queueDepth, removeFromQueue, subscribersInQueue, unsettledIds } from "./queue.js";
 import { extendLeases, heldAmong, settleLeases } from "./settle.js";
 import { sqliteEngine } from "./sqlite.js";
 import { QueueWatch } from "./watch.js";
@@ -152,6 +152,11 @@ class SqlTransport implements Transport {
   async depth(subscriber: string): Promise<QueueDepth> {
     this.#refuseUnlessOpen();
     return this.#guard(() => queueDepth(subscriber, this.#parts));
+  }
+
+  async countUnsettled(subscriber: string, idPrefix: string): Promise<number> {
+    this.#refuseUnlessOpen();
+    return this.#guard(() => countUnsettled(subscriber, idPrefix, this.#parts));
   }
 
   async peek(filter: QueueFilter, limit: number): Promise<readonly QueuedDelivery[]> {
