@@ -285,7 +285,7 @@ export function createAcceptor(dependencies: AcceptDependencies): Acceptor {
       for (const made of readReport(report, request))
         parts.push(await tryEvent(made, { ...envelope, eventId: undefined }, request));
     const alone = event === undefined ? attachments : [];
-    const keepsThem = envelope.eventId !== undefined;
+    const keepsThem = envelope.eventId !== undefined && gathered.events === 0;
     if (!keepsThem) await gatherer.discard(alone, request);
     parts.push(await acceptOthers(items, keepsThem ? alone : [], envelope, request));
     return {
@@ -314,9 +314,9 @@ interface IncomingEvent {
 }
 
 /** The event of an envelope, or the one that the report of a crash stands for. */
-function eventOf({ event, compressedEvent, attachments }: Gathered): IncomingEvent | undefined {
+function eventOf({ event, events, compressedEvent, attachments }: Gathered): IncomingEvent | undefined {
   if (event !== undefined) return { payload: event, itemType: "event", attachments, compressed: compressedEvent };
-  const crash = crashEvent(attachments);
+  const crash = events === 0 ? crashEvent(attachments) : undefined;
   return crash && { payload: Buffer.from(JSON.stringify(crash)), itemType: "event", attachments };
 }
 

@@ -40,6 +40,8 @@ export interface CollectedItem {
 export interface Gathered {
   readonly event: Uint8Array | undefined;
   readonly compressedEvent: CompressedForm | undefined;
+  /** Event items, those that were not taken included. */
+  readonly events: number;
   readonly attachments: readonly EventAttachment[];
   /** Sessions, check-ins, feedback and client reports. */
   readonly items: readonly CollectedItem[];
@@ -127,7 +129,6 @@ export function createItemGatherer(dependencies: GatherDependencies): ItemGather
   };
 
   const gatherEvent: ItemHandler = async (item, gathering) => {
-    gathering.events++;
     if (gathering.events > 1) return count(gathering, item.type, "invalid", "duplicate_item");
     gathering.event = await collect(item, limits.eventBytes);
     gathering.compressedEvent = item.compressed;
@@ -247,6 +248,7 @@ export function createItemGatherer(dependencies: GatherDependencies): ItemGather
       let wholeOutcomes = 0;
       try {
         for await (const item of items) {
+          if (item.type === "event") gathering.events++;
           if (!refuseLimited(item, gathering))
             await (isItemType(item.type) ? handlers[item.type] : countNotStored)(item, gathering);
           await item.complete?.();

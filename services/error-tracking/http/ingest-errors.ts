@@ -31,6 +31,31 @@ export const ingestErrors = defineErrors("Error tracking: ingest", {
     status: 413,
     remedy: "Send less of it at once.",
   },
+  ET_MULTIPART_INVALID: {
+    message: "The body is not the form that this route takes.",
+    status: 400,
+    remedy: "Send multipart/form-data with a boundary and a name for each part.",
+  },
+  ET_MINIDUMP_INVALID: {
+    message: "The form has no minidump in its field upload_file_minidump.",
+    status: 400,
+    remedy: "Send the file as the crash handler wrote it, or compressed by gzip, zstd, bzip2 or xz.",
+  },
+  ET_MEDIA_TYPE_UNSUPPORTED: {
+    message: "The route does not take this media type.",
+    status: 415,
+    remedy: "Send the report as browsers do.",
+  },
+  ET_REPORT_INVALID: {
+    message: "The report cannot be read.",
+    status: 400,
+    remedy: "Compare what is sent with the description of the route.",
+  },
+  ET_EVENT_ID_INVALID: {
+    message: "The path does not hold the id of an event.",
+    status: 400,
+    remedy: "Send 32 hex digits, with or without dashes.",
+  },
   ET_BODY_INCOMPLETE: {
     message: "The body did not arrive completely in time.",
     status: 400,

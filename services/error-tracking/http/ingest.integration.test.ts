@@ -562,7 +562,7 @@ describe("answers", () => {
       expect(await response.json()).toMatchObject({ code: "ET_METHOD_NOT_ALLOWED" });
     }
     expect((await fetch(server.envelopeUrl, { method: "HEAD" })).status).toBe(405);
-    expect(await post(`${server.url}/api/1/unreal/key/`, "x")).toMatchObject({
+    expect(await post(`${server.url}/api/1/integration/otlp/v1/metrics/`, "x")).toMatchObject({
       status: 404,
       json: { code: "ET_ROUTE_UNKNOWN" },
     });

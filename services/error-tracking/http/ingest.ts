@@ -6,13 +6,14 @@ import {
   type Logger,
   type Metrics,
   noMetrics,
-  type SignalboxError,
+  SignalboxError,
   silentLogger,
   systemClock,
 } from "@signalbox/kernel";
 import {
   formatRateLimits,
   type IngestRoute,
+  type ItemType,
   parseClientInfo,
   parseIngestPath,
   parseProjectId,
@@ -22,13 +23,18 @@ import { type Acceptance, createAcceptor, type EventPublisher } from "../accept.
 import { createOutcomeCounter, type RecordOutcome } from "../edge-outcomes.js";
 import { defaultIngestLimits, type IngestLimits } from "../ingest-limits.js";
 import type { KeyCache } from "../key-cache.js";
+import { createNotStoredLog } from "../not-stored-log.js";
 import type { QuotaWindows } from "../quota-windows.js";
 import { createRateLimiter, type FairShare } from "../rate-limiter.js";
+import { describeRoute } from "./describe-ingest.js";
+import { createDoor, type EdgeRequest } from "./door.js";
 import { corsHeaders, errorAnswer, pixel, toIngestError } from "./ingest-answers.js";
 import { IngestError } from "./ingest-errors.js";
 import { createIngestMetrics } from "./ingest-metrics.js";
 import { discardRest } from "./read-body.js";
-import { createReceiver, type EdgeRequest } from "./receive.js";
+import { createReceiver } from "./receive.js";
+import { createReportReceiver } from "./receive-reports.js";
+import { createUploadReceiver } from "./receive-uploads.js";
 import { createRefusalLog } from "./refusal-log.js";
 
 export interface IngestOptions {
@@ -110,7 +116,11 @@ export function createIngest(options: IngestOptions): FastifyPluginAsync {
   const logger = (options.logger ?? silentLogger).child("ingest");
   const metrics = createIngestMetrics(options.metrics ?? noMetrics);
   const limits: IngestLimits = { ...defaultIngestLimits, ...options.limits };
-  const recordOutcome = createOutcomeCounter(options.metrics ?? noMetrics, options.recordOutcome);
+  const recordOutcome = createNotStoredLog(
+    logger,
+    clock,
+    createOutcomeCounter(options.metrics ?? noMetrics, options.recordOutcome),
+  );
   const logRefusal = createRefusalLog(logger, clock);
   const { windows, share, isDiskGuardActive = () => false, isDiskLow = () => false } = options;
   const limiter = createRateLimiter({
@@ -130,16 +140,18 @@ export function createIngest(options: IngestOptions): FastifyPluginAsync {
     limiter,
     onPublished: (seconds) => metrics.published("envelope", seconds),
   });
-  const receiver = createReceiver({
+  const door = createDoor({
     keys: options.keys,
     acceptor,
     limits,
     clock,
     recordOutcome,
     isDiskGuardActive,
-    onEnvelopeBytes: metrics.envelopeBytes,
     maxBodyIdleMs: options.maxBodyIdleMs ?? 10_000,
   });
+  const receiver = createReceiver({ door, limits, onEnvelopeBytes: metrics.envelopeBytes });
+  const reports = createReportReceiver({ door, limits, recordOutcome });
+  const uploads = createUploadReceiver({ door, limits });
 
   /** Tells the client which limits hold, and refuses what one of them has hit. */
   const tellLimits = (reply: FastifyReply, { limits, standing }: Acceptance): IngestError | undefined => {
@@ -167,6 +179,21 @@ export function createIngest(options: IngestOptions): FastifyPluginAsync {
     return reply.type("application/json").send(eventId === undefined ? "{}" : `{"id":"${eventId}"}`);
   };
 
+  /** Answers 503 where others are told to send less: a job that is not heard of is taken for one that failed. */
+  const takeCheckIn: Handler = async (request, reply) => {
+    try {
+      const { checkInId, problem } = await reports.cron(edgeRequest(request, "cron"));
+      if (problem) throw problem;
+      return reply
+        .code(202)
+        .type("application/json")
+        .send(JSON.stringify({ id: checkInId }));
+    } catch (cause) {
+      if (!(cause instanceof SignalboxError) || cause.status !== 429) throw cause;
+      throw new IngestError("ET_QUEUE_UNAVAILABLE", { cause, headers: { "retry-after": "60" } });
+    }
+  };
+
   const handlers: Partial<Record<IngestRoute, Partial<Record<"GET" | "POST", Handler>>>> = {
     envelope: {
       POST: async (request, reply) => answerId(reply, await receiver.envelope(edgeRequest(request, "envelope"))),
@@ -177,6 +204,66 @@ export function createIngest(options: IngestOptions): FastifyPluginAsync {
         const acceptance = await receiver.storeQuery(edgeRequest(request, "store"));
         const problem = problemOf(reply, acceptance);
         return problem ? answerError(reply, problem) : reply.type("image/gif").send(pixel);
+      },
+    },
+    security: {
+      POST: async (request, reply) => {
+        const problem = problemOf(reply, await reports.security(edgeRequest(request, "security")));
+        return problem ? answerError(reply, problem) : reply.send();
+      },
+    },
+    minidump: {
+      POST: async (request, reply) => {
+        const acceptance = await uploads.minidump(edgeRequest(request, "minidump"));
+        const problem = problemOf(reply, acceptance);
+        if (problem) return answerError(reply, problem);
+        return reply.type("text/plain; charset=utf-8").send(dashed(acceptance.eventId ?? ""));
+      },
+    },
+    cron: { GET: takeCheckIn, POST: takeCheckIn },
+    attachments: {
+      POST: async (request, reply) => {
+        const problem = problemOf(reply, await uploads.attachments(edgeRequest(request, "attachments")));
+        return problem ? answerError(reply, problem) : reply.code(201).type("application/json").send("{}");
+      },
+    },
+    nel: {
+      POST: async (request, reply) => {
+        await reports.skip(edgeRequest(request, "nel"), "nel");
+        return reply.send();
+      },
+    },
+    unreal: {
+      POST: async (request, reply) => {
+        const acceptance = await reports.unreal(edgeRequest(request, "unreal"));
+        const problem = problemOf(reply, acceptance);
+        if (problem) return answerError(reply, problem);
+        return reply.type("text/plain; charset=utf-8").send(dashed(acceptance.crashId));
+      },
+    },
+    otlp: {
+      POST: async (request, reply) => {
+        const edge = edgeRequest(request, "otlp");
+        const itemType = signals.get(edge.argument ?? "");
+        if (itemType === undefined) throw new IngestError("ET_ROUTE_UNKNOWN");
+        await reports.skip(edge, itemType);
+        // An empty answer says that everything was taken, in either form.
+        const isJson = /^application\/json\b/i.test(edge.mediaType);
+        return isJson ? reply.type("application/json").send("{}") : reply.type("application/x-protobuf").send();
+      },
+    },
+    airbrake: {
+      POST: async (request, reply) => {
+        const edge = edgeRequest(request, "airbrake");
+        const acceptance = await reports.airbrake(edge);
+        const problem = problemOf(reply, acceptance);
+        if (problem) return answerError(reply, problem);
+        const { eventId = "" } = acceptance;
+        const url = `${request.protocol}://${request.host}/api/v1/projects/${edge.project}/errors/events/${eventId}`;
+        return reply
+          .code(201)
+          .type("application/json")
+          .send(JSON.stringify({ id: eventId, url }));
       },
     },
   };
@@ -238,36 +325,30 @@ export function createIngest(options: IngestOptions): FastifyPluginAsync {
 
 const undocumented: FastifySchema & { readonly hide: true } = { hide: true };
 
-function describeRoute(route: IngestRoute, method: string): FastifySchema & { readonly [field: string]: unknown } {
-  return {
-    summary: method === "GET" ? `Take the ${route} in the query` : `Take the ${route} in the body`,
-    description: "For Sentry SDKs. The credential is the DSN's key, in X-Sentry-Auth or in the query as sentry_key.",
-    tags: ["ingest"],
-    response: {
-      200:
-        method === "GET"
-          ? { description: "Durably taken: a transparent pixel.", type: "string", format: "binary" }
-          : {
-              description: "Durably taken. Empty when nothing in it makes an event.",
-              type: "object",
-              properties: { id: { type: "string", description: "The event's id, 32 hex digits." } },
-              examples: [{ id: "fc6d8c0c43fc4630ad850ee518f1b9d0" }],
-            },
-    },
-  };
+/** What the signals of OpenTelemetry are called here. */
+const signals: ReadonlyMap<string, ItemType> = new Map([
+  ["traces", "span"],
+  ["logs", "log"],
+]);
+
+function dashed(id: string): string {
+  return id.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
 }
 
-function edgeRequest(request: FastifyRequest, route: EdgeRequest["route"]): EdgeRequest {
+function edgeRequest(request: FastifyRequest, route: IngestRoute): EdgeRequest {
   const { url, headers, raw, arrival } = request;
   if (!arrival) throw new IngestError("ET_INTERNAL");
   const queryAt = url.indexOf("?");
+  const query = new URLSearchParams(queryAt < 0 ? "" : url.slice(queryAt + 1));
   return {
     route,
     raw,
     headers,
     mediaType: arrival.mediaType,
-    query: new URLSearchParams(queryAt < 0 ? "" : url.slice(queryAt + 1)),
+    query,
     project: projectOf(request.params),
+    pathKey: parameterOf(request.params, "key") ?? (route === "airbrake" ? (query.get("key") ?? undefined) : undefined),
+    argument: parameterOf(request.params, "argument"),
     receivedAtMs: arrival.atMs,
     clientAddress: request.clientAddress ?? request.ip,
     correlationId: request.correlationId || undefined,
@@ -275,6 +356,12 @@ function edgeRequest(request: FastifyRequest, route: EdgeRequest["route"]): Edge
 }
 
 function projectOf(params: unknown): number | undefined {
-  if (typeof params !== "object" || params === null || !("project" in params)) return undefined;
-  return parseProjectId(String(params.project));
+  const project = parameterOf(params, "project");
+  return project === undefined ? undefined : parseProjectId(project);
+}
+
+function parameterOf(params: unknown, name: string): string | undefined {
+  if (typeof params !== "object" || params === null) return undefined;
+  const value: unknown = Reflect.get(params, name);
+  return typeof value === "string" ? value : undefined;
 }

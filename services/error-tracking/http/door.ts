@@ -1,0 +1,231 @@
+import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
+import { type Clock, errorCode } from "@signalbox/kernel";
+import {
+  type Category,
+  type Credentials,
+  type EnvelopeHeader,
+  ProtocolError,
+  readCredentials,
+} from "@signalbox/sentry-protocol";
+import { type Acceptance, type Acceptor, backpressure, type IngestRequest } from "../accept.js";
+import type { RecordOutcome } from "../edge-outcomes.js";
+import type { IncomingItem } from "../gather-items.js";
+import { concurrentStreams, type IngestLimits, waitingStreams, wholeBodyBytes } from "../ingest-limits.js";
+import type { KeyCache } from "../key-cache.js";
+import type { Sender } from "../sender.js";
+import { decodeStream, decodeWhole, parseContentEncoding } from "./decode-body.js";
+import { IngestError } from "./ingest-errors.js";
+import { type Body, type BodyReader, createBodyReader } from "./read-body.js";
+import { createStreamSlots, type StreamSlots } from "./stream-slots.js";
+
+/** A request as it reaches the edge. */
+export interface EdgeRequest {
+  readonly route: string;
+  readonly raw: IncomingMessage;
+  readonly headers: IncomingHttpHeaders;
+  readonly mediaType: string;
+  readonly query: URLSearchParams;
+  /** Undefined where the path names none. */
+  readonly project: number | undefined;
+  /** Key in the path or in a query of another protocol. */
+  readonly pathKey: string | undefined;
+  /** The segment that is a monitor's slug, an event's id or a signal; decoded. */
+  readonly argument: string | undefined;
+  readonly receivedAtMs: number;
+  readonly clientAddress: string | undefined;
+  readonly correlationId: string | undefined;
+}
+
+export interface DoorDependencies {
+  readonly keys: KeyCache;
+  readonly acceptor: Acceptor;
+  readonly limits: IngestLimits;
+  readonly clock: Clock;
+  readonly recordOutcome: RecordOutcome;
+  /** True while the disk is too full to take anything. */
+  readonly isDiskGuardActive: () => boolean;
+  readonly maxBodyIdleMs: number;
+}
+
+type Header = Pick<EnvelopeHeader, "eventId" | "sentAtMs" | "sdk">;
+
+/** What all ingest routes share: who sends, how bodies are read, and how a refused request is counted. */
+export interface Door {
+  readonly bodies: BodyReader;
+  readonly slots: StreamSlots;
+  /** Whom a key stands for. @throws {IngestError} `ET_KEY_REFUSED` */
+  authorise(key: string, project: number | undefined): Promise<Sender>;
+  /** Runs `read` with the sender, if the request names one, and counts the request when it fails. */
+  asSender<T>(
+    request: EdgeRequest,
+    read: (credentials: Credentials, known: Sender | undefined, onSender: (sender: Sender) => void) => Promise<T>,
+  ): Promise<T>;
+  /** The same for routes that have no other place for the key. @throws {ProtocolError} `ET_AUTH_MISSING` */
+  asKnownSender<T>(request: EdgeRequest, read: (credentials: Credentials, sender: Sender) => Promise<T>): Promise<T>;
+  accept(
+    credentials: Credentials,
+    sender: Sender,
+    request: EdgeRequest,
+    header: Header,
+    items: Iterable<IncomingItem> | AsyncIterable<IncomingItem>,
+  ): Promise<Acceptance>;
+  /** The decoded body in one piece. @throws {ProtocolError} `ET_BODY_TOO_LARGE`, `ET_BODY_CORRUPT` */
+  readWhole(request: EdgeRequest, maxBytes: number): Promise<Uint8Array>;
+  /** Gives `read` the decoded body in pieces, of which no more than `maxBytes` come. */
+  readPieces<T>(
+    request: EdgeRequest,
+    maxBytes: number,
+    read: (pieces: AsyncIterable<Uint8Array>) => Promise<T>,
+  ): Promise<T>;
+}
+
+/** A header of no envelope. */
+export const noHeader: Header = { eventId: undefined, sentAtMs: undefined, sdk: undefined };
+
+/** Slower bodies than this are taken for an attempt to hold connections. */
+const minBytesPerSecond = 256;
+
+export function createDoor(dependencies: DoorDependencies): Door {
+  const { keys, acceptor, limits, clock, recordOutcome, isDiskGuardActive } = dependencies;
+  const bodies = createBodyReader(
+    {
+      wholeBytes: Math.min(wholeBodyBytes, limits.requestBytes),
+      maxBytes: limits.requestBytes,
+      maxIdleMs: dependencies.maxBodyIdleMs,
+      minBytesPerSecond,
+    },
+    clock,
+  );
+  const slots = createStreamSlots(concurrentStreams, waitingStreams);
+
+  /** All reasons look the same from outside, so that nobody learns which keys or projects exist. */
+  const authorise: Door["authorise"] = async (key, project) => {
+    const entry = await keys.find(key);
+    if (!entry || (project !== undefined && project !== entry.projectId)) throw new IngestError("ET_KEY_REFUSED");
+    return entry;
+  };
+
+  const asSender: Door["asSender"] = async (request, read) => {
+    const credentials = readCredentials(request.headers, request.query, request.pathKey);
+    let sender = credentials.key === undefined ? undefined : await authorise(credentials.key, request.project);
+    try {
+      if (isDiskGuardActive()) throw backpressure(undefined, "ET_DISK_FULL");
+      return await read(credentials, sender, (found) => {
+        sender = found;
+      });
+    } catch (error) {
+      const reason = refusalReason(error);
+      if (sender && reason) {
+        recordOutcome({
+          projectId: sender.projectId,
+          keyId: sender.keyId,
+          category: categories[request.route] ?? "default",
+          itemType: "request",
+          quantity: 1,
+          ...reason,
+        });
+      }
+      throw error;
+    }
+  };
+
+  return {
+    bodies,
+    slots,
+    authorise,
+    asSender,
+
+    asKnownSender: (request, read) =>
+      asSender(request, async (credentials, sender) => {
+        if (!sender) throw new ProtocolError("ET_AUTH_MISSING");
+        return read(credentials, sender);
+      }),
+
+    async accept({ client }, sender, request, header, items) {
+      const details: IngestRequest = {
+        ...sender,
+        receivedAtMs: request.receivedAtMs,
+        client,
+        clientAddress: request.clientAddress,
+        origin: originOf(request.headers),
+        userAgent: request.headers["user-agent"]?.slice(0, 512),
+        correlationId: request.correlationId,
+      };
+      const acceptance = await acceptor.accept({ ...header, items }, details);
+      keys.markUsed(sender.keyId);
+      return acceptance;
+    },
+
+    async readWhole(request, maxBytes) {
+      const layers = parseContentEncoding(request.headers["content-encoding"]);
+      const body = await bodies.read(request.raw);
+      const whole = body.kind === "whole" ? decodeWhole(body.bytes, layers, maxBytes) : undefined;
+      if (whole) return whole;
+      return slots.run(async () => {
+        const pieces: Uint8Array[] = [];
+        for await (const piece of decodeStream(piecesOf(body), layers, maxBytes)) pieces.push(piece);
+        return Buffer.concat(pieces);
+      });
+    },
+
+    async readPieces(request, maxBytes, read) {
+      const layers = parseContentEncoding(request.headers["content-encoding"]);
+      const body = await bodies.read(request.raw);
+      return slots.run(() => read(decodeStream(piecesOf(body), layers, maxBytes)));
+    },
+  };
+}
+
+export async function* piecesOf(body: Body): AsyncGenerator<Uint8Array> {
+  if (body.kind === "whole") yield body.bytes;
+  else yield* body.pieces;
+}
+
+/** What a request is counted as that is refused before its items are known. */
+const categories: Readonly<Record<string, Category>> = {
+  store: "error",
+  airbrake: "error",
+  minidump: "error",
+  unreal: "error",
+  security: "security",
+  nel: "security",
+  cron: "monitor",
+  attachments: "attachment",
+};
+
+/** The page or host that a browser names as the sender; nothing but web addresses counts. */
+function originOf({ origin, referer }: IncomingHttpHeaders): string | undefined {
+  for (const text of [origin, referer]) {
+    if (!text || !/^https?:\/\//i.test(text)) continue;
+    try {
+      return new URL(text).origin.slice(0, 256);
+    } catch {
+      // Not an address after all.
+    }
+  }
+  return undefined;
+}
+
+const reasons: Readonly<Record<string, "framing" | "too_large" | "aborted" | "json">> = {
+  ET_BODY_EMPTY: "framing",
+  ET_BODY_CORRUPT: "framing",
+  ET_BODY_INCOMPLETE: "aborted",
+  ET_BODY_TOO_LARGE: "too_large",
+  ET_DSN_INVALID: "framing",
+  ET_ENCODING_UNSUPPORTED: "framing",
+  ET_ENVELOPE_MALFORMED: "framing",
+  ET_MEDIA_TYPE_UNSUPPORTED: "framing",
+  ET_MINIDUMP_INVALID: "framing",
+  ET_MULTIPART_INVALID: "framing",
+  ET_JSON_INVALID: "json",
+  ET_REPORT_INVALID: "json",
+};
+
+/** How a request whose key was known is counted when it is refused as a whole. */
+function refusalReason(error: unknown) {
+  const code = errorCode(error) ?? "";
+  if (code === "ET_BACKPRESSURE") return { outcome: "rate_limited", reason: "backpressure" } as const;
+  if (code === "ET_DISK_FULL") return { outcome: "rate_limited", reason: "disk" } as const;
+  const reason = Object.hasOwn(reasons, code) ? reasons[code] : undefined;
+  return reason && ({ outcome: "invalid", reason } as const);
+}
