@@ -60,11 +60,12 @@ const termsByDefinition = new WeakMap<Definition, RunTerms>();
 export function termsOf(definition: Definition): RunTerms {
   const kept = termsByDefinition.get(definition);
   if (kept) return kept;
-  const { featureCategory, urgency, thresholdMs, timeoutMs, inactivityTimeoutMs } = definition;
+  const { featureCategory, urgency, thresholdMs, timeoutMs, inactivityTimeoutMs, path } = definition;
   const terms: RunTerms = Object.freeze({
     definitionVersion: definition.version,
     experienceLabel: definition.id,
     ...{ featureCategory, urgency, thresholdMs, timeoutMs, inactivityTimeoutMs },
+    path: path.length > 0 ? path : undefined,
   });
   termsByDefinition.set(definition, terms);
   return terms;
@@ -82,6 +83,7 @@ function termsOfUnknown(sent: Urgency, timeouts: TimeoutOverrides = {}): RunTerm
     thresholdMs,
     timeoutMs: defaultTimeoutMs(urgency, thresholdMs, timeouts),
     inactivityTimeoutMs: undefined,
+    path: undefined,
   };
 }
 

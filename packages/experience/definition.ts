@@ -193,6 +193,10 @@ function contradictionsIn(definition: Definition, options: DefinitionOptions): D
     faults.push({ field: "inactivity_timeout_s", message: `must be at most the timeout, ${timeoutMs / 1000} s` });
   if (options.featureCategories && !options.featureCategories.has(featureCategory))
     faults.push({ field: "feature_category", message: "is not in the list of feature categories" });
+  const categories = definition.path.map(({ category }) => category);
+  for (const [index, category] of categories.entries())
+    if (categories.indexOf(category) < index)
+      faults.push({ field: `path.${index}.category`, message: "is a step of the path already" });
   return faults;
 }
 

@@ -8,6 +8,7 @@ export { definitionSchema } from "./definition-schema.js";
 export { ExperienceError, type ExperienceErrorCode, experienceErrors } from "./errors.js";
 export { createMemoryStore, type MemoryStoreOptions } from "./memory-store.js";
 export { type CheckpointRecord, type OutboxRecord, recordKey, type VerdictKind, type VerdictRecord } from "./outbox.js";
+export type { PathMark } from "./path.js";
 export * from "./payload.js";
 export {
   type FieldCode,

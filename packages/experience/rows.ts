@@ -1,6 +1,7 @@
 import { apdexKey, type CounterKey, checkpointKey, discardKey, lateEndKey, totalKey } from "./counters.js";
 import type { Occurred } from "./occurred.js";
 import type { VerdictKind } from "./outbox.js";
+import { leavesPath, maxPathMarks, type PathMark } from "./path.js";
 import type { Outcome } from "./payload.js";
 import type { Rules } from "./rules.js";
 import type { Anomaly, Checkpoint, HeldEnd, LastSeen, Run, RunStart, Verdict } from "./run.js";
@@ -140,7 +141,8 @@ function ended(run: Run, end: HeldEnd, nowMs: number): Effect {
   const { elapsedMs, skewed } = elapsedBetween(run.start, end);
   const effect = decide(run, end, elapsedMs, nowMs);
   const count = end.outcome === "discarded" ? [] : [checkpointKey(run.terms, end.typeLabel, "end")];
-  return { ...effect, counts: [...count, ...effect.counts], anomalies: skewed ? ["clock_skew"] : [] };
+  const anomalies: Anomaly[] = skewed ? ["clock_skew", ...effect.anomalies] : [...effect.anomalies];
+  return { ...effect, counts: [...count, ...effect.counts], anomalies };
 }
 
 /** Gives the verdict that an end stands for. Without an elapsed time there is no apdex. */
@@ -202,7 +204,8 @@ function endedWithoutStart(run: Run, end: HeldEnd, nowMs: number): Effect {
       : effect.run;
   // The end was held back from the counters until its verdict.
   const count = end.outcome === "discarded" ? [] : [checkpointKey(run.terms, end.typeLabel, "end")];
-  return { ...effect, run: decided, counts: [...count, ...effect.counts], anomalies: ["missing_start"] };
+  const anomalies: Anomaly[] = [...effect.anomalies, "missing_start"];
+  return { ...effect, run: decided, counts: [...count, ...effect.counts], anomalies };
 }
 
 /** Nothing is known but that something happened. */
@@ -224,8 +227,18 @@ function unknownEnd(last: LastSeen | undefined): Omit<Verdict, "reason" | "verdi
 }
 
 function concluded(run: Run, state: Run["state"], verdict: Verdict): Effect {
-  const final = { ...run, state, verdict, heldEnd: undefined, deadlineMs: undefined, dueMs: undefined };
-  return { run: final, counts: [], anomalies: [], applied: true, verdict: undefined };
+  const anomalies: Anomaly[] = hasLeftPath(run, state) ? ["path_violation"] : [];
+  const final = {
+    ...{ ...run, state, verdict, heldEnd: undefined },
+    ...{ deadlineMs: undefined, dueMs: undefined, pathMarks: undefined },
+  };
+  return { run: final, counts: [], anomalies, applied: true, verdict: undefined };
+}
+
+/** Said once, with the verdict, and changes nothing of it. */
+function hasLeftPath({ terms: { path }, pathMarks = [], start }: Run, state: Run["state"]): boolean {
+  if (!path || state === "discarded" || state === "orphaned") return false;
+  return leavesPath(path, pathMarks, { startedAtMs: start?.occurredAtMs, hasSucceeded: state === "succeeded" });
 }
 
 function counted(run: Run, { checkpoint }: Arrival): Effect {
@@ -272,7 +285,19 @@ function endOf({ checkpoint, occurred, nowMs }: Arrival): HeldEnd {
 function seen(run: Run, { checkpoint, occurred, nowMs }: Arrival): Run {
   const { type, typeLabel, category, sequence } = checkpoint;
   const latest: LastSeen = { type, typeLabel, category, sequence, occurredAtMs: occurred.atMs };
-  return { ...run, last: isLater(latest, run.last) ? latest : run.last, lastServerMs: nowMs };
+  return {
+    ...run,
+    last: isLater(latest, run.last) ? latest : run.last,
+    pathMarks: withMark(run, category, occurred.atMs),
+    lastServerMs: nowMs,
+  };
+}
+
+function withMark({ terms, pathMarks }: Run, category: string | undefined, atMs: number): Run["pathMarks"] {
+  const step = terms.path?.findIndex((known) => known.category === category) ?? -1;
+  if (step === -1 || (pathMarks && pathMarks.length >= maxPathMarks)) return pathMarks;
+  const mark: PathMark = { step, atMs };
+  return [...(pathMarks ?? []), mark];
 }
 
 function isLater(next: LastSeen, last: LastSeen | undefined): boolean {
@@ -301,6 +326,7 @@ function newRecord({ checkpoint, nowMs }: Arrival): Run {
     dueMs: undefined,
     heldEnd: undefined,
     last: undefined,
+    pathMarks: undefined,
     lastServerMs: nowMs,
     verdict: undefined,
     lateEnd: undefined,

@@ -1,3 +1,5 @@
+import type { PathStep } from "./definition.js";
+import type { PathMark } from "./path.js";
 import type { CheckpointKind, Outcome, PayloadWarning, RunStateName } from "./payload.js";
 import type { Urgency } from "./urgency.js";
 
@@ -29,6 +31,8 @@ export interface RunTerms {
   readonly thresholdMs: number;
   readonly timeoutMs: number;
   readonly inactivityTimeoutMs: number | undefined;
+  /** The usual way; absent where the definition names none. */
+  readonly path: readonly PathStep[] | undefined;
 }
 
 export const unregistered = "unregistered";
@@ -150,6 +154,8 @@ export interface Run {
   readonly dueMs: number | undefined;
   readonly heldEnd: HeldEnd | undefined;
   readonly last: LastSeen | undefined;
+  /** Steps of the usual way that were seen, in order of arrival; until the verdict. */
+  readonly pathMarks: readonly PathMark[] | undefined;
   /** Server time of the applied checkpoint that came last. */
   readonly lastServerMs: number;
   readonly verdict: Verdict | undefined;

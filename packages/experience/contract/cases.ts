@@ -4,7 +4,7 @@ import type { Anomaly, Outcome, RunStateName, VerdictReason } from "../index.js"
 export interface TransitionCase {
   readonly title: string;
   /** Default: threshold 2 s, timeout 30 s. */
-  readonly terms?: { readonly inactivityTimeoutMs?: number };
+  readonly terms?: { readonly inactivityTimeoutMs?: number; readonly path?: readonly CasePathStep[] };
   readonly steps: readonly CaseStep[];
   /** What the record says in the end. */
   readonly ends: {
@@ -18,6 +18,13 @@ export interface TransitionCase {
     readonly due?: number;
     readonly lateByMs?: number;
   };
+}
+
+/** A step of the usual way, as a definition file has it. */
+export interface CasePathStep {
+  readonly category: string;
+  readonly optional?: boolean;
+  readonly max_gap_s?: number;
 }
 
 export interface CaseStep {
@@ -43,6 +50,13 @@ export interface CaseStep {
 }
 
 const day = 86_400_000;
+
+/** Cart, perhaps an address, payment within 5 s of what came before. */
+const checkoutPath: readonly CasePathStep[] = [
+  { category: "cart" },
+  { category: "address", optional: true },
+  { category: "payment", max_gap_s: 5 },
+];
 
 export const transitionCases: readonly TransitionCase[] = [
   {
@@ -565,5 +579,155 @@ export const transitionCases: readonly TransitionCase[] = [
       { at: 1_200, do: "start", occurred: 0, counts: ["C(start)", "C(end)", "T(false)"] },
     ],
     ends: { state: "succeeded", elapsedMs: "unknown", anomalies: ["clock_skew"] },
+  },
+  {
+    title: "XP-007 XP-331 the usual way is no oddity, with its optional step or without",
+    terms: { path: checkoutPath },
+    steps: [
+      { at: 0, do: "start" },
+      { at: 100, do: "intermediate", category: "cart" },
+      { at: 200, do: "intermediate", category: "payment" },
+      { at: 300, do: "end", counts: ["C(end)", "T(false)", "A(true)"] },
+    ],
+    ends: { state: "succeeded", anomalies: [] },
+  },
+  {
+    title: "XP-007 XP-331 a step may be repeated, and others may stand between",
+    terms: { path: checkoutPath },
+    steps: [
+      { at: 0, do: "start" },
+      { at: 100, do: "intermediate", category: "cart" },
+      { at: 150, do: "intermediate", category: "cart" },
+      { at: 160, do: "intermediate", category: "coupon" },
+      { at: 200, do: "intermediate", category: "address" },
+      { at: 300, do: "intermediate", category: "payment" },
+      { at: 400, do: "end" },
+    ],
+    ends: { state: "succeeded", anomalies: [] },
+  },
+  {
+    title: "XP-007 XP-331 a run that skips a step has left the way, and its verdict stays",
+    terms: { path: checkoutPath },
+    steps: [
+      { at: 0, do: "start" },
+      { at: 100, do: "intermediate", category: "payment" },
+      { at: 200, do: "end", counts: ["C(end)", "T(false)", "A(true)"] },
+    ],
+    ends: { state: "succeeded", anomalies: ["path_violation"] },
+  },
+  {
+    title: "XP-007 XP-331 so has one that ends well before the last step",
+    terms: { path: checkoutPath },
+    steps: [
+      { at: 0, do: "start" },
+      { at: 100, do: "intermediate", category: "cart" },
+      { at: 200, do: "end" },
+    ],
+    ends: { state: "succeeded", anomalies: ["path_violation"] },
+  },
+  {
+    title: "XP-007 XP-331 one that fails on the way has not",
+    terms: { path: checkoutPath },
+    steps: [
+      { at: 0, do: "start" },
+      { at: 100, do: "intermediate", category: "cart" },
+      { at: 200, do: "end", outcome: "error" },
+    ],
+    ends: { state: "failed", anomalies: [] },
+  },
+  {
+    title: "XP-007 XP-331 nor has one that times out on the way",
+    terms: { path: checkoutPath },
+    steps: [
+      { at: 0, do: "start" },
+      { at: 100, do: "intermediate", category: "cart" },
+      { at: 30_001, do: "reap" },
+    ],
+    ends: { state: "timed_out", anomalies: [] },
+  },
+  {
+    title: "XP-007 XP-331 one that times out after a skipped step has",
+    terms: { path: checkoutPath },
+    steps: [
+      { at: 0, do: "start" },
+      { at: 100, do: "intermediate", category: "payment" },
+      { at: 30_001, do: "reap" },
+    ],
+    ends: { state: "timed_out", anomalies: ["path_violation"] },
+  },
+  {
+    title: "XP-007 XP-331 going backwards leaves the way",
+    terms: { path: checkoutPath },
+    steps: [
+      { at: 0, do: "start" },
+      { at: 100, do: "intermediate", category: "cart" },
+      { at: 200, do: "intermediate", category: "payment" },
+      { at: 300, do: "intermediate", category: "cart" },
+      { at: 400, do: "end" },
+    ],
+    ends: { state: "succeeded", anomalies: ["path_violation"] },
+  },
+  {
+    title: "XP-007 XP-331 the order of occurrence counts, not that of arrival",
+    terms: { path: checkoutPath },
+    steps: [
+      { at: 0, do: "start" },
+      { at: 200, do: "intermediate", category: "payment" },
+      { at: 300, do: "intermediate", category: "cart", occurred: 100 },
+      { at: 400, do: "end" },
+    ],
+    ends: { state: "succeeded", anomalies: [] },
+  },
+  {
+    title: "XP-007 XP-331 a gap as long as allowed is one",
+    terms: { path: checkoutPath },
+    steps: [
+      { at: 0, do: "start" },
+      { at: 100, do: "intermediate", category: "cart" },
+      { at: 5100, do: "intermediate", category: "payment" },
+      { at: 5_200, do: "end" },
+    ],
+    ends: { state: "succeeded", anomalies: [] },
+  },
+  {
+    title: "XP-007 XP-331 a longer gap leaves the way",
+    terms: { path: checkoutPath },
+    steps: [
+      { at: 0, do: "start" },
+      { at: 100, do: "intermediate", category: "cart" },
+      { at: 5101, do: "intermediate", category: "payment" },
+      { at: 5_200, do: "end" },
+    ],
+    ends: { state: "succeeded", anomalies: ["path_violation"] },
+  },
+  {
+    title: "XP-007 XP-331 a discarded run has no way",
+    terms: { path: checkoutPath },
+    steps: [
+      { at: 0, do: "start" },
+      { at: 100, do: "intermediate", category: "payment" },
+      { at: 200, do: "end", outcome: "discarded" },
+    ],
+    ends: { state: "discarded", anomalies: [] },
+  },
+  {
+    title: "XP-007 XP-331 an end that is a step itself completes the way",
+    terms: { path: checkoutPath },
+    steps: [
+      { at: 0, do: "start" },
+      { at: 100, do: "intermediate", category: "cart" },
+      { at: 200, do: "end", category: "payment" },
+    ],
+    ends: { state: "succeeded", anomalies: [] },
+  },
+  {
+    title: "XP-007 XP-331 an end whose start never came is judged by what was seen",
+    terms: { path: checkoutPath },
+    steps: [
+      { at: 100, do: "intermediate", category: "payment" },
+      { at: 200, do: "end" },
+      { at: 30_300, do: "reap" },
+    ],
+    ends: { state: "succeeded", anomalies: ["path_violation", "missing_start"] },
   },
 ];

@@ -89,7 +89,10 @@ async function playBoth(
   const nextUlid = ulidsOf(clock);
   const journeys = [
     definitionOf(`plain_${histories}`),
-    definitionOf(`active_${histories}`, { inactivity_timeout_s: 8 }),
+    definitionOf(`active_${histories}`, {
+      inactivity_timeout_s: 8,
+      path: [{ category: "a" }, { category: "b", max_gap_s: 1.5 }],
+    }),
   ]
     .flatMap((definition) => [{ definition, id: nextUlid() }])
     .concat([

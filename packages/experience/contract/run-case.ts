@@ -19,11 +19,11 @@ export async function runCase(subject: StoreUnderTest, given: TransitionCase): P
   // Nothing of the case before is due any more.
   await clock.advanceBy(200_000);
   await reapAll(store);
-  const inactivity = given.terms?.inactivityTimeoutMs;
-  const definition = definitionOf(
-    `case_${++cases}`,
-    inactivity === undefined ? {} : { inactivity_timeout_s: inactivity / 1000 },
-  );
+  const { inactivityTimeoutMs, path } = given.terms ?? {};
+  const definition = definitionOf(`case_${++cases}`, {
+    ...(inactivityTimeoutMs === undefined ? {} : { inactivity_timeout_s: inactivityTimeoutMs / 1000 }),
+    ...(path === undefined ? {} : { path }),
+  });
   const beganMs = clock.nowMs();
   const correlationId = ulidsOf(clock)();
   const identity: RunIdentity = { tenant: "default", experienceId: definition.id, correlationId, run: "1" };

@@ -6,6 +6,7 @@ import {
   type LastSeen,
   type LateEnd,
   type Outcome,
+  type PathStep,
   type PayloadWarning,
   type Rules,
   type Run,
@@ -46,6 +47,7 @@ export function decodeRun(identity: RunIdentity, fields: RunFields): Run {
       thresholdMs: time("th") ?? 0,
       timeoutMs: time("to") ?? 0,
       inactivityTimeoutMs: time("ia"),
+      path: decodePath(text("pa")),
     },
     bornAtMs: time("b") ?? 0,
     start: decodeStart(text, time),
@@ -53,6 +55,7 @@ export function decodeRun(identity: RunIdentity, fields: RunFields): Run {
     dueMs: time("q"),
     heldEnd: decodeHeldEnd(text, time),
     last: decodeLast(text, time),
+    pathMarks: decodePathMarks(text("pm")),
     lastServerMs: time("ls") ?? 0,
     verdict: decodeVerdict(text, time),
     lateEnd: decodeLateEnd(text, time),
@@ -129,6 +132,33 @@ function decodeLateEnd(text: Text, time: Time): LateEnd | undefined {
   const atMs = time("ea");
   if (atMs === undefined) return undefined;
   return { atMs, outcome: text("eo") as Outcome, latenessMs: time("el") ?? 0 };
+}
+
+/** `cart,?address,payment~5000`: a question mark before optional steps, the longest gap in ms behind a tilde. */
+function encodePath(path: Run["terms"]["path"]): string {
+  const step = ({ category, optional, maxGapMs }: PathStep): string =>
+    `${optional ? "?" : ""}${category}${maxGapMs === undefined ? "" : `~${maxGapMs}`}`;
+  return (path ?? []).map(step).join(",");
+}
+
+function decodePath(joined: string | undefined): Run["terms"]["path"] {
+  return joined?.split(",").map((text) => {
+    const [name = "", gap] = text.split("~");
+    const optional = name.startsWith("?");
+    return {
+      category: optional ? name.slice(1) : name,
+      optional,
+      maxGapMs: gap === undefined ? undefined : Number(gap),
+    };
+  });
+}
+
+/** `0@1770000000000,2@1770000000500`: steps of the path with the time at which they were seen. */
+function decodePathMarks(joined: string | undefined): Run["pathMarks"] {
+  return joined?.split(",").map((text) => {
+    const [step, atMs] = text.split("@");
+    return { step: Number(step), atMs: Number(atMs) };
+  });
 }
 
 const knownAnomalies: ReadonlySet<string> = new Set(anomalyReasons);
@@ -264,5 +294,6 @@ export function checkpointArguments(checkpoint: Checkpoint): string[] {
     String(terms.timeoutMs),
     optional(terms.inactivityTimeoutMs),
     encodeSent(checkpoint),
+    encodePath(terms.path),
   ];
 }

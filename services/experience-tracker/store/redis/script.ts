@@ -6,7 +6,7 @@
  * ARGV: see `stepArguments`; times are milliseconds, absent values are empty
  *
  * Fields of the run's hash: s state; v version, x label where it is not the id, f category, u urgency, th threshold, to timeout, ia inactivity;
- * b born; sa, ss, st start (occurred, server, trusted); q due; h* held end; l* last seen (ll only where it is not ly); ls last server time;
+ * pa path; pm marks on it; b born; sa, ss, st start (occurred, server, trusted); q due; h* held end; l* last seen (ll only where it is not ly); ls last server time;
  * v* verdict; e* late end; n recorded; p position; a anomalies.
  *
  * A timeline holds two elements for each checkpoint, its event key and its entry: nine values that the step decides, then
@@ -71,9 +71,55 @@ local function heldEnd()
     label = r.hl, message = r.hm, reason = r.hr, reasonLabel = r.hd }
 end
 
+local maxPathMarks = 100
+local function pathSteps()
+  local steps = {}
+  for option, name, gap in string.gmatch(r.pa, '(%??)([^,~?]+)~?([%d.]*)') do
+    steps[#steps + 1] = { category = name, optional = option == '?', gap = tonumber(gap) }
+  end
+  return steps
+end
+local function mark(category, at)
+  if not r.pa or category == '' then return end
+  local marks = 0
+  for _ in string.gmatch(r.pm or '', '@') do marks = marks + 1 end
+  if marks >= maxPathMarks then return end
+  for index, known in ipairs(pathSteps()) do
+    if known.category == category then
+      r.pm = (r.pm and r.pm .. ',' or '') .. num(index - 1) .. '@' .. num(at)
+      return
+    end
+  end
+end
+local function leavesPath(state)
+  if not r.pa or state == 'discarded' or state == 'orphaned' then return false end
+  local path, marks = pathSteps(), {}
+  local function required(from, to)
+    for index = from, to do if not path[index].optional then return true end end
+    return false
+  end
+  for step, at in string.gmatch(r.pm or '', '(%d+)@([%d.-]+)') do
+    local one = { step = tonumber(step) + 1, at = tonumber(at) }
+    local place = #marks + 1
+    while place > 1 and marks[place - 1].at > one.at do place = place - 1 end
+    table.insert(marks, place, one)
+  end
+  local reached, before = 0, tonumber(r.sa)
+  for _, one in ipairs(marks) do
+    local gap = path[one.step].gap
+    if one.step < reached or required(reached + 1, one.step - 1) then return true end
+    if gap and before and one.at - before > gap then return true end
+    reached, before = one.step, one.at
+  end
+  return state == 'succeeded' and required(reached + 1, #path)
+end
+
+local leftPath = false
 local function conclude(state, v)
+  leftPath = leavesPath(state)
   for _, field in ipairs(heldFields) do r[field] = nil end
   r.q = nil
+  r.pm = nil
   r.s = state
   r.vr, r.va, r.vd, r.ve, r.vl, r.vx, r.vy, r.vm, r.vi =
     v.reason, num(v.at), num(now), v.ended and num(v.ended), v.elapsed and num(v.elapsed), v.apdex, v.type, v.message, v.discard
@@ -128,6 +174,11 @@ local function expire()
   local due = tonumber(r.q)
   if now <= due then return false end
   if now <= tonumber(redis.call('HGET', K_META, 'hold_until_ms') or '0') then return false end
+  local function notePath()
+    if not leftPath then return end
+    noteRun({ 'path_violation' })
+    count('anomalies|path_violation')
+  end
   if r.s == 'open' then
     local deadline = deadlineOf()
     local started = tonumber(r.sa)
@@ -136,9 +187,11 @@ local function expire()
     count('timeouts|' .. xlabel() .. '|' .. reason)
     conclude('timed_out', { reason = reason, at = deadline, elapsed = math.max(0, deadline - started), type = r.ly or 'other' })
     expiredAs = 'timed_out'
+    notePath()
   elseif r.ho then
     expiredAs = decide(heldEnd(), nil)
     if expiredAs == 'failed' then r.vr = 'missing_start' end
+    notePath()
     noteRun({ 'missing_start' })
     count('anomalies|missing_start')
   else
@@ -273,12 +326,13 @@ local applied, effect, verdict = false, false, nil
 local stepNotes = {}
 
 local function newRecord(kept)
-  r = { s = 'orphan', v = A[24], x = A[25] ~= ownId and A[25] or nil, f = A[26], u = A[27], th = A[28], to = A[29], ia = some(A[30]),
+  r = { s = 'orphan', v = A[24], x = A[25] ~= ownId and A[25] or nil, f = A[26], u = A[27], th = A[28], to = A[29], ia = some(A[30]), pa = some(A[32]),
     b = kept and kept.b or num(now), n = kept and kept.n or '0', p = kept and kept.p or '0', a = kept and kept.a or nil, ls = num(now) }
 end
 
 local function seen()
   r.ls = num(now)
+  mark(category, at)
   local later = true
   if r.la then
     local last = tonumber(r.la)
@@ -300,7 +354,9 @@ end
 local function ended(e)
   local elapsed, skewed = elapsedTo(e)
   if skewed then note(stepNotes, 'clock_skew') end
-  return decide(e, elapsed)
+  local decided = decide(e, elapsed)
+  if leftPath then note(stepNotes, 'path_violation') end
+  return decided
 end
 
 local function thisEnd()
