@@ -25,10 +25,8 @@ import { createRepositories } from "./repositories.js";
 import { readAuthors, readRepositoryRules } from "./repository-rules.js";
 import type { RelayEvents } from "./store/port.js";
 import { createSqlRelayEvents } from "./store/sql.js";
-import type { SyncEngine } from "./sync/options.js";
-import type { PeerStore, RejectedIndex } from "./sync/ports.js";
 import type { SyncObserver } from "./sync/snapshot.js";
-import { createRelaySync } from "./sync-service.js";
+import { createRelaySync, type RelaySync } from "./sync-service.js";
 import { createVerifierPool } from "./verify/pool.js";
 import type { Verifier } from "./verify/verifier.js";
 import { createWaitingRoom } from "./waiting-room.js";
@@ -68,7 +66,7 @@ export interface GitRelay {
   /** The listener and the sync with peers. */
   readonly intake: Service;
   /** Absent: it is switched off. */
-  readonly sync: SyncEngine | undefined;
+  readonly sync: RelaySync | undefined;
   /** Where clients reach the relay. */
   readonly url: string;
   /** Where it listens. */
@@ -175,8 +173,7 @@ export function createGitRelay(dependencies: GitRelayDependencies): GitRelay {
         settings,
         events,
         intake: eventIntake,
-        peers: forgetful,
-        rejected: forgiving,
+        database,
         signer,
         serviceAddress: () => relay.serviceAddress,
         listening: () => listener.address,
@@ -206,8 +203,9 @@ export function createGitRelay(dependencies: GitRelayDependencies): GitRelay {
         },
         stop: () => unfollow(),
       }),
+      ...(sync ? [sync.service] : []),
     ]),
-    intake: createServiceGroup("git relay intake", [listener.service, ...(sync ? [sync] : [])]),
+    intake: createServiceGroup("git relay intake", [listener.service, ...(sync ? [sync.engine] : [])]),
     sync,
     get url() {
       return settings.domain === undefined ? relay.listenUrl : `wss://${settings.domain}`;
@@ -233,17 +231,6 @@ export function createGitRelayApi({ database, clock, settings }: GitRelayApiDepe
   const events = createSqlRelayEvents({ database, clock });
   return createRelayApi({ repositories: createRepositories({ events, clock, authority: settings.authority.mode }) });
 }
-
-const forgetful: PeerStore = {
-  loadPeers: async () => [],
-  savePeers: async () => {},
-  forgetPeer: async () => {},
-  saveCertificate: async () => {},
-};
-const forgiving: RejectedIndex = {
-  remembered: async () => new Set(),
-  add: async () => {},
-};
 
 function readDomain(domain: string): ServiceAddress {
   try {

@@ -1,4 +1,13 @@
-import { type Clock, createEgressGuard, type EgressGuard, type Logger, type Metrics } from "@signalbox/kernel";
+import type { Database } from "@signalbox/database";
+import {
+  type Clock,
+  createEgressGuard,
+  createServiceGroup,
+  type EgressGuard,
+  type Logger,
+  type Metrics,
+  type Service,
+} from "@signalbox/kernel";
 import { readServiceAddress, type ServiceAddress, type Signer } from "@signalbox/nostr";
 import type { EventIntake } from "./accept-event.js";
 import type { RelaySettings } from "./config.js";
@@ -8,43 +17,66 @@ import { createPeerDiscovery } from "./peers/discover.js";
 import { createHealthTracker } from "./peers/health.js";
 import { createInformationSource } from "./peers/information.js";
 import { createNaughtyList } from "./peers/naughty.js";
+import { createPeerStore, type ReadablePeerStore } from "./peers/peer-store.js";
 import { readPeerUrl } from "./peers/peer-url.js";
+import { createRejectedIndex, type StoredRejectedIndex } from "./peers/rejected-index.js";
+import { createTransitionLog, type TransitionLog } from "./peers/transition-log.js";
+import { createReconsideration } from "./reconsider.js";
 import type { RelayEvents } from "./store/port.js";
 import { createSyncEngine } from "./sync/engine.js";
 import { joinObservers } from "./sync/observers.js";
 import type { SyncEngine } from "./sync/options.js";
-import type { PeerDiscovery, PeerStore, PeerUrl, Random, RejectedIndex } from "./sync/ports.js";
+import type { PeerDiscovery, PeerUrl, Random } from "./sync/ports.js";
 import type { SyncObserver } from "./sync/snapshot.js";
 import { createSyncMetrics } from "./sync-metrics.js";
 
 export interface RelaySyncDependencies {
   readonly settings: RelaySettings;
+  readonly database: Database;
   readonly events: RelayEvents;
   readonly intake: EventIntake;
-  readonly peers: PeerStore;
-  readonly rejected: RejectedIndex;
   readonly signer: Signer;
   /** What announcements have to list, and where we listen; asked for when the sync starts. */
   serviceAddress(): ServiceAddress;
   listening(): string;
   /** Further ones who are told what happens. */
-  readonly observers: readonly SyncObserver[];
+  readonly observers: readonly Partial<SyncObserver>[];
   readonly version: string;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: Metrics;
 }
 
-/** The sync engine over real connections. @throws {RelayError} `RELAY_BAD_ENTRY` */
-export function createRelaySync(dependencies: RelaySyncDependencies): SyncEngine {
-  const { settings, clock, metrics, version } = dependencies;
+/** The sync with peers, and what it remembers. */
+export interface RelaySync {
+  readonly engine: SyncEngine;
+  /** What has to run before the engine does. */
+  readonly service: Service;
+  readonly peers: ReadablePeerStore;
+  readonly transitions: TransitionLog;
+  readonly rejected: StoredRejectedIndex;
+}
+
+/** The sync engine over real connections and the database. @throws {RelayError} `RELAY_BAD_ENTRY` */
+export function createRelaySync(dependencies: RelaySyncDependencies): RelaySync {
+  const { settings, database, events, intake, signer, clock, metrics, version } = dependencies;
   const { sync } = settings;
-  const { limits } = settings;
+  const logger = dependencies.logger.child("sync");
   const random: Random = { next: () => Math.random() };
-  const guard = createGuard(settings, clock);
   for (const alias of sync.selfAliases) checkAlias(alias);
+  const guard = createGuard(settings, clock);
   const naughty = createNaughtyList({ clock, listedMs: sync.naughtyHours * 3_600_000 });
-  return createSyncEngine({
+  const peers = createPeerStore(database);
+  const transitions = createTransitionLog({ database, clock, logger });
+  const rejected = createRejectedIndex({
+    database,
+    clock,
+    logger,
+    metrics,
+    hotMs: sync.rejectedHotS * 1_000,
+    coldMs: sync.rejectedColdS * 1_000,
+  });
+  const engine = createSyncEngine({
     config: {
       bootstrapRelays: sync.bootstrapRelays.map(readBootstrapRelay),
       baseBackoffMs: sync.baseBackoffS * 1_000,
@@ -66,11 +98,11 @@ export function createRelaySync(dependencies: RelaySyncDependencies): SyncEngine
       maxBackoffMs: sync.maxBackoffS * 1_000,
     }),
     naughty,
-    peers: dependencies.peers,
-    rejected: dependencies.rejected,
-    events: dependencies.events,
-    intake: dependencies.intake,
-    limits,
+    peers,
+    rejected,
+    events,
+    intake,
+    limits: settings.limits,
     observer: joinObservers([
       createSyncMetrics({
         metrics,
@@ -79,11 +111,24 @@ export function createRelaySync(dependencies: RelaySyncDependencies): SyncEngine
         extendedStatus: sync.extendedStatus,
         maxPeers: settings.metrics.maxPeers,
       }),
+      transitions,
       ...dependencies.observers,
     ]),
-    signer: dependencies.signer,
-    logger: dependencies.logger,
+    signer,
+    logger,
   });
+  const { syncAgain } = engine;
+  return {
+    engine,
+    service: createServiceGroup("what sync remembers", [
+      transitions.service,
+      rejected.service,
+      createReconsideration({ intake, rejected, syncAgain, clock, logger }),
+    ]),
+    peers,
+    transitions,
+    rejected,
+  };
 }
 
 const everywhere = ["0.0.0.0/0", "::/0"];
