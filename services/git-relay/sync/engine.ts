@@ -25,7 +25,7 @@ const returningPerSecond = 10;
  */
 export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   const { config, clock, discovery, events, intake, rejected, health, naughty } = options;
-  const logger = options.logger.child("sync");
+  const { logger } = options;
   const observer = guardObserver(options.observer, logger);
   const wanted = new WantedIndex();
   const peers = new Map<PeerUrl, Peer>();

@@ -47,7 +47,7 @@ const invalid: Decision = { disposition: "invalid", excludedAs: "rejected" };
 /** Each event gets exactly one decision. The same event of several peers is verified once. */
 export function createPeerIntake(options: PeerIntakeOptions): PeerIntake {
   const { intake, rejected, limits, clock } = options;
-  const logger = options.logger.child("sync");
+  const { logger } = options;
   /** By id; what several peers send at the same time. */
   const underWay = new Map<string, Promise<Verdict>>();
 
