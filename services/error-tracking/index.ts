@@ -2,6 +2,9 @@ export { errorTrackingAnalytics } from "./analytics-migrations.js";
 export { type ErrorTrackingSettings, errorTrackingSection } from "./config.js";
 export { DigestError, type DigestErrorCode, digestErrors } from "./digest-errors.js";
 export { eventReceived } from "./events.js";
+export { compileGroupingRules } from "./grouping/compile-rules.js";
+export { groupEvent } from "./grouping/group-event.js";
+export { markInApp } from "./grouping/mark-in-app.js";
 export { RuleError, type RuleErrorCode, ruleErrors } from "./grouping/rule-errors.js";
 export { rewriteIngestUrl } from "./http/ingest.js";
 export { IngestError, type IngestErrorCode, ingestErrors } from "./http/ingest-errors.js";
@@ -14,6 +17,7 @@ export {
   issueResolved,
   issueUnmuted,
 } from "./issue-events.js";
+export { normaliseEvent } from "./normalise/normalise-event.js";
 export { ProjectError, type ProjectErrorCode, projectErrors } from "./project-errors.js";
 export {
   createProjects,
