@@ -57,16 +57,16 @@ const lineFeed = 0x0a;
 export function parseEnvelope(bytes: Uint8Array, limits: EnvelopeLimits = defaultEnvelopeLimits): Envelope {
   if (bytes.length === 0) throw new ProtocolError("ET_BODY_EMPTY");
   const headerEnd = lineEnd(bytes, 0, limits.maxHeaderBytes);
-  const header = parseEnvelopeHeader(bytes.subarray(0, headerEnd));
+  const header = readEnvelopeHeader(decodeUtf8(bytes, 0, headerEnd));
   const items: EnvelopeItem[] = [];
   try {
     for (let at = headerEnd + 1; at < bytes.length; ) {
       if (items.length === limits.maxItems) throw tooManyItems(limits);
       const itemHeaderEnd = lineEnd(bytes, at, limits.maxHeaderBytes);
-      const itemHeader = parseItemHeader(bytes.subarray(at, itemHeaderEnd));
+      const { type, length, attributes } = readItemHeader(decodeUtf8(bytes, at, itemHeaderEnd));
       const start = Math.min(itemHeaderEnd + 1, bytes.length);
-      const end = payloadEnd(bytes, start, itemHeader.length);
-      items.push({ ...itemHeader, payload: bytes.subarray(start, end) });
+      const end = payloadEnd(bytes, start, length);
+      items.push({ type, length, attributes, payload: bytes.subarray(start, end) });
       at = end + 1;
     }
   } catch (error) {
@@ -109,31 +109,43 @@ function malformed(message: string, details: Readonly<Record<string, unknown>> =
 
 /** @throws {ProtocolError} `ET_ENVELOPE_MALFORMED`, and what `parseDsn` throws */
 export function parseEnvelopeHeader(line: Uint8Array): EnvelopeHeader {
-  const text = decodeUtf8(line);
+  return readEnvelopeHeader(decodeUtf8(line));
+}
+
+function readEnvelopeHeader(text: string): EnvelopeHeader {
   const fields = parseHeaderLine(text);
   refuseSecondSentAt(text);
+  const { event_id: id, dsn, sent_at: sentAt, sdk, trace } = fields;
+  const eventId = id === undefined ? undefined : normalizeEventId(id);
+  const sentAtMs = sentAt === undefined ? undefined : readTimeMs(sentAt);
+  const usableSdk = isJsonObject(sdk) ? sdk : undefined;
+  const usableTrace = isJsonObject(trace) ? trace : undefined;
   const dropped: string[] = [];
-  const optional = <T>(name: string, read: (value: JsonValue) => T | undefined): T | undefined => {
-    const value = fields[name];
-    if (value === undefined || value === null) return undefined;
-    const usable = read(value);
-    if (usable === undefined) dropped.push(name);
-    return usable;
-  };
-  const { dsn } = fields;
+  if (eventId === undefined && isThere(id)) dropped.push("event_id");
+  if (sentAtMs === undefined && isThere(sentAt)) dropped.push("sent_at");
+  if (usableSdk === undefined && isThere(sdk)) dropped.push("sdk");
+  if (usableTrace === undefined && isThere(trace)) dropped.push("trace");
   return {
-    eventId: optional("event_id", normalizeEventId),
-    dsn: dsn === undefined || dsn === null || dsn === "" ? undefined : parseDsn(String(dsn)),
-    sentAtMs: optional("sent_at", readTimeMs),
-    sdk: optional("sdk", (value) => (isJsonObject(value) ? value : undefined)),
-    trace: optional("trace", (value) => (isJsonObject(value) ? value : undefined)),
+    eventId,
+    dsn: isThere(dsn) && dsn !== "" ? parseDsn(String(dsn)) : undefined,
+    sentAtMs,
+    sdk: usableSdk,
+    trace: usableTrace,
     dropped,
   };
 }
 
+function isThere(value: JsonValue | undefined): boolean {
+  return value !== undefined && value !== null;
+}
+
 /** @throws {ProtocolError} `ET_ENVELOPE_MALFORMED` */
 export function parseItemHeader(line: Uint8Array): ItemHeader {
-  const attributes = parseHeaderLine(decodeUtf8(line));
+  return readItemHeader(decodeUtf8(line));
+}
+
+function readItemHeader(line: string): ItemHeader {
+  const attributes = parseHeaderLine(line);
   const { type, length } = attributes;
   if (length !== undefined && (typeof length !== "number" || length < 0 || !Number.isSafeInteger(length)))
     throw malformed("The length of an item is not a whole number of bytes.");

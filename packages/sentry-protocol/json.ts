@@ -39,10 +39,11 @@ export function parseJsonObject(bytes: Uint8Array, limits: JsonLimits = {}): Jso
   return value;
 }
 
-/** Text of `bytes` without byte-order mark; what is not UTF-8 becomes U+FFFD. */
-export function decodeUtf8(bytes: Uint8Array): string {
-  const hasMark = bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf;
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8", hasMark ? 3 : 0);
+/** Text of `bytes`, or of a part of them, without byte-order mark; what is not UTF-8 becomes U+FFFD. */
+export function decodeUtf8(bytes: Uint8Array, start = 0, end = bytes.length): string {
+  const hasMark = bytes[start] === 0xef && bytes[start + 1] === 0xbb && bytes[start + 2] === 0xbf && end >= start + 3;
+  const buffer = bytes instanceof Buffer ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return buffer.toString("utf8", hasMark ? start + 3 : start, end);
 }
 
 function tryStandard(text: string): JsonValue | undefined {
