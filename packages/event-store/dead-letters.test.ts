@@ -392,3 +392,17 @@ test("ES-253 letters are summed up by their state and by what their envelopes ho
     { state: "discarded", code: null, values: ["8", null], count: 1 },
   ]);
 });
+
+test("ES-253 letters are found by how the ids of their events begin, and replayed and discarded by it", async () => {
+  const made = setUp({ retry: { maxAttempts: 1 }, handle: async () => expect.fail("no") });
+  await made.store.start();
+  for (const id of ["jobs_1:a", "jobs_1:b", "jobs%1:c", "jobs:1"])
+    await made.store.publish(JobFinished.create({ job_id: 7 }, { id }));
+  await made.advanceBy(60_000);
+  const found = async () =>
+    (await made.store.dead.list({ idPrefix: "jobs_1:", state: "dead" })).letters.map(({ id }) => id.slice(0, 8)).sort();
+  expect(await found()).toEqual(["jobs_1:a", "jobs_1:b"]);
+  expect(await made.store.dead.replay({ idPrefix: "jobs%1:" })).toMatchObject({ matched: 1, replayed: 1 });
+  expect(await made.store.dead.discard({ idPrefix: "jobs_1:" }, { reason: "known" })).toEqual({ discarded: 2 });
+  expect(await found()).toEqual([]);
+});

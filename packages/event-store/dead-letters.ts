@@ -66,6 +66,7 @@ export interface DeadLetterDependencies extends ReplayDependencies {
 
 const filterKeys: readonly (keyof DeadLetterFilter)[] = [
   "ids",
+  "idPrefix",
   "subscription",
   "eventType",
   "reason",

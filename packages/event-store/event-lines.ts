@@ -1,4 +1,3 @@
-import type { LogFields } from "@signalbox/kernel";
 import type { EventDefinition, LogMode } from "./define-event.js";
 import { type DomainEvent, EventInstance } from "./event.js";
 import { redactData } from "./redact.js";
@@ -17,8 +16,8 @@ export interface EventLines {
   wantsAll(definition: EventDefinition<unknown> | null): boolean;
   /** True when lines about failure are wanted. */
   wantsFailures(definition: EventDefinition<unknown> | null): boolean;
-  /** The fields that every line about an event has. */
-  fields(event: DomainEvent<unknown>, definition: EventDefinition<unknown>): LogFields;
+  /** The fields that every line about an event has, as an object of the caller's own. */
+  fields(event: DomainEvent<unknown>, definition: EventDefinition<unknown>): Record<string, unknown>;
 }
 
 export function createEventLines(options: EventLinesOptions): EventLines {
@@ -31,21 +30,22 @@ export function createEventLines(options: EventLinesOptions): EventLines {
     wantsAll: (definition) => modeOf(definition) === "all",
     wantsFailures: (definition) => modeOf(definition) !== "off",
     fields(event, definition) {
-      return {
-        event_id: event.id,
-        event_type: event.type,
-        ...(options.data && { event_data: dataText(event, definition.sensitive) }),
-        correlation_id: event.correlationId,
-        ...(event.causationId !== null && { causation_id: event.causationId }),
-        ...(event.rootCaller !== null && { root_caller: event.rootCaller }),
-        ...metaFields(event),
-      };
+      const fields: Record<string, unknown> = { event_id: event.id, event_type: event.type };
+      if (options.data) fields["event_data"] = dataText(event, definition.sensitive);
+      fields["correlation_id"] = event.correlationId;
+      if (event.causationId !== null) fields["causation_id"] = event.causationId;
+      if (event.rootCaller !== null) fields["root_caller"] = event.rootCaller;
+      addMeta(fields, event);
+      return fields;
     },
   };
 }
 
 function dataText(event: DomainEvent<unknown>, sensitive: readonly string[]): string {
-  const json = JSON.stringify(sensitive.length > 0 ? redactData(event.data, sensitive) : event.data);
+  const json =
+    sensitive.length === 0 && EventInstance.is(event)
+      ? EventInstance.dataJsonNow(event)
+      : JSON.stringify(redactData(event.data, sensitive));
   if (Buffer.byteLength(json) <= maxDataBytes) return json;
   return Buffer.from(json)
     .subarray(0, maxDataBytes)
@@ -53,9 +53,8 @@ function dataText(event: DomainEvent<unknown>, sensitive: readonly string[]): st
     .replace(/\uFFFD$/, "");
 }
 
-function metaFields(event: DomainEvent<unknown>): LogFields {
-  if (!EventInstance.is(event)) return {};
+function addMeta(fields: Record<string, unknown>, event: DomainEvent<unknown>): void {
+  if (!EventInstance.is(event)) return;
   const { meta } = EventInstance.hidden(event);
-  if (!meta) return {};
-  return Object.fromEntries(Object.entries(meta).map(([key, value]) => [`meta.${key}`, value]));
+  if (meta) for (const key of Object.keys(meta)) fields[`meta.${key}`] = meta[key];
 }

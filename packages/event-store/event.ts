@@ -180,6 +180,11 @@ export class EventInstance<D> implements DomainEvent<D> {
     return event.#dataJson;
   }
 
+  /** As `dataJson`, without keeping what is not kept. */
+  static dataJsonNow(event: EventInstance<unknown>): string {
+    return event.#dataJson ?? JSON.stringify(event.data);
+  }
+
   static forgetDataJson(event: EventInstance<unknown>): void {
     event.#dataJson = undefined;
   }

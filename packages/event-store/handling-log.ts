@@ -56,7 +56,9 @@ export class HandlingLog {
     const { logger, lines } = this.#options;
     if (!logger.isEnabled("debug") || !("event" in item.read) || !lines.wantsAll(item.subscription?.event ?? null))
       return;
-    logger.debug("delivery started", { ...this.#fields(item, startedAtMs), job_status: "start" });
+    const fields = this.#fields(item, startedAtMs);
+    fields["job_status"] = "start";
+    logger.debug("delivery started", fields);
   }
 
   handlerEnded(subscription: string, result: "ok" | "error" | "timeout", durationMs: number): void {
@@ -79,12 +81,12 @@ export class HandlingLog {
     const wanted = failed ? lines.wantsFailures(definition) : lines.wantsAll(definition);
     if (!wanted) return;
     if (failed) this.#logFailure(item, result.error, verdict, handling);
-    else if (logger.isEnabled("info") && "event" in item.read)
-      logger.info("delivery done", {
-        ...this.#fields(item, handling.startedAtMs),
-        job_status: "done",
-        duration_s: handling.durationMs / 1_000,
-      });
+    else if (logger.isEnabled("info") && "event" in item.read) {
+      const fields = this.#fields(item, handling.startedAtMs);
+      fields["job_status"] = "done";
+      fields["duration_s"] = handling.durationMs / 1_000;
+      logger.info("delivery done", fields);
+    }
     dispatchLog?.handled(this.#record(item, result, handling));
   }
 
@@ -105,18 +107,19 @@ export class HandlingLog {
     else logger.warn("delivery failed", fields);
   }
 
-  #fields(item: Item, startedAtMs: number): LogFields {
+  /** An object of the caller's own. */
+  #fields(item: Item, startedAtMs: number): Record<string, unknown> {
     const { lease, subscription, read } = item;
-    return {
-      ...("event" in read && subscription
+    const fields: Record<string, unknown> =
+      "event" in read && subscription
         ? this.#options.lines.fields(read.event, subscription.event)
-        : { event_id: item.eventId, event_type: eventTypeOf(lease), correlation_id: correlationOf(item) }),
-      subscription: lease.subscription,
-      delivery_id: lease.deliveryId,
-      attempt: item.progress.failures + 1,
-      urgency: subscription?.options.urgency ?? "low",
-      scheduling_latency_s: Math.max(0, startedAtMs - lease.dueAtMs) / 1_000,
-    };
+        : { event_id: item.eventId, event_type: eventTypeOf(lease), correlation_id: correlationOf(item) };
+    fields["subscription"] = lease.subscription;
+    fields["delivery_id"] = lease.deliveryId;
+    fields["attempt"] = item.progress.failures + 1;
+    fields["urgency"] = subscription?.options.urgency ?? "low";
+    fields["scheduling_latency_s"] = Math.max(0, startedAtMs - lease.dueAtMs) / 1_000;
+    return fields;
   }
 
   #record(item: Item, result: HandledItem["result"], handling: Handling): HandlingRecord {

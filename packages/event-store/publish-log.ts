@@ -61,7 +61,9 @@ export class PublishLog {
     for (const { subscription, decision } of outcomes)
       this.#options.metrics.decisions.add(1, this.#decisionLabelsOf(definition.type, subscription?.id ?? "", decision));
     if (!this.#tellsOf(definition)) return;
-    for (const [event, own] of groupByEvent(events, outcomes)) this.#tell(publication, event, own);
+    const [only] = events;
+    if (only && events.length === 1) this.#tell(publication, only, outcomes);
+    else for (const [event, own] of groupByEvent(events, outcomes)) this.#tell(publication, event, own);
   }
 
   /** Gives way between the events. */
@@ -108,7 +110,7 @@ export class PublishLog {
     const failed = own.some(({ decision }) => decision === "condition_error" || decision === "transport_error");
     if (!lines.wantsAll(definition) && !(failed && lines.wantsFailures(definition))) return;
     if (this.#wantsLines(definition))
-      logger.info("event published", { ...lines.fields(event, definition), ...spread(own) });
+      logger.info("event published", Object.assign(lines.fields(event, definition), spread(own)));
     dispatchLog?.dispatched(dispatchRecord(event, own, nowMs));
   }
 

@@ -183,8 +183,11 @@ export class Publisher {
     return handedOver.then(
       (error) => {
         this.#waiting--;
-        this.#letGo(publication.events, publication.outcomes, error !== undefined);
-        return this.#conclude(publication, error);
+        try {
+          return this.#conclude(publication, error);
+        } finally {
+          this.#letGo(publication.events, publication.outcomes, error !== undefined);
+        }
       },
       (error: unknown) => {
         this.#waiting--;

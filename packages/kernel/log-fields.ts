@@ -19,8 +19,15 @@ const mostNames = 2000;
 
 type JsonType = "string" | "number" | "boolean" | "list" | "map";
 
-/** Makes the fields of one log line from what the caller passed. */
-export type FieldPreparer = (fields: Readonly<Record<string, unknown>>) => Record<string, unknown>;
+/** Adds to a log line what the caller passed, as it may be written. */
+export type FieldPreparer = (fields: Readonly<Record<string, unknown>>, line: Record<string, unknown>) => void;
+
+/** What follows from the name of a field alone. */
+interface NameRule {
+  readonly plainName: string;
+  readonly isRedacted: boolean;
+  readonly type: JsonType | undefined;
+}
 
 /**
  * Redacts by name at any depth, shortens what is too long, serialises errors, and keeps each field at one JSON type:
@@ -69,24 +76,33 @@ export function createFieldPreparer(redact: readonly string[]): FieldPreparer {
     };
   };
 
-  const typedName = (name: string, value: unknown): string => {
+  const typedName = (name: string, value: unknown, byEnding: JsonType | undefined): string => {
     const type = jsonTypeOf(value);
-    const known = typeByEnding(name) ?? knownTypes.get(name);
+    const known = byEnding ?? knownTypes.get(name);
     if (known === undefined && knownTypes.size < mostNames) knownTypes.set(name, type);
     return known === undefined || known === type ? name : `${name}_${type}`;
   };
 
-  return (fields) => {
-    const prepared: Record<string, unknown> = {};
-    for (const [name, raw] of Object.entries(fields)) {
+  const rules = new Map<string, NameRule>();
+  const ruleOf = (name: string): NameRule => {
+    const known = rules.get(name);
+    if (known) return known;
+    const plainName = lineFields.has(name) ? `data.${name}` : name;
+    const rule = { plainName, isRedacted: isRedacted(name), type: typeByEnding(name) };
+    if (rules.size < mostNames) rules.set(name, rule);
+    return rule;
+  };
+
+  return (fields, line) => {
+    for (const name of Object.keys(fields)) {
+      const raw = fields[name];
       if (raw === undefined || raw === null) continue;
-      const plainName = lineFields.has(name) ? `data.${name}` : name;
-      let value = name === "error" ? describeError(raw, 0) : isRedacted(name) ? redacted : clean(raw, 0);
-      if (typeof value === "number" && typeByEnding(name) === "string") value = String(value);
+      const rule = ruleOf(name);
+      let value = name === "error" ? describeError(raw, 0) : rule.isRedacted ? redacted : clean(raw, 0);
+      if (typeof value === "number" && rule.type === "string") value = String(value);
       if (value !== undefined && value !== null)
-        prepared[value === redacted ? plainName : typedName(plainName, value)] = value;
+        line[value === redacted ? rule.plainName : typedName(rule.plainName, value, rule.type)] = value;
     }
-    return prepared;
   };
 }
 

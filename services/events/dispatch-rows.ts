@@ -48,8 +48,13 @@ export interface RowFrame {
   readonly worker: string;
 }
 
+/** What is written with a row and never read. */
+interface Kept {
+  readonly retention_days: number;
+}
+
 export function toDispatchRow(record: DispatchRecord, { retentionDays }: RowFrame): object {
-  const row: DispatchRow = {
+  const row: DispatchRow & Kept = {
     published_at: isoTime(record.publishedAtMs),
     event_id: record.eventId,
     event_type: record.eventType,
@@ -62,12 +67,13 @@ export function toDispatchRow(record: DispatchRecord, { retentionDays }: RowFram
     condition_us: record.conditionUs,
     due_at: record.dueAtMs.map(isoTime),
     delivery_ids: record.deliveryIds,
+    retention_days: retentionDays,
   };
-  return { ...row, retention_days: retentionDays };
+  return row;
 }
 
 export function toAttemptRow(record: HandlingRecord, { retentionDays, worker }: RowFrame): object {
-  const row: AttemptRow = {
+  const row: AttemptRow & Kept = {
     started_at: isoTime(record.startedAtMs),
     finished_at: isoTime(record.finishedAtMs),
     event_id: record.eventId,
@@ -84,8 +90,9 @@ export function toAttemptRow(record: HandlingRecord, { retentionDays, worker }: 
     error_message: record.errorMessage ?? "",
     ignored: record.ignored ? 1 : 0,
     worker,
+    retention_days: retentionDays,
   };
-  return { ...row, retention_days: retentionDays };
+  return row;
 }
 
 export function fromDispatchRow(row: DispatchRow): DispatchRecord {
@@ -127,15 +134,16 @@ export function fromAttemptRow(row: AttemptRow): HandlingRecord {
 }
 
 const never = new Date(0).toISOString();
-let lastMs = 0;
-let lastIso = never;
+/** The times written last: most rows name one of a few milliseconds, and formatting one takes longer than the rest. */
+const written = { ms: [0, 0], iso: [never, never], next: 0 };
 
-/** Most rows name one of a few milliseconds, or none; formatting one takes longer than the rest of a row. */
 function isoTime(timeMs: number): string {
-  if (timeMs === 0) return never;
-  if (timeMs !== lastMs) {
-    lastIso = new Date(timeMs).toISOString();
-    lastMs = timeMs;
-  }
-  return lastIso;
+  const { ms, iso } = written;
+  const at = ms.indexOf(timeMs);
+  if (at >= 0) return iso[at] ?? never;
+  written.next = 1 - written.next;
+  ms[written.next] = timeMs;
+  const text = new Date(timeMs).toISOString();
+  iso[written.next] = text;
+  return text;
 }

@@ -166,6 +166,7 @@ function newestFirst(left: DeadLetterCursor, right: DeadLetterCursor): number {
 function matches(letter: DeadLetter, filter: DeadLetterFilter): boolean {
   return (
     (filter.ids?.includes(letter.id) ?? true) &&
+    letter.id.startsWith(filter.idPrefix ?? "") &&
     (filter.subscription ?? letter.subscription) === letter.subscription &&
     (filter.eventType ?? letter.eventType) === letter.eventType &&
     (filter.reason ?? letter.reason) === letter.reason &&

@@ -50,6 +50,8 @@ export type NewDeadLetter = Omit<DeadLetter, "replayCount" | "lastReplayedAtMs" 
 
 export interface DeadLetterFilter {
   readonly ids?: readonly string[];
+  /** Only letters whose event ids begin so. */
+  readonly idPrefix?: string;
   readonly subscription?: string;
   readonly eventType?: string;
   readonly reason?: DeadReason;

@@ -335,6 +335,7 @@ function whereOf(filter: DeadLetterFilter): { readonly where: string[]; readonly
     add(filter.ids.length > 0 ? `id in (${filter.ids.map(() => "?").join(", ")})` : "1 = 0", ...filter.ids);
   if (filter.sinceMs !== undefined) add("dead_at_ms >= ?", filter.sinceMs);
   if (filter.untilMs !== undefined) add("dead_at_ms < ?", filter.untilMs);
+  if (filter.idPrefix !== undefined) add(`substr(id, 1, ${filter.idPrefix.length}) = ?`, filter.idPrefix);
   if (filter.text !== undefined) add("error_message like ? escape '!'", `%${filter.text.replaceAll(/[!%_]/g, "!$&")}%`);
   return { where, values };
 }
