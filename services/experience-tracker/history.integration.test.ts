@@ -83,7 +83,7 @@ describe("verdicts", () => {
     expect(failed.map(({ state }) => state).sort()).toEqual(["discarded", "discarded", "failed", "failed"]);
   });
 
-  test("XP-560 filters narrow both halves of the list", async () => {
+  test("XP-162 XP-560 filters narrow both halves of the list", async () => {
     const correlation_id = ulid();
     await tracker.send({ correlation_id, type: "sidekiq" });
     const open = (query: string) => walk(`state=open,finished&${query}`);

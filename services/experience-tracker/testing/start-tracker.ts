@@ -38,6 +38,7 @@ export interface TrackerUnderTest {
   readonly tracker: ExperienceTracker;
   readonly eventStore: EventStore;
   readonly database: Database;
+  readonly analytics: Analytics;
   readonly lines: readonly LogLine[];
   readonly definitionsDirectory: string;
   define(id: string, content: object): Promise<void>;
@@ -142,6 +143,7 @@ export async function startTracker(options: TrackerOptions = {}): Promise<Tracke
     tracker,
     eventStore,
     database,
+    analytics,
     lines,
     definitionsDirectory,
     define,
