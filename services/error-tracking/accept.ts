@@ -10,6 +10,7 @@ import {
 import {
   type ClientInfo,
   createEventId,
+  isItemType,
   isJsonObject,
   itemCategory,
   type JsonObject,
@@ -67,6 +68,8 @@ export interface Acceptance {
   readonly problem: SignalboxError | undefined;
   /** Why items were refused because there were too many of their kind. */
   readonly limits: readonly RateLimit[];
+  /** Items that are not kept, by their type. */
+  readonly notStored: ReadonlyMap<string, number>;
   /** All limits that hold for the sender now. */
   readonly standing: readonly RateLimit[];
 }
@@ -293,6 +296,7 @@ export function createAcceptor(dependencies: AcceptDependencies): Acceptor {
       wholeItems,
       problem: parts.find(({ problem }) => problem !== undefined)?.problem,
       limits: parts.flatMap(({ limits = [] }) => limits),
+      notStored: notStoredOf(gathered.outcomes),
     };
   };
 
@@ -302,6 +306,20 @@ export function createAcceptor(dependencies: AcceptDependencies): Acceptor {
       return { ...acceptance, standing: limiter.standing(request) };
     },
   };
+}
+
+const nothing: ReadonlyMap<string, number> = new Map();
+
+function notStoredOf(outcomes: readonly EdgeOutcome[]): ReadonlyMap<string, number> {
+  if (outcomes.length === 0) return nothing;
+  const byType = new Map<string, number>();
+  for (const { outcome, itemType, quantity } of outcomes) {
+    if (outcome !== "not_stored") continue;
+    // Clients can invent any number of types.
+    const type = isItemType(itemType) ? itemType : "unknown_type";
+    byType.set(type, (byType.get(type) ?? 0) + quantity);
+  }
+  return byType;
 }
 
 /** An event on its way to be published. */
@@ -414,7 +432,8 @@ function findTag(tags: JsonValue | undefined, name: string): JsonValue | undefin
   return undefined;
 }
 
-function sdkOf(sdk: JsonObject | undefined): { name: string; version?: string } | undefined {
+/** The SDK as the header of an envelope names it. */
+export function sdkOf(sdk: JsonObject | undefined): { name: string; version?: string } | undefined {
   const { name, version } = sdk ?? {};
   if (typeof name !== "string" || name === "") return undefined;
   return {

@@ -3,6 +3,7 @@ import { errorCode } from "@signalbox/kernel";
 import type { Digest } from "./digest.js";
 import { eventReceived } from "./events.js";
 import { issueEvents } from "./issue-events.js";
+import { digestSubscriber } from "./pending-events.js";
 
 export interface DigestSubscription {
   readonly batchEvents: number;
@@ -23,7 +24,7 @@ const timeoutMs = 300_000;
 
 /** Makes the service's events known and lets the digest handle the received ones. */
 export function configureDigest(digest: Digest, options: DigestSubscription): Configure {
-  const subscriber = defineSubscriber<PayloadOf<typeof eventReceived>>("error_tracking.digest", {
+  const subscriber = defineSubscriber<PayloadOf<typeof eventReceived>>(digestSubscriber, {
     urgency: "high",
     timeoutMs,
     concurrency: options.concurrency,

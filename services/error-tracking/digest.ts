@@ -46,6 +46,8 @@ export interface DigestDependencies extends InstanceDefaults {
   readonly keepPerHour: number;
   /** Counts outcomes of messages, once each. */
   readonly onOutcome?: (outcome: string) => void;
+  /** Called with the projects whose ledger has changed, after each transaction that changed it. */
+  readonly onCounted?: (projectIds: readonly number[]) => void;
   /** Called after each step of a batch. */
   readonly onStep?: (step: DigestStep) => void;
 }
@@ -140,6 +142,7 @@ export function createDigest(dependencies: DigestDependencies): Digest {
     await isolate(works, failures, context.signal, async (part) => {
       const batch = await record(part, context);
       report(batch, metrics, onOutcome);
+      dependencies.onCounted?.([...new Set(batch.outcomes.map(({ projectId }) => projectId))]);
       toWrite.push(...batch.toWrite);
     });
     return toWrite;

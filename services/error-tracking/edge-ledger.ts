@@ -14,9 +14,12 @@ export interface EdgeLedgerOptions {
   readonly database: Database;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Called with the projects whose ledger has changed. */
+  readonly onWritten?: (projectIds: readonly number[]) => void;
 }
 
-const flushMs = 1000;
+/** Together with the time that writing takes, no more than a second. */
+const flushMs = 900;
 /** Cells that may wait while the database is away. Further ones are counted in the log alone. */
 const maxWaiting = 10_000;
 
@@ -24,7 +27,7 @@ const maxWaiting = 10_000;
  * Brings what ends at the edge into the ledger, receipt and outcome together, within a second. A crash loses what was
  * not written yet: clients were refused and no event of theirs is in the system.
  */
-export function createEdgeLedger({ database, clock, logger }: EdgeLedgerOptions): EdgeLedger {
+export function createEdgeLedger({ database, clock, logger, onWritten = () => {} }: EdgeLedgerOptions): EdgeLedger {
   let waiting = new Map<string, LedgerEntry>();
   let lost = 0;
   let timer: Timer | undefined;
@@ -52,6 +55,7 @@ export function createEdgeLedger({ database, clock, logger }: EdgeLedgerOptions)
       await database.transaction((transaction: Transaction<unknown>) =>
         addToLedger(database, [...receipts, ...entries], transaction),
       );
+      onWritten([...new Set(entries.map(({ projectId }) => projectId))]);
     } catch (error) {
       for (const entry of entries) add(entry);
       logger.warn("outcomes of the edge could not be written to the ledger", { error, lost });

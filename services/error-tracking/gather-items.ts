@@ -51,6 +51,8 @@ export interface Gathered {
   readonly wholeItems: number;
   /** The first reason why not everything was taken that should have been. */
   readonly problem: SignalboxError | undefined;
+  /** How items ended that are not published. */
+  readonly outcomes: readonly EdgeOutcome[];
   /** Why items were refused because there were too many of their kind. */
   readonly limits: readonly RateLimit[];
 }

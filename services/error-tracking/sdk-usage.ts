@@ -53,7 +53,7 @@ export function createSdkUsage({ database, clock, logger }: SdkUsageOptions): Sd
   let stopped = false;
 
   const sumOf = (projectId: number, name: string, version: string): Sum | undefined => {
-    const key = `${projectId} ${name} ${version}`;
+    const key = keyOf(projectId, name, version);
     let sum = waiting.get(key);
     if (sum === undefined && waiting.size < maxWaiting) {
       sum = { projectId, name, version, lastSeenMs: 0, accepted: 0, malformed: 0, notStored: new Map(), codes: [] };

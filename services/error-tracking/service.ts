@@ -19,11 +19,14 @@ import { configureItems } from "./items/items-subscriber.js";
 import { createItemStorage } from "./items/store-items.js";
 import { itemsMigration } from "./items-migration.js";
 import { createKeyCache } from "./key-cache.js";
+import { createLedgerMetrics } from "./ledger-metrics.js";
+import { digestSubscriber } from "./pending-events.js";
 import { createProjects, type Projects } from "./projects.js";
 import { projectMigrations } from "./projects-migration.js";
 import { createQuotaWindows } from "./quota-windows.js";
 import type { Quota } from "./quotas.js";
 import { quotasMigration } from "./quotas-migration.js";
+import { createSdkUsage } from "./sdk-usage.js";
 import { createUpkeep } from "./upkeep.js";
 import { upkeepMigration } from "./upkeep-migration.js";
 import { workflowMigration } from "./workflow-migration.js";
@@ -55,6 +58,8 @@ export interface ErrorTrackingDependencies {
   readonly isDiskGuardActive?: () => boolean;
   /** True while it is too full to take attachments. */
   readonly isDiskLow?: () => boolean;
+  /** Called with the projects whose ledger has changed. */
+  readonly onLedgerChange?: (projectIds: readonly number[]) => void;
   /** Called after each step of each batch of the digest. */
   readonly onDigestStep?: (step: DigestStep) => void;
 }
@@ -89,11 +94,13 @@ export function createErrorTracking(dependencies: ErrorTrackingDependencies): Er
   };
 
   const serverUrl = (): string => dependencies.serverUrl();
+  const { onLedgerChange = () => {} } = dependencies;
   const projects = createProjects({ database, clock, serverUrl });
   const projectQuotas = quotasByDefault(settings);
   const keys = createKeyCache({ database, clock, logger, projectQuotas });
   const windows = createQuotaWindows({ database, clock, logger });
-  const ledger = createEdgeLedger({ database, clock, logger });
+  const sdks = createSdkUsage({ database, clock, logger });
+  const ledger = createEdgeLedger({ database, clock, logger, onWritten: onLedgerChange });
   const items = metrics.counter({
     name: "signalbox_error_tracking_items_total",
     help: "Items by how they ended.",
@@ -113,6 +120,7 @@ export function createErrorTracking(dependencies: ErrorTrackingDependencies): Er
     dedupDays: settings.dedupDays,
     keepPerHour: settings.storm.keepPerHour,
     ...(dependencies.onDigestStep === undefined ? {} : { onStep: dependencies.onDigestStep }),
+    onCounted: onLedgerChange,
     onOutcome: (outcome) => items.add(1, { item_type: "event", outcome }),
   });
 
@@ -134,6 +142,16 @@ export function createErrorTracking(dependencies: ErrorTrackingDependencies): Er
     }),
   ];
 
+  const onVerified = createLedgerMetrics({
+    database,
+    clock,
+    logger,
+    metrics,
+    queue: () => attached,
+    subscribers: [digestSubscriber, "error_tracking.items"],
+    isDiskGuardActive: isDiskGuardActive ?? (() => false),
+  });
+
   return {
     configure: (registry) => {
       for (const configure of configureBoth) configure(registry);
@@ -144,6 +162,7 @@ export function createErrorTracking(dependencies: ErrorTrackingDependencies): Er
     ingest: createIngest({
       keys,
       windows,
+      noteSdk: sdks.note,
       events: { publish: (event) => eventStore().publish(event) },
       limits: settings.limits,
       clock,
@@ -161,6 +180,7 @@ export function createErrorTracking(dependencies: ErrorTrackingDependencies): Er
       clock,
       publisher: eventStore,
       queue: eventStore,
+      onVerified,
       defaults,
       projectQuotas,
       countChange,
@@ -172,6 +192,7 @@ export function createErrorTracking(dependencies: ErrorTrackingDependencies): Er
     service: createServiceGroup("error tracking", [
       keys.service,
       windows.service,
+      sdks.service,
       ledger.service,
       createHousekeeping({ database, clock, logger, dedupDays: settings.dedupDays }),
       createUpkeep({ database, analytics, publisher: eventStore, clock, logger, defaults, countChange }),

@@ -77,7 +77,12 @@ function describeStorm(name: string, open: () => Promise<{ stores: TestDatabase;
       return only;
     };
     const outcomes = async (): Promise<Record<string, number>> => {
-      const rows = await db().selectFrom("error_ledger").selectAll().where("project_id", "=", projectId).execute();
+      const rows = await db()
+        .selectFrom("error_ledger")
+        .selectAll()
+        .where("project_id", "=", projectId)
+        .where("key_id", "=", 1)
+        .execute();
       return Object.fromEntries(rows.map((row) => [`${row.outcome} ${row.reason}`.trim(), row.quantity]));
     };
     const findings = async () =>
@@ -107,6 +112,26 @@ function describeStorm(name: string, open: () => Promise<{ stores: TestDatabase;
       expect(await issue()).toMatchObject({ event_count: total });
       expect(await outcomes()).toMatchObject({ received: total });
       expect(await weights()).toHaveLength(kept.length);
+    });
+
+    test("ET-090 events whose key was disabled while they waited are refused and in no counter", async () => {
+      const { id: keyId } = await stores.projects.createKey(projectId);
+      const waiting = [1, 2].map(() => receivedEvent(errorPayload("work"), { projectId, keyId, receivedAtMs: atMs }));
+      await stores.projects.updateKey(projectId, keyId, { active: false });
+      await send([...waiting, message()]);
+      expect(await issue()).toMatchObject({ event_count: 1 });
+      expect(await weights()).toEqual([1]);
+      expect(await outcomes()).toMatchObject({ received: 1, stored: 1 });
+      const refused = await db().selectFrom("error_ledger").selectAll().where("key_id", "=", keyId).execute();
+      expect(refused.map((row) => `${row.outcome} ${row.reason} ${row.quantity}`).sort()).toEqual([
+        "rate_limited quota 2",
+        "received  2",
+      ]);
+      expect(await findings()).toEqual([]);
+      // The key works again; what was refused stays so, however often it is delivered.
+      await stores.projects.updateKey(projectId, keyId, { active: true });
+      await send(waiting);
+      expect(await issue()).toMatchObject({ event_count: 1 });
     });
 
     test("ET-095 the first event of each release and environment is kept in the middle of a storm", async () => {

@@ -55,11 +55,19 @@ const forgetRow = (table: string) =>
 
 test("what was stored in order has no finding, and everything was looked at", async () => {
   expect(await run()).toEqual({
-    checked: { ledger: 1, rows: 6, hours: expect.any(Number), issues: 2, owners: 2, unfinished: 0 },
+    checked: { ledger: 2, rows: 6, hours: expect.any(Number), issues: 2, owners: 2, unfinished: 0 },
     findings: [],
     total: 0,
     open: 0,
+    openBy: { ledger: 0, rows: 0, hours: 0, issues: 0, owners: 0, unfinished: 0 },
   });
+});
+
+test("ET-119 ET-381 an event that is counted and not in the ledger is found, and a cell that does not balance", async () => {
+  await sql("update error_ledger set quantity = quantity - 1 where project_id = ?", projectId);
+  expect(await run()).toMatchObject({ findings: [{ check: "ledger", message: expect.stringContaining("6 events") }] });
+  await sql("update error_ledger set quantity = quantity + 2 where project_id = ? and outcome = 'stored'", projectId);
+  expect(await run()).toMatchObject({ findings: [{ check: "ledger", message: expect.stringContaining("5 items") }] });
 });
 
 test("a row that is missing is found, and made from the payload", async () => {

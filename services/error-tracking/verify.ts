@@ -31,6 +31,8 @@ export interface VerifyReport {
   readonly total: number;
   /** Of the total, how many are still wrong. */
   readonly open: number;
+  /** The same by check. */
+  readonly openBy: Readonly<Record<VerifyCheck, number>>;
 }
 
 export interface VerifyDependencies {
@@ -64,14 +66,14 @@ export async function verify(dependencies: VerifyDependencies, options: VerifyOp
   const checked = { ledger: 0, rows: 0, hours: 0, issues: 0, owners: 0, unfinished: 0 };
   const findings: Finding[] = [];
   let total = 0;
-  let open = 0;
+  const openBy = { ledger: 0, rows: 0, hours: 0, issues: 0, owners: 0, unfinished: 0 };
   const report: Report = {
     looked: (check, quantity) => {
       checked[check] += quantity;
     },
     found: (finding) => {
       total++;
-      if (!finding.repaired) open++;
+      if (!finding.repaired) openBy[finding.check]++;
       if (findings.length < maxFindings) findings.push(finding);
     },
   };
@@ -83,7 +85,8 @@ export async function verify(dependencies: VerifyDependencies, options: VerifyOp
     await checkIssues(scope);
     await checkOwners(scope);
   }
-  return { checked, findings, total, open };
+  const open = Object.values(openBy).reduce((sum, found) => sum + found, 0);
+  return { checked, findings, total, open, openBy };
 }
 
 interface Report {
@@ -104,7 +107,8 @@ async function projectsOf(database: Database, { projectId }: VerifyOptions): Pro
 }
 
 /** What was received equals what became of it, in each cell: both are written together. */
-async function checkLedger({ database, projectId, sinceMs, report }: Scope): Promise<void> {
+async function checkLedger(scope: Scope): Promise<void> {
+  const { database, projectId, sinceMs, report } = scope;
   const { rows } = await database.run<{ cell: string; received: number; ended: number }>(
     `select key_id || '/' || category || '/' || hour as cell,
       sum(case when outcome = 'received' then quantity else 0 end) as received,
@@ -117,6 +121,33 @@ async function checkLedger({ database, projectId, sinceMs, report }: Scope): Pro
     if (Number(received) === Number(ended)) continue;
     const message = `${received} items were received and ${ended} have an outcome`;
     report.found({ check: "ledger", projectId, subject: cell, message, repaired: false });
+  }
+  await checkStored(scope);
+}
+
+/** Ids are remembered for a day at least. */
+const rememberedHours = 23;
+
+/** Each event that is remembered as counted is in the ledger, in the hour of its receipt. */
+async function checkStored({ database, projectId, sinceMs, clock, report }: Scope): Promise<void> {
+  const first = Math.max(Math.ceil(sinceMs / hourMs), Math.floor(clock.nowMs() / hourMs) - rememberedHours);
+  const { rows } = await database.run<{ hour: number; known: number; ended: number }>(
+    `select hour, sum(known) as known, sum(ended) as ended from (
+      select cast(received_at_ms / 3600000 as bigint) as hour, count(*) as known, 0 as ended from error_event_ids
+      where project_id = ? and received_at_ms >= ? and primary_hash <> '' group by 1
+      union all
+      select hour, 0 as known, sum(quantity) as ended from error_ledger
+      where project_id = ? and hour >= ? and outcome in ('stored', 'sampled') group by hour
+    ) as sides group by hour`,
+    [projectId, first * hourMs, projectId, first],
+  );
+  report.looked("ledger", rows.length);
+  for (const { hour, known, ended } of rows) {
+    // Events that were deleted on their own are not remembered as counted; the ledger keeps them.
+    if (Number(known) <= Number(ended)) continue;
+    const subject = new Date(Number(hour) * hourMs).toISOString();
+    const message = `${known} events were counted and ${ended} are in the ledger`;
+    report.found({ check: "ledger", projectId, subject, message, repaired: false });
   }
 }
 

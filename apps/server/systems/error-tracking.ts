@@ -10,6 +10,7 @@ import {
   readErrors,
   ruleErrors,
 } from "@signalbox/error-tracking";
+import { allowsProject } from "@signalbox/http";
 import type { SystemDefinition } from "./system.js";
 
 export const errorTracking: SystemDefinition = {
@@ -20,6 +21,7 @@ export const errorTracking: SystemDefinition = {
 
   create({ stores, streams, clock, logger, metrics, config, roles, serverUrl, isDiskFull, isDiskLow }) {
     const issues = streams.addTopic("errors.issues", { scope: "errors:read" });
+    const ledger = streams.addTopic("errors.ledger", { scope: "errors:read" });
     const { configure, attach, service, ingest, api, projects } = createErrorTracking({
       ...stores,
       clock,
@@ -29,6 +31,10 @@ export const errorTracking: SystemDefinition = {
       serverUrl,
       isDiskGuardActive: isDiskFull,
       isDiskLow,
+      onLedgerChange(projectIds) {
+        for (const id of projectIds)
+          ledger.publish({ project_id: id }, { visibleTo: (principal) => allowsProject(principal, id) });
+      },
       // What changed is left for the API to say, which knows whose it is.
       onDigestStep: (step) => step === "settle" && issues.publish({}),
     });

@@ -13,6 +13,7 @@ import { ProjectError } from "../project-errors.js";
 import type { InstanceDefaults } from "../project-settings.js";
 import type { Project, Projects } from "../projects.js";
 import type { Quota } from "../quotas.js";
+import type { VerifyCheck } from "../verify.js";
 
 /** What the routes of the API need. */
 export interface ApiDependencies {
@@ -29,6 +30,8 @@ export interface ApiDependencies {
   readonly defaults: InstanceDefaults;
   /** What waits to be digested, and what was given up. */
   readonly queue: () => QueueState;
+  /** Called with what a check of consistency of all projects found and did not mend. */
+  readonly onVerified?: (findings: Readonly<Record<VerifyCheck, number>>) => void;
   /** Of projects that have no quotas of their own. Default: none. */
   readonly projectQuotas?: readonly Quota[];
 }

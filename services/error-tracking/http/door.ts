@@ -5,13 +5,15 @@ import {
   type Credentials,
   type EnvelopeHeader,
   ProtocolError,
+  parseClientInfo,
   readCredentials,
 } from "@signalbox/sentry-protocol";
-import { type Acceptance, type Acceptor, backpressure, type IngestRequest } from "../accept.js";
+import { type Acceptance, type Acceptor, backpressure, type IngestRequest, sdkOf } from "../accept.js";
 import type { RecordOutcome } from "../edge-outcomes.js";
 import type { IncomingItem } from "../gather-items.js";
 import { concurrentStreams, type IngestLimits, waitingStreams, wholeBodyBytes } from "../ingest-limits.js";
 import type { KeyCache } from "../key-cache.js";
+import type { SdkUsage } from "../sdk-usage.js";
 import type { Sender } from "../sender.js";
 import { decodeStream, decodeWhole, parseContentEncoding } from "./decode-body.js";
 import { IngestError } from "./ingest-errors.js";
@@ -45,6 +47,8 @@ export interface DoorDependencies {
   /** True while the disk is too full to take anything. */
   readonly isDiskGuardActive: () => boolean;
   readonly maxBodyIdleMs: number;
+  /** Takes what a request tells of its SDK. */
+  readonly noteSdk?: SdkUsage["note"];
 }
 
 type Header = Pick<EnvelopeHeader, "eventId" | "sentAtMs" | "sdk">;
@@ -86,7 +90,7 @@ export const noHeader: Header = { eventId: undefined, sentAtMs: undefined, sdk: 
 const minBytesPerSecond = 256;
 
 export function createDoor(dependencies: DoorDependencies): Door {
-  const { keys, acceptor, limits, clock, recordOutcome, isDiskGuardActive } = dependencies;
+  const { keys, acceptor, limits, clock, recordOutcome, isDiskGuardActive, noteSdk = () => {} } = dependencies;
   const bodies = createBodyReader(
     {
       wholeBytes: Math.min(wholeBodyBytes, limits.requestBytes),
@@ -116,6 +120,12 @@ export function createDoor(dependencies: DoorDependencies): Door {
     } catch (error) {
       const reason = refusalReason(error);
       if (sender && reason) {
+        if (reason.outcome === "invalid")
+          noteSdk({
+            projectId: sender.projectId,
+            sdk: credentials.client ?? parseClientInfo(request.headers["user-agent"]),
+            errorCode: errorCode(error),
+          });
         recordOutcome({
           projectId: sender.projectId,
           keyId: sender.keyId,
@@ -153,6 +163,10 @@ export function createDoor(dependencies: DoorDependencies): Door {
       };
       const acceptance = await acceptor.accept({ ...header, items }, details);
       keys.markUsed(sender.keyId);
+      const { problem, notStored } = acceptance;
+      // What is refused because there is too much of it is nothing that the SDK did wrong.
+      const code = problem === undefined || problem.retryable ? undefined : problem.code;
+      noteSdk({ projectId: sender.projectId, sdk: sdkOf(header.sdk) ?? client, notStored, errorCode: code });
       return acceptance;
     },
 

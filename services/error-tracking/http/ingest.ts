@@ -26,6 +26,7 @@ import type { KeyCache } from "../key-cache.js";
 import { createNotStoredLog } from "../not-stored-log.js";
 import type { QuotaWindows } from "../quota-windows.js";
 import { createRateLimiter, type FairShare } from "../rate-limiter.js";
+import type { SdkUsage } from "../sdk-usage.js";
 import { describeRoute } from "./describe-ingest.js";
 import { createDoor, type EdgeRequest } from "./door.js";
 import { corsHeaders, errorAnswer, pixel, toIngestError } from "./ingest-answers.js";
@@ -52,6 +53,8 @@ export interface IngestOptions {
   readonly windows: QuotaWindows;
   /** Tells which projects get too much of the queue. */
   readonly share?: FairShare;
+  /** Takes what requests tell of their SDKs. */
+  readonly noteSdk?: SdkUsage["note"];
   /** True while the disk is too full to take anything. */
   readonly isDiskGuardActive?: () => boolean;
   /** True while it is too full to take attachments. */
@@ -148,6 +151,7 @@ export function createIngest(options: IngestOptions): FastifyPluginAsync {
     recordOutcome,
     isDiskGuardActive,
     maxBodyIdleMs: options.maxBodyIdleMs ?? 10_000,
+    ...(options.noteSdk === undefined ? {} : { noteSdk: options.noteSdk }),
   });
   const receiver = createReceiver({ door, limits, onEnvelopeBytes: metrics.envelopeBytes });
   const reports = createReportReceiver({ door, limits, recordOutcome });

@@ -125,10 +125,24 @@ export function registerLedgerRoutes(app: FastifyInstance, dependencies: ApiDepe
       querystring: {
         type: "object",
         properties: {
-          from: { ...time, description: "Default: 24 hours before the end." },
-          to: { ...time, description: "Default: now." },
-          interval: { enum: ["1h", "1d"], default: "1h" },
-          group_by: { enum: ledgerGroupings, default: "outcome" },
+          from: {
+            ...time,
+            description: "Default: 24 hours before the end.",
+            examples: ["2026-03-01T00:00:00.000Z"],
+          },
+          to: { ...time, description: "Default: now.", examples: ["2026-03-01T09:30:00.000Z"] },
+          interval: {
+            enum: ["1h", "1d"],
+            default: "1h",
+            description: "Length of the intervals; days are those of UTC.",
+            examples: ["1d"],
+          },
+          group_by: {
+            enum: ledgerGroupings,
+            default: "outcome",
+            description: "What the groups are made by.",
+            examples: ["category"],
+          },
         },
       },
       response: {

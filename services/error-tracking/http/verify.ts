@@ -79,6 +79,7 @@ export function registerVerifyRoute(app: FastifyInstance, dependencies: ApiDepen
         { database, analytics, clock, groupingVersion: defaults.groupingVersion },
         { projectId: project, sinceMs: clock.nowMs() - sinceS * 1000, repair },
       );
+      if (project === undefined) dependencies.onVerified?.(report.openBy);
       return {
         consistent: report.open === 0,
         total: report.total,

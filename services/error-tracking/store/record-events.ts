@@ -60,7 +60,8 @@ export async function recordEvents(
   const locked = await lockProjects(database, [...living], transaction);
   await rememberWritten(database, recalled, transaction);
   const sorted = await sortByHistory(database, present, transaction);
-  const { wanted, discarded } = await withoutDiscarded(database, sorted.fresh, transaction);
+  const { allowed, refused } = await withoutDisabledKeys(database, sorted.fresh, transaction);
+  const { wanted, discarded } = await withoutDiscarded(database, allowed, transaction);
   const { issues, created } = await assignIssues(database, wanted, locked, nowMs, transaction, explain);
   const hours = await count(database, issues, created, locked, nowMs, transaction);
   const causes = new Set(created.map(({ cause }) => cause));
@@ -81,6 +82,7 @@ export async function recordEvents(
     ...wanted.map((event) =>
       outcome(event, isSampled(event) ? { outcome: "sampled", reason: "storm" } : { outcome: "stored" }),
     ),
+    ...refused.map((event) => outcome(event, { outcome: "rate_limited", reason: "quota" })),
     ...discarded.map((event) => outcome(event, { outcome: "discarded", reason: "issue_discarded" })),
     ...sorted.copies.map((event) => outcome(event, { outcome: "duplicate", reason: sorted.reasonOf(event) })),
     ...gone.map((event) => outcome(event, { outcome: "invalid", reason: "project_gone" })),
@@ -170,6 +172,28 @@ async function count(
     }));
   await growIssues(database, grown, nowMs, transaction);
   return hours;
+}
+
+const findDisabled = overRows("select id from project_keys where active = 0 and id in (select $int(0) from $rows)");
+
+/** What came with a key that was disabled while it waited is refused as if it came now. */
+async function withoutDisabledKeys(
+  database: Database,
+  fresh: readonly DigestedEvent[],
+  transaction: TransactionHandle,
+): Promise<{ readonly allowed: readonly DigestedEvent[]; readonly refused: readonly DigestedEvent[] }> {
+  const keyIds = [...new Set(fresh.map(({ keyId }) => keyId))];
+  const rows = await runOverRows<{ id: number }>(
+    database,
+    findDisabled,
+    keyIds.map((id) => [id]),
+    transaction,
+  );
+  if (rows.length === 0) return { allowed: fresh, refused: [] };
+  const disabled = new Set(rows.map(({ id }) => id));
+  const refused = fresh.filter(({ keyId }) => disabled.has(keyId));
+  await markDropped(database, refused, transaction);
+  return { allowed: fresh.filter(({ keyId }) => !disabled.has(keyId)), refused };
 }
 
 const findDiscarded = overRows(`
