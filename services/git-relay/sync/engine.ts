@@ -6,7 +6,8 @@ import { createPeerIntake } from "./intake.js";
 import { noItems } from "./items.js";
 import { guardObserver } from "./observers.js";
 import type { SyncEngine, SyncEngineOptions } from "./options.js";
-import { Peer, type PeerContext } from "./peer.js";
+import { Peer } from "./peer.js";
+import type { PeerContext } from "./peer-context.js";
 import { createPeerMemory } from "./peer-memory.js";
 import type { PeerUrl } from "./ports.js";
 import { readWantedEvents } from "./rebuild.js";
@@ -188,7 +189,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     },
     syncAgain({ identifiers, announcements }) {
       const items = { ...noItems, states: new Set(identifiers) };
-      for (const peer of peers.values()) peer.syncAgain(items, announcements);
+      for (const peer of peers.values()) peer.askAgain(items, announcements);
     },
   };
 }

@@ -1,0 +1,44 @@
+import type { Clock, Logger } from "@signalbox/kernel";
+import type { Signer } from "@signalbox/nostr";
+import type { EventIntake } from "../accept-event.js";
+import type { RelayEvents } from "../store/port.js";
+import type { SharedBacklog } from "./backlog.js";
+import type { PeerIntake } from "./intake.js";
+import type { SyncConfig } from "./options.js";
+import type { Peer } from "./peer.js";
+import type {
+  HealthTracker,
+  InformationSource,
+  NaughtyList,
+  PeerUrl,
+  Random,
+  RejectedIndex,
+  SocketFactory,
+} from "./ports.js";
+import type { Certificate, SyncLayer, SyncObserver } from "./snapshot.js";
+
+/** What all peers share. */
+export interface PeerContext {
+  readonly config: SyncConfig;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly sockets: SocketFactory;
+  readonly information: InformationSource;
+  readonly health: HealthTracker;
+  readonly naughty: NaughtyList;
+  readonly rejected: RejectedIndex;
+  readonly events: RelayEvents;
+  readonly intake: EventIntake;
+  readonly peerIntake: PeerIntake;
+  readonly backlog: SharedBacklog;
+  readonly observer: SyncObserver;
+  readonly signer: Signer;
+  readonly logger: Logger;
+  /** Whether everything stored because of the peer has been turned into wishes. */
+  isFlushed(url: PeerUrl): boolean;
+  /** What is remembered of the peer changed. */
+  onChanged(peer: Peer): void;
+  /** The peer turned out to be this relay. */
+  onOurselves(peer: Peer): void;
+  saveCertificate(url: PeerUrl, layer: SyncLayer, certificate: Certificate): void;
+}
