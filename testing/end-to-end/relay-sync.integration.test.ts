@@ -40,6 +40,9 @@ async function startInstance(address: string, env: Readonly<Record<string, strin
       SIGNALBOX_RELAY_LISTEN: address,
       SIGNALBOX_RELAY_LIMITS_EVENTS_PER_MINUTE: "0",
       SIGNALBOX_RELAY_SYNC_ALLOW_PRIVATE_TARGETS: "true",
+      // Each layer waits for the end of a window.
+      SIGNALBOX_RELAY_SYNC_BATCH_WINDOW_MS: "500",
+      SIGNALBOX_RELAY_SYNC_BASE_BACKOFF_S: "2",
       ...env,
     },
   });

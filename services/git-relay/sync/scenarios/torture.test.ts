@@ -125,7 +125,7 @@ test.each(seeds)("GR-216 GR-217 GR-271 peers that misbehave lose and double noth
       world.intake.onSaved(({ event }) => savedOnce.set(event.id, (savedOnce.get(event.id) ?? 0) + 1));
     };
     countSaved();
-    await world.engine.start();
+    await world.start();
 
     for (let step = 0; step < 40; step++) {
       const peer = random.pick([...peers.values()]);

@@ -13,7 +13,7 @@ import {
   type VerifiedEvent,
   verifyEvent,
 } from "@signalbox/nostr";
-import type { PeerFailure, PeerInformation } from "../../sync/ports.js";
+import type { PeerFailure, PeerInformation, PeerUrl } from "../../sync/ports.js";
 import { createEventSet, type EventSet } from "./event-set.js";
 import type { SeededRandom } from "./seeded-random.js";
 import type { Handshake, VirtualHost, Wire } from "./virtual-network.js";
@@ -94,7 +94,7 @@ export interface HeardRequest extends Omit<HeardMessage, "message"> {
 
 /** A relay that speaks the protocol as text and behaves as it is told to. */
 export interface ScriptedPeer extends VirtualHost {
-  readonly url: string;
+  readonly url: PeerUrl;
   readonly behaviour: PeerBehaviour;
   readonly stored: EventSet;
   /** Stores events and sends them to those who subscribed. */
@@ -118,7 +118,7 @@ export interface ScriptedPeer extends VirtualHost {
 }
 
 export interface ScriptedPeerOptions {
-  readonly url: string;
+  readonly url: PeerUrl;
   readonly clock: VirtualClock;
   readonly random: SeededRandom;
   readonly events?: readonly VerifiedEvent[];
@@ -236,7 +236,7 @@ function isFilterJson(value: unknown): value is FilterJson {
 
 interface ConnectionParts {
   readonly wire: Wire;
-  readonly url: string;
+  readonly url: PeerUrl;
   readonly behaviour: PeerBehaviour;
   readonly stored: EventSet;
   readonly clock: VirtualClock;

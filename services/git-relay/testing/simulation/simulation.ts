@@ -3,15 +3,18 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { migrate, openDatabase } from "@signalbox/database";
 import { eventStoreMigrations } from "@signalbox/event-store";
-import { createVirtualClock, noMetrics, silentLogger, type VirtualClock } from "@signalbox/kernel";
+import { createServiceGroup, createVirtualClock, noMetrics, silentLogger, type VirtualClock } from "@signalbox/kernel";
 import { readServiceAddress, type VerifiedEvent } from "@signalbox/nostr";
 import { testSigner } from "@signalbox/nostr/testing";
 import { createEventIntake, type EventIntake } from "../../accept-event.js";
 import { createPeerDiscovery } from "../../peers/discover.js";
 import { createHealthTracker } from "../../peers/health.js";
 import { createNaughtyList } from "../../peers/naughty.js";
+import { createPeerStore } from "../../peers/peer-store.js";
 import { readPeerUrl } from "../../peers/peer-url.js";
+import { createRejectedIndex } from "../../peers/rejected-index.js";
 import { createPolicy } from "../../policy.js";
+import { createReconsideration } from "../../reconsider.js";
 import { relayMigrations } from "../../store/migrations.js";
 import type { RelayEvents } from "../../store/port.js";
 import { createSqlRelayEvents } from "../../store/sql.js";
@@ -22,7 +25,6 @@ import type { ConnectionStatus, PeerSnapshot } from "../../sync/snapshot.js";
 import { createInlineVerifier } from "../../verify/verifier.js";
 import { createWaitingRoom } from "../../waiting-room.js";
 import { type Busyness, createBusyness } from "./busyness.js";
-import { createPeerStore, createRejectedIndex } from "./memory-stores.js";
 import { createScriptedPeer, type PeerBehaviour, type ScriptedPeer } from "./scripted-peer.js";
 import { createSeededRandom, type SeededRandom } from "./seeded-random.js";
 import { createSyncLog, type SyncLog } from "./sync-log.js";
@@ -38,6 +40,12 @@ export interface SimulationOptions {
   readonly config?: Partial<SyncConfig>;
   /** Hosts of bootstrap relays. */
   readonly bootstrap?: readonly string[];
+}
+
+export interface UntilOptions {
+  /** Default ten minutes. */
+  readonly withinMs?: number;
+  readonly everyMs?: number;
 }
 
 /** The whole engine on the relay's own store, among scripted peers, on a virtual clock. */
@@ -59,11 +67,15 @@ export interface Simulation {
   publish(...events: readonly VerifiedEvent[]): Promise<void>;
   /** Lets time pass. */
   advance(durationMs: number): Promise<void>;
-  /** Lets time pass until the condition holds; resolves with how long that took. @throws {Error} when it does not in time */
-  until(what: string, condition: () => boolean | Promise<boolean>, withinMs?: number): Promise<number>;
+  /**
+   * Lets time pass until the condition holds, and looks after each thing that happens, or after each `everyMs`; resolves
+   * with how long that took. @throws {Error} when it does not hold in time
+   */
+  until(what: string, condition: () => boolean | Promise<boolean>, options?: UntilOptions): Promise<number>;
   snapshot(host: string): PeerSnapshot;
   status(host: string): ConnectionStatus | undefined;
   storedIds(): Promise<ReadonlySet<string>>;
+  start(): Promise<void>;
   /** The process ends and begins anew on the same data. */
   restart(): Promise<void>;
 }
@@ -126,13 +138,14 @@ export async function simulate(
       }
     },
     advance,
-    async until(what, condition, withinMs = 600_000) {
+    async until(what, condition, { withinMs = 600_000, everyMs } = {}) {
       const beganMs = clock.nowMs();
       while (!(await condition())) {
-        const nextMs = clock.nextTimerMs();
-        const leftMs = beganMs + withinMs - clock.nowMs();
-        if (nextMs === undefined || leftMs <= 0) throw new Error(`${what}: not within ${withinMs} ms of virtual time`);
-        await advance(Math.min(leftMs, Math.max(0, nextMs - clock.nowMs())));
+        const nowMs = clock.nowMs();
+        const nextMs = everyMs === undefined ? clock.nextTimerMs() : nowMs + everyMs;
+        if (nextMs === undefined || nowMs >= beganMs + withinMs)
+          throw new Error(`${what}: not within ${withinMs} ms of virtual time`);
+        await advance(Math.max(0, Math.min(nextMs, beganMs + withinMs) - nowMs));
       }
       return clock.nowMs() - beganMs;
     },
@@ -146,10 +159,11 @@ export async function simulate(
       const { rows } = await database.run<{ id: string }>("select id from relay_events");
       return new Set(rows.map(({ id }) => id));
     },
+    start: () => relay.start(),
     async restart() {
       await relay.stop(advance);
       relay = makeRelay(++runs);
-      await relay.engine.start();
+      await relay.start();
     },
   };
   try {
@@ -167,6 +181,7 @@ interface RunningRelay {
   readonly engine: SyncEngine;
   readonly intake: EventIntake;
   readonly events: RelayEvents;
+  start(): Promise<void>;
   stop(advance: Simulation["advance"]): Promise<void>;
 }
 
@@ -204,6 +219,7 @@ function startRelay({ database, clock, network, busyness, log, config, random }:
       metrics: noMetrics,
     }),
   );
+  const rejected = busyness.watch(createRejectedIndex({ database, clock, logger: silentLogger, metrics: noMetrics }));
   const engine = createSyncEngine({
     config,
     clock,
@@ -214,7 +230,7 @@ function startRelay({ database, clock, network, busyness, log, config, random }:
     health: createHealthTracker({ clock, random }),
     naughty: createNaughtyList({ clock }),
     peers: busyness.watch(createPeerStore(database)),
-    rejected: busyness.watch(createRejectedIndex({ database, clock })),
+    rejected,
     events,
     intake,
     limits: { maxEventBytes: 262_144, maxEventTags: 5_000, maxContentLength: 262_144 },
@@ -222,12 +238,21 @@ function startRelay({ database, clock, network, busyness, log, config, random }:
     signer: testSigner("the relay"),
     logger: silentLogger,
   });
+  const reconsideration = createReconsideration({
+    intake,
+    rejected,
+    syncAgain: (what) => engine.syncAgain(what),
+    clock,
+    logger: silentLogger,
+  });
+  const service = createServiceGroup("relay", [rejected.service, reconsideration, engine]);
   return {
     engine,
     intake,
     events,
+    start: () => service.start(),
     async stop(advance) {
-      const stopping = engine.stop();
+      const stopping = service.stop();
       await advance(5_000);
       await stopping;
       await intake.stop();
