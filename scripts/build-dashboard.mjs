@@ -14,7 +14,11 @@ export async function buildDashboard(root) {
   if (existsSync(built) && newestChange(folder) <= statSync(built).mtimeMs) return;
   await showProgress({ begin: "Building the dashboard", done: "Dashboard built" }, async () => {
     const vite = join(root, "node_modules", "vite", "bin", "vite.js");
-    const { exitCode, output } = await runCommand(process.execPath, [vite, "build"], { cwd: folder });
+    const { exitCode, output } = await runCommand(process.execPath, [vite, "build"], {
+      cwd: folder,
+      // Started by a test, it would build the libraries' versions for development.
+      env: { ...process.env, NODE_ENV: "production" },
+    });
     if (exitCode !== 0) throw new Error(`The build of the dashboard failed:\n${output.trimEnd()}`);
   });
 }

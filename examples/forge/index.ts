@@ -1,11 +1,16 @@
 import type { Configure, EventStore } from "@signalbox/event-store";
 import { pipelineCreated } from "./ci/pipeline-created.js";
+import { pipelineFinished } from "./ci/pipeline-finished.js";
 import { runJobs } from "./ci/run-jobs.js";
 import type { Forge } from "./forge.js";
 import { headPipelineUpdated } from "./merge_requests/head-pipeline-updated.js";
+import { mergeRequestOpened } from "./merge_requests/merge-request-opened.js";
 import { updateHeadPipeline } from "./merge_requests/update-head-pipeline.js";
+import { notifyReviewers } from "./notifications/notify-reviewers.js";
+import { tellAuthor } from "./notifications/tell-author.js";
 import { pipelinesOnboarded } from "./onboarding/pipelines-onboarded.js";
 import { announceRepositories } from "./repositories/announce.js";
+import { indexMergeRequest } from "./search/index-merge-request.js";
 import { startTelemetry, type Telemetry } from "./telemetry.js";
 import { makeTraffic } from "./traffic.js";
 
@@ -21,7 +26,9 @@ function parts() {
 const forge: Forge = {
   events: () => parts().events,
   journeys: () => parts().telemetry.journeys,
-  captureError: (error) => parts().telemetry.captureError(error),
+  captureError: (error, details) => parts().telemetry.captureError(error, details),
+  inRequest: (work) => parts().telemetry.inRequest(work),
+  leaveBreadcrumb: (category, message, data) => parts().telemetry.leaveBreadcrumb(category, message, data),
 };
 
 /** Each module subscribes its own workers. */
@@ -33,6 +40,9 @@ export const configure: readonly Configure[] = [
       to: pipelineCreated,
       if: (event) => event.data.ref !== "refs/heads/main",
     }),
+  (registry) => registry.subscribe(tellAuthor(forge), { to: pipelineFinished }),
+  (registry) => registry.subscribe(notifyReviewers(), { to: mergeRequestOpened, if: (event) => !event.data.draft }),
+  (registry) => registry.subscribe(indexMergeRequest(), { to: mergeRequestOpened }),
 ];
 
 export interface ForgeContext {

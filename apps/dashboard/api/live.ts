@@ -1,28 +1,112 @@
-import { useQueryClient } from "@tanstack/react-query";
-import { useEffect, useState } from "react";
+import { type QueryClient, type QueryKey, useQueryClient } from "@tanstack/react-query";
+import { useEffect, useSyncExternalStore } from "react";
 
 export type LiveState = "connecting" | "live" | "lost";
 
+interface Listener {
+  readonly topic: string;
+  readonly changed: () => void;
+}
+
 /**
- * Listens to topics of `/api/v1/stream` and has the queries that depend on one read again when it changes. After a lost
- * connection everything is read again, since the browser connects anew by itself.
+ * One connection to `/api/v1/stream` for all parts of a page, since browsers open few connections to a server. It
+ * listens to the topics that anybody asks for.
  */
-export function useLive(topics: Readonly<Record<string, readonly unknown[]>>): LiveState {
+const listeners = new Set<Listener>();
+const watchers = new Set<() => void>();
+let source: EventSource | undefined;
+let topics = "";
+let state: LiveState = "connecting";
+let scheduled: ReturnType<typeof setTimeout> | undefined;
+
+function setState(next: LiveState): void {
+  if (state === next) return;
+  state = next;
+  for (const watcher of watchers) watcher();
+}
+
+/** Parts of a page come and go together, so the connection is changed once for all of them. */
+function reconnectSoon(): void {
+  clearTimeout(scheduled);
+  scheduled = setTimeout(reconnect, 50);
+}
+
+function reconnect(): void {
+  const wanted = [...new Set([...listeners].map(({ topic }) => topic))].sort().join(",");
+  if (wanted === topics) return;
+  topics = wanted;
+  source?.close();
+  source = undefined;
+  setState("connecting");
+  if (wanted === "") return;
+  const opened = new EventSource(`/api/v1/stream?topics=${encodeURIComponent(wanted)}`);
+  source = opened;
+  let wasLost = false;
+  const tell = (topic?: string): void => {
+    for (const listener of listeners) if (topic === undefined || listener.topic === topic) listener.changed();
+  };
+  for (const topic of wanted.split(",")) opened.addEventListener(topic, () => tell(topic));
+  opened.addEventListener("reset", () => tell());
+  opened.addEventListener("open", () => {
+    // What was missed meanwhile is not known.
+    if (wasLost) tell();
+    wasLost = false;
+    setState("live");
+  });
+  opened.addEventListener("error", () => {
+    wasLost = true;
+    setState("lost");
+    // The browser connects anew by itself, unless the server has refused.
+    if (opened.readyState === EventSource.CLOSED && source === opened) {
+      topics = "";
+      setTimeout(reconnectSoon, 5_000);
+    }
+  });
+}
+
+/** Changes of a topic come in bursts; reading again once in a while is enough. */
+const readAgainAfterMs = 400;
+
+/** Has the queries below a key read again when something changes that they depend on. */
+export function useLive(changes: Readonly<Record<string, QueryKey>>): void {
   const queries = useQueryClient();
-  const [state, setState] = useState<LiveState>("connecting");
-  const names = Object.keys(topics).sort().join(",");
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the keys of a topic do not change while its name stays.
+  const text = JSON.stringify(changes);
   useEffect(() => {
-    if (names === "") return;
-    const source = new EventSource(`/api/v1/stream?topics=${encodeURIComponent(names)}`);
-    const readAgain = (queryKey: readonly unknown[]): void => void queries.invalidateQueries({ queryKey });
-    for (const [topic, queryKey] of Object.entries(topics)) source.addEventListener(topic, () => readAgain(queryKey));
-    source.addEventListener("open", () => setState("live"));
-    source.addEventListener("reset", () => {
-      for (const queryKey of Object.values(topics)) readAgain(queryKey);
-    });
-    source.addEventListener("error", () => setState("lost"));
-    return () => source.close();
-  }, [names, queries]);
-  return state;
+    const own = Object.entries(JSON.parse(text) as Record<string, QueryKey>).map(([topic, queryKey]) =>
+      listen(topic, queryKey, queries),
+    );
+    return () => {
+      for (const end of own) end();
+    };
+  }, [text, queries]);
+}
+
+function listen(topic: string, queryKey: QueryKey, queries: QueryClient): () => void {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const listener: Listener = {
+    topic,
+    changed() {
+      timer ??= setTimeout(() => {
+        timer = undefined;
+        void queries.invalidateQueries({ queryKey });
+      }, readAgainAfterMs);
+    },
+  };
+  listeners.add(listener);
+  reconnectSoon();
+  return () => {
+    clearTimeout(timer);
+    listeners.delete(listener);
+    reconnectSoon();
+  };
+}
+
+/** Whether changes arrive by themselves just now. */
+export function useLiveState(): LiveState {
+  return useSyncExternalStore(watch, () => state);
+}
+
+function watch(watcher: () => void): () => void {
+  watchers.add(watcher);
+  return () => watchers.delete(watcher);
 }

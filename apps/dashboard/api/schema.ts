@@ -3945,6 +3945,555 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/{project}/security/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take the security in the body
+         * @description For Sentry SDKs. The credential is the DSN's key, in X-Sentry-Auth or in the query as sentry_key.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    project: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Durably taken. Empty when nothing in it makes an event. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "id": "fc6d8c0c43fc4630ad850ee518f1b9d0"
+                         *     }
+                         */
+                        "application/json": {
+                            /** @description The event's id, 32 hex digits. */
+                            id?: string;
+                        };
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/{project}/csp-report/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take the security in the body
+         * @description For Sentry SDKs. The credential is the DSN's key, in X-Sentry-Auth or in the query as sentry_key.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    project: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Durably taken. Empty when nothing in it makes an event. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "id": "fc6d8c0c43fc4630ad850ee518f1b9d0"
+                         *     }
+                         */
+                        "application/json": {
+                            /** @description The event's id, 32 hex digits. */
+                            id?: string;
+                        };
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/{project}/minidump/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take the minidump in the body
+         * @description For Sentry SDKs. The credential is the DSN's key, in X-Sentry-Auth or in the query as sentry_key.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    project: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Durably taken. Empty when nothing in it makes an event. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "id": "fc6d8c0c43fc4630ad850ee518f1b9d0"
+                         *     }
+                         */
+                        "application/json": {
+                            /** @description The event's id, 32 hex digits. */
+                            id?: string;
+                        };
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/{project}/cron/{argument}/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Take the cron in the query
+         * @description For Sentry SDKs. The credential is the DSN's key, in X-Sentry-Auth or in the query as sentry_key.
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    project: string;
+                    argument: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Durably taken: a transparent pixel. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": string;
+                    };
+                };
+            };
+        };
+        put?: never;
+        /**
+         * Take the cron in the body
+         * @description For Sentry SDKs. The credential is the DSN's key, in X-Sentry-Auth or in the query as sentry_key.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    project: string;
+                    argument: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Durably taken. Empty when nothing in it makes an event. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "id": "fc6d8c0c43fc4630ad850ee518f1b9d0"
+                         *     }
+                         */
+                        "application/json": {
+                            /** @description The event's id, 32 hex digits. */
+                            id?: string;
+                        };
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/{project}/cron/{argument}/{key}/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Take the cron in the query
+         * @description For Sentry SDKs. The credential is the DSN's key, in X-Sentry-Auth or in the query as sentry_key.
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    project: string;
+                    argument: string;
+                    key: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Durably taken: a transparent pixel. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": string;
+                    };
+                };
+            };
+        };
+        put?: never;
+        /**
+         * Take the cron in the body
+         * @description For Sentry SDKs. The credential is the DSN's key, in X-Sentry-Auth or in the query as sentry_key.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    project: string;
+                    argument: string;
+                    key: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Durably taken. Empty when nothing in it makes an event. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "id": "fc6d8c0c43fc4630ad850ee518f1b9d0"
+                         *     }
+                         */
+                        "application/json": {
+                            /** @description The event's id, 32 hex digits. */
+                            id?: string;
+                        };
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/{project}/events/{argument}/attachments/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take the attachments in the body
+         * @description For Sentry SDKs. The credential is the DSN's key, in X-Sentry-Auth or in the query as sentry_key.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    project: string;
+                    argument: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Durably taken. Empty when nothing in it makes an event. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "id": "fc6d8c0c43fc4630ad850ee518f1b9d0"
+                         *     }
+                         */
+                        "application/json": {
+                            /** @description The event's id, 32 hex digits. */
+                            id?: string;
+                        };
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/{project}/nel/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take the nel in the body
+         * @description For Sentry SDKs. The credential is the DSN's key, in X-Sentry-Auth or in the query as sentry_key.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    project: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Durably taken. Empty when nothing in it makes an event. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "id": "fc6d8c0c43fc4630ad850ee518f1b9d0"
+                         *     }
+                         */
+                        "application/json": {
+                            /** @description The event's id, 32 hex digits. */
+                            id?: string;
+                        };
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/{project}/unreal/{key}/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take the unreal in the body
+         * @description For Sentry SDKs. The credential is the DSN's key, in X-Sentry-Auth or in the query as sentry_key.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    project: string;
+                    key: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Durably taken. Empty when nothing in it makes an event. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "id": "fc6d8c0c43fc4630ad850ee518f1b9d0"
+                         *     }
+                         */
+                        "application/json": {
+                            /** @description The event's id, 32 hex digits. */
+                            id?: string;
+                        };
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/{project}/integration/otlp/v1/{argument}/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take the otlp in the body
+         * @description For Sentry SDKs. The credential is the DSN's key, in X-Sentry-Auth or in the query as sentry_key.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    project: string;
+                    argument: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Durably taken. Empty when nothing in it makes an event. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "id": "fc6d8c0c43fc4630ad850ee518f1b9d0"
+                         *     }
+                         */
+                        "application/json": {
+                            /** @description The event's id, 32 hex digits. */
+                            id?: string;
+                        };
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v3/projects/{project}/notices/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take the airbrake in the body
+         * @description For Sentry SDKs. The credential is the DSN's key, in X-Sentry-Auth or in the query as sentry_key.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    project: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Durably taken. Empty when nothing in it makes an event. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "id": "fc6d8c0c43fc4630ad850ee518f1b9d0"
+                         *     }
+                         */
+                        "application/json": {
+                            /** @description The event's id, 32 hex digits. */
+                            id?: string;
+                        };
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/projects/{id}/errors": {
         parameters: {
             query?: never;
@@ -5474,6 +6023,39 @@ export interface paths {
                                     default_branch?: string;
                                 } | null;
                                 issue_template?: string | null;
+                                /** @description How much may be sent to the project; null: as the instance gives to each project. */
+                                quotas?: {
+                                    /**
+                                     * @description Kinds of items that are counted together; none: all kinds.
+                                     * @default []
+                                     */
+                                    categories: ("default" | "error" | "transaction" | "attachment" | "session" | "monitor" | "feedback" | "security" | "span" | "log_item" | "trace_metric" | "metric_bucket" | "profile" | "profile_chunk" | "replay")[];
+                                    /** @description Items in one window; 0: none may come in. */
+                                    limit: number;
+                                    /** @description Length of a window; windows begin at multiples of it since 1970. */
+                                    window_s: number;
+                                }[] | null;
+                                /** @description Events that are counted as filtered and not kept. In globs `*` is anything and `?` any one character. */
+                                filters?: {
+                                    /** @description Globs over `Type: value` of an exception, or over the message. */
+                                    messages?: string[];
+                                    /** @description Globs over the release. */
+                                    releases?: string[];
+                                    /** @description Globs over the environment. */
+                                    environments?: string[];
+                                    /** @description Addresses, or networks as 10.0.0.0/8, that events come from. */
+                                    networks?: string[];
+                                    /** @description What programs cause that read pages for search engines and the like. */
+                                    crawlers?: boolean;
+                                    /** @description What fails inside extensions of browsers. */
+                                    browser_extensions?: boolean;
+                                    /** @description What pages on a developer's own machine report. */
+                                    localhost?: boolean;
+                                    /** @description Browsers too old to be worth it. */
+                                    legacy_browsers?: boolean;
+                                    /** @description Reports of policy violations that extensions and empty pages cause. On unless switched off. */
+                                    csp_sources?: boolean;
+                                };
                             };
                         };
                     };
@@ -5738,6 +6320,39 @@ export interface paths {
                                 default_branch?: string;
                             } | null;
                             issue_template?: string | null;
+                            /** @description How much may be sent to the project; null: as the instance gives to each project. */
+                            quotas?: {
+                                /**
+                                 * @description Kinds of items that are counted together; none: all kinds.
+                                 * @default []
+                                 */
+                                categories?: ("default" | "error" | "transaction" | "attachment" | "session" | "monitor" | "feedback" | "security" | "span" | "log_item" | "trace_metric" | "metric_bucket" | "profile" | "profile_chunk" | "replay")[];
+                                /** @description Items in one window; 0: none may come in. */
+                                limit: number;
+                                /** @description Length of a window; windows begin at multiples of it since 1970. */
+                                window_s: number;
+                            }[] | null;
+                            /** @description Events that are counted as filtered and not kept. In globs `*` is anything and `?` any one character. */
+                            filters?: {
+                                /** @description Globs over `Type: value` of an exception, or over the message. */
+                                messages?: string[];
+                                /** @description Globs over the release. */
+                                releases?: string[];
+                                /** @description Globs over the environment. */
+                                environments?: string[];
+                                /** @description Addresses, or networks as 10.0.0.0/8, that events come from. */
+                                networks?: string[];
+                                /** @description What programs cause that read pages for search engines and the like. */
+                                crawlers?: boolean;
+                                /** @description What fails inside extensions of browsers. */
+                                browser_extensions?: boolean;
+                                /** @description What pages on a developer's own machine report. */
+                                localhost?: boolean;
+                                /** @description Browsers too old to be worth it. */
+                                legacy_browsers?: boolean;
+                                /** @description Reports of policy violations that extensions and empty pages cause. On unless switched off. */
+                                csp_sources?: boolean;
+                            };
                         };
                     };
                 };
@@ -5805,6 +6420,39 @@ export interface paths {
                                     default_branch?: string;
                                 } | null;
                                 issue_template?: string | null;
+                                /** @description How much may be sent to the project; null: as the instance gives to each project. */
+                                quotas?: {
+                                    /**
+                                     * @description Kinds of items that are counted together; none: all kinds.
+                                     * @default []
+                                     */
+                                    categories: ("default" | "error" | "transaction" | "attachment" | "session" | "monitor" | "feedback" | "security" | "span" | "log_item" | "trace_metric" | "metric_bucket" | "profile" | "profile_chunk" | "replay")[];
+                                    /** @description Items in one window; 0: none may come in. */
+                                    limit: number;
+                                    /** @description Length of a window; windows begin at multiples of it since 1970. */
+                                    window_s: number;
+                                }[] | null;
+                                /** @description Events that are counted as filtered and not kept. In globs `*` is anything and `?` any one character. */
+                                filters?: {
+                                    /** @description Globs over `Type: value` of an exception, or over the message. */
+                                    messages?: string[];
+                                    /** @description Globs over the release. */
+                                    releases?: string[];
+                                    /** @description Globs over the environment. */
+                                    environments?: string[];
+                                    /** @description Addresses, or networks as 10.0.0.0/8, that events come from. */
+                                    networks?: string[];
+                                    /** @description What programs cause that read pages for search engines and the like. */
+                                    crawlers?: boolean;
+                                    /** @description What fails inside extensions of browsers. */
+                                    browser_extensions?: boolean;
+                                    /** @description What pages on a developer's own machine report. */
+                                    localhost?: boolean;
+                                    /** @description Browsers too old to be worth it. */
+                                    legacy_browsers?: boolean;
+                                    /** @description Reports of policy violations that extensions and empty pages cause. On unless switched off. */
+                                    csp_sources?: boolean;
+                                };
                             };
                         };
                     };
@@ -5896,6 +6544,8 @@ export interface paths {
                  *     `ET_RULE_INVALID`: A rule cannot be read.
                  *
                  *     `ET_TEMPLATE_INVALID`: A template is an address that begins with http:// or https:// and a fixed host.
+                 *
+                 *     `ET_NETWORK_INVALID`: A network is an address, or an address with the number of leading bits as in 10.0.0.0/8.
                  */
                 422: {
                     headers: {
@@ -9727,6 +10377,18 @@ export interface paths {
                             active: boolean;
                             public_key: string;
                             dsn: string;
+                            /** @description How much may be sent with it. */
+                            quotas: {
+                                /**
+                                 * @description Kinds of items that are counted together; none: all kinds.
+                                 * @default []
+                                 */
+                                categories: ("default" | "error" | "transaction" | "attachment" | "session" | "monitor" | "feedback" | "security" | "span" | "log_item" | "trace_metric" | "metric_bucket" | "profile" | "profile_chunk" | "replay")[];
+                                /** @description Items in one window; 0: none may come in. */
+                                limit: number;
+                                /** @description Length of a window; windows begin at multiples of it since 1970. */
+                                window_s: number;
+                            }[];
                             /** Format: date-time */
                             created_at: string;
                             /** Format: date-time */
@@ -9854,6 +10516,18 @@ export interface paths {
                             active: boolean;
                             public_key: string;
                             dsn: string;
+                            /** @description How much may be sent with it. */
+                            quotas: {
+                                /**
+                                 * @description Kinds of items that are counted together; none: all kinds.
+                                 * @default []
+                                 */
+                                categories: ("default" | "error" | "transaction" | "attachment" | "session" | "monitor" | "feedback" | "security" | "span" | "log_item" | "trace_metric" | "metric_bucket" | "profile" | "profile_chunk" | "replay")[];
+                                /** @description Items in one window; 0: none may come in. */
+                                limit: number;
+                                /** @description Length of a window; windows begin at multiples of it since 1970. */
+                                window_s: number;
+                            }[];
                             /** Format: date-time */
                             created_at: string;
                             /** Format: date-time */
@@ -10103,7 +10777,7 @@ export interface paths {
         };
         options?: never;
         head?: never;
-        /** Rename, enable or disable a key */
+        /** Rename, enable or disable a key, or change its quotas */
         patch: {
             parameters: {
                 query?: never;
@@ -10132,6 +10806,17 @@ export interface paths {
                     "application/json": {
                         label?: string;
                         active?: boolean;
+                        quotas?: {
+                            /**
+                             * @description Kinds of items that are counted together; none: all kinds.
+                             * @default []
+                             */
+                            categories?: ("default" | "error" | "transaction" | "attachment" | "session" | "monitor" | "feedback" | "security" | "span" | "log_item" | "trace_metric" | "metric_bucket" | "profile" | "profile_chunk" | "replay")[];
+                            /** @description Items in one window; 0: none may come in. */
+                            limit: number;
+                            /** @description Length of a window; windows begin at multiples of it since 1970. */
+                            window_s: number;
+                        }[];
                     };
                 };
             };
@@ -10148,6 +10833,18 @@ export interface paths {
                             active: boolean;
                             public_key: string;
                             dsn: string;
+                            /** @description How much may be sent with it. */
+                            quotas: {
+                                /**
+                                 * @description Kinds of items that are counted together; none: all kinds.
+                                 * @default []
+                                 */
+                                categories: ("default" | "error" | "transaction" | "attachment" | "session" | "monitor" | "feedback" | "security" | "span" | "log_item" | "trace_metric" | "metric_bucket" | "profile" | "profile_chunk" | "replay")[];
+                                /** @description Items in one window; 0: none may come in. */
+                                limit: number;
+                                /** @description Length of a window; windows begin at multiples of it since 1970. */
+                                window_s: number;
+                            }[];
                             /** Format: date-time */
                             created_at: string;
                             /** Format: date-time */
@@ -10326,6 +11023,18 @@ export interface paths {
                             active: boolean;
                             public_key: string;
                             dsn: string;
+                            /** @description How much may be sent with it. */
+                            quotas: {
+                                /**
+                                 * @description Kinds of items that are counted together; none: all kinds.
+                                 * @default []
+                                 */
+                                categories: ("default" | "error" | "transaction" | "attachment" | "session" | "monitor" | "feedback" | "security" | "span" | "log_item" | "trace_metric" | "metric_bucket" | "profile" | "profile_chunk" | "replay")[];
+                                /** @description Items in one window; 0: none may come in. */
+                                limit: number;
+                                /** @description Length of a window; windows begin at multiples of it since 1970. */
+                                window_s: number;
+                            }[];
                             /** Format: date-time */
                             created_at: string;
                             /** Format: date-time */
@@ -10921,6 +11630,424 @@ export interface paths {
                 };
             };
         };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/errors/quotas": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show the quotas of the instance */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The quotas. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            /** @description For everything that is sent to this instance. */
+                            quotas: {
+                                /**
+                                 * @description Kinds of items that are counted together; none: all kinds.
+                                 * @default []
+                                 */
+                                categories: ("default" | "error" | "transaction" | "attachment" | "session" | "monitor" | "feedback" | "security" | "span" | "log_item" | "trace_metric" | "metric_bucket" | "profile" | "profile_chunk" | "replay")[];
+                                /** @description Items in one window; 0: none may come in. */
+                                limit: number;
+                                /** @description Length of a window; windows begin at multiples of it since 1970. */
+                                window_s: number;
+                            }[];
+                            /** @description For each project without quotas of its own; configured. */
+                            project_default: {
+                                /**
+                                 * @description Kinds of items that are counted together; none: all kinds.
+                                 * @default []
+                                 */
+                                categories: ("default" | "error" | "transaction" | "attachment" | "session" | "monitor" | "feedback" | "security" | "span" | "log_item" | "trace_metric" | "metric_bucket" | "profile" | "profile_chunk" | "replay")[];
+                                /** @description Items in one window; 0: none may come in. */
+                                limit: number;
+                                /** @description Length of a window; windows begin at multiples of it since 1970. */
+                                window_s: number;
+                            }[];
+                        };
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        /** Replace the quotas of the instance */
+        put: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    /**
+                     * @example {
+                     *       "quotas": [
+                     *         {
+                     *           "categories": [
+                     *             "error"
+                     *           ],
+                     *           "limit": 1000000,
+                     *           "window_s": 60
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": {
+                        quotas: {
+                            /**
+                             * @description Kinds of items that are counted together; none: all kinds.
+                             * @default []
+                             */
+                            categories?: ("default" | "error" | "transaction" | "attachment" | "session" | "monitor" | "feedback" | "security" | "span" | "log_item" | "trace_metric" | "metric_bucket" | "profile" | "profile_chunk" | "replay")[];
+                            /** @description Items in one window; 0: none may come in. */
+                            limit: number;
+                            /** @description Length of a window; windows begin at multiples of it since 1970. */
+                            window_s: number;
+                        }[];
+                    };
+                };
+            };
+            responses: {
+                /** @description The quotas as they are now. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            /** @description For everything that is sent to this instance. */
+                            quotas: {
+                                /**
+                                 * @description Kinds of items that are counted together; none: all kinds.
+                                 * @default []
+                                 */
+                                categories: ("default" | "error" | "transaction" | "attachment" | "session" | "monitor" | "feedback" | "security" | "span" | "log_item" | "trace_metric" | "metric_bucket" | "profile" | "profile_chunk" | "replay")[];
+                                /** @description Items in one window; 0: none may come in. */
+                                limit: number;
+                                /** @description Length of a window; windows begin at multiples of it since 1970. */
+                                window_s: number;
+                            }[];
+                            /** @description For each project without quotas of its own; configured. */
+                            project_default: {
+                                /**
+                                 * @description Kinds of items that are counted together; none: all kinds.
+                                 * @default []
+                                 */
+                                categories: ("default" | "error" | "transaction" | "attachment" | "session" | "monitor" | "feedback" | "security" | "span" | "log_item" | "trace_metric" | "metric_bucket" | "profile" | "profile_chunk" | "replay")[];
+                                /** @description Items in one window; 0: none may come in. */
+                                limit: number;
+                                /** @description Length of a window; windows begin at multiples of it since 1970. */
+                                window_s: number;
+                            }[];
+                        };
+                    };
+                };
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `empty_body`: The body is empty.
+                 *
+                 *     `malformed_json`: The body is not acceptable JSON.
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `body_too_large`: The body is larger than this address takes. */
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `unsupported_media_type`: The body has a media type that this address does not take.
+                 *
+                 *     `unsupported_encoding`: The body has a content encoding that this address does not take.
+                 */
+                415: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{id}/errors/quotas": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List all quotas that concern a project, and how much of them is used */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /**
+                     * @description Number of the project.
+                     * @example 1
+                     */
+                    id: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Those of its keys, its own, and the instance's. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            /**
+                             * @description Kinds of items that are counted together; none: all kinds.
+                             * @default []
+                             */
+                            categories: ("default" | "error" | "transaction" | "attachment" | "session" | "monitor" | "feedback" | "security" | "span" | "log_item" | "trace_metric" | "metric_bucket" | "profile" | "profile_chunk" | "replay")[];
+                            /** @description Items in one window; 0: none may come in. */
+                            limit: number;
+                            /** @description Length of a window; windows begin at multiples of it since 1970. */
+                            window_s: number;
+                            /**
+                             * @description Whose it is; organization: the instance's.
+                             * @enum {unknown}
+                             */
+                            scope: "key" | "project" | "organization";
+                            /** @description The key, where it is a key's. */
+                            key_id?: number;
+                            /** @description Items in the current window. */
+                            used: number;
+                            /** Format: date-time */
+                            resets_at: string;
+                        }[];
+                    };
+                };
+                /** @description `invalid_parameter`: The request does not have the expected form. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `ET_PROJECT_NOT_FOUND`: There is no such project. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -13076,6 +14203,788 @@ export interface paths {
                     };
                 };
                 /** @description `run_not_found`: There is no such run. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `state_store_unavailable`: The store of the experiences' state does not answer
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/experience/reports/experiences": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Report on experiences
+         * @description One row for each definition, the smallest error budget first.
+         */
+        get: {
+            parameters: {
+                query?: {
+                    /**
+                     * @description Time to look at, until now; unless `from` says otherwise.
+                     * @example 28d
+                     */
+                    window?: "7d" | "28d";
+                    /**
+                     * @description Beginning of the time to look at.
+                     * @example 2026-02-01T00:00:00Z
+                     */
+                    from?: string;
+                    /**
+                     * @description End of it. Default: now.
+                     * @example 2026-03-01T00:00:00Z
+                     */
+                    to?: string;
+                    /**
+                     * @description False: what timed out or ended while checkpoints could not arrive is left out.
+                     * @example true
+                     */
+                    charge_gaps?: boolean;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The rows. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "from": "2026-02-01T00:00:00.000Z",
+                         *       "to": "2026-03-01T00:00:00.000Z",
+                         *       "experiences": [
+                         *         {
+                         *           "covered_experience_id": "create_merge_request",
+                         *           "feature_category": "code_review_workflow",
+                         *           "urgency": "sync_fast",
+                         *           "threshold_s": 2,
+                         *           "timeout_s": 30,
+                         *           "slo": {
+                         *             "apdex_pct": 99.95,
+                         *             "error_pct": 0.05
+                         *           },
+                         *           "operations": 1000,
+                         *           "errors": 10,
+                         *           "timeouts": 4,
+                         *           "apdex_weight": 990,
+                         *           "apdex_success": 980,
+                         *           "apdex_ratio": 0.9899,
+                         *           "error_ratio": 0.01,
+                         *           "p50_s": 0.4,
+                         *           "p95_s": 1.9,
+                         *           "p99_s": 3.2,
+                         *           "late_success": 1,
+                         *           "discards": 3,
+                         *           "availability": 0.98995,
+                         *           "error_budget_remaining": -19,
+                         *           "apdex_budget_remaining": -19.2,
+                         *           "timeouts_in_gap": 0,
+                         *           "gap_s": 0,
+                         *           "complete": true,
+                         *           "open": 12
+                         *         }
+                         *       ]
+                         *     }
+                         */
+                        "application/json": {
+                            /** Format: date-time */
+                            from: string;
+                            /** Format: date-time */
+                            to: string;
+                            experiences: {
+                                covered_experience_id: string;
+                                feature_category: string;
+                                urgency: string;
+                                threshold_s: number;
+                                timeout_s: number;
+                                slo: {
+                                    apdex_pct: number;
+                                    error_pct: number;
+                                };
+                                /** @description Runs that ended or timed out. */
+                                operations: number;
+                                /** @description Of these: failed or timed out. */
+                                errors: number;
+                                timeouts: number;
+                                /** @description Runs that count for apdex. */
+                                apdex_weight: number;
+                                /** @description Of these: satisfied. */
+                                apdex_success: number;
+                                /** @description Null without traffic. */
+                                apdex_ratio: number | null;
+                                /** @description Null without traffic. */
+                                error_ratio: number | null;
+                                /** @description Seconds; null when no run has ended. */
+                                p50_s: number | null;
+                                /** @description Seconds. */
+                                p95_s: number | null;
+                                /** @description Seconds. */
+                                p99_s: number | null;
+                                /** @description Timeouts whose end came later as a success. */
+                                late_success: number;
+                                discards: number;
+                                /** @description Apdex and errors together; null without traffic. */
+                                availability: number | null;
+                                /** @description 1: untouched, 0: used up, negative: overspent. */
+                                error_budget_remaining: number | null;
+                                /** @description 1: untouched, 0: used up, negative: overspent. */
+                                apdex_budget_remaining: number | null;
+                                /** @description Timeouts while checkpoints could not arrive. */
+                                timeouts_in_gap: number;
+                                /** @description How long checkpoints could not arrive, in seconds. */
+                                gap_s: number;
+                                /** @description Whether there was no such time. */
+                                complete: boolean;
+                                /** @description Runs under way now, at most 1,000 are counted. */
+                                open: number;
+                            }[];
+                        };
+                    };
+                };
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `invalid_parameter`: The request does not have the expected form.
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `state_store_unavailable`: The store of the experiences' state does not answer
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/experience/reports/series": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follow experiences over time
+         * @description Figures of parts of the time, oldest first. Parts without traffic are absent.
+         */
+        get: {
+            parameters: {
+                query?: {
+                    /**
+                     * @description Time to look at, until now; unless `from` says otherwise.
+                     * @example 28d
+                     */
+                    window?: "7d" | "28d";
+                    /**
+                     * @description Beginning of the time to look at.
+                     * @example 2026-02-01T00:00:00Z
+                     */
+                    from?: string;
+                    /**
+                     * @description End of it. Default: now.
+                     * @example 2026-03-01T00:00:00Z
+                     */
+                    to?: string;
+                    /**
+                     * @description Into how many parts the time is divided.
+                     * @example 48
+                     */
+                    points?: number;
+                    /**
+                     * @description Id of the experience.
+                     * @example create_merge_request
+                     */
+                    experience?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description A series for each experience with traffic, or for the one asked for. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "from": "2026-02-06T14:30:00.000Z",
+                         *       "to": "2026-02-07T14:30:00.000Z",
+                         *       "step_s": 1800,
+                         *       "series": [
+                         *         {
+                         *           "covered_experience_id": "create_merge_request",
+                         *           "points": [
+                         *             {
+                         *               "at": "2026-02-06T14:30:00.000Z",
+                         *               "operations": 1000,
+                         *               "errors": 10,
+                         *               "timeouts": 4,
+                         *               "apdex_weight": 990,
+                         *               "apdex_success": 980,
+                         *               "apdex_ratio": 0.9899,
+                         *               "error_ratio": 0.01,
+                         *               "p50_s": 0.4,
+                         *               "p95_s": 1.9,
+                         *               "p99_s": 3.2
+                         *             }
+                         *           ]
+                         *         }
+                         *       ]
+                         *     }
+                         */
+                        "application/json": {
+                            /** Format: date-time */
+                            from: string;
+                            /** Format: date-time */
+                            to: string;
+                            /** @description Length of a part in seconds. */
+                            step_s: number;
+                            series: {
+                                covered_experience_id: string;
+                                points: {
+                                    /** Format: date-time */
+                                    at: string;
+                                    /** @description Runs that ended or timed out. */
+                                    operations: number;
+                                    /** @description Of these: failed or timed out. */
+                                    errors: number;
+                                    timeouts: number;
+                                    /** @description Runs that count for apdex. */
+                                    apdex_weight: number;
+                                    /** @description Of these: satisfied. */
+                                    apdex_success: number;
+                                    /** @description Null without traffic. */
+                                    apdex_ratio: number | null;
+                                    /** @description Null without traffic. */
+                                    error_ratio: number | null;
+                                    /** @description Seconds; null when no run has ended. */
+                                    p50_s: number | null;
+                                    /** @description Seconds. */
+                                    p95_s: number | null;
+                                    /** @description Seconds. */
+                                    p99_s: number | null;
+                                }[];
+                            }[];
+                        };
+                    };
+                };
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `invalid_parameter`: The request does not have the expected form.
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `definition_not_found`: There is no definition with this id. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `state_store_unavailable`: The store of the experiences' state does not answer
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/experience/reports/latency": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show how long runs took
+         * @description How many ended runs took up to so long, and longer than the bar before. Timeouts are not among them.
+         */
+        get: {
+            parameters: {
+                query: {
+                    /**
+                     * @description Time to look at, until now; unless `from` says otherwise.
+                     * @example 28d
+                     */
+                    window?: "7d" | "28d";
+                    /**
+                     * @description Beginning of the time to look at.
+                     * @example 2026-02-01T00:00:00Z
+                     */
+                    from?: string;
+                    /**
+                     * @description End of it. Default: now.
+                     * @example 2026-03-01T00:00:00Z
+                     */
+                    to?: string;
+                    /**
+                     * @description Id of the experience.
+                     * @example create_merge_request
+                     */
+                    experience: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Bars that have runs, fastest first. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "from": "2026-02-06T14:30:00.000Z",
+                         *       "to": "2026-02-07T14:30:00.000Z",
+                         *       "threshold_s": 2,
+                         *       "bars": [
+                         *         {
+                         *           "up_to_s": 0.5,
+                         *           "count": 120
+                         *         }
+                         *       ]
+                         *     }
+                         */
+                        "application/json": {
+                            /** Format: date-time */
+                            from: string;
+                            /** Format: date-time */
+                            to: string;
+                            threshold_s: number;
+                            bars: {
+                                up_to_s: number;
+                                count: number;
+                            }[];
+                        };
+                    };
+                };
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `invalid_parameter`: The request does not have the expected form.
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `definition_not_found`: There is no definition with this id. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `state_store_unavailable`: The store of the experiences' state does not answer
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/experience/reports/funnel": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show how far runs come
+         * @description The steps in their usual order, and where runs that time out were seen last.
+         */
+        get: {
+            parameters: {
+                query: {
+                    /**
+                     * @description Time to look at, until now; unless `from` says otherwise.
+                     * @example 28d
+                     */
+                    window?: "7d" | "28d";
+                    /**
+                     * @description Beginning of the time to look at.
+                     * @example 2026-02-01T00:00:00Z
+                     */
+                    from?: string;
+                    /**
+                     * @description End of it. Default: now.
+                     * @example 2026-03-01T00:00:00Z
+                     */
+                    to?: string;
+                    /**
+                     * @description Id of the experience.
+                     * @example create_merge_request
+                     */
+                    experience: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The funnel. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "from": "2026-02-06T14:30:00.000Z",
+                         *       "to": "2026-02-07T14:30:00.000Z",
+                         *       "runs": 1000,
+                         *       "steps": [
+                         *         {
+                         *           "step": "saved",
+                         *           "runs": 990,
+                         *           "share": 0.99,
+                         *           "p50_s": 0.2,
+                         *           "p95_s": 0.8,
+                         *           "p99_s": 1.4,
+                         *           "usual_next": "end"
+                         *         }
+                         *       ],
+                         *       "died_after": [
+                         *         {
+                         *           "step": "saved",
+                         *           "count": 4,
+                         *           "share": 1,
+                         *           "usual_next": "end"
+                         *         }
+                         *       ]
+                         *     }
+                         */
+                        "application/json": {
+                            /** Format: date-time */
+                            from: string;
+                            /** Format: date-time */
+                            to: string;
+                            /** @description Runs that ended or timed out. */
+                            runs: number;
+                            steps: {
+                                step: string;
+                                /** @description Runs that reached it. */
+                                runs: number;
+                                /** @description Of all runs. */
+                                share: number | null;
+                                /** @description From this step to the next, in seconds. */
+                                p50_s: number | null;
+                                /** @description Seconds. */
+                                p95_s: number | null;
+                                /** @description Seconds. */
+                                p99_s: number | null;
+                                /** @description What follows most often in runs that succeed. */
+                                usual_next: string | null;
+                            }[];
+                            died_after: {
+                                step: string;
+                                /** @description Runs that timed out and were seen last here. */
+                                count: number;
+                                /** @description Of all timeouts. */
+                                share: number | null;
+                                /** @description What should have come. */
+                                usual_next: string | null;
+                            }[];
+                        };
+                    };
+                };
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `invalid_parameter`: The request does not have the expected form.
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `definition_not_found`: There is no definition with this id. */
                 404: {
                     headers: {
                         [name: string]: unknown;

@@ -31,8 +31,20 @@ export const routes: RouteObject[] = [
         lazy: async () => ({ Component: (await import("../features/settings/project-settings.js")).ProjectSettings }),
       },
       {
+        path: "projects/:project/releases",
+        lazy: async () => ({ Component: (await import("../features/errors/release-list.js")).ReleaseList }),
+      },
+      {
         path: "experiences",
+        lazy: async () => ({ Component: (await import("../features/experiences/experience-list.js")).ExperienceList }),
+      },
+      {
+        path: "experiences/runs",
         lazy: async () => ({ Component: (await import("../features/experiences/run-list.js")).RunList }),
+      },
+      {
+        path: "experiences/:experience",
+        lazy: async () => ({ Component: (await import("../features/experiences/experience-page.js")).ExperiencePage }),
       },
       {
         path: "experiences/runs/:experience/:correlation/:run",
@@ -63,6 +75,10 @@ export const routes: RouteObject[] = [
       {
         path: "events/catalogue",
         lazy: async () => ({ Component: (await import("../features/events/catalogue.js")).Catalogue }),
+      },
+      {
+        path: "events/graph",
+        lazy: async () => ({ Component: (await import("../features/events/graph-page.js")).GraphPage }),
       },
       { path: "events/log", lazy: async () => ({ Component: (await import("../features/events/log.js")).EventLog }) },
       {

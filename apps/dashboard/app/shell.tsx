@@ -1,43 +1,37 @@
 import {
   ActionIcon,
   AppShell,
+  Box,
   Burger,
   Container,
   Group,
+  Kbd,
   Loader,
   Menu,
-  NavLink,
   Select,
   Text,
   Tooltip,
+  UnstyledButton,
   useComputedColorScheme,
   useMantineColorScheme,
 } from "@mantine/core";
-import { useDisclosure } from "@mantine/hooks";
-import {
-  IconBug,
-  IconGauge,
-  IconGitBranch,
-  IconInbox,
-  IconListDetails,
-  IconMoon,
-  IconRoute,
-  IconSettings,
-  IconStack2,
-  IconSun,
-  IconTimeline,
-  IconTimelineEvent,
-  IconUser,
-} from "@tabler/icons-react";
+import { useDisclosure, useHotkeys } from "@mantine/hooks";
+import { IconLogout, IconMoon, IconPlugConnectedX, IconSearch, IconSun, IconUser } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
-import { type ReactNode, Suspense } from "react";
-import { Link, Outlet, useLocation, useNavigate } from "react-router";
+import { lazy, Suspense, useState } from "react";
+import { Link, Outlet, useNavigate } from "react-router";
 import { api, dataOf } from "../api/client.js";
+import { useLiveState } from "../api/live.js";
 import { allows, type Session, useSession, useSessionActions } from "../api/session.js";
 import { useProjectId } from "../shared/project.js";
 import { Failure } from "../shared/states.js";
+import { TimeRangePicker } from "../shared/time-range-picker.js";
 import { Login } from "./login.js";
+import { Navigation } from "./navigation.js";
 import { Starting } from "./starting.js";
+
+// Loaded when it is first opened.
+const Palette = lazy(async () => ({ default: (await import("./palette.js")).Palette }));
 
 /** The frame around every page. Who is not logged in sees the login instead. */
 export function Shell() {
@@ -54,80 +48,112 @@ export function Shell() {
 
 function Frame({ session }: { readonly session: Session }) {
   const [opened, { toggle, close }] = useDisclosure();
+  const palette = usePalette();
   return (
     <AppShell
-      header={{ height: 52 }}
-      navbar={{ width: 220, breakpoint: "sm", collapsed: { mobile: !opened } }}
-      padding="md"
+      header={{ height: 54 }}
+      navbar={{ width: 216, breakpoint: "sm", collapsed: { mobile: !opened } }}
+      padding={{ base: "sm", sm: "lg" }}
     >
       <a className="skip-link" href="#content">
         Skip to the content
       </a>
-      <AppShell.Header>
-        <Group h="100%" px="md" justify="space-between" wrap="nowrap">
-          <Group gap="sm" wrap="nowrap">
-            <Burger opened={opened} onClick={toggle} hiddenFrom="sm" size="sm" aria-label="Navigation" />
-            <img src="/favicon.svg" alt="" width={24} height={24} />
-            <Text fw={650} visibleFrom="xs">
-              Signalbox
-            </Text>
-            {allows(session, "errors:read", "errors:admin") && <ProjectSwitcher />}
-          </Group>
-          <Group gap="xs" wrap="nowrap">
-            <ThemeSwitch />
-            <UserMenu session={session} />
-          </Group>
+      <AppShell.Header className="app-header">
+        <Group h="100%" px={{ base: "sm", sm: "md" }} gap="sm" wrap="nowrap">
+          <Burger opened={opened} onClick={toggle} hiddenFrom="sm" size="sm" aria-label="Navigation" />
+          <UnstyledButton component={Link} to="/overview" aria-label="Signalbox">
+            <Group gap={9} wrap="nowrap">
+              <img src="/favicon.svg" alt="" width={26} height={26} />
+              <Text fw={700} fz={16} visibleFrom="sm">
+                Signalbox
+              </Text>
+            </Group>
+          </UnstyledButton>
+          {allows(session, "errors:read", "errors:admin") && <ProjectSwitcher />}
+          <Box flex={1} />
+          <SearchButton onOpen={palette.open} />
+          <Box flex={1} visibleFrom="sm" />
+          <TimeRangePicker />
+          <ThemeSwitch />
+          <UserMenu session={session} />
         </Group>
       </AppShell.Header>
-      <AppShell.Navbar p="xs" component="nav" aria-label="Main">
-        <Navigation session={session} onNavigate={close} />
+      <AppShell.Navbar p="xs" className="app-navbar">
+        <Box component="nav" aria-label="Main" style={{ display: "flex", flex: 1, minHeight: 0 }}>
+          <Navigation session={session} onNavigate={close} />
+        </Box>
+        <Connection />
       </AppShell.Navbar>
       <AppShell.Main id="content" tabIndex={-1}>
-        <Container size={1320} px={0}>
+        <Container size={1360} px={0}>
           <Suspense fallback={<Loader aria-label="Loading" />}>
             <Outlet />
           </Suspense>
         </Container>
       </AppShell.Main>
+      {palette.wanted && (
+        <Suspense>
+          <Palette session={session} opened={palette.opened} onClose={palette.close} />
+        </Suspense>
+      )}
     </AppShell>
   );
 }
 
-function Navigation({ session, onNavigate }: { readonly session: Session; readonly onNavigate: () => void }) {
-  const { pathname } = useLocation();
-  const project = useProjectId();
-  const link = (to: string, label: string, icon: ReactNode) => (
-    <NavLink
-      key={to}
-      component={Link}
-      to={to}
-      label={label}
-      leftSection={icon}
-      active={pathname.startsWith(to)}
-      onClick={onNavigate}
-      style={{ borderRadius: "var(--mantine-radius-md)" }}
-    />
-  );
-  const size = 18;
+/** The command palette is not loaded before somebody wants it. */
+function usePalette() {
+  const [opened, setOpened] = useState(false);
+  const [wanted, setWanted] = useState(false);
+  const open = (): void => {
+    setWanted(true);
+    setOpened(true);
+  };
+  useHotkeys([["/", open]]);
+  // Also while somebody types.
+  useHotkeys([["mod+K", open]], []);
+  return { opened, wanted, open, close: () => setOpened(false) };
+}
+
+function SearchButton({ onOpen }: { readonly onOpen: () => void }) {
   return (
     <>
-      {link("/overview", "Overview", <IconGauge size={size} />)}
-      {allows(session, "errors:read") && link(`/projects/${project}/errors`, "Errors", <IconBug size={size} />)}
-      {allows(session, "experience:read", "experience:admin") &&
-        link("/experiences", "Experiences", <IconRoute size={size} />)}
-      {allows(session, "timeline:read") && link("/timeline", "Timeline", <IconTimeline size={size} />)}
-      {allows(session, "events:read") && (
-        <>
-          {link("/events/queues", "Queues", <IconStack2 size={size} />)}
-          {link("/events/dead", "Dead letters", <IconInbox size={size} />)}
-          {link("/events/log", "Event log", <IconTimelineEvent size={size} />)}
-          {link("/events/catalogue", "Event catalogue", <IconListDetails size={size} />)}
-        </>
-      )}
-      {allows(session, "relay:read") && link("/relays/repositories", "Repositories", <IconGitBranch size={size} />)}
-      {allows(session, "errors:admin") &&
-        link(`/projects/${project}/settings`, "Project settings", <IconSettings size={size} />)}
+      <UnstyledButton
+        onClick={onOpen}
+        visibleFrom="sm"
+        aria-label="Search or jump to"
+        style={{
+          border: "1px solid var(--mantine-color-default-border)",
+          borderRadius: "var(--mantine-radius-md)",
+          background: "var(--app-ground)",
+          padding: "4px 8px 4px 10px",
+          flex: "2 1 200px",
+          maxWidth: 420,
+        }}
+      >
+        <Group gap={8} wrap="nowrap">
+          <IconSearch size={15} aria-hidden />
+          <Text size="xs" c="dimmed" flex={1} truncate>
+            Search or jump to …
+          </Text>
+          <Kbd size="xs">Ctrl K</Kbd>
+        </Group>
+      </UnstyledButton>
+      <ActionIcon variant="default" size={30} hiddenFrom="sm" aria-label="Search or jump to" onClick={onOpen}>
+        <IconSearch size={16} />
+      </ActionIcon>
     </>
+  );
+}
+
+/** Said only when changes do not arrive by themselves; it comes back by itself. */
+function Connection() {
+  const state = useLiveState();
+  if (state !== "lost") return null;
+  return (
+    <Group gap={8} p="xs" role="status" c="var(--app-bad)" wrap="nowrap">
+      <IconPlugConnectedX size={16} aria-hidden />
+      <Text size="xs">The connection is lost; trying again.</Text>
+    </Group>
   );
 }
 
@@ -139,9 +165,10 @@ function ProjectSwitcher() {
     <Select
       aria-label="Project"
       size="xs"
-      w={170}
+      w={{ base: 96, sm: 150 }}
       allowDeselect={false}
       searchable
+      comboboxProps={{ width: 220, position: "bottom-start" }}
       value={String(current)}
       data={(projects.data ?? []).map(({ id, name }) => ({ value: String(id), label: name }))}
       onChange={(value) => value && void navigate(`/projects/${value}/errors`)}
@@ -155,8 +182,14 @@ function ThemeSwitch() {
   const label = isDark ? "Light theme" : "Dark theme";
   return (
     <Tooltip label={label}>
-      <ActionIcon variant="default" aria-label={label} onClick={() => setColorScheme(isDark ? "light" : "dark")}>
-        {isDark ? <IconSun size={17} /> : <IconMoon size={17} />}
+      <ActionIcon
+        variant="default"
+        size={30}
+        visibleFrom="xs"
+        aria-label={label}
+        onClick={() => setColorScheme(isDark ? "light" : "dark")}
+      >
+        {isDark ? <IconSun size={16} /> : <IconMoon size={16} />}
       </ActionIcon>
     </Tooltip>
   );
@@ -164,17 +197,28 @@ function ThemeSwitch() {
 
 function UserMenu({ session }: { readonly session: Session }) {
   const { end } = useSessionActions();
+  const { setColorScheme } = useMantineColorScheme();
   return (
-    <Menu position="bottom-end">
+    <Menu position="bottom-end" width={240}>
       <Menu.Target>
-        <ActionIcon variant="default" aria-label="Account">
-          <IconUser size={17} />
+        <ActionIcon variant="default" size={30} aria-label="Account">
+          <IconUser size={16} />
         </ActionIcon>
       </Menu.Target>
       <Menu.Dropdown>
         <Menu.Label>{session.subject}</Menu.Label>
-        <Menu.Label>Scopes: {session.scopes.join(", ")}</Menu.Label>
-        <Menu.Item onClick={() => void end(session)}>Log out</Menu.Item>
+        <Menu.Label>May: {session.scopes.join(", ")}</Menu.Label>
+        <Menu.Divider />
+        <Menu.Label>Theme</Menu.Label>
+        {(["auto", "light", "dark"] as const).map((scheme) => (
+          <Menu.Item key={scheme} onClick={() => setColorScheme(scheme)}>
+            {scheme === "auto" ? "As the system" : scheme === "light" ? "Light" : "Dark"}
+          </Menu.Item>
+        ))}
+        <Menu.Divider />
+        <Menu.Item leftSection={<IconLogout size={15} />} onClick={() => void end(session)}>
+          Log out
+        </Menu.Item>
       </Menu.Dropdown>
     </Menu>
   );

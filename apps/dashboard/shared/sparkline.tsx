@@ -4,32 +4,53 @@ export function Sparkline({
   label,
   width = 96,
   height = 24,
+  stretch = false,
+  color = "var(--app-chart)",
+  overlay,
 }: {
   readonly values: readonly number[];
+  /** A part of each value, drawn in front of it in the colour of what is bad. */
+  readonly overlay?: readonly number[];
   readonly label: string;
   readonly width?: number;
   readonly height?: number;
+  /** As wide as there is room. */
+  readonly stretch?: boolean;
+  readonly color?: string;
 }) {
   const max = Math.max(1, ...values);
   const step = width / Math.max(1, values.length);
+  const bars = (of: readonly number[], fill: string) =>
+    of.map((value, index) => {
+      if (value === 0) return null;
+      const bar = Math.max(2, (value / max) * (height - 1));
+      return (
+        <rect
+          // biome-ignore lint/suspicious/noArrayIndexKey: a bar is its place in time.
+          key={`${fill}.${index}`}
+          x={index * step + step * 0.1}
+          y={height - bar}
+          width={Math.max(1, step * 0.8)}
+          height={bar}
+          rx={stretch ? 0 : 1}
+          fill={fill}
+        />
+      );
+    });
   return (
-    <svg width={width} height={height} role="img" aria-label={label} style={{ display: "block" }}>
+    <svg
+      width={stretch ? "100%" : width}
+      height={height}
+      viewBox={`0 0 ${width} ${height}`}
+      preserveAspectRatio="none"
+      role="img"
+      aria-label={label}
+      style={{ display: "block" }}
+    >
       <title>{label}</title>
-      {values.map((value, index) => {
-        const bar = value === 0 ? 1 : Math.max(2, (value / max) * height);
-        return (
-          <rect
-            // biome-ignore lint/suspicious/noArrayIndexKey: a bar is its place in time.
-            key={index}
-            x={index * step}
-            y={height - bar}
-            width={Math.max(1, step - 1)}
-            height={bar}
-            rx={1}
-            fill={value === 0 ? "var(--mantine-color-default-border)" : "var(--mantine-primary-color-filled)"}
-          />
-        );
-      })}
+      <line x1={0} x2={width} y1={height - 0.5} y2={height - 0.5} stroke="var(--mantine-color-default-border)" />
+      {bars(values, color)}
+      {overlay && bars(overlay, "var(--app-bad)")}
     </svg>
   );
 }

@@ -1,4 +1,4 @@
-import { Alert, Button, Code, Group, Skeleton, Stack, Text } from "@mantine/core";
+import { Alert, Box, Button, Code, Group, Skeleton, Stack, Text } from "@mantine/core";
 import { IconAlertTriangle, IconInbox } from "@tabler/icons-react";
 import type { UseQueryResult } from "@tanstack/react-query";
 import type { ReactNode } from "react";
@@ -8,11 +8,14 @@ import { ApiError } from "../api/client.js";
 export function Loaded<Data>({
   query,
   skeleton = 6,
+  inset = false,
   children,
 }: {
   readonly query: UseQueryResult<Data>;
   /** Lines of the placeholder. */
   readonly skeleton?: number;
+  /** Keeps what stands in for the data away from the edges of a panel. */
+  readonly inset?: boolean;
   readonly children: (data: Data) => ReactNode;
 }) {
   if (query.data !== undefined)
@@ -22,8 +25,11 @@ export function Loaded<Data>({
         {children(query.data)}
       </>
     );
-  if (query.isError) return <Failure error={query.error} retry={() => void query.refetch()} />;
-  return <Lines count={skeleton} />;
+  return (
+    <Box {...(inset ? { px: "md", pb: "md" } : {})}>
+      {query.isError ? <Failure error={query.error} retry={() => void query.refetch()} /> : <Lines count={skeleton} />}
+    </Box>
+  );
 }
 
 function Lines({ count }: { readonly count: number }) {

@@ -9,8 +9,9 @@ export const pipelineCreated = defineEvent("ci.pipeline_created", {
     properties: {
       pipeline_id: { type: "integer", description: "Number of the pipeline." },
       ref: { type: "string", description: "Branch or tag that it runs on." },
+      author: { type: "string", description: "Who pushed." },
     },
     required: ["pipeline_id"],
   },
-  examples: [{ pipeline_id: 42, ref: "refs/heads/main" }],
+  examples: [{ pipeline_id: 42, ref: "refs/heads/main", author: "ada" }],
 });

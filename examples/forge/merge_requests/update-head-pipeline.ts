@@ -16,25 +16,33 @@ const configurations: Readonly<Record<string, PipelineConfiguration>> = {
 };
 
 /** Shows a new pipeline on its merge request. */
-export function updateHeadPipeline({ journeys, events, captureError }: Forge) {
+export function updateHeadPipeline({ journeys, events, captureError, leaveBreadcrumb, inRequest }: Forge) {
   return defineSubscriber<PayloadOf<typeof pipelineCreated>>("merge_requests.update_head_pipeline", {
     retry: { maxAttempts: 3, baseMs: 300, maxMs: 1_000 },
     async handle(event) {
-      const { pipeline_id: pipelineId, ref = "refs/heads/main" } = event.data;
+      const { pipeline_id: pipelineId, ref = "refs/heads/main", author = "nobody" } = event.data;
       const update = handleWithJourneys(journeys(), async () => {
         const journey = journeys().resume("run_pipeline");
+        leaveBreadcrumb("query", "SELECT head_pipeline_id FROM merge_requests", { ref });
+        leaveBreadcrumb("pipeline", `Reading the configuration of ${ref}`, { pipeline_id: pipelineId });
         const jobs = countJobs(ref);
         journey.checkpoint("head_pipeline_updated", { jobs: String(jobs) });
         await publishWithJourneys(journeys(), () =>
           events().publish(headPipelineUpdated.create({ pipeline_id: pipelineId, jobs })),
         );
       });
-      try {
-        await update();
-      } catch (error) {
-        captureError(error);
-        throw error;
-      }
+      await inRequest(async () => {
+        try {
+          await update();
+        } catch (error) {
+          captureError(error, {
+            user: { id: author, email: `${author}@example.com` },
+            tags: { ref },
+            contexts: { pipeline: { id: pipelineId, ref } },
+          });
+          throw error;
+        }
+      });
     },
   });
 }

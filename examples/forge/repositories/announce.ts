@@ -8,9 +8,17 @@ import WebSocket from "ws";
 useWebSocketImplementation(WebSocket);
 
 const repositoryAnnouncement = 30_617;
+const patch = 1_617;
 const issue = 1_621;
+const applied = 1_631;
+const subjects = [
+  "The runner keeps its cache forever",
+  "Show how long a job waited",
+  "Docs: how to announce a repository",
+  "A retried job loses its artifacts",
+] as const;
 
-/** Announces the repositories of the forge on its relay and opens an issue now and then, as a Nostr client does. */
+/** Announces the repositories of the forge on its relay, opens issues and sends patches, as a Nostr client does. */
 export async function announceRepositories(relayUrl: string, signal: AbortSignal): Promise<void> {
   const owner = generateSecretKey();
   const npub = npubEncode(getPublicKey(owner));
@@ -32,13 +40,26 @@ export async function announceRepositories(relayUrl: string, signal: AbortSignal
         finalizeEvent({ kind: repositoryAnnouncement, created_at: now(), tags, content: "" }, owner),
       );
     }
-    for (let number = 1; !signal.aborted; number++) {
-      const content = `Issue ${number} of the example forge`;
-      await publish(
-        relay,
-        finalizeEvent({ kind: issue, created_at: now(), tags: [["subject", content]], content }, owner),
+    const address = ["a", `${repositoryAnnouncement}:${getPublicKey(owner)}:forge`];
+    for (let number = 0; !signal.aborted; number++) {
+      const subject = subjects[number % subjects.length] ?? "";
+      const isPatch = number % 3 === 2;
+      const opened = finalizeEvent(
+        {
+          kind: isPatch ? patch : issue,
+          created_at: now(),
+          tags: [address, ["p", getPublicKey(owner)], ["subject", subject]],
+          content: isPatch ? `From 0000000000000000000000000000000000000000\nSubject: [PATCH] ${subject}\n` : subject,
+        },
+        owner,
       );
-      await sleep(15_000, undefined, { signal }).catch(() => {});
+      await publish(relay, opened);
+      if (isPatch)
+        await publish(
+          relay,
+          finalizeEvent({ kind: applied, created_at: now(), tags: [["e", opened.id], address], content: "" }, owner),
+        );
+      await sleep(number < subjects.length ? 1_000 : 60_000, undefined, { signal }).catch(() => {});
     }
   } finally {
     relay.close();

@@ -16,6 +16,16 @@ export interface EventPayload {
   readonly platform?: string;
   readonly server_name?: string;
   readonly transaction?: string;
+  /** What could not be kept as it was sent. */
+  readonly processing_errors?: readonly ProcessingError[];
+  /** What was taken out before the event was kept. */
+  readonly scrubbed?: readonly Readonly<Record<string, unknown>>[];
+}
+
+export interface ProcessingError {
+  readonly type?: string;
+  readonly name?: string;
+  readonly value?: unknown;
 }
 
 export interface ExceptionValue {
@@ -25,10 +35,11 @@ export interface ExceptionValue {
   readonly stacktrace?: Stacktrace;
 }
 
-interface ThreadValue {
+export interface ThreadValue {
   readonly id?: string | number;
   readonly name?: string;
   readonly crashed?: boolean;
+  readonly current?: boolean;
   readonly stacktrace?: Stacktrace;
 }
 
@@ -59,7 +70,7 @@ export interface Breadcrumb {
   readonly data?: Readonly<Record<string, unknown>>;
 }
 
-interface EventRequest {
+export interface EventRequest {
   readonly url?: string;
   readonly method?: string;
   readonly query_string?: unknown;

@@ -1,56 +1,67 @@
-import {
-  Anchor,
-  Badge,
-  Button,
-  Checkbox,
-  Code,
-  Group,
-  Select,
-  Stack,
-  Table,
-  Tabs,
-  Text,
-  TextInput,
-} from "@mantine/core";
-import { notifications } from "@mantine/notifications";
-import { IconSearch } from "@tabler/icons-react";
-import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { type FormEvent, useState } from "react";
+import { Anchor, Avatar, Badge, Button, Code, Group, Stack, Tabs, Text, Tooltip } from "@mantine/core";
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { useMemo, useState } from "react";
 import { Link, useParams } from "react-router";
 import { api, dataOf, pageOf } from "../../api/client.js";
 import { useLive } from "../../api/live.js";
+import { type Column, DataTable } from "../../shared/data-table.js";
+import { useHeldRows } from "../../shared/held-rows.js";
 import { formatCount } from "../../shared/numbers.js";
 import { Page } from "../../shared/page.js";
 import { Sparkline } from "../../shared/sparkline.js";
 import { Empty, Loaded } from "../../shared/states.js";
 import { Ago } from "../../shared/time.js";
+import { statsPeriod, useTimeRange } from "../../shared/time-range.js";
 import { useUrlState } from "../../shared/url-state.js";
+import { BulkActions } from "./bulk-actions.js";
 import { countsOf, type Issue, type IssueStatus, levelColors } from "./issue.js";
+import { SearchBox } from "./search-box.js";
 
-const statuses: readonly { readonly value: IssueStatus; readonly label: string }[] = [
-  { value: "unresolved", label: "Unresolved" },
-  { value: "ignored", label: "Ignored" },
-  { value: "resolved", label: "Resolved" },
+interface View {
+  readonly value: string;
+  readonly label: string;
+  readonly status: IssueStatus;
+  /** Added to what is searched for. */
+  readonly term?: string;
+}
+
+const views: readonly View[] = [
+  { value: "unresolved", label: "Unresolved", status: "unresolved" },
+  { value: "regressed", label: "Regressed", status: "unresolved", term: "is:regressed" },
+  { value: "ignored", label: "Ignored", status: "ignored" },
+  { value: "resolved", label: "Resolved", status: "resolved" },
 ];
-const sorts = [
-  { value: "last_seen_desc", label: "Last seen" },
-  { value: "first_seen_desc", label: "First seen" },
-  { value: "frequency_desc", label: "Events" },
-] as const;
-type Sort = (typeof sorts)[number]["value"];
+const [firstView] = views;
+const sorts = ["last_seen_desc", "first_seen_desc", "frequency_desc"] as const;
+type Sort = (typeof sorts)[number];
 
+const periodNames = {
+  "15m": "15 minutes",
+  "1h": "hour",
+  "24h": "24 hours",
+  "7d": "7 days",
+  "14d": "14 days",
+  "30d": "30 days",
+} as const;
+type Period = keyof typeof periodNames;
+
+/** What went wrong, grouped by what caused it. */
 export function IssueList() {
   const project = Number(useParams()["project"]);
   const url = useUrlState();
-  const status = statuses.find(({ value }) => value === url.get("status"))?.value ?? "unresolved";
-  const sort: Sort = sorts.find(({ value }) => value === url.get("sort"))?.value ?? "last_seen_desc";
+  const range = useTimeRange();
+  const period = statsPeriod(range);
+  const view = views.find(({ value }) => value === url.get("status")) ?? firstView;
+  const sort: Sort = sorts.find((value) => value === url.get("sort")) ?? "last_seen_desc";
   const search = url.get("query");
-  const [selected, setSelected] = useState<ReadonlySet<number>>(new Set());
-  const listKey = ["errors", project, "list"];
+  const query = [view?.term, search].filter(Boolean).join(" ");
+  const [selected, setSelected] = useState<ReadonlySet<string>>(new Set());
   useLive({ "errors.issues": ["errors", project] });
 
+  const status = view?.status ?? "unresolved";
+  const listKey = ["errors", project, "list", status, sort, query, period];
   const issues = useInfiniteQuery({
-    queryKey: [...listKey, status, sort, search],
+    queryKey: listKey,
     initialPageParam: "",
     queryFn: ({ pageParam }) =>
       pageOf(
@@ -60,68 +71,77 @@ export function IssueList() {
             query: {
               status,
               sort,
-              stats_period: "24h",
-              limit: 50,
-              ...(search === "" ? {} : { query: search }),
+              stats_period: period,
+              query_period: period,
+              limit: 100,
+              ...(query === "" ? {} : { query }),
               ...(pageParam === "" ? {} : { cursor: pageParam }),
             },
           },
         }),
       ),
     getNextPageParam: ({ next }) => next,
+    refetchInterval: 60_000,
   });
-  const shown = issues.data?.pages.flatMap(({ items }) => items) ?? [];
+  const rows = useMemo(() => issues.data?.pages.flatMap(({ items }) => items) ?? [], [issues.data]);
+  const held = useHeldRows(rows, keyOfIssue, JSON.stringify(listKey));
+  const columns = useMemo(() => columnsFor(project, period), [project, period]);
 
   return (
-    <Page title="Errors" subtitle="What went wrong, grouped by what caused it">
+    <Page title="Issues" subtitle="What went wrong, grouped by what caused it">
       <Tabs
-        value={status}
+        value={view?.value ?? "unresolved"}
         onChange={(value) => {
           setSelected(new Set());
           url.set({ status: value === "unresolved" ? null : value });
         }}
       >
-        <Tabs.List>
-          {statuses.map(({ value, label }) => (
+        <Tabs.List style={{ flexWrap: "nowrap", overflowX: "auto", overflowY: "hidden" }}>
+          {views.map(({ value, label }) => (
             <Tabs.Tab key={value} value={value}>
               {label}
             </Tabs.Tab>
           ))}
         </Tabs.List>
       </Tabs>
-      <Group gap="sm" wrap="wrap">
-        <Search key={search} value={search} onSearch={(query) => url.set({ query })} />
-        <Select
-          aria-label="Sort by"
-          w={150}
-          data={[...sorts]}
-          value={sort}
-          allowDeselect={false}
-          onChange={(value) => url.set({ sort: value === "last_seen_desc" ? null : value })}
-        />
-        {selected.size > 0 && (
-          <BulkActions project={project} status={status} issues={[...selected]} onDone={() => setSelected(new Set())} />
-        )}
-      </Group>
+      <SearchBox key={search} project={project} value={search} onSearch={(text) => url.set({ query: text })} />
       <Loaded query={issues} skeleton={10}>
         {() =>
-          shown.length === 0 ? (
-            <NoIssues project={project} filtered={search !== ""} status={status} />
+          rows.length === 0 ? (
+            <NoIssues project={project} filtered={query !== ""} status={status} period={period} />
           ) : (
-            <Stack>
-              <Table.ScrollContainer minWidth={760}>
-                <IssueTable project={project} issues={shown} selected={selected} onSelect={setSelected} />
-              </Table.ScrollContainer>
-              {issues.hasNextPage && (
-                <Button
-                  variant="default"
-                  loading={issues.isFetchingNextPage}
-                  onClick={() => void issues.fetchNextPage()}
-                >
-                  Show more
-                </Button>
-              )}
-            </Stack>
+            <DataTable
+              label="Issues"
+              rows={held.shown}
+              rowKey={keyOfIssue}
+              columns={columns}
+              serverOrder={{
+                value: sort,
+                onChange: (value) => url.set({ sort: value === "last_seen_desc" ? null : value }),
+              }}
+              selection={{ selected, onChange: setSelected }}
+              news={held}
+              more={
+                issues.hasNextPage
+                  ? { load: () => void issues.fetchNextPage(), loading: issues.isFetchingNextPage }
+                  : undefined
+              }
+              toolbar={
+                selected.size > 0 ? (
+                  <BulkActions
+                    project={project}
+                    status={status}
+                    issues={[...selected].map(Number)}
+                    onDone={() => setSelected(new Set())}
+                  />
+                ) : (
+                  <Text size="sm" c="dimmed" role="status">
+                    {held.shown.length === 1 ? "1 issue" : `${formatCount(held.shown.length)} issues`}
+                    {issues.hasNextPage ? " and more" : ""}
+                  </Text>
+                )
+              }
+            />
           )
         }
       </Loaded>
@@ -129,172 +149,164 @@ export function IssueList() {
   );
 }
 
-function Search({ value, onSearch }: { readonly value: string; readonly onSearch: (query: string) => void }) {
-  const [text, setText] = useState(value);
-  const submit = (event: FormEvent): void => {
-    event.preventDefault();
-    onSearch(text.trim());
-  };
-  return (
-    <form onSubmit={submit} style={{ flex: "1 1 320px" }}>
-      <TextInput
-        aria-label="Search"
-        placeholder="Search: words, level:error, release:1.4.2, user.email:…"
-        leftSection={<IconSearch size={16} />}
-        value={text}
-        onChange={(event) => setText(event.currentTarget.value)}
-      />
-    </form>
-  );
-}
+const keyOfIssue = ({ fingerprint }: Issue): string => String(fingerprint);
 
-function IssueTable({
-  project,
-  issues,
-  selected,
-  onSelect,
-}: {
-  readonly project: number;
-  readonly issues: readonly Issue[];
-  readonly selected: ReadonlySet<number>;
-  readonly onSelect: (selected: ReadonlySet<number>) => void;
-}) {
-  const toggle = (ids: readonly number[], on: boolean): void => {
-    const next = new Set(selected);
-    for (const id of ids) {
-      if (on) next.add(id);
-      else next.delete(id);
-    }
-    onSelect(next);
-  };
-  const all = issues.map(({ fingerprint }) => fingerprint);
-  return (
-    <Table verticalSpacing="sm" highlightOnHover>
-      <Table.Thead>
-        <Table.Tr>
-          <Table.Th w={36}>
-            <Checkbox
-              aria-label="Select all"
-              checked={selected.size > 0 && all.every((id) => selected.has(id))}
-              indeterminate={selected.size > 0 && !all.every((id) => selected.has(id))}
-              onChange={(event) => toggle(all, event.currentTarget.checked)}
-            />
-          </Table.Th>
-          <Table.Th>Issue</Table.Th>
-          <Table.Th w={120}>24 hours</Table.Th>
-          <Table.Th w={80} ta="right">
-            Events
-          </Table.Th>
-          <Table.Th w={80} ta="right">
-            Users
-          </Table.Th>
-          <Table.Th w={120}>Last seen</Table.Th>
-          <Table.Th w={120}>First seen</Table.Th>
-        </Table.Tr>
-      </Table.Thead>
-      <Table.Tbody>
-        {issues.map((issue) => {
-          const counts = countsOf(issue);
-          return (
-            <Table.Tr key={issue.fingerprint}>
-              <Table.Td>
-                <Checkbox
-                  aria-label={`Select ${issue.short_id ?? issue.fingerprint}`}
-                  checked={selected.has(issue.fingerprint)}
-                  onChange={(event) => toggle([issue.fingerprint], event.currentTarget.checked)}
-                />
-              </Table.Td>
-              <Table.Td>
-                <Group gap={8} wrap="nowrap" align="baseline">
-                  <Badge size="xs" variant="light" color={levelColors[issue.level ?? "error"] ?? "gray"}>
-                    {issue.level}
-                  </Badge>
-                  <Anchor
-                    component={Link}
-                    to={`/projects/${project}/errors/${issue.fingerprint}`}
-                    fw={600}
-                    size="sm"
-                    lineClamp={1}
-                    dir="auto"
-                  >
-                    {issue.name}
-                  </Anchor>
-                  <Text size="xs" c="dimmed" style={{ whiteSpace: "nowrap" }}>
-                    {issue.short_id}
-                  </Text>
-                </Group>
-                <Text size="sm" lineClamp={1} dir="auto">
-                  {issue.description}
-                </Text>
-                <Text size="xs" c="dimmed" lineClamp={1} dir="auto">
-                  {issue.actor}
-                </Text>
-              </Table.Td>
-              <Table.Td>
-                <Sparkline
-                  values={counts}
-                  label={`${counts.reduce((sum, count) => sum + count, 0)} events in 24 hours, by the hour`}
-                />
-              </Table.Td>
-              <Table.Td ta="right">{formatCount(issue.event_count)}</Table.Td>
-              <Table.Td ta="right">{formatCount(issue.approximated_user_count)}</Table.Td>
-              <Table.Td>
-                <Ago at={issue.last_seen_at} />
-              </Table.Td>
-              <Table.Td>
-                <Ago at={issue.first_seen_at} />
-              </Table.Td>
-            </Table.Tr>
-          );
-        })}
-      </Table.Tbody>
-    </Table>
-  );
-}
-
-function BulkActions({
-  project,
-  status,
-  issues,
-  onDone,
-}: {
-  readonly project: number;
-  readonly status: IssueStatus;
-  readonly issues: readonly number[];
-  readonly onDone: () => void;
-}) {
-  const queries = useQueryClient();
-  const change = useMutation({
-    mutationFn: async (next: IssueStatus) => {
-      for (const fingerprint of issues)
-        await dataOf(
-          api.PUT("/api/v1/projects/{id}/errors/{fingerprint}", {
-            params: { path: { id: project, fingerprint } },
-            body: { status: next },
-          }),
+function columnsFor(project: number, period: Period): readonly Column<Issue>[] {
+  return [
+    {
+      id: "issue",
+      header: "Issue",
+      unsorted: true,
+      value: ({ title, name }) => title ?? name,
+      cell: (issue) => <Summary project={project} issue={issue} />,
+    },
+    {
+      id: "graph",
+      header: `Last ${periodNames[period]}`,
+      width: 132,
+      wideOnly: true,
+      unsorted: true,
+      value: (issue) => countsOf(issue).reduce((sum, count) => sum + count, 0),
+      cell: (issue) => {
+        const counts = countsOf(issue);
+        const total = counts.reduce((sum, count) => sum + count, 0);
+        return (
+          <Sparkline values={counts} width={108} height={28} label={`${total} events in ${periodNames[period]}`} />
         );
+      },
     },
-    onSuccess: (_, next) => {
-      notifications.show({
-        message: `${issues.length} ${issues.length === 1 ? "issue is" : "issues are"} ${next} now.`,
-      });
-      onDone();
+    {
+      id: "events",
+      header: "Events",
+      width: 84,
+      align: "right",
+      serverSort: "frequency_desc",
+      value: ({ event_count: count }) => count,
+      cell: ({ event_count: count }) => formatCount(count),
     },
-    onError: (error) =>
-      notifications.show({ color: "red", title: "Not all issues were changed", message: error.message }),
-    onSettled: () => queries.invalidateQueries({ queryKey: ["errors", project] }),
-  });
-  const button = (next: IssueStatus, label: string) =>
-    next !== status && (
-      <Button key={next} size="xs" variant="default" loading={change.isPending} onClick={() => change.mutate(next)}>
-        {label} {issues.length}
-      </Button>
-    );
+    {
+      id: "users",
+      header: "Users",
+      width: 76,
+      align: "right",
+      wideOnly: true,
+      value: ({ approximated_user_count: count }) => count,
+      cell: ({ approximated_user_count: count }) => formatCount(count),
+    },
+    {
+      id: "last_seen",
+      header: "Last seen",
+      width: 112,
+      serverSort: "last_seen_desc",
+      wideOnly: true,
+      value: ({ last_seen_at: at }) => at,
+      cell: ({ last_seen_at: at }) => <Ago at={at} />,
+    },
+    {
+      id: "first_seen",
+      header: "First seen",
+      width: 112,
+      wideOnly: true,
+      serverSort: "first_seen_desc",
+      value: ({ first_seen_at: at }) => at,
+      cell: ({ first_seen_at: at }) => <Ago at={at} />,
+    },
+    {
+      id: "assignee",
+      header: "Assignee",
+      width: 88,
+      wideOnly: true,
+      value: ({ assigned_to: who }) => who ?? null,
+      cell: ({ assigned_to: who }) =>
+        who ? (
+          <Tooltip label={who}>
+            <Avatar size={24} radius="xl" name={who} color="initials" tabIndex={0} />
+          </Tooltip>
+        ) : null,
+    },
+    {
+      id: "level",
+      header: "Level",
+      width: 90,
+      hidden: true,
+      value: ({ level }) => level ?? null,
+      cell: ({ level }) => level,
+    },
+    {
+      id: "short_id",
+      header: "Short id",
+      width: 110,
+      hidden: true,
+      value: ({ short_id: id }) => id ?? null,
+      cell: ({ short_id: id }) => id,
+    },
+    {
+      id: "status",
+      header: "Status",
+      width: 110,
+      hidden: true,
+      value: ({ status }) => status,
+      cell: ({ status }) => status,
+    },
+    {
+      id: "release",
+      header: "Last release",
+      width: 140,
+      hidden: true,
+      value: ({ last_release: release }) => release ?? null,
+      cell: ({ last_release: release }) => release,
+    },
+  ];
+}
+
+const substatusColors: Readonly<Record<string, string>> = { new: "indigo", regressed: "red", escalating: "orange" };
+
+function Summary({ project, issue }: { readonly project: number; readonly issue: Issue }) {
+  const { substatus, level = "error" } = issue;
   return (
-    <Group gap="xs">
-      {button("resolved", "Resolve")}
-      {button("ignored", "Ignore")}
-      {button("unresolved", "Reopen")}
+    <Group gap={10} wrap="nowrap" align="stretch">
+      <Tooltip label={level}>
+        <div
+          role="img"
+          aria-label={`Level ${level}`}
+          style={{
+            width: 3,
+            flex: "none",
+            borderRadius: 2,
+            background: `var(--mantine-color-${levelColors[level] ?? "gray"}-6)`,
+          }}
+        />
+      </Tooltip>
+      <Stack gap={1} style={{ minWidth: 0 }}>
+        <Group gap={8} wrap="nowrap">
+          <Anchor
+            component={Link}
+            to={`/projects/${project}/errors/${issue.fingerprint}`}
+            fw={600}
+            size="sm"
+            truncate
+            dir="auto"
+          >
+            {issue.name}
+          </Anchor>
+          {substatus && substatus !== "ongoing" && (
+            <Badge size="xs" variant="light" color={substatusColors[substatus] ?? "gray"} style={{ flex: "none" }}>
+              {substatus}
+            </Badge>
+          )}
+        </Group>
+        <Text size="sm" truncate dir="auto">
+          {issue.description}
+        </Text>
+        <Group gap={6} wrap="nowrap">
+          <Text size="xs" c="dimmed" style={{ whiteSpace: "nowrap" }}>
+            {issue.short_id}
+          </Text>
+          <Text size="xs" c="dimmed" ff="monospace" truncate dir="auto">
+            {issue.actor}
+          </Text>
+        </Group>
+      </Stack>
     </Group>
   );
 }
@@ -303,18 +315,42 @@ function NoIssues({
   project,
   filtered,
   status,
+  period,
 }: {
   readonly project: number;
   readonly filtered: boolean;
   readonly status: IssueStatus;
+  readonly period: Period;
 }) {
+  const url = useUrlState();
   const details = useQuery({
     queryKey: ["projects", project],
     queryFn: () => dataOf(api.GET("/api/v1/projects/{id}", { params: { path: { id: project } } })),
-    enabled: !filtered && status === "unresolved",
   });
-  if (filtered) return <Empty title="No issue matches the search">Try fewer words, or another status.</Empty>;
-  if (status !== "unresolved") return <Empty title={`No issue is ${status}`} />;
+  const ever = useQuery({
+    queryKey: ["errors", project, "ever"],
+    queryFn: () =>
+      dataOf(api.GET("/api/v1/projects/{id}/errors", { params: { path: { id: project }, query: { limit: 1 } } })),
+    enabled: !filtered && status === "unresolved" && period !== "30d",
+  });
+  const wider = period !== "30d" && (
+    <Button size="xs" variant="default" mt="sm" onClick={() => url.set({ range: "30d", from: null, to: null })}>
+      Look at the last 30 days
+    </Button>
+  );
+  if (filtered)
+    return (
+      <Empty title={`No issue of the last ${periodNames[period]} matches`}>
+        Try fewer words, or another tab.
+        <div>{wider}</div>
+      </Empty>
+    );
+  if (status !== "unresolved" || (ever.data?.length ?? 0) > 0)
+    return (
+      <Empty title={`No ${status} issue in the last ${periodNames[period]}`}>
+        <div>{wider}</div>
+      </Empty>
+    );
   const dsn = details.data?.dsn;
   return (
     <Empty title="No errors yet">

@@ -1,54 +1,63 @@
 import {
   Badge,
   Box,
+  Button,
   Code,
   Group,
   Paper,
   SegmentedControl,
   Stack,
-  Switch,
   Table,
   Text,
   UnstyledButton,
 } from "@mantine/core";
 import { IconChevronDown, IconChevronRight } from "@tabler/icons-react";
-import { useState } from "react";
+import { useWindowVirtualizer } from "@tanstack/react-virtual";
+import { useLayoutEffect, useMemo, useRef, useState } from "react";
 import { Copy } from "../../shared/copy.js";
+import { useUrlState } from "../../shared/url-state.js";
 import { asText, type ExceptionValue, type Frame } from "./event-payload.js";
+import { stackAsMarkdown } from "./stack-as-markdown.js";
 
 type Order = "newest" | "oldest";
 
 /** Exceptions of a chain, the one that was seen first; each with its frames. */
 export function StackTrace({ exceptions }: { readonly exceptions: readonly ExceptionValue[] }) {
-  const [order, setOrder] = useState<Order>("newest");
-  const [inAppOnly, setInAppOnly] = useState(true);
+  const url = useUrlState();
+  const order: Order = url.get("frames") === "oldest" ? "oldest" : "newest";
+  const inAppOnly = url.get("stack") !== "all";
   // SDKs send the cause first and the outermost exception last.
   const chain = order === "newest" ? [...exceptions].reverse() : exceptions;
   return (
-    <Stack gap="md">
-      <Group justify="space-between">
-        <Switch
-          label="Own code only"
-          checked={inAppOnly}
-          onChange={(event) => setInAppOnly(event.currentTarget.checked)}
+    <Stack gap="sm">
+      <Group justify="space-between" gap="xs">
+        <SegmentedControl
+          size="xs"
+          aria-label="Frames to show"
+          value={inAppOnly ? "own" : "all"}
+          onChange={(value) => url.set({ stack: value === "all" ? "all" : null }, { replace: true })}
+          data={[
+            { value: "own", label: "Own code" },
+            { value: "all", label: "All frames" },
+          ]}
         />
         <Group gap="xs">
           <SegmentedControl
             size="xs"
             aria-label="Order of frames"
             value={order}
-            onChange={(value) => setOrder(value === "oldest" ? "oldest" : "newest")}
+            onChange={(value) => url.set({ frames: value === "oldest" ? value : null }, { replace: true })}
             data={[
               { value: "newest", label: "Newest first" },
               { value: "oldest", label: "Oldest first" },
             ]}
           />
-          <Copy value={asMarkdown(chain)} label="Copy as Markdown" />
+          <Copy value={stackAsMarkdown(chain)} label="Copy as Markdown" />
         </Group>
       </Group>
       {chain.map((exception, index) => (
         // biome-ignore lint/suspicious/noArrayIndexKey: exceptions of a chain have no names of their own.
-        <ExceptionBlock key={index} exception={exception} order={order} inAppOnly={inAppOnly} caused={index > 0} />
+        <ExceptionBlock key={index} exception={exception} order={order} inAppOnly={inAppOnly} follows={index > 0} />
       ))}
     </Stack>
   );
@@ -58,25 +67,21 @@ function ExceptionBlock({
   exception,
   order,
   inAppOnly,
-  caused,
+  follows,
 }: {
   readonly exception: ExceptionValue;
   readonly order: Order;
   readonly inAppOnly: boolean;
-  readonly caused: boolean;
+  readonly follows: boolean;
 }) {
-  const sent = exception.stacktrace?.frames ?? [];
-  const own = sent.filter(({ in_app: inApp }) => inApp === true);
-  const frames = inAppOnly && own.length > 0 ? own : sent;
-  const ordered = order === "newest" ? [...frames].reverse() : frames;
-  const hidden = sent.length - frames.length;
+  const frames = exception.stacktrace?.frames ?? [];
   return (
-    <Paper withBorder p={0}>
-      <Box p="sm">
+    <Paper withBorder style={{ overflow: "hidden" }}>
+      <Box px="md" py={10}>
         <Group gap="xs">
-          {caused && (
-            <Text size="xs" c="dimmed">
-              {order === "newest" ? "caused by" : "led to"}
+          {follows && (
+            <Text size="sm" c="dimmed">
+              {order === "newest" ? "caused by" : "which led to"}
             </Text>
           )}
           <Text fw={650} dir="auto">
@@ -87,70 +92,228 @@ function ExceptionBlock({
               unhandled
             </Badge>
           )}
+          {exception.mechanism?.type && exception.mechanism.type !== "generic" && (
+            <Text size="xs" c="dimmed">
+              by {exception.mechanism.type}
+            </Text>
+          )}
         </Group>
-        {exception.value && (
-          <Text size="sm" dir="auto" lineClamp={12} style={{ whiteSpace: "pre-wrap", overflowWrap: "anywhere" }}>
-            {exception.value}
-          </Text>
-        )}
+        {exception.value && <LongText text={exception.value} />}
       </Box>
-      <Frames frames={ordered} firstOpen={order === "newest" ? 0 : ordered.length - 1} />
-      {hidden > 0 && (
-        <Text size="xs" c="dimmed" p="xs">
-          {hidden} {hidden === 1 ? "frame" : "frames"} of libraries and the runtime hidden
-        </Text>
-      )}
+      <Frames frames={frames} order={order} inAppOnly={inAppOnly} />
     </Paper>
   );
 }
 
-/** Long traces are drawn in parts, so that thousands of frames keep the page fluid. */
-const framesAtOnce = 100;
+const longText = 1_000;
 
-function Frames({ frames, firstOpen }: { readonly frames: readonly Frame[]; readonly firstOpen: number }) {
-  const [limit, setLimit] = useState(framesAtOnce);
+/** A text of any length; what is beyond a screen is shown on demand. */
+export function LongText({ text }: { readonly text: string }) {
+  const [whole, setWhole] = useState(false);
+  const shown = whole ? text : text.slice(0, longText);
   return (
-    <Box>
-      {frames.slice(0, limit).map((frame, index) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: a frame is its place in the trace.
-        <FrameRow key={index} frame={frame} initiallyOpen={index === firstOpen} />
-      ))}
-      {frames.length > limit && (
-        <UnstyledButton p="sm" onClick={() => setLimit(limit + 10 * framesAtOnce)}>
-          <Text size="sm" c="var(--mantine-color-anchor)">
-            Show more of {frames.length - limit} further frames
-          </Text>
-        </UnstyledButton>
+    <>
+      <Text size="sm" dir="auto" style={{ whiteSpace: "pre-wrap", overflowWrap: "anywhere" }}>
+        {shown}
+      </Text>
+      {text.length > longText && (
+        <Button size="compact-xs" variant="subtle" onClick={() => setWhole(!whole)}>
+          {whole ? "Show less" : `Show ${(text.length - longText).toLocaleString("en")} more characters`}
+        </Button>
       )}
-    </Box>
+    </>
   );
 }
 
-function FrameRow({ frame, initiallyOpen }: { readonly frame: Frame; readonly initiallyOpen: boolean }) {
-  const [open, setOpen] = useState(initiallyOpen);
-  const hasMore = frame.context_line !== undefined || frame.vars !== undefined;
-  const place = `${frame.filename ?? frame.module ?? frame.abs_path ?? "unknown"}${frame.lineno === undefined ? "" : `:${frame.lineno}`}${frame.colno === undefined ? "" : `:${frame.colno}`}`;
-  const line = (
-    <Group gap={6} wrap="nowrap" align="baseline">
-      {hasMore ? open ? <IconChevronDown size={14} /> : <IconChevronRight size={14} /> : <Box w={14} />}
-      <Text size="sm" ff="monospace" style={{ overflowWrap: "anywhere" }} fw={frame.in_app ? 600 : 400} dir="auto">
-        {place}
-      </Text>
-      {frame.function && (
-        <Text size="sm" c="dimmed" style={{ overflowWrap: "anywhere" }}>
-          in <span style={{ fontFamily: "var(--mantine-font-family-monospace)" }}>{frame.function}</span>
+type Line =
+  | { readonly kind: "frame"; readonly frame: Frame; readonly place: number }
+  | { readonly kind: "hidden"; readonly count: number; readonly place: number };
+
+/** Frames of libraries that follow one another are one line, unless all are asked for or opened. */
+export function linesOf(
+  frames: readonly Frame[],
+  order: Order,
+  inAppOnly: boolean,
+  opened: ReadonlySet<number>,
+): readonly Line[] {
+  const placed = frames.map((frame, place) => ({ frame, place }));
+  const ordered = order === "newest" ? placed.reverse() : placed;
+  const hasOwn = frames.some(({ in_app: own }) => own === true);
+  if (!inAppOnly || !hasOwn) return ordered.map(({ frame, place }) => ({ kind: "frame", frame, place }));
+  const lines: Line[] = [];
+  for (let index = 0; index < ordered.length; index++) {
+    const entry = ordered[index];
+    if (entry === undefined) break;
+    if (entry.frame.in_app === true) {
+      lines.push({ kind: "frame", ...entry });
+      continue;
+    }
+    let end = index;
+    while (end < ordered.length && ordered[end]?.frame.in_app !== true) end++;
+    if (opened.has(entry.place))
+      for (const hidden of ordered.slice(index, end)) lines.push({ kind: "frame", ...hidden });
+    else lines.push({ kind: "hidden", count: end - index, place: entry.place });
+    index = end - 1;
+  }
+  return lines;
+}
+
+/** More frames than this are drawn only where they are seen. */
+const drawnAtOnce = 80;
+
+export function Frames({
+  frames,
+  order,
+  inAppOnly,
+}: {
+  readonly frames: readonly Frame[];
+  readonly order: Order;
+  readonly inAppOnly: boolean;
+}) {
+  const [opened, setOpened] = useState<ReadonlySet<number>>(new Set());
+  const lines = useMemo(() => linesOf(frames, order, inAppOnly, opened), [frames, order, inAppOnly, opened]);
+  const atFault = useMemo(() => {
+    const own = frames.findLastIndex(({ in_app: isOwn }) => isOwn === true);
+    return own >= 0 ? own : frames.length - 1;
+  }, [frames]);
+  const [toggled, setToggled] = useState<ReadonlySet<number>>(new Set());
+  const toggle = (place: number): void => {
+    const next = new Set(toggled);
+    if (!next.delete(place)) next.add(place);
+    setToggled(next);
+  };
+  const line = (entry: Line) =>
+    entry.kind === "hidden" ? (
+      <UnstyledButton
+        className="row-link"
+        w="100%"
+        px="md"
+        py={5}
+        style={{ borderTop: "1px solid var(--mantine-color-default-border)" }}
+        onClick={() => setOpened(new Set([...opened, entry.place]))}
+      >
+        <Text size="xs" c="dimmed">
+          {entry.count} {entry.count === 1 ? "frame" : "frames"} of libraries and the runtime
         </Text>
-      )}
+      </UnstyledButton>
+    ) : (
+      <FrameRow
+        frame={entry.frame}
+        open={(entry.place === atFault) !== toggled.has(entry.place)}
+        onToggle={() => toggle(entry.place)}
+      />
+    );
+  if (frames.length === 0)
+    return (
+      <Text size="sm" c="dimmed" px="md" pb="sm">
+        It has no stack trace.
+      </Text>
+    );
+  if (lines.length <= drawnAtOnce)
+    return (
+      <Box>
+        {lines.map((entry) => (
+          <Box key={entry.place}>{line(entry)}</Box>
+        ))}
+      </Box>
+    );
+  return <LongList lines={lines} draw={line} />;
+}
+
+function LongList({
+  lines,
+  draw,
+}: {
+  readonly lines: readonly Line[];
+  readonly draw: (line: Line) => React.ReactNode;
+}) {
+  const list = useRef<HTMLDivElement>(null);
+  const [top, setTop] = useState(0);
+  useLayoutEffect(() => {
+    const rect = list.current?.getBoundingClientRect();
+    if (rect) setTop(rect.top + window.scrollY);
+  }, []);
+  const virtualizer = useWindowVirtualizer({
+    count: lines.length,
+    estimateSize: () => 34,
+    overscan: 20,
+    scrollMargin: top,
+    getItemKey: (index) => lines[index]?.place ?? index,
+  });
+  return (
+    <div ref={list} style={{ position: "relative", height: virtualizer.getTotalSize() }}>
+      {virtualizer.getVirtualItems().map(({ key, index, start }) => {
+        const entry = lines[index];
+        return (
+          <div
+            key={key}
+            data-index={index}
+            ref={virtualizer.measureElement}
+            style={{ position: "absolute", top: 0, left: 0, right: 0, transform: `translateY(${start - top}px)` }}
+          >
+            {entry && draw(entry)}
+          </div>
+        );
+      })}
+    </div>
+  );
+}
+
+function FrameRow({
+  frame,
+  open,
+  onToggle,
+}: {
+  readonly frame: Frame;
+  readonly open: boolean;
+  readonly onToggle: () => void;
+}) {
+  const hasMore = frame.context_line !== undefined || frame.vars !== undefined;
+  const path = frame.filename ?? frame.module ?? frame.abs_path ?? "unknown";
+  const position = [frame.lineno, frame.colno].filter((number) => number !== undefined).join(":");
+  const line = (
+    <Group gap={8} wrap="nowrap" align="baseline">
+      <Box w={14} style={{ flex: "none", alignSelf: "center", display: "flex" }}>
+        {hasMore && (open ? <IconChevronDown size={14} /> : <IconChevronRight size={14} />)}
+      </Box>
+      <Group gap="4px 10px" align="baseline" style={{ minWidth: 0 }}>
+        <Text
+          size="sm"
+          ff="monospace"
+          fz={13}
+          fw={frame.in_app ? 650 : 400}
+          dir="auto"
+          style={{ overflowWrap: "anywhere" }}
+        >
+          {frame.function ?? "?"}
+        </Text>
+        <Text
+          size="xs"
+          c="dimmed"
+          ff="monospace"
+          dir="auto"
+          style={{ overflowWrap: "anywhere" }}
+          title={frame.abs_path}
+        >
+          {path}
+          {position && `:${position}`}
+        </Text>
+      </Group>
     </Group>
   );
   return (
-    <Box style={{ borderTop: "1px solid var(--mantine-color-default-border)" }}>
+    <Box
+      style={{
+        borderTop: "1px solid var(--mantine-color-default-border)",
+        borderLeft: `3px solid ${frame.in_app ? "var(--mantine-color-indigo-5)" : "transparent"}`,
+      }}
+    >
       {hasMore ? (
-        <UnstyledButton w="100%" px="sm" py={6} onClick={() => setOpen(!open)} aria-expanded={open}>
+        <UnstyledButton className="row-link" w="100%" px={12} py={6} onClick={onToggle} aria-expanded={open}>
           {line}
         </UnstyledButton>
       ) : (
-        <Box px="sm" py={6}>
+        <Box px={12} py={6}>
           {line}
         </Box>
       )}
@@ -164,12 +327,13 @@ function Source({ frame }: { readonly frame: Frame }) {
   const before = frame.pre_context ?? [];
   const first = (frame.lineno ?? before.length + 1) - before.length;
   const lines = [...before, frame.context_line ?? "", ...(frame.post_context ?? [])];
+  const digits = String(first + lines.length).length;
   return (
     <Box
       component="pre"
       m={0}
-      py={4}
-      style={{ overflowX: "auto", fontSize: 12.5, lineHeight: 1.55, background: "var(--mantine-color-default-hover)" }}
+      py={6}
+      style={{ overflowX: "auto", fontSize: 12.5, lineHeight: 1.6, background: "var(--app-code)" }}
       tabIndex={0}
       aria-label="Source"
     >
@@ -179,24 +343,27 @@ function Source({ frame }: { readonly frame: Frame }) {
           <Box
             // biome-ignore lint/suspicious/noArrayIndexKey: a line is its number.
             key={index}
-            px="sm"
+            px="md"
             style={{
               whiteSpace: "pre",
               overflowWrap: "normal",
-              ...(isFault ? { background: "var(--mantine-color-red-light)", fontWeight: 600 } : {}),
+              minWidth: "fit-content",
+              ...(isFault
+                ? { background: "color-mix(in srgb, var(--app-bad) 16%, transparent)", fontWeight: 600 }
+                : {}),
             }}
           >
             <span
               style={{
                 color: "var(--mantine-color-dimmed)",
                 display: "inline-block",
-                width: "4.5ch",
+                width: `${digits + 2}ch`,
                 userSelect: "none",
               }}
             >
               {first + index}
             </span>
-            {text}
+            {isFault ? <Marked text={text} column={frame.colno} /> : text}
           </Box>
         );
       })}
@@ -204,13 +371,28 @@ function Source({ frame }: { readonly frame: Frame }) {
   );
 }
 
+/** The line at fault with a mark where the column is. */
+function Marked({ text, column }: { readonly text: string; readonly column: number | undefined }) {
+  if (column === undefined || column < 1 || column > text.length) return text;
+  const [character = ""] = text.slice(column - 1);
+  return (
+    <>
+      {text.slice(0, column - 1)}
+      <span style={{ textDecoration: "underline 2px var(--app-bad)", textUnderlineOffset: 3 }}>{character}</span>
+      {text.slice(column - 1 + character.length)}
+    </>
+  );
+}
+
 function Variables({ vars }: { readonly vars: Readonly<Record<string, unknown>> }) {
   return (
-    <Table withRowBorders={false} verticalSpacing={2} fz="xs" m="xs" w="auto">
+    <Table withRowBorders={false} verticalSpacing={2} fz="xs" m="xs" w="auto" aria-label="Local variables">
       <Table.Tbody>
         {Object.entries(vars).map(([name, value]) => (
           <Table.Tr key={name}>
-            <Table.Td c="dimmed">{name}</Table.Td>
+            <Table.Td c="dimmed" ff="monospace">
+              {name}
+            </Table.Td>
             <Table.Td>
               <Code>{asText(value)}</Code>
             </Table.Td>
@@ -219,16 +401,4 @@ function Variables({ vars }: { readonly vars: Readonly<Record<string, unknown>> 
       </Table.Tbody>
     </Table>
   );
-}
-
-function asMarkdown(chain: readonly ExceptionValue[]): string {
-  return chain
-    .map((exception) => {
-      const frames = [...(exception.stacktrace?.frames ?? [])].reverse();
-      const lines = frames.map(
-        ({ function: name, filename, lineno }) => `    at ${name ?? "?"} (${filename ?? "unknown"}:${lineno ?? 0})`,
-      );
-      return [`**${exception.type ?? "Error"}**: ${exception.value ?? ""}`, "```", ...lines, "```"].join("\n");
-    })
-    .join("\n\n");
 }

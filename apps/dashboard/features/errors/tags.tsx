@@ -1,10 +1,17 @@
-import { Paper, Progress, Stack, Text } from "@mantine/core";
+import { Anchor, Box, Group, Stack, Text, Tooltip } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
+import { Link } from "react-router";
 import { api, dataOf } from "../../api/client.js";
+import { Card } from "../../shared/card.js";
 import { formatCount, formatShare } from "../../shared/numbers.js";
+import type { IssuePath } from "./issue.js";
 
-/** The most frequent values of each tag of an issue. */
-export function Tags({ path }: { readonly path: { readonly id: number; readonly fingerprint: number } }) {
+const maxTags = 14;
+/** Shades of the parts of a bar, the most frequent value first. */
+const shades = ["var(--app-chart)", "var(--mantine-color-indigo-3)", "var(--mantine-color-indigo-2)"];
+
+/** How the events of an issue are spread over the values of each tag. */
+export function Tags({ path }: { readonly path: IssuePath }) {
   const tags = useQuery({
     queryKey: ["errors", path.id, "issue", path.fingerprint, "tags"],
     queryFn: () => dataOf(api.GET("/api/v1/projects/{id}/errors/{fingerprint}/tags", { params: { path } })),
@@ -12,25 +19,72 @@ export function Tags({ path }: { readonly path: { readonly id: number; readonly 
   });
   if (tags.data === undefined || tags.data.length === 0) return null;
   return (
-    <Paper withBorder p="sm" component="section" aria-label="Tags">
-      <Stack gap="sm">
-        {tags.data.slice(0, 12).map(({ key, total, values }) => {
+    <Card title="Tags">
+      <Stack gap={10}>
+        {tags.data.slice(0, maxTags).map(({ key, total, values, other }) => {
           const [first] = values;
           if (first === undefined) return null;
-          const share = first.events / Math.max(1, total);
+          const parts = values.slice(0, shades.length);
+          // An id says nothing by its distribution.
+          const isId = first.events / Math.max(1, total) < 0.05 && total > 20;
+          const text = values
+            .slice(0, 8)
+            .map(({ value, events }) => `${value}: ${formatShare(events / total)}`)
+            .concat(other > 0 ? [`others: ${formatShare(other / total)}`] : [])
+            .join("\n");
           return (
             <div key={key}>
-              <Text size="xs" c="dimmed">
-                {key}
-              </Text>
-              <Text size="sm" lineClamp={1} dir="auto" title={`${formatCount(first.events)} of ${formatCount(total)}`}>
-                {first.value} · {formatShare(share)}
-              </Text>
-              <Progress value={share * 100} size="xs" aria-label={`${key} ${first.value}`} />
+              <Group justify="space-between" gap={8} wrap="nowrap">
+                <Text size="xs" c="dimmed">
+                  {key}
+                </Text>
+                {!isId && (
+                  <Text size="xs" c="dimmed" className="figure">
+                    {formatShare(first.events / Math.max(1, total))}
+                  </Text>
+                )}
+              </Group>
+              {isId ? (
+                <Text size="sm">different for nearly every event</Text>
+              ) : (
+                <>
+                  <Anchor
+                    component={Link}
+                    to={`/projects/${path.id}/errors?query=${encodeURIComponent(`${key}:"${first.value}"`)}`}
+                    size="sm"
+                    c="inherit"
+                    truncate
+                    display="block"
+                    dir="auto"
+                    title={`Issues with ${key} ${first.value}`}
+                  >
+                    {first.value}
+                  </Anchor>
+                  <Tooltip label={<span style={{ whiteSpace: "pre-line" }}>{text}</span>}>
+                    <Box
+                      role="img"
+                      aria-label={`${key}: ${text.replaceAll("\n", ", ")}; ${formatCount(total)} events`}
+                      style={{
+                        display: "flex",
+                        gap: 1,
+                        height: 5,
+                        borderRadius: 3,
+                        overflow: "hidden",
+                        marginTop: 3,
+                        background: "var(--app-quiet)",
+                      }}
+                    >
+                      {parts.map(({ value, events }, index) => (
+                        <Box key={value} style={{ width: `${(events / total) * 100}%`, background: shades[index] }} />
+                      ))}
+                    </Box>
+                  </Tooltip>
+                </>
+              )}
             </div>
           );
         })}
       </Stack>
-    </Paper>
+    </Card>
   );
 }

@@ -1,18 +1,22 @@
-import { Anchor, Badge, Button, Group, Select, Stack, Table, Tabs, Text } from "@mantine/core";
+import { Anchor, Badge, Group, Select, Tabs, Text } from "@mantine/core";
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { useMemo } from "react";
 import { Link } from "react-router";
 import { api, dataOf } from "../../api/client.js";
 import { useLive } from "../../api/live.js";
+import { type Column, DataTable } from "../../shared/data-table.js";
+import { useHeldRows } from "../../shared/held-rows.js";
 import { Page } from "../../shared/page.js";
 import { Empty, Loaded } from "../../shared/states.js";
 import { Ago, formatSeconds } from "../../shared/time.js";
+import { useTimeRange } from "../../shared/time-range.js";
 import { useUrlState } from "../../shared/url-state.js";
 import { type Run, runPath, stateColors } from "./run.js";
 
 const tabs = [
   { value: "finished", label: "Ended" },
   { value: "open", label: "Open" },
-  { value: "stale", label: "Overdue" },
+  { value: "stale", label: "Slow" },
   { value: "timed_out", label: "Timed out" },
   { value: "failed", label: "Failed" },
 ] as const;
@@ -20,6 +24,7 @@ const tabs = [
 /** Journeys of users: those under way, and how the others ended. */
 export function RunList() {
   const url = useUrlState();
+  const range = useTimeRange();
   const state = tabs.find(({ value }) => value === url.get("state"))?.value ?? "finished";
   const experience = url.get("experience");
   useLive({ "experience.verdicts": ["experience", "runs"], "experience.open": ["experience", "runs"] });
@@ -27,8 +32,10 @@ export function RunList() {
     queryKey: ["experience", "definitions"],
     queryFn: () => dataOf(api.GET("/api/v1/experience/definitions")),
   });
+  const isUnderWay = state === "open" || state === "stale";
+  const listKey = ["experience", "runs", "list", state, experience, range.key];
   const runs = useInfiniteQuery({
-    queryKey: ["experience", "runs", state, experience],
+    queryKey: listKey,
     initialPageParam: "",
     queryFn: async ({ pageParam }) => {
       const page = await dataOf(
@@ -36,24 +43,28 @@ export function RunList() {
           params: {
             query: {
               state,
-              limit: 50,
+              limit: 100,
+              // What is under way is of interest however long ago it began.
+              ...(isUnderWay ? {} : windowOf(range, pageParam)),
               ...(experience === "" ? {} : { experience }),
-              ...(pageParam === "" ? {} : { cursor: pageParam }),
+              ...(pageParam === "" ? {} : { cursor: cursorOf(pageParam) }),
             },
           },
         }),
       );
       // The API describes a run in words, since open and ended ones differ in what they have.
-      return { runs: page.runs as unknown as readonly Run[], next: page.next_cursor ?? null };
+      return { runs: page.runs as unknown as readonly Run[], next: page.next_cursor ?? null, since: range.since() };
     },
-    getNextPageParam: ({ next }) => next,
-    refetchInterval: 15_000,
+    // A cursor holds for the very filter that it was made with.
+    getNextPageParam: ({ next }, pages) => (next === null ? null : `${pages[0]?.since ?? ""} ${next}`),
+    refetchInterval: 20_000,
   });
-  const rows = runs.data?.pages.flatMap((page) => page.runs) ?? [];
+  const rows = useMemo(() => runs.data?.pages.flatMap((page) => page.runs) ?? [], [runs.data]);
+  const held = useHeldRows(rows, runPath, JSON.stringify(listKey));
   return (
-    <Page title="Experiences" subtitle="Journeys of users: under way, and how they ended">
+    <Page title="Runs" subtitle="Journeys of users: under way, and how they ended">
       <Tabs value={state} onChange={(value) => url.set({ state: value === "finished" ? null : value })}>
-        <Tabs.List>
+        <Tabs.List style={{ flexWrap: "nowrap", overflowX: "auto", overflowY: "hidden" }}>
           {tabs.map(({ value, label }) => (
             <Tabs.Tab key={value} value={value}>
               {label}
@@ -61,84 +72,146 @@ export function RunList() {
           ))}
         </Tabs.List>
       </Tabs>
-      <Select
-        aria-label="Experience"
-        placeholder="All experiences"
-        clearable
-        searchable
-        maw={360}
-        value={experience || null}
-        data={(definitions.data?.definitions ?? []).map(({ id }) => id)}
-        onChange={(value) => url.set({ experience: value })}
-      />
       <Loaded query={runs} skeleton={10}>
-        {() =>
-          rows.length === 0 ? (
-            <Empty title="No journeys here">
-              Definitions of experiences are files in `config/covered_experiences`; services report them by the
-              experience SDK.
-            </Empty>
-          ) : (
-            <Stack>
-              <Table.ScrollContainer minWidth={760}>
-                <Table verticalSpacing="sm" highlightOnHover>
-                  <Table.Thead>
-                    <Table.Tr>
-                      <Table.Th>Experience</Table.Th>
-                      <Table.Th>State</Table.Th>
-                      <Table.Th>Started</Table.Th>
-                      <Table.Th ta="right">Took</Table.Th>
-                      <Table.Th ta="right">Checkpoints</Table.Th>
-                      <Table.Th>Correlation id</Table.Th>
-                    </Table.Tr>
-                  </Table.Thead>
-                  <Table.Tbody>
-                    {rows.map((run) => (
-                      <Table.Tr key={runPath(run)}>
-                        <Table.Td>
-                          <Anchor component={Link} to={runPath(run)} size="sm" fw={600}>
-                            {run.covered_experience_id}
-                          </Anchor>
-                          <Text size="xs" c="dimmed">
-                            {run.feature_category} · {run.urgency}
-                          </Text>
-                        </Table.Td>
-                        <Table.Td>
-                          <Group gap={6}>
-                            <Badge size="sm" variant="light" color={stateColors[run.state] ?? "gray"}>
-                              {run.state.replaceAll("_", " ")}
-                            </Badge>
-                            {run.anomalies.map((anomaly) => (
-                              <Badge key={anomaly} size="xs" variant="outline" color="yellow">
-                                {anomaly.replaceAll("_", " ")}
-                              </Badge>
-                            ))}
-                          </Group>
-                        </Table.Td>
-                        <Table.Td>
-                          <Ago at={run.started_at ?? null} />
-                        </Table.Td>
-                        <Table.Td ta="right">{formatSeconds(run.elapsed_s)}</Table.Td>
-                        <Table.Td ta="right">{run.checkpoint_count}</Table.Td>
-                        <Table.Td>
-                          <Anchor component={Link} to={`/timeline/${run.correlation_id}`} size="xs" ff="monospace">
-                            {run.correlation_id}
-                          </Anchor>
-                        </Table.Td>
-                      </Table.Tr>
-                    ))}
-                  </Table.Tbody>
-                </Table>
-              </Table.ScrollContainer>
-              {runs.hasNextPage && (
-                <Button variant="default" loading={runs.isFetchingNextPage} onClick={() => void runs.fetchNextPage()}>
-                  Show more
-                </Button>
-              )}
-            </Stack>
-          )
-        }
+        {() => (
+          <DataTable
+            label="Runs"
+            rows={held.shown}
+            rowKey={runPath}
+            columns={columns}
+            news={held}
+            empty={
+              <Empty title={isUnderWay ? "No journey is under way" : "No journey in this time"}>
+                Services report journeys by the experience SDK; a time range further back may show more.
+              </Empty>
+            }
+            more={
+              runs.hasNextPage ? { load: () => void runs.fetchNextPage(), loading: runs.isFetchingNextPage } : undefined
+            }
+            toolbar={
+              <Select
+                aria-label="Experience"
+                placeholder="All experiences"
+                size="xs"
+                clearable
+                searchable
+                w={260}
+                value={experience || null}
+                data={(definitions.data?.definitions ?? []).map(({ id }) => id)}
+                onChange={(value) => url.set({ experience: value })}
+              />
+            }
+          />
+        )}
       </Loaded>
     </Page>
   );
 }
+
+interface Window {
+  readonly since: string;
+  readonly until?: string;
+}
+
+function windowOf(range: { since(): string; readonly until: string | undefined }, pageParam: string): Window {
+  const since = pageParam === "" ? range.since() : (pageParam.split(" ")[0] ?? "");
+  return { since, ...(range.until === undefined ? {} : { until: range.until }) };
+}
+
+function cursorOf(pageParam: string): string {
+  return pageParam.split(" ")[1] ?? "";
+}
+
+const columns: readonly Column<Run>[] = [
+  {
+    id: "experience",
+    header: "Experience",
+    value: ({ covered_experience_id: id }) => id,
+    cell: (run) => (
+      <>
+        <Anchor component={Link} to={runPath(run)} size="sm" fw={600}>
+          {run.covered_experience_id}
+        </Anchor>
+        <Text size="xs" c="dimmed">
+          {run.feature_category.replaceAll("_", " ")}
+        </Text>
+      </>
+    ),
+  },
+  {
+    id: "state",
+    header: "State",
+    width: 150,
+    value: ({ state }) => state,
+    cell: (run) => (
+      <Group gap={4}>
+        <Badge size="sm" variant="light" color={stateColors[run.state] ?? "gray"}>
+          {run.state.replaceAll("_", " ")}
+        </Badge>
+        {run.overdue && (
+          <Badge size="xs" variant="light" color="orange">
+            overdue
+          </Badge>
+        )}
+        {run.anomalies.map((anomaly) => (
+          <Badge key={anomaly} size="xs" variant="outline" color="yellow">
+            {anomaly.replaceAll("_", " ")}
+          </Badge>
+        ))}
+      </Group>
+    ),
+  },
+  {
+    id: "started",
+    header: "Started",
+    width: 120,
+    value: ({ started_at: at }) => at ?? null,
+    cell: ({ started_at: at }) => <Ago at={at ?? null} />,
+  },
+  {
+    id: "took",
+    header: "Took",
+    width: 90,
+    align: "right",
+    value: ({ elapsed_s: seconds }) => seconds ?? null,
+    cell: ({ elapsed_s: seconds }) => formatSeconds(seconds),
+  },
+  {
+    id: "checkpoints",
+    header: "Checkpoints",
+    width: 108,
+    align: "right",
+    wideOnly: true,
+    value: ({ checkpoint_count: count }) => count,
+    cell: ({ checkpoint_count: count }) => count,
+  },
+  {
+    id: "correlation",
+    header: "Correlation id",
+    width: 250,
+    wideOnly: true,
+    unsorted: true,
+    value: ({ correlation_id: id }) => id,
+    cell: ({ correlation_id: id }) => (
+      <Anchor component={Link} to={`/timeline/${id}`} size="xs" ff="monospace" title="Show the timeline">
+        {id}
+      </Anchor>
+    ),
+  },
+  {
+    id: "urgency",
+    header: "Urgency",
+    width: 110,
+    hidden: true,
+    value: ({ urgency }) => urgency,
+    cell: ({ urgency }) => urgency.replaceAll("_", " "),
+  },
+  {
+    id: "type",
+    header: "Type",
+    width: 90,
+    hidden: true,
+    value: ({ type }) => type,
+    cell: ({ type }) => type,
+  },
+];

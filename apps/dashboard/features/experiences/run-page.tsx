@@ -1,12 +1,13 @@
-import { Anchor, Badge, Box, Button, Group, Paper, SimpleGrid, Stack, Table, Text } from "@mantine/core";
+import { Anchor, Badge, Box, Breadcrumbs, Button, Group, SimpleGrid, Stack, Table, Text } from "@mantine/core";
+import { IconTimeline } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
-import type { ReactNode } from "react";
 import { Link, useParams } from "react-router";
 import { api, dataOf } from "../../api/client.js";
+import { Card, Figure } from "../../shared/card.js";
 import { Page } from "../../shared/page.js";
 import { Loaded } from "../../shared/states.js";
 import { Ago, formatSeconds } from "../../shared/time.js";
-import { type RunCheckpoint, type RunDetail, stateColors } from "./run.js";
+import type { RunCheckpoint, RunDetail } from "./run.js";
 
 /** One journey: its verdict and why, and its checkpoints one after the other. */
 export function RunPage() {
@@ -22,79 +23,72 @@ export function RunPage() {
       )) as unknown as RunDetail,
   });
   return (
-    <Page
-      title={experience}
-      subtitle={
-        <>
-          Run {number} of{" "}
-          <Text span ff="monospace" size="sm">
+    <Stack gap="xs">
+      <Breadcrumbs fz="sm">
+        <Anchor component={Link} to={`/experiences/${encodeURIComponent(experience)}`} size="sm">
+          {experience}
+        </Anchor>
+        <Text size="sm">run {number}</Text>
+      </Breadcrumbs>
+      <Page
+        title={experience}
+        subtitle={
+          <Text ff="monospace" size="xs" style={{ overflowWrap: "anywhere" }}>
             {correlation}
           </Text>
-        </>
-      }
-      actions={
-        <Button component={Link} to={`/timeline/${correlation}`} size="xs">
-          Show the timeline
-        </Button>
-      }
-    >
-      <Loaded query={run}>
-        {(data) => (
-          <Stack>
-            <SimpleGrid cols={{ base: 2, md: 4 }}>
-              <Figure label="State">
-                <Badge variant="light" color={stateColors[data.state] ?? "gray"}>
-                  {data.state.replaceAll("_", " ")}
-                </Badge>
-              </Figure>
-              <Figure label="Took">
-                {formatSeconds(data.elapsed_s)} <Limit data={data} />
-              </Figure>
-              <Figure label="Started">
-                <Ago at={data.started_at ?? null} />
-              </Figure>
-              <Figure label="Last seen at">
-                {data.last_seen?.category ?? data.timeline.at(-1)?.checkpoint ?? "–"}
-              </Figure>
-            </SimpleGrid>
-            {data.verdict?.reason && (
-              <Text size="sm">
-                Ended as <b>{data.verdict.outcome.replaceAll("_", " ")}</b> because of{" "}
-                <b>{data.verdict.reason.replaceAll("_", " ")}</b>, at{" "}
-                <Text span ff="monospace" size="sm">
-                  {data.verdict.verdict_at}
-                </Text>
-                .
-              </Text>
-            )}
-            <Waterfall data={data} />
-          </Stack>
-        )}
-      </Loaded>
-    </Page>
+        }
+        actions={
+          <Button component={Link} to={`/timeline/${correlation}`} size="xs" leftSection={<IconTimeline size={15} />}>
+            Show the timeline
+          </Button>
+        }
+      >
+        <Loaded query={run}>{(data) => <RunView data={data} />}</Loaded>
+      </Page>
+    </Stack>
   );
 }
 
-function Limit({ data }: { readonly data: RunDetail }) {
-  if (!data.definition) return null;
+function RunView({ data }: { readonly data: RunDetail }) {
+  const { definition, verdict } = data;
+  const isBad = data.state === "timed_out" || data.state === "failed";
   return (
-    <Text span size="xs" c="dimmed">
-      (good below {formatSeconds(data.definition.threshold_s)}, given up after{" "}
-      {formatSeconds(data.definition.timeout_s)})
-    </Text>
-  );
-}
-
-function Figure({ label, children }: { readonly label: string; readonly children: ReactNode }) {
-  return (
-    <Paper withBorder p="sm">
-      <Text size="xs" c="dimmed">
-        {label}
-      </Text>
-      <Text component="div" fw={600}>
-        {children}
-      </Text>
-    </Paper>
+    <Stack>
+      <SimpleGrid cols={{ base: 2, md: 4 }} spacing="sm">
+        <Figure
+          label="State"
+          tone={isBad ? "bad" : data.state === "succeeded" ? "good" : undefined}
+          hint={verdict?.reason && `because of ${verdict.reason.replaceAll("_", " ")}`}
+        >
+          {data.state.replaceAll("_", " ")}
+        </Figure>
+        <Figure
+          label="Took"
+          hint={
+            definition &&
+            `good below ${formatSeconds(definition.threshold_s)}, given up after ${formatSeconds(definition.timeout_s)}`
+          }
+        >
+          {formatSeconds(data.elapsed_s)}
+        </Figure>
+        <Figure label="Started" hint={data.started_at && new Date(data.started_at).toLocaleString()}>
+          <Ago at={data.started_at ?? null} size="lg" />
+        </Figure>
+        <Figure label="Last seen at" hint={data.last_seen && <Ago at={data.last_seen.at} size="xs" />}>
+          {(data.last_seen?.category ?? data.timeline.at(-1)?.checkpoint ?? "–").replaceAll("_", " ")}
+        </Figure>
+      </SimpleGrid>
+      <Card title="Checkpoints" flush>
+        <Waterfall data={data} />
+      </Card>
+      <Anchor
+        component={Link}
+        to={`/experiences/runs?experience=${encodeURIComponent(data.covered_experience_id)}`}
+        size="sm"
+      >
+        Other runs of this experience
+      </Anchor>
+    </Stack>
   );
 }
 
@@ -180,13 +174,6 @@ function Waterfall({ data }: { readonly data: RunDetail }) {
           )}
         </Table.Tbody>
       </Table>
-      <Anchor
-        component={Link}
-        to={`/experiences?experience=${encodeURIComponent(data.covered_experience_id)}`}
-        size="sm"
-      >
-        Other runs of this experience
-      </Anchor>
     </Table.ScrollContainer>
   );
 }

@@ -1,0 +1,104 @@
+import { Badge, Chip, Code, Group, Paper, Stack, Table, Text, TextInput } from "@mantine/core";
+import { IconSearch } from "@tabler/icons-react";
+import { useState } from "react";
+import { Empty } from "../../shared/states.js";
+import { asText, type Breadcrumb } from "./event-payload.js";
+import { levelColors } from "./issue.js";
+
+/** What the program did before, the newest first. */
+export function BreadcrumbList({ breadcrumbs }: { readonly breadcrumbs: readonly Breadcrumb[] }) {
+  const [filter, setFilter] = useState("");
+  const [category, setCategory] = useState<string | null>(null);
+  if (breadcrumbs.length === 0)
+    return (
+      <Empty title="The event has no breadcrumbs">SDKs record what a program did before, unless told not to.</Empty>
+    );
+  const categories = [...new Set(breadcrumbs.map(categoryOf))].sort();
+  const shown = breadcrumbs.filter(
+    (breadcrumb) =>
+      (category === null || categoryOf(breadcrumb) === category) &&
+      `${categoryOf(breadcrumb)} ${breadcrumb.message ?? ""} ${breadcrumb.level ?? ""} ${JSON.stringify(breadcrumb.data ?? "")}`
+        .toLowerCase()
+        .includes(filter.toLowerCase()),
+  );
+  return (
+    <Stack gap="sm">
+      <Group gap="xs">
+        <TextInput
+          aria-label="Filter breadcrumbs"
+          placeholder="Filter"
+          size="xs"
+          leftSection={<IconSearch size={14} />}
+          value={filter}
+          onChange={(event) => setFilter(event.currentTarget.value)}
+        />
+        {categories.length > 1 && (
+          <Chip.Group value={category} onChange={(value) => setCategory(typeof value === "string" ? value : null)}>
+            <Group gap={6}>
+              {categories.slice(0, 10).map((name) => (
+                <Chip
+                  key={name}
+                  value={name}
+                  size="xs"
+                  variant="light"
+                  onClick={(event) => event.currentTarget.value === category && setCategory(null)}
+                >
+                  {name}
+                </Chip>
+              ))}
+            </Group>
+          </Chip.Group>
+        )}
+      </Group>
+      <Paper withBorder>
+        <Table fz="sm" verticalSpacing={6}>
+          <Table.Tbody>
+            {[...shown].reverse().map((breadcrumb, index) => (
+              // biome-ignore lint/suspicious/noArrayIndexKey: breadcrumbs have no ids.
+              <Table.Tr key={index}>
+                <Table.Td w={96} style={{ verticalAlign: "top" }}>
+                  <Text size="xs" c="dimmed" component="time" title={breadcrumb.timestamp}>
+                    {clockTime(breadcrumb.timestamp)}
+                  </Text>
+                </Table.Td>
+                <Table.Td w={150} style={{ verticalAlign: "top" }}>
+                  <Group gap={6}>
+                    <Code>{categoryOf(breadcrumb)}</Code>
+                    {breadcrumb.level && breadcrumb.level !== "info" && (
+                      <Badge size="xs" variant="light" color={levelColors[breadcrumb.level] ?? "gray"}>
+                        {breadcrumb.level}
+                      </Badge>
+                    )}
+                  </Group>
+                </Table.Td>
+                <Table.Td dir="auto">
+                  {breadcrumb.message}
+                  {breadcrumb.data && (
+                    <Code block mt={breadcrumb.message ? 4 : 0} fz={12} p={8}>
+                      {asText(breadcrumb.data)}
+                    </Code>
+                  )}
+                </Table.Td>
+              </Table.Tr>
+            ))}
+          </Table.Tbody>
+        </Table>
+        {shown.length === 0 && (
+          <Text size="sm" c="dimmed" p="md">
+            None matches.
+          </Text>
+        )}
+      </Paper>
+    </Stack>
+  );
+}
+
+function categoryOf({ category, type }: Breadcrumb): string {
+  return category ?? type ?? "default";
+}
+
+function clockTime(timestamp: string | undefined): string {
+  const timeMs = Date.parse(timestamp ?? "");
+  if (!Number.isFinite(timeMs)) return "–";
+  return new Date(timeMs).toLocaleTimeString(undefined, { hourCycle: "h23" });
+}

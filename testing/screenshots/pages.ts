@@ -1,0 +1,79 @@
+/** A page with what has to be there before its picture is taken. */
+export interface PageToTake {
+  readonly name: string;
+  readonly path: string;
+  /** Text that only a page with data shows. */
+  readonly showing: string | RegExp;
+  /** For the README, not only for a review. */
+  readonly inReadme?: boolean;
+}
+
+type Ask = (path: string) => Promise<unknown>;
+
+/** Every page of the dashboard, at addresses that the server's data has something for. */
+export async function pagesToTake(ask: Ask): Promise<readonly PageToTake[]> {
+  const project = text(first(await ask("/api/v1/projects")), "id");
+  const issues = list(await ask(`/api/v1/projects/${project}/errors?status=unresolved&limit=50`));
+  const issue = issues.find((row) => text(row, "name") === "TypeError") ?? issues[0];
+  const { run, event } = await findStory(ask);
+  const repository = first(await ask("/api/v1/relay/repositories?limit=1"));
+  const experience = text(run, "covered_experience_id");
+  const correlation = text(run, "correlation_id");
+  const npub = text(repository, "npub");
+  const identifier = text(repository, "identifier");
+  return [
+    { name: "overview", path: "/overview", showing: /timed out/, inReadme: true },
+    { name: "errors", path: `/projects/${project}/errors`, showing: "TypeError", inReadme: true },
+    {
+      name: "issue",
+      path: `/projects/${project}/errors/${text(issue, "fingerprint")}`,
+      showing: "What else happened",
+      inReadme: true,
+    },
+    { name: "experiences", path: "/experiences?range=1h", showing: experience, inReadme: true },
+    { name: "experience", path: `/experiences/${experience}?range=15m`, showing: "Definition", inReadme: true },
+    { name: "runs", path: "/experiences/runs", showing: experience },
+    {
+      name: "run",
+      path: `/experiences/runs/${experience}/${correlation}/${text(run, "run")}`,
+      showing: "Checkpoint",
+    },
+    { name: "timeline", path: `/timeline/${correlation}`, showing: "Journeys", inReadme: true },
+    { name: "queues", path: "/events/queues", showing: "update_head_pipeline" },
+    { name: "dead-letters", path: "/events/dead", showing: "attempts" },
+    { name: "event-log", path: "/events/log", showing: "ci.pipeline_created" },
+    { name: "releases", path: `/projects/${project}/releases`, showing: "forge@1.4.2" },
+    { name: "graph", path: "/events/graph", showing: "Graph" },
+    { name: "catalogue", path: "/events/catalogue", showing: "ci.pipeline_created" },
+    { name: "event", path: `/events/${event}`, showing: "Who got it" },
+    { name: "repositories", path: "/relays/repositories", showing: identifier },
+    { name: "repository", path: `/relays/repositories/${npub}/${identifier}`, showing: "Maintainers" },
+    { name: "settings", path: `/projects/${project}/settings`, showing: "DSN" },
+  ];
+}
+
+/** A journey that timed out, and the event whose handling failed in it. */
+async function findStory(ask: Ask): Promise<{ readonly run: object; readonly event: string }> {
+  const { runs } = (await ask("/api/v1/experience/runs?state=timed_out&limit=20")) as { readonly runs: unknown };
+  for (const run of list(runs)) {
+    const { entries } = (await ask(`/api/v1/timeline/${text(run, "correlation_id")}`)) as { readonly entries: unknown };
+    const event = list(entries).find((entry) => text(entry, "kind") === "event");
+    if (event === undefined) continue;
+    return { run, event: text(event, "link").split("/").at(-1) ?? "" };
+  }
+  throw new Error("No journey has timed out yet.");
+}
+
+function first(value: unknown): object {
+  const [row] = list(value);
+  if (row === undefined) throw new Error("The server has nothing to show yet.");
+  return row;
+}
+
+function list(value: unknown): readonly object[] {
+  return Array.isArray(value) ? value.filter((row): row is object => typeof row === "object" && row !== null) : [];
+}
+
+function text(row: object | undefined, name: string): string {
+  return row === undefined ? "" : String(Reflect.get(row, name) ?? "");
+}

@@ -1,0 +1,50 @@
+import { join } from "node:path";
+import { startBrowser } from "../servers/browser.js";
+import type { PageToTake } from "./pages.js";
+
+export interface Looks {
+  readonly colorScheme: "light" | "dark";
+  readonly width: number;
+}
+
+export interface Shop {
+  readonly url: string;
+  readonly token: string;
+  readonly folder: string;
+}
+
+/** Takes each page in one theme and width; the files are called page-theme-width.png. */
+export async function takePictures(
+  { url, token, folder }: Shop,
+  pages: readonly PageToTake[],
+  { colorScheme, width }: Looks,
+): Promise<readonly string[]> {
+  const browser = await startBrowser({ colorScheme, width });
+  const { page } = browser;
+  const notes: string[] = [];
+  try {
+    page.setDefaultTimeout(20_000);
+    await page.goto(url);
+    await page.getByLabel("Token").fill(token);
+    await page.getByRole("button", { name: "Log in" }).click();
+    await page.getByRole("heading", { name: "Overview" }).waitFor();
+    for (const { name, path, showing } of pages) {
+      await page.goto(`${url}${path}`);
+      try {
+        await page.getByText(showing).first().waitFor();
+        await page.waitForFunction(() => document.querySelector('[aria-busy="true"]') === null);
+      } catch {
+        notes.push(`${name} (${colorScheme}, ${width} px) does not show ${String(showing)}`);
+      }
+      // Charts and the list grow into place.
+      await page.waitForTimeout(400);
+      const tooWide = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+      if (tooWide > 0) notes.push(`${name} (${colorScheme}, ${width} px) is ${tooWide} px wider than the window`);
+      await page.screenshot({ path: join(folder, `${name}-${colorScheme}-${width}.png`), fullPage: width < 600 });
+    }
+    notes.push(...browser.complaints.map((complaint) => `the browser complains: ${complaint}`));
+  } finally {
+    await browser.close();
+  }
+  return notes;
+}
