@@ -1,4 +1,4 @@
-import type { Clock, LogFields, Logger } from "@signalbox/kernel";
+import type { Clock, Labels, LogFields, Logger } from "@signalbox/kernel";
 import type { DispatchLog, HandlingRecord, SettlementKind } from "./dispatch-log.js";
 import { correlationOf, type HandledItem } from "./end-delivery.js";
 import { recordError } from "./error-record.js";
@@ -29,11 +29,30 @@ export interface Handling {
   readonly settlement: SettlementKind;
 }
 
+/** Label sets of one subscription. Each is made once and frozen, which lets metrics find their series at once. */
+class SubscriptionLabels {
+  readonly #subscription: string;
+  readonly #byValue = new Map<string, Labels>();
+
+  constructor(subscription: string) {
+    this.#subscription = subscription;
+  }
+
+  /** The values of different labels are different words. */
+  with(label: string, value: string): Labels {
+    let labels = this.#byValue.get(value);
+    if (!labels) {
+      labels = Object.freeze({ subscription: this.#subscription, [label]: value });
+      this.#byValue.set(value, labels);
+    }
+    return labels;
+  }
+}
+
 /** Says what happened to deliveries: log lines, metrics, dispatch log. Nothing in here decides anything. */
 export class HandlingLog {
   readonly #options: HandlingLogOptions;
-  /** Label sets are made once: deliveries are many, subscriptions few. */
-  readonly #labels = new Map<string, { readonly subscription: string; readonly urgency: string }>();
+  readonly #labels = new Map<string, SubscriptionLabels>();
 
   constructor(options: HandlingLogOptions) {
     this.#options = options;
@@ -42,11 +61,7 @@ export class HandlingLog {
   started(lease: Lease, subscription: Subscription | null, startedAtMs: number): void {
     const { metrics } = this.#options;
     const urgency = subscription?.options.urgency ?? "low";
-    let labels = this.#labels.get(lease.subscription);
-    if (!labels) {
-      labels = { subscription: metrics.labelOf(lease.subscription), urgency };
-      this.#labels.set(lease.subscription, labels);
-    }
+    const labels = this.#labelsOf(lease.subscription).with("urgency", urgency);
     const delayMs = Math.max(0, startedAtMs - lease.dueAtMs);
     metrics.queueDelaySeconds.observe(delayMs / 1_000, labels);
     if (delayMs > startTargetMs[urgency]) metrics.lateStarts.add(1, labels);
@@ -63,12 +78,21 @@ export class HandlingLog {
 
   handlerEnded(subscription: string, result: "ok" | "error" | "timeout", durationMs: number): void {
     const { metrics } = this.#options;
-    metrics.handlerSeconds.observe(durationMs / 1_000, { subscription: metrics.labelOf(subscription), result });
+    metrics.handlerSeconds.observe(durationMs / 1_000, this.#labelsOf(subscription).with("result", result));
   }
 
   ended(lease: Lease, settlement: SettlementKind): void {
     const { metrics } = this.#options;
-    metrics.deliveries.add(1, { subscription: metrics.labelOf(lease.subscription), settlement });
+    metrics.deliveries.add(1, this.#labelsOf(lease.subscription).with("settlement", settlement));
+  }
+
+  #labelsOf(subscription: string): SubscriptionLabels {
+    let labels = this.#labels.get(subscription);
+    if (!labels) {
+      labels = new SubscriptionLabels(this.#options.metrics.labelOf(subscription));
+      this.#labels.set(subscription, labels);
+    }
+    return labels;
   }
 
   itemEnded({ item, result }: HandledItem, verdict: FailureVerdict | undefined, handling: Handling): void {

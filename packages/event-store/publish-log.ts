@@ -42,8 +42,8 @@ export class PublishLog {
   readonly #options: PublishLogOptions;
   readonly #warnedAtMs = new Map<string, number>();
   readonly #deprecationTold = new Set<string>();
-  readonly #conditions = new Map<string, { runs: number; totalMs: number; warnedAtMs: number }>();
-  /** Label sets are made once: events are many, types and subscriptions few. */
+  readonly #conditions = new Map<string, { labels: Labels; runs: number; totalMs: number; warnedAtMs: number }>();
+  /** Label sets are made once and frozen, which lets metrics find their series at once. */
   readonly #eventLabels = new Map<string, Labels>();
   readonly #decisionLabels = new Map<string, Map<string, Labels>>();
 
@@ -138,12 +138,13 @@ export class PublishLog {
   }
 
   conditionTimed(subscription: string, elapsedMs: number): void {
-    this.#options.metrics.conditionSeconds.observe(elapsedMs / 1_000, { subscription });
     let timed = this.#conditions.get(subscription);
     if (!timed) {
-      timed = { runs: 0, totalMs: 0, warnedAtMs: Number.NEGATIVE_INFINITY };
+      const labels = Object.freeze({ subscription });
+      timed = { labels, runs: 0, totalMs: 0, warnedAtMs: Number.NEGATIVE_INFINITY };
       this.#conditions.set(subscription, timed);
     }
+    this.#options.metrics.conditionSeconds.observe(elapsedMs / 1_000, timed.labels);
     timed.runs++;
     timed.totalMs += elapsedMs;
     if (timed.runs < fewestRuns || timed.totalMs / timed.runs <= dearConditionMs) return;
@@ -166,7 +167,7 @@ export class PublishLog {
   #labelsOf(type: string): Labels {
     let labels = this.#eventLabels.get(type);
     if (!labels) {
-      labels = { event: type };
+      labels = Object.freeze({ event: type });
       this.#eventLabels.set(type, labels);
     }
     return labels;
@@ -181,7 +182,7 @@ export class PublishLog {
     }
     let labels = byDecision.get(decision);
     if (!labels) {
-      labels = { event, subscription, decision };
+      labels = Object.freeze({ event, subscription, decision });
       byDecision.set(decision, labels);
     }
     return labels;

@@ -81,7 +81,7 @@ describe("ES-282 writing", () => {
   /** An engine that fails as long as it is told to, over the real one. */
   function unreliable() {
     const inserted: { table: string; rows: number; token: string | undefined }[] = [];
-    const state = { error: undefined as unknown, hangs: false };
+    const state = { error: undefined as unknown, hangs: false, until: undefined as Promise<void> | undefined };
     const analytics: Analytics = {
       engine: store.engine,
       command: (...call) => store.command(...call),
@@ -91,6 +91,7 @@ describe("ES-282 writing", () => {
       async insert(table, rows, options) {
         inserted.push({ table, rows: Array.isArray(rows) ? rows.length : 0, token: options?.deduplicationToken });
         if (state.hangs) await new Promise(() => {});
+        await state.until;
         if (state.error !== undefined) throw state.error;
       },
     };
@@ -109,6 +110,37 @@ describe("ES-282 writing", () => {
     for (let count = 0; count < 5_000; count++) log.handled(attempt());
     await clock.advanceBy(0);
     expect(inserted.slice(1)).toMatchObject([{ table: "event_attempts", rows: 5_000 }]);
+  });
+
+  test("ES-282 rows that come while others are written wait for company, too, unless somebody flushes", async () => {
+    const clock = createVirtualClock();
+    const { analytics, inserted, state } = unreliable();
+    const log = createDispatchLog({ analytics, retentionDays: 30, clock });
+    const rowsOf = () => inserted.map(({ rows }) => rows);
+    const duringAnInsert = async (work: () => void) => {
+      let finish = (): void => {};
+      state.until = new Promise<void>((resolve) => {
+        finish = resolve;
+      });
+      for (let count = 0; count < 5_000; count++) log.handled(attempt());
+      await clock.advanceBy(0);
+      work();
+      state.until = undefined;
+      finish();
+      await clock.advanceBy(0);
+    };
+    await duringAnInsert(() => log.handled(attempt()));
+    expect(rowsOf()).toEqual([5_000]);
+    await clock.advanceBy(1_000);
+    expect(rowsOf()).toEqual([5_000, 1]);
+
+    let flushing: Promise<void> | undefined;
+    await duringAnInsert(() => {
+      log.handled(attempt());
+      flushing = log.flush();
+    });
+    await flushing;
+    expect(rowsOf()).toEqual([5_000, 1, 5_000, 1]);
   });
 
   test("ES-282 ES-496 beyond 20,000 waiting rows the oldest are forgotten and counted, and nobody waits", async () => {

@@ -86,35 +86,41 @@ class AnalyticsDispatchLog implements DispatchLog {
 
   async flush(): Promise<void> {
     if (this.#buffer.waiting === 0 && !this.#writing) return;
-    const inTime = new AbortController();
-    const tooLong = this.#clock.sleep(flushPatienceMs, { signal: inTime.signal }).catch(() => {});
-    await Promise.race([this.#writeAll(), tooLong]);
-    inTime.abort();
+    const over = new AbortController();
+    const tooLong = this.#clock.sleep(flushPatienceMs, { signal: over.signal }).catch(() => {});
+    await Promise.race([this.#writeAll(over.signal), tooLong]);
+    over.abort();
   }
 
   #add(row: LogRecord): void {
     if (!this.#buffer.add(row)) this.#dropped.add(1);
-    if (this.#writing) return;
-    if (this.#buffer.waiting >= this.#batchRows) this.#writeSoon();
-    else this.#timer ??= this.#clock.setTimer(this.#maxWaitMs, () => this.#writeSoon());
+    if (!this.#writing) this.#arrange();
   }
 
-  #writeSoon(): void {
+  /** A write of few rows costs the engine nearly as much as one of many, so they wait for each other. */
+  #arrange(): void {
+    if (this.#buffer.waiting >= this.#batchRows) void this.#write();
+    else if (this.#buffer.waiting > 0) this.#timer ??= this.#clock.setTimer(this.#maxWaitMs, () => void this.#write());
+  }
+
+  async #writeAll(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted && (this.#buffer.waiting > 0 || this.#writing)) await this.#write();
+  }
+
+  /** Never rejects. Callers join the writing under way. */
+  #write(): Promise<void> {
     this.#timer?.cancel();
     this.#timer = undefined;
-    void this.#writeAll();
-  }
-
-  /** Never rejects. Callers join the writing under way, and what came meanwhile is written too. */
-  #writeAll(): Promise<void> {
-    this.#writing ??= this.#drain().finally(() => {
+    this.#writing ??= this.#writeBatches().finally(() => {
       this.#writing = undefined;
+      this.#arrange();
     });
     return this.#writing;
   }
 
-  async #drain(): Promise<void> {
-    while (this.#buffer.waiting > 0) {
+  /** One, and further ones as long as they are full. */
+  async #writeBatches(): Promise<void> {
+    do {
       const batch = this.#buffer.take(this.#batchRows);
       await this.#insert("event_dispatches", batch, (row) =>
         row.kind === "dispatch" ? toDispatchRow(row.record, this.#frame) : undefined,
@@ -123,7 +129,7 @@ class AnalyticsDispatchLog implements DispatchLog {
         row.kind === "attempt" ? toAttemptRow(row.record, this.#frame) : undefined,
       );
       this.#buffer.settle();
-    }
+    } while (this.#buffer.waiting >= this.#batchRows);
   }
 
   async #insert(
