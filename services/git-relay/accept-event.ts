@@ -15,7 +15,7 @@ import { createKnownIds } from "./known-ids.js";
 import type { Policy, RefusalPrefix } from "./policy.js";
 import type { EventOrigin, EventUnit, GrowingFacts, NewEvent, RelayEvents } from "./store/port.js";
 import type { Verifier } from "./verify/verifier.js";
-import type { WaitingRoom } from "./waiting-room.js";
+import type { WaitingEvent, WaitingRoom } from "./waiting-room.js";
 
 /** How an event ended here. */
 export type Verdict =
@@ -58,6 +58,8 @@ export interface EventIntake {
   settled(): Promise<void>;
   /** Ids of events that wait for what relates them. */
   isWaiting(id: string): boolean;
+  /** Those that wait, the oldest first. */
+  waiting(): readonly WaitingEvent[];
   /** Refuses new events and finishes those under way. */
   stop(): Promise<void>;
 }
@@ -242,6 +244,7 @@ export function createEventIntake(options: EventIntakeOptions): EventIntake {
     },
     settled: () => writing ?? Promise.resolve(),
     isWaiting: (id) => waitingRoom.isWaiting(id),
+    waiting: () => waitingRoom.list(),
     async stop() {
       stopped = true;
       while (queue.length > 0 || writing) await (writing ?? clock.sleep(5));

@@ -30,6 +30,16 @@ export const relayErrors = defineErrors("Git relay", {
     status: 404,
     remedy: "List the repositories to see their owners and identifiers",
   },
+  relay_peer_unknown: {
+    message: "No such peer is synced from",
+    status: 404,
+    remedy: "List the peers to see their addresses; in a path the address is percent-encoded",
+  },
+  relay_event_unknown: {
+    message: "The event was never seen here",
+    status: 404,
+    remedy: "Publish it here, or check that one of the peers has it",
+  },
   RELAY_LISTEN_FAILED: {
     message: "The relay cannot listen on its address",
     remedy: "Stop the other program on this port, or set another `relay_listen`",

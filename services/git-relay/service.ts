@@ -1,6 +1,6 @@
 import type { Database } from "@signalbox/database";
 import type { Configure, EventStore } from "@signalbox/event-store";
-import { type ClientAddresses, createClientAddresses } from "@signalbox/http";
+import { type ClientAddresses, createClientAddresses, type StreamTopic } from "@signalbox/http";
 import {
   type Clock,
   createService,
@@ -16,6 +16,7 @@ import type { RelaySettings } from "./config.js";
 import { RelayError } from "./errors.js";
 import { describeSaved, eventSaved } from "./events.js";
 import { createExpiry } from "./expire.js";
+import { createEventExplainer } from "./explain-event.js";
 import { createRelayApi } from "./http/api.js";
 import { describeRelay } from "./http/information.js";
 import { createRelayListener } from "./listener.js";
@@ -46,6 +47,8 @@ export interface GitRelayDependencies {
   readonly trustedProxies: readonly string[];
   /** Default: worker threads. */
   readonly verifier?: Verifier;
+  /** Where live pages hear what changes at peers. */
+  readonly peersTopic?: StreamTopic;
   /** Are told what happens in the sync with peers, beside the metrics. */
   readonly observers?: readonly SyncObserver[];
 }
@@ -177,6 +180,7 @@ export function createGitRelay(dependencies: GitRelayDependencies): GitRelay {
         signer,
         serviceAddress: () => relay.serviceAddress,
         listening: () => listener.address,
+        topic: dependencies.peersTopic,
         observers: dependencies.observers ?? [],
         version: dependencies.version,
         clock,
@@ -223,13 +227,40 @@ export function createGitRelay(dependencies: GitRelayDependencies): GitRelay {
 export interface GitRelayApiDependencies {
   readonly database: Database;
   readonly clock: Clock;
-  readonly settings: Pick<RelaySettings, "authority">;
+  readonly logger: Logger;
+  readonly settings: Pick<RelaySettings, "authority" | "profile">;
+  /** The relay of this process. Absent: it runs in another one. */
+  readonly relay?: GitRelay | undefined;
 }
 
-/** Routes of the API listener. They read the database, so that they need no relay in this process. */
-export function createGitRelayApi({ database, clock, settings }: GitRelayApiDependencies): FastifyPluginAsync {
+/** Routes of the API listener. What the database knows needs no relay in this process. */
+export function createGitRelayApi(dependencies: GitRelayApiDependencies): FastifyPluginAsync {
+  const { database, clock, settings, relay } = dependencies;
   const events = createSqlRelayEvents({ database, clock });
-  return createRelayApi({ repositories: createRepositories({ events, clock, authority: settings.authority.mode }) });
+  const startedAtMs = clock.nowMs();
+  return createRelayApi({
+    repositories: createRepositories({ events, clock, authority: settings.authority.mode }),
+    explainer: createEventExplainer({
+      database,
+      events,
+      intake: relay?.eventIntake,
+      clock,
+    }),
+    relay: relay && {
+      eventIntake: relay.eventIntake,
+      sync: relay.sync,
+      profile: settings.profile,
+      startedAtMs,
+      get url() {
+        return relay.url;
+      },
+      get domain() {
+        return relay.url.replace(/^wss?:\/\//, "");
+      },
+    },
+    clock,
+    logger: dependencies.logger.child("git-relay"),
+  });
 }
 
 function readDomain(domain: string): ServiceAddress {

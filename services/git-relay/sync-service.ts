@@ -1,4 +1,5 @@
 import type { Database } from "@signalbox/database";
+import type { StreamTopic } from "@signalbox/http";
 import {
   type Clock,
   createEgressGuard,
@@ -12,6 +13,7 @@ import { readServiceAddress, type ServiceAddress, type Signer } from "@signalbox
 import type { EventIntake } from "./accept-event.js";
 import type { RelaySettings } from "./config.js";
 import { RelayError } from "./errors.js";
+import { createPeerAnnouncer } from "./peers/announce-peers.js";
 import { createSocketFactory } from "./peers/connect.js";
 import { createPeerDiscovery } from "./peers/discover.js";
 import { createHealthTracker } from "./peers/health.js";
@@ -39,6 +41,8 @@ export interface RelaySyncDependencies {
   /** What announcements have to list, and where we listen; asked for when the sync starts. */
   serviceAddress(): ServiceAddress;
   listening(): string;
+  /** Where live pages hear what changes at peers. */
+  readonly topic: StreamTopic | undefined;
   /** Further ones who are told what happens. */
   readonly observers: readonly Partial<SyncObserver>[];
   readonly version: string;
@@ -76,7 +80,9 @@ export function createRelaySync(dependencies: RelaySyncDependencies): RelaySync 
     hotMs: sync.rejectedHotS * 1_000,
     coldMs: sync.rejectedColdS * 1_000,
   });
-  const engine = createSyncEngine({
+  const announcer =
+    dependencies.topic && createPeerAnnouncer({ topic: dependencies.topic, clock, find: (url) => engine.peer(url) });
+  const engine: SyncEngine = createSyncEngine({
     config: {
       bootstrapRelays: sync.bootstrapRelays.map(readBootstrapRelay),
       baseBackoffMs: sync.baseBackoffS * 1_000,
@@ -112,6 +118,7 @@ export function createRelaySync(dependencies: RelaySyncDependencies): RelaySync 
         maxPeers: settings.metrics.maxPeers,
       }),
       transitions,
+      ...(announcer ? [announcer.observer] : []),
       ...dependencies.observers,
     ]),
     signer,
@@ -124,6 +131,7 @@ export function createRelaySync(dependencies: RelaySyncDependencies): RelaySync 
       transitions.service,
       rejected.service,
       createReconsideration({ intake, rejected, syncAgain, clock, logger }),
+      ...(announcer ? [announcer.service] : []),
     ]),
     peers,
     transitions,

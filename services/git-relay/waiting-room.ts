@@ -6,6 +6,8 @@ import type { EventOrigin } from "./store/port.js";
 export interface WaitingEvent {
   readonly event: VerifiedEvent;
   readonly origin: EventOrigin;
+  /** When it came, in milliseconds. */
+  readonly sinceMs: number;
   /** When it is given up, in milliseconds; stays the same when it is looked at again. */
   readonly untilMs: number;
 }
@@ -15,6 +17,8 @@ export interface WaitingRoom {
   /** Drops the oldest when there is no room. */
   add(event: VerifiedEvent, origin: EventOrigin, untilMs?: number): void;
   isWaiting(id: string): boolean;
+  /** The oldest first. */
+  list(): readonly WaitingEvent[];
   /** Takes out those that refer to the event, or that it refers to. */
   takeRelated(event: VerifiedEvent): WaitingEvent[];
 }
@@ -64,10 +68,14 @@ export function createWaitingRoom(options: WaitingRoomOptions): WaitingRoom {
       trim();
       return waiting.has(id);
     },
+    list() {
+      trim();
+      return [...waiting.values()];
+    },
     add(event, origin, untilMs = clock.nowMs() + waitMs) {
       if (waiting.has(event.id)) return;
       const size = encodeEvent(event).length;
-      waiting.set(event.id, { event, origin, untilMs, bytes: size });
+      waiting.set(event.id, { event, origin, sinceMs: untilMs - waitMs, untilMs, bytes: size });
       bytes += size;
       for (const target of targetsOf(event)) put(referring, target, event.id);
       const address = addressText(event);

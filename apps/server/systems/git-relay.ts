@@ -4,12 +4,13 @@ import {
   createGitRelayApi,
   createRelayTimelineSource,
   eventSaved,
+  type GitRelay,
   loadRelayKey,
   relayErrors,
   relayMigrations,
 } from "@signalbox/git-relay";
 import { version } from "../version.js";
-import type { SystemDefinition } from "./system.js";
+import type { SystemDefinition, SystemRoutes } from "./system.js";
 
 export const gitRelay: SystemDefinition = {
   name: "git relay",
@@ -17,12 +18,18 @@ export const gitRelay: SystemDefinition = {
   analyticsMigrations: [],
   catalogues: [relayErrors],
 
-  create({ stores, clock, logger, metrics, config, roles }) {
-    const api = createGitRelayApi({ database: stores.database, clock, settings: config.relay });
-    const routes = [{ role: "dashboard", plugin: api }] as const;
+  create({ stores, streams, clock, logger, metrics, config, roles }) {
+    const routesOf = (relay?: GitRelay): readonly SystemRoutes[] => [
+      {
+        role: "dashboard",
+        plugin: createGitRelayApi({ database: stores.database, clock, logger, settings: config.relay, relay }),
+      },
+    ];
     const timeline = createRelayTimelineSource(stores.database);
+    const peersTopic = streams.addTopic("relay.peers", { scope: "relay:read" });
     // Every process that publishes or handles knows the events; only one with the role listens.
-    if (!roles.has("relay")) return { configure: (registry) => void registry.register(eventSaved), routes, timeline };
+    if (!roles.has("relay"))
+      return { configure: (registry) => void registry.register(eventSaved), routes: routesOf(), timeline };
     const relay = createGitRelay({
       database: stores.database,
       clock,
@@ -32,13 +39,14 @@ export const gitRelay: SystemDefinition = {
       signer: loadRelayKey({ directory: resolve(config.dataDir), configured: config.relay.secretKey?.reveal() }),
       version,
       trustedProxies: config.http.trustedProxies,
+      peersTopic,
     });
     return {
       configure: relay.configure,
       attach: relay.attach,
       service: relay.service,
       intake: relay.intake,
-      routes,
+      routes: routesOf(relay),
       timeline,
       announce: async () => [{ label: "Git relay", value: relay.url }],
     };

@@ -1,5 +1,5 @@
 import { createHttpServer, findUndocumented, HttpProblem, type Principal } from "@signalbox/http";
-import { systemClock } from "@signalbox/kernel";
+import { silentLogger, systemClock } from "@signalbox/kernel";
 import { encodeNpub } from "@signalbox/nostr";
 import { repositoryTag, signAnnouncement, signEvent, signState, testSigner } from "@signalbox/nostr/testing";
 import type { FastifyInstance } from "fastify";
@@ -31,7 +31,9 @@ describe("repositories in the API", () => {
       },
     });
     const { database } = server;
-    await app.register(createGitRelayApi({ database, clock: systemClock, settings: readRelaySettings() }));
+    await app.register(
+      createGitRelayApi({ database, clock: systemClock, logger: silentLogger, settings: readRelaySettings() }),
+    );
     await app.ready();
     const [, address] = repositoryTag(owner, identifier);
     const root = (kind: number, subject: string, tags: string[][] = []) =>

@@ -13,8 +13,9 @@ import {
   repositoryExample,
   repositorySchema,
 } from "./api-schemas.js";
+import { registerSyncRoutes, type SyncApiOptions } from "./sync-api.js";
 
-export interface RelayApiOptions {
+export interface RelayApiOptions extends SyncApiOptions {
   readonly repositories: Repositories;
 }
 
@@ -26,11 +27,17 @@ interface RepositoryParams {
 /** What the relay knows, for the dashboard and other programs. */
 export function createRelayApi(options: RelayApiOptions): FastifyPluginAsync {
   return async (app) => {
-    await app.register(async (scoped) => registerRepositoryRoutes(scoped, options), { prefix: "/api/v1/relay" });
+    await app.register(
+      async (scoped) => {
+        registerRepositoryRoutes(scoped, options);
+        registerSyncRoutes(scoped, options);
+      },
+      { prefix: "/api/v1/relay" },
+    );
   };
 }
 
-function registerRepositoryRoutes(app: FastifyInstance, { repositories }: RelayApiOptions): void {
+function registerRepositoryRoutes(app: FastifyInstance, { repositories }: Pick<RelayApiOptions, "repositories">): void {
   app.get<{ Querystring: { limit: number; cursor?: string } }>("/repositories", {
     config: { access: { scope: "relay:read" }, errors: ["invalid_cursor", "unavailable"] },
     schema: {

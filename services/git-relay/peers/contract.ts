@@ -9,7 +9,12 @@ import type { HealthRecord } from "../sync/ports.js";
 import type { Certificate, SyncLayer } from "../sync/snapshot.js";
 import { testPeer } from "../testing/test-peer.js";
 import { createPeerStore } from "./peer-store.js";
-import { createRejectedIndex, type RejectedIndexOptions, type StoredRejectedIndex } from "./rejected-index.js";
+import {
+  createRejectedIndex,
+  findRejection,
+  type RejectedIndexOptions,
+  type StoredRejectedIndex,
+} from "./rejected-index.js";
 import { createTransitionLog, type TransitionLog } from "./transition-log.js";
 
 export interface PeerTablesUnderTest {
@@ -199,7 +204,7 @@ export function describePeerTables({ name, create }: PeerTablesUnderTest): void 
         const ids = refused.map(([{ id }]) => id);
         expect([...(await index.remembered([...ids, "0".repeat(64)]))].sort()).toEqual([...ids].sort());
         for (const [event, { prefix, text }, reason] of refused)
-          expect(await index.find(event.id)).toEqual({
+          expect(await findRejection(database, event.id, clock.nowMs())).toEqual({
             reason,
             message: `${prefix}: ${text}`,
             peer: url,
@@ -208,7 +213,7 @@ export function describePeerTables({ name, create }: PeerTablesUnderTest): void 
           });
         await clock.advanceBy(7 * dayMs);
         expect((await index.remembered(ids)).size).toBe(0);
-        expect(await index.find(ids[0] ?? "")).toBeUndefined();
+        expect(await findRejection(database, ids[0] ?? "", clock.nowMs())).toBeUndefined();
       });
 
       test("GR-383 events of other kinds are not remembered", async () => {

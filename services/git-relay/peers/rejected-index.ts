@@ -45,7 +45,6 @@ export interface TakenRejections {
 export interface StoredRejectedIndex extends RejectedIndex {
   /** Sweeps. */
   readonly service: Service;
-  find(id: string): Promise<Rejection | undefined>;
   /**
    * Takes out what the stored event may have made acceptable: with an announcement the announcements and states of the
    * same identifier, with a state the states of the same author and identifier, with a deletion what has the deleted
@@ -277,25 +276,6 @@ export function createRejectedIndex(options: RejectedIndexOptions): StoredReject
       }
     },
 
-    async find(id) {
-      const row = await database
-        .reader<PeerTables>()
-        .selectFrom("relay_rejected")
-        .selectAll()
-        .where("id", "=", id)
-        .where("cold_until", ">", clock.nowMs())
-        .executeTakeFirst();
-      return (
-        row && {
-          reason: readReason(row.reason),
-          message: row.message,
-          peer: row.url,
-          rejectedAt: row.rejected_at,
-          rememberedUntil: row.cold_until,
-        }
-      );
-    },
-
     async takeAffected(stored) {
       await Promise.allSettled(adding);
       const taken = await Promise.all(keysAffectedBy(stored).map(take));
@@ -305,6 +285,20 @@ export function createRejectedIndex(options: RejectedIndexOptions): StoredReject
       };
     },
   };
+}
+
+/** What is remembered of a refused event; nothing after its time. */
+export async function findRejection(database: Database, id: string, nowMs: number): Promise<Rejection | undefined> {
+  const row = await database
+    .reader<PeerTables>()
+    .selectFrom("relay_rejected")
+    .selectAll()
+    .where("id", "=", id)
+    .where("cold_until", ">", nowMs)
+    .executeTakeFirst();
+  if (!row) return undefined;
+  const { message, url, rejected_at, cold_until } = row;
+  return { reason: readReason(row.reason), message, peer: url, rejectedAt: rejected_at, rememberedUntil: cold_until };
 }
 
 interface RejectionKey {

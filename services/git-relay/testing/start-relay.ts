@@ -18,6 +18,8 @@ import { relayMigrations } from "../store/migrations.js";
 import { createInlineVerifier, type Verifier } from "../verify/verifier.js";
 
 export interface TestRelayOptions {
+  /** Its key comes from its name: relays with the same one take each other for themselves. */
+  readonly name?: string;
   /** As in `signalbox.yaml`, below `relay`; unless said otherwise the profile is `open`, and there is no sync with peers. */
   readonly relay?: object;
   /** Data of an earlier relay. Default: new, and removed at the end. */
@@ -64,7 +66,7 @@ export async function startTestRelay(options: TestRelayOptions = {}): Promise<Te
     logger: silentLogger,
     metrics,
     settings: readRelaySettings(options.relay),
-    signer: testSigner("the relay"),
+    signer: testSigner(options.name ?? "the relay"),
     version: "0.0.0-test",
     trustedProxies: options.trustedProxies ?? [],
     verifier: options.verifier ?? createInlineVerifier(),
