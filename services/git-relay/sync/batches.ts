@@ -1,5 +1,5 @@
 import { type Portion, portionsOf } from "./filters.js";
-import { findNeeds, intersect, type SyncItems, unite } from "./items.js";
+import { emptyItems, findNeeds, itemLayers, type SyncItems } from "./items.js";
 import type { BatchSnapshot, SyncMethod } from "./snapshot.js";
 
 /** One unit of confirmation: a portion of what is wanted, on its way. */
@@ -35,7 +35,7 @@ export const retryDelaysMs: readonly number[] = [60_000, 300_000, 1_800_000];
  */
 export class BatchLedger {
   readonly #pending = new Map<string, Batch>();
-  #confirmed: SyncItems = unite([]);
+  readonly #confirmed = emptyItems();
   #announcementsSynced = false;
   #made = 0;
   readonly #nowMs: () => number;
@@ -91,7 +91,9 @@ export class BatchLedger {
 
   /** Portions of what is wanted and neither on its way nor confirmed. */
   needs(wanted: SyncItems, size: number): readonly Portion[] {
-    const pending = unite(this.pending.map(({ portion }) => itemsOf(portion)));
+    const pending = emptyItems();
+    for (const { portion } of this.#pending.values())
+      if (portion.layer !== "announcements") for (const value of portion.values) pending[portion.layer].add(value);
     return portionsOf(findNeeds(wanted, pending, this.#confirmed), size);
   }
 
@@ -100,18 +102,19 @@ export class BatchLedger {
     if (!this.isPending(batch)) return false;
     this.#pending.delete(batch.id);
     if (batch.portion.layer === "announcements") this.#announcementsSynced = true;
-    else this.#confirmed = unite([this.#confirmed, itemsOf(batch.portion)]);
+    else for (const value of batch.portion.values) this.#confirmed[batch.portion.layer].add(value);
     return true;
   }
 
   /** Forgets what is confirmed and wanted no more: when it is wanted again, it is asked for again. */
   retain(wanted: SyncItems): void {
-    this.#confirmed = intersect(this.#confirmed, wanted);
+    for (const layer of itemLayers)
+      for (const item of this.#confirmed[layer]) if (!wanted[layer].has(item)) this.#confirmed[layer].delete(item);
   }
 
   /** What is confirmed is to be asked for again. */
   unconfirm(items: SyncItems): void {
-    this.#confirmed = findNeeds(this.#confirmed, items, unite([]));
+    for (const layer of itemLayers) for (const item of items[layer]) this.#confirmed[layer].delete(item);
   }
 
   /** Ends what is on its way and gives it back. */
@@ -121,15 +124,10 @@ export class BatchLedger {
 
   /** Ends what is on its way and forgets what is confirmed; gives the former back. */
   clear(): readonly Batch[] {
-    this.#confirmed = unite([]);
+    for (const layer of itemLayers) this.#confirmed[layer].clear();
     this.#announcementsSynced = false;
     return this.drop();
   }
-}
-
-export function itemsOf({ layer, values }: Portion): SyncItems {
-  const nothing = { states: new Set<string>(), repositories: new Set<string>(), roots: new Set<string>() };
-  return layer === "announcements" ? nothing : { ...nothing, [layer]: new Set(values) };
 }
 
 export function describeBatch(batch: Batch): BatchSnapshot {

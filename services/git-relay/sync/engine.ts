@@ -33,6 +33,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   let bootstrap: ReadonlySet<PeerUrl> = new Set();
   /** Names under which we were found to reach ourselves. */
   const ourselves = new Set<PeerUrl>();
+  let tracked: ReadonlySet<PeerUrl> = new Set();
   let overLimit: readonly PeerUrl[] = [];
   let ticking: Timer | undefined;
   let welcoming: Timer | undefined;
@@ -71,14 +72,21 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
         .catch((error: unknown) => logger.warn("a certificate could not be stored", { error, relay: url })),
   };
 
-  /** Registers who is named, and says to each peer what is wanted of it. */
+  /** Registers who is named, and says to each peer what is wanted of it, where that is not as before. */
   const tellPeers = (): void => {
     const named = new Map([...wanted.peers()].filter(([url]) => !ourselves.has(url)));
     const choice = choosePeers(named, { maxPeers: config.maxPeers, bootstrap, current: new Set(peers.keys()) });
-    overLimit = choice.overLimit;
+    const changed = wanted.takeChanged();
+    const known = new Set(peers.keys());
     for (const url of choice.tracked) if (!ourselves.has(url)) register(url);
-    for (const peer of peers.values()) peer.want(choice.tracked.has(peer.url) ? wanted.of(peer.url) : noItems);
-    for (const peer of peers.values()) peer.onFlushed();
+    for (const peer of peers.values()) {
+      const isTracked = choice.tracked.has(peer.url);
+      if (changed.has(peer.url) || !known.has(peer.url) || isTracked !== tracked.has(peer.url))
+        peer.want(isTracked ? wanted.of(peer.url) : noItems);
+      peer.onFlushed();
+    }
+    overLimit = choice.overLimit;
+    tracked = choice.tracked;
   };
 
   const register = (url: PeerUrl): void => {

@@ -17,18 +17,16 @@ export function countItems(items: SyncItems): number {
   return itemLayers.reduce((sum, layer) => sum + items[layer].size, 0);
 }
 
+export function emptyItems(): Record<ItemLayer, Set<string>> {
+  return { states: new Set(), repositories: new Set(), roots: new Set() };
+}
+
 export function unite(parts: Iterable<SyncItems>): SyncItems {
-  const united = { states: new Set<string>(), repositories: new Set<string>(), roots: new Set<string>() };
+  const united = emptyItems();
   for (const part of parts) {
     for (const layer of itemLayers) for (const item of part[layer]) united[layer].add(item);
   }
   return united;
-}
-
-export function intersect(one: SyncItems, other: SyncItems): SyncItems {
-  const both = (layer: ItemLayer): ReadonlySet<string> =>
-    new Set([...one[layer]].filter((item) => other[layer].has(item)));
-  return { states: both("states"), repositories: both("repositories"), roots: both("roots") };
 }
 
 /**

@@ -26,6 +26,7 @@ export class WantedIndex {
   readonly #roots = new Map<string, Set<string>>();
   readonly #rootEvents = new Map<string, { readonly author: string; readonly addresses: readonly string[] }>();
   readonly #addressesOfPeer = new Map<PeerUrl, Set<string>>();
+  #changed = new Set<PeerUrl>();
 
   /** Every peer that is named, with the number of repositories that name it. */
   peers(): ReadonlyMap<PeerUrl, number> {
@@ -34,6 +35,13 @@ export class WantedIndex {
 
   get repositories(): number {
     return this.#repositories.size;
+  }
+
+  /** The peers of which something else is wanted than at the last call. */
+  takeChanged(): ReadonlySet<PeerUrl> {
+    const changed = this.#changed;
+    this.#changed = new Set();
+    return changed;
   }
 
   /** What to sync from a peer. */
@@ -80,7 +88,10 @@ export class WantedIndex {
   addRoot(id: string, author: string, addresses: readonly string[]): void {
     if (this.#rootEvents.has(id)) return;
     this.#rootEvents.set(id, { author, addresses });
-    for (const address of addresses) put(this.#roots, address, id);
+    for (const address of addresses) {
+      put(this.#roots, address, id);
+      this.#noteChange(address);
+    }
   }
 
   /** The author has deleted everything at the address up to that time. */
@@ -94,7 +105,10 @@ export class WantedIndex {
     const root = this.#rootEvents.get(id);
     if (root?.author === author) {
       this.#rootEvents.delete(id);
-      for (const address of root.addresses) drop(this.#roots, address, id);
+      for (const address of root.addresses) {
+        drop(this.#roots, address, id);
+        this.#noteChange(address);
+      }
     }
     for (const { address, sources } of this.#repositories.values()) {
       const isOwn = address.startsWith(`${kinds.announcement}:${author}:`);
@@ -103,11 +117,22 @@ export class WantedIndex {
   }
 
   #change(repository: Repository, change: () => void): void {
-    for (const peer of peersOf(repository)) drop(this.#addressesOfPeer, peer, repository.address);
+    for (const peer of peersOf(repository)) {
+      drop(this.#addressesOfPeer, peer, repository.address);
+      this.#changed.add(peer);
+    }
     change();
     if (repository.sources.size === 0) this.#repositories.delete(repository.address);
     else this.#repositories.set(repository.address, repository);
-    for (const peer of peersOf(repository)) put(this.#addressesOfPeer, peer, repository.address);
+    for (const peer of peersOf(repository)) {
+      put(this.#addressesOfPeer, peer, repository.address);
+      this.#changed.add(peer);
+    }
+  }
+
+  #noteChange(address: string): void {
+    const repository = this.#repositories.get(address);
+    if (repository) for (const peer of peersOf(repository)) this.#changed.add(peer);
   }
 }
 
