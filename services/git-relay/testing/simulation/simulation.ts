@@ -3,7 +3,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { migrate, openDatabase } from "@signalbox/database";
 import { eventStoreMigrations } from "@signalbox/event-store";
-import { createServiceGroup, createVirtualClock, noMetrics, silentLogger, type VirtualClock } from "@signalbox/kernel";
+import {
+  type Clock,
+  createServiceGroup,
+  createVirtualClock,
+  noMetrics,
+  silentLogger,
+  type VirtualClock,
+} from "@signalbox/kernel";
 import { readServiceAddress, type VerifiedEvent } from "@signalbox/nostr";
 import { testSigner } from "@signalbox/nostr/testing";
 import { createEventIntake, type EventIntake } from "../../accept-event.js";
@@ -72,6 +79,8 @@ export interface Simulation {
    * with how long that took. @throws {Error} when it does not hold in time
    */
   until(what: string, condition: () => boolean | Promise<boolean>, options?: UntilOptions): Promise<number>;
+  /** Somebody sets the clock of the relay's machine back. */
+  setClockBack(durationMs: number): void;
   snapshot(host: string): PeerSnapshot;
   status(host: string): ConnectionStatus | undefined;
   storedIds(): Promise<ReadonlySet<string>>;
@@ -96,8 +105,10 @@ export async function simulate(
   const log = createSyncLog();
   const bootstrap = (options.bootstrap ?? []).map(urlOf);
   const config = { ...defaultSyncConfig, bootstrapRelays: bootstrap, ...options.config };
+  let behindMs = 0;
+  const clockOfRelay: Clock = { ...clock, nowMs: () => clock.nowMs() - behindMs };
   const makeRelay = (run: number): RunningRelay =>
-    startRelay({ database, clock, network, busyness, log, config, random: random.fork(`run ${run}`) });
+    startRelay({ database, clock: clockOfRelay, network, busyness, log, config, random: random.fork(`run ${run}`) });
 
   let runs = 1;
   let relay = makeRelay(runs);
@@ -149,6 +160,9 @@ export async function simulate(
       }
       return clock.nowMs() - beganMs;
     },
+    setClockBack(durationMs) {
+      behindMs += durationMs;
+    },
     snapshot(host) {
       const snapshot = relay.engine.peer(urlOf(host));
       if (!snapshot) throw new Error(`${host} is not tracked`);
@@ -187,7 +201,7 @@ interface RunningRelay {
 
 interface RelayParts {
   readonly database: Awaited<ReturnType<typeof openDatabase>>;
-  readonly clock: VirtualClock;
+  readonly clock: Clock;
   readonly network: VirtualNetwork;
   readonly busyness: Busyness;
   readonly log: SyncLog;
