@@ -8,6 +8,7 @@ import { addEventsCommand } from "./commands/events/index.js";
 import { addExperienceCommand } from "./commands/experience/index.js";
 import { addMigrateCommand } from "./commands/migrate.js";
 import { addProjectCommand } from "./commands/project.js";
+import { addRelayCommand } from "./commands/relay/index.js";
 import { addServeCommand } from "./commands/serve.js";
 import { addTokenCommand } from "./commands/token.js";
 import { addVerifyCommand } from "./commands/verify.js";
@@ -50,6 +51,7 @@ export function createProgram(terminal: Terminal): Command {
   addErrorsCommand(program, terminal);
   addEventsCommand(program, terminal);
   addExperienceCommand(program, terminal);
+  addRelayCommand(program, terminal);
   addVerifyCommand(program, terminal);
   addConfigCommand(program, terminal);
   return program;
