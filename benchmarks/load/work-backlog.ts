@@ -7,22 +7,27 @@ import {
   type Transport,
 } from "@signalbox/event-store";
 import { percentile } from "../harness.js";
+import { fillQueue } from "./fill-queue.js";
 import { createJobStore } from "./job-events.js";
 import { say } from "./program.js";
 
-// Handles a part of what waits in a file and says how long its claims took.
-const [, , path, handle] = process.argv;
+// Handles a part of what waits in a file and says how long its claims took. An empty queue is filled as it was.
+const [, , path = "", waiting, handle] = process.argv;
 
 /** Equal on both queues, and small enough that a short one gives many samples. */
 const claimSize = 16;
 /** The first claims compile the code and read the file's first pages. */
 const warmUpClaims = 5;
 
-const database = await openDatabase({ path: path ?? "" });
+const database = await openDatabase({ path });
 const claims: number[] = [];
-const transport = timeClaims(createSqlTransport({ database }), claims);
-const { store, handled } = createJobStore({ transport, database, handling: "single" });
+const inner = createSqlTransport({ database });
+const { store, handled } = createJobStore({ transport: timeClaims(inner, claims), database, handling: "single" });
 await store.start();
+for (let count = Number(waiting); count < Number(handle); count += Number(waiting)) {
+  await handled(count);
+  await fillQueue(inner, count, Number(waiting));
+}
 await handled(Number(handle));
 await store.stop();
 await database.close();
