@@ -78,17 +78,17 @@ export async function recordEvents(
     transaction,
   );
   if (await hasUnlinkedFeedback(database, transaction)) await linkFeedback(database, wanted, transaction);
-  const outcomes = [
-    ...wanted.map((event) =>
-      outcome(event, isSampled(event) ? { outcome: "sampled", reason: "storm" } : { outcome: "stored" }),
-    ),
-    ...refused.map((event) => outcome(event, { outcome: "rate_limited", reason: "quota" })),
-    ...discarded.map((event) => outcome(event, { outcome: "discarded", reason: "issue_discarded" })),
-    ...sorted.copies.map((event) => outcome(event, { outcome: "duplicate", reason: sorted.reasonOf(event) })),
-    ...gone.map((event) => outcome(event, { outcome: "invalid", reason: "project_gone" })),
+  const ends: (readonly [DigestedEvent, End])[] = [
+    ...wanted.map((event) => [event, isSampled(event) ? sampled : stored] as const),
+    ...refused.map((event) => [event, { outcome: "rate_limited", reason: "quota" }] as const),
+    ...discarded.map((event) => [event, { outcome: "discarded", reason: "issue_discarded" }] as const),
+    ...sorted.copies.map((event) => [event, { outcome: "duplicate", reason: sorted.reasonOf(event) }] as const),
+    ...gone.map((event) => [event, { outcome: "invalid", reason: "project_gone" }] as const),
   ];
-  const receipts = outcomes.map((entry): LedgerEntry => ({ ...entry, outcome: "received", reason: "" }));
-  await addToLedger(database, [...receipts, ...outcomes], transaction);
+  const outcomes = ends.map(([event, end]) => outcome(event, end));
+  const entries = [...outcomes, ...ends.flatMap(([event, end]) => outcomeOfAttachments(event, end))];
+  const receipts = entries.map((entry): LedgerEntry => ({ ...entry, outcome: "received", reason: "" }));
+  await addToLedger(database, [...receipts, ...entries], transaction);
   const resumed = await resume(database, sorted.resumed, transaction);
   return { toWrite: [...issues.map((issue) => toCounted(issue, weights)), ...resumed], created, moved, outcomes };
 }
@@ -253,7 +253,18 @@ function toCounted({ digested, issueId }: IssueOfEvent, weights: ReadonlyMap<Dig
   };
 }
 
-function outcome(event: DigestedEvent, end: Pick<LedgerEntry, "outcome" | "reason">): LedgerEntry {
+type End = Pick<LedgerEntry, "outcome" | "reason">;
+
+const stored: End = { outcome: "stored" };
+const sampled: End = { outcome: "sampled", reason: "storm" };
+
+/** Attachments end as their event does. */
+function outcomeOfAttachments(event: DigestedEvent, end: End): LedgerEntry[] {
+  const quantity = event.attachments.length;
+  return quantity === 0 ? [] : [{ ...outcome(event, end), category: "attachment", quantity }];
+}
+
+function outcome(event: DigestedEvent, end: End): LedgerEntry {
   return {
     projectId: event.projectId,
     keyId: event.keyId,
