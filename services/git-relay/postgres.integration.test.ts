@@ -43,6 +43,32 @@ describe.skipIf(needed.skip)(needed.title("two relays on one PostgreSQL"), () =>
     for (const client of [writer, near, far]) await client.close();
   });
 
+  test("GR-479 one of them syncs with peers; the other takes over when it ends", async () => {
+    const databaseUrl = await server.createDatabase();
+    const source = await startTestRelay({ name: "a peer" });
+    const relay = {
+      domain: "relay.example",
+      sync: { bootstrap_relays: source.url, allow_private_targets: true, batch_window_ms: 100 },
+    };
+    const both = [await startTestRelay({ databaseUrl, relay }), await startTestRelay({ databaseUrl, relay })];
+    const syncing = () => both.filter(({ relay: { sync } }) => (sync?.engine.peers() ?? []).length > 0);
+    try {
+      const [first] = syncing();
+      expect(syncing()).toHaveLength(1);
+      const event = signEvent(alice, { kind: 10_317 });
+      await first?.stop();
+      const client = await connectRaw(source.url);
+      client.send(["EVENT", event]);
+      await client.until("OK");
+      await client.close();
+      await expect.poll(() => syncing().filter((one) => one !== first), { timeout: 30_000 }).toHaveLength(1);
+      const [second] = both.filter((one) => one !== first);
+      await expect.poll(() => second?.relay.events.count(10_317), { timeout: 30_000 }).toBe(1);
+    } finally {
+      for (const one of [...both, source]) await one.destroy();
+    }
+  });
+
   test("GR-027 GR-091 versions and deletions that meet in two relays end in one truth", async () => {
     const clients = await Promise.all(urls().map((url) => connectRaw(url)));
     const send = async (place: number, event: NostrEvent): Promise<readonly unknown[]> => {

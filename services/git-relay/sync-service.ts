@@ -26,8 +26,10 @@ import { createTransitionLog, type TransitionLog } from "./peers/transition-log.
 import { createReconsideration } from "./reconsider.js";
 import type { RelayEvents } from "./store/port.js";
 import { createSyncEngine } from "./sync/engine.js";
+import { createLeadingEngine } from "./sync/leading-engine.js";
+import { createLease } from "./sync/lease.js";
 import { joinObservers } from "./sync/observers.js";
-import type { SyncEngine } from "./sync/options.js";
+import type { SyncEngine, SyncEngineOptions } from "./sync/options.js";
 import type { PeerDiscovery, PeerUrl, Random } from "./sync/ports.js";
 import type { SyncObserver } from "./sync/snapshot.js";
 import { createSyncMetrics } from "./sync-metrics.js";
@@ -82,7 +84,19 @@ export function createRelaySync(dependencies: RelaySyncDependencies): RelaySync 
   });
   const announcer =
     dependencies.topic && createPeerAnnouncer({ topic: dependencies.topic, clock, find: (url) => engine.peer(url) });
-  const engine: SyncEngine = createSyncEngine({
+  const observer = joinObservers([
+    createSyncMetrics({
+      metrics,
+      clock,
+      naughty,
+      extendedStatus: sync.extendedStatus,
+      maxPeers: settings.metrics.maxPeers,
+    }),
+    transitions,
+    ...(announcer ? [announcer.observer] : []),
+    ...dependencies.observers,
+  ]);
+  const engineOptions: SyncEngineOptions = {
     config: {
       bootstrapRelays: sync.bootstrapRelays.map(readBootstrapRelay),
       baseBackoffMs: sync.baseBackoffS * 1_000,
@@ -109,21 +123,24 @@ export function createRelaySync(dependencies: RelaySyncDependencies): RelaySync 
     events,
     intake,
     limits: settings.limits,
-    observer: joinObservers([
-      createSyncMetrics({
-        metrics,
-        clock,
-        naughty,
-        extendedStatus: sync.extendedStatus,
-        maxPeers: settings.metrics.maxPeers,
-      }),
-      transitions,
-      ...(announcer ? [announcer.observer] : []),
-      ...dependencies.observers,
-    ]),
+    observer,
     signer,
     logger,
-  });
+  };
+  const create = (): SyncEngine => createSyncEngine(engineOptions);
+  // A SQLite file belongs to one process; a PostgreSQL may have several relays, of which one syncs.
+  const engine: SyncEngine =
+    database.engine === "sqlite"
+      ? create()
+      : createLeadingEngine({
+          lease: createLease(database, "sync"),
+          create,
+          onRetired(urls) {
+            for (const url of urls) observer.removed(url);
+          },
+          clock,
+          logger,
+        });
   const { syncAgain } = engine;
   return {
     engine,

@@ -1,6 +1,7 @@
 import type { MigrationSet } from "@signalbox/database";
 import { sql } from "kysely";
 import { peerMigrations } from "../peers/tables.js";
+import { leaseMigrations } from "../sync/lease.js";
 
 export interface RelayTables {
   relay_events: RelayEventsTable;
@@ -115,5 +116,6 @@ export const relayMigrations: MigrationSet = {
       },
     },
     ...peerMigrations,
+    ...leaseMigrations,
   ],
 };
