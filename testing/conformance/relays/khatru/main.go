@@ -30,11 +30,17 @@ func main() {
 }
 
 func serve() {
-	store := &slicestore.SliceStore{}
+	store := &slicestore.SliceStore{MaxLimit: 1_000_000}
 	check(store.Init())
 	relay := khatru.NewRelay()
 	relay.StoreEvent = append(relay.StoreEvent, store.SaveEvent)
-	relay.QueryEvents = append(relay.QueryEvents, store.QueryEvents)
+	relay.QueryEvents = append(relay.QueryEvents, func(ctx context.Context, filter nostr.Filter) (chan *nostr.Event, error) {
+		// The store's own limit would cut reconciliations, too.
+		if !eventstore.IsNegentropySession(ctx) && !filter.LimitZero && (filter.Limit == 0 || filter.Limit > 500) {
+			filter.Limit = 500
+		}
+		return store.QueryEvents(ctx, filter)
+	})
 	relay.CountEvents = append(relay.CountEvents, store.CountEvents)
 	relay.DeleteEvent = append(relay.DeleteEvent, store.DeleteEvent)
 	relay.ReplaceEvent = append(relay.ReplaceEvent, store.ReplaceEvent)
@@ -59,7 +65,10 @@ func use(address, repository string) {
 	relay, err := nostr.RelayConnect(ctx, address)
 	check(err)
 	filter := nostr.Filter{Kinds: []int{1621}, Tags: nostr.TagMap{"a": []string{repository}}}
-	live, err := relay.Subscribe(ctx, nostr.Filters{filter})
+	// Stored events would have to be taken from the channel before it says that there are no more.
+	fromNowOn := filter
+	fromNowOn.LimitZero = true
+	live, err := relay.Subscribe(ctx, nostr.Filters{fromNowOn})
 	check(err)
 	<-live.EndOfStoredEvents
 
