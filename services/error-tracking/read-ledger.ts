@@ -66,7 +66,10 @@ export async function readLedger(database: Database, queue: QueueState, query: L
   const total = { ...ended, received: ended.received + waiting };
   const intervals = groupCells(cells, ({ hour }) => Math.floor((hour * hourMs) / intervalMs) * intervalMs);
   const groups = groupCells(cells, (cell) => groupOf(cell, groupBy));
-  if (groupBy === "outcome") groups.delete("received");
+  if (groupBy === "outcome") {
+    groups.delete("received");
+    for (const [outcome, sum] of groups) groups.set(outcome, { ...sum, received: endedOf(sum) });
+  }
   return {
     total,
     pending,
