@@ -126,7 +126,7 @@ async function multiply(path: string): Promise<void> {
          reinterpretAsUUID(MD5(concat(toString(event_id), toString(copy)))) AS event_id,
          timestamp - toIntervalSecond(cityHash64(event_id, copy) % 2500000) AS timestamp)
        FROM (SELECT *, arrayJoin(range(1, ${factor})) AS copy FROM ${table})
-       SETTINGS prefer_column_name_to_alias = 1, max_block_size = 4096`,
+       SETTINGS prefer_column_name_to_alias = 1, max_threads = 1, max_block_size = 256, preferred_block_size_bytes = 1000000, min_insert_block_size_rows = 20000, min_insert_block_size_bytes = 50000000`,
     );
   await analytics.close();
 }

@@ -11,11 +11,11 @@ export interface EncodedRows {
 const chunkChars = 256 * 1024;
 
 /**
- * Encodes rows without holding the event loop for long. `bigint` becomes a decimal string, `Date` ISO 8601, a lone
+ * Encodes rows without holding the event loop for long. A text is a row that is JSON already. `bigint` becomes a decimal string, `Date` ISO 8601, a lone
  * surrogate U+FFFD (the engine would refuse it).
  * @throws {AnalyticsError} `ANALYTICS_INSERT_REFUSED` when a row cannot be written as JSON; `details.row` is its position.
  */
-export async function encodeRows(rows: readonly object[], signal?: AbortSignal): Promise<EncodedRows> {
+export async function encodeRows(rows: readonly (object | string)[], signal?: AbortSignal): Promise<EncodedRows> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   let text = "";
@@ -49,9 +49,9 @@ export function joinRows(parts: readonly EncodedRows[]): EncodedRows {
   };
 }
 
-function encodeRow(row: object, position: number): string {
+function encodeRow(row: object | string, position: number): string {
   try {
-    const json = toJson(row);
+    const json = typeof row === "string" ? row : toJson(row);
     if (!json.startsWith("{")) throw new TypeError("A row is an object");
     return json.includes("\\ud") ? json.replaceAll(loneSurrogate, "$1\\ufffd") : json;
   } catch (cause) {

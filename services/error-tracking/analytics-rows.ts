@@ -82,16 +82,17 @@ export function makeEventRow(event: ErrorEvent, facts: RowFacts): object {
   };
 }
 
-/** The row of a counted event. One that was counted before keeps the key that it was counted under. */
-export function eventRow({ digested, primaryHash, timestampMs, sampleWeight }: CountedEvent): object {
+/** The row of a counted event, as JSON text. One that was counted before keeps the key that it was counted under. */
+export function eventRow({ digested, primaryHash, timestampMs, sampleWeight }: CountedEvent): string {
   if (primaryHash === primaryHashOf(digested) && timestampMs === digested.timestampMs && sampleWeight === 1)
     return digested.row;
-  return {
-    ...digested.row,
+  const row: object = JSON.parse(digested.row);
+  return JSON.stringify({
+    ...row,
     primary_hash: primaryHash,
     timestamp: isoTime(timestampMs),
     sample_weight: sampleWeight,
-  };
+  });
 }
 
 /** The row of `error_payloads`. */

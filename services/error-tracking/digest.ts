@@ -3,7 +3,6 @@ import type { Database, TransactionHandle } from "@signalbox/database";
 import type { BatchResult, DomainEvent, HandlerContext } from "@signalbox/event-store";
 import {
   type Clock,
-  createPace,
   errorCode,
   isRetryable,
   type Logger,
@@ -17,7 +16,8 @@ import { DigestError } from "./digest-errors.js";
 import { createDigestMetrics, type DigestMetrics, type DigestStep } from "./digest-metrics.js";
 import type { CountedEvent, DigestedEvent } from "./digested-event.js";
 import { createOutageGate, type OutageGate } from "./outage-gate.js";
-import { explainHash, type PrepareOptions, prepareEvent, type ReceivedEvent } from "./prepare-event.js";
+import { explainHash, type PrepareOptions, type ReceivedEvent } from "./prepare-event.js";
+import { type Preparer, prepareHere } from "./prepare-pool.js";
 import { createProjectOptions, type InstanceDefaults } from "./project-settings.js";
 import { recallEvents } from "./recall-events.js";
 import { markWritten } from "./store/event-ids.js";
@@ -44,6 +44,8 @@ export interface DigestDependencies extends InstanceDefaults {
   readonly dedupDays: number;
   /** Events of one hash and hour that are all kept. */
   readonly keepPerHour: number;
+  /** Default: the calling thread prepares. */
+  readonly preparer?: Preparer;
   /** Counts outcomes of messages, once each. */
   readonly onOutcome?: (outcome: string) => void;
   /** Called with the projects whose ledger has changed, after each transaction that changed it. */
@@ -210,7 +212,7 @@ export function createDigest(dependencies: DigestDependencies): Digest {
     metrics.batch(events.length);
     const failures: Failures = [];
     const optionsOf = await projectOptions.load();
-    const works = await timed("prepare", () => prepareAll(events, optionsOf, failures));
+    const works = await timed("prepare", () => prepareAll(events, optionsOf, failures, dependencies.preparer));
     onStep("prepare");
     const counted = await timed("count", () => count(works, context, failures));
     onStep("count");
@@ -271,18 +273,17 @@ async function prepareAll(
   events: readonly ReceivedEvent[],
   optionsOf: (projectId: number) => PrepareOptions,
   failures: Failures,
+  preparer: Preparer | undefined,
 ): Promise<Work[]> {
+  const requests = events.map((message) => ({ message, options: optionsOf(message.data.project_id) }));
+  const prepared = await (preparer ? preparer.prepare(requests) : prepareHere(requests));
   const works: Work[] = [];
-  // Requests that are being taken in go first: what is digested has been acknowledged already.
-  const pace = createPace();
   for (const [index, received] of events.entries()) {
-    try {
-      const options = optionsOf(received.data.project_id);
-      works.push({ index, received, options, digested: prepareEvent(received, options) });
-    } catch (error) {
-      failures.push({ index, error });
-    }
-    await pace();
+    const options = requests[index]?.options;
+    const outcome = prepared[index];
+    if (options === undefined || outcome === undefined) continue;
+    if ("error" in outcome) failures.push({ index, error: outcome.error });
+    else works.push({ index, received, options, digested: outcome.digested });
   }
   return works;
 }

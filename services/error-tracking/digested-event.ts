@@ -32,8 +32,8 @@ export interface DigestedEvent {
   readonly hashes: readonly DigestedHash[];
   /** Of the affected user, as decimal text of 64 bits; absent without a user. */
   readonly userHash: string | undefined;
-  /** Its row in `error_events`. */
-  readonly row: object;
+  /** Its row in `error_events`, as JSON text. */
+  readonly row: string;
   /** The whole event as JSON text. */
   readonly payload: string;
   readonly attachments: readonly EventAttachment[];

@@ -2,7 +2,7 @@ import type { Analytics, AnalyticsMigrationSet } from "@signalbox/analytics";
 import type { Blobs } from "@signalbox/blobs";
 import type { Database, MigrationSet } from "@signalbox/database";
 import type { Configure, EventStore } from "@signalbox/event-store";
-import { type Clock, createServiceGroup, type Logger, type Metrics, type Service } from "@signalbox/kernel";
+import { type Clock, createService, createServiceGroup, type Logger, type Metrics, type Service } from "@signalbox/kernel";
 import type { FastifyPluginAsync } from "fastify";
 import { errorTrackingAnalytics } from "./analytics-migrations.js";
 import type { ErrorTrackingSettings } from "./config.js";
@@ -21,6 +21,7 @@ import { itemsMigration } from "./items-migration.js";
 import { createKeyCache } from "./key-cache.js";
 import { createLedgerMetrics } from "./ledger-metrics.js";
 import { digestSubscriber } from "./pending-events.js";
+import { createPreparePool } from "./prepare-pool.js";
 import { createProjects, type Projects } from "./projects.js";
 import { projectMigrations } from "./projects-migration.js";
 import { createQuotaWindows } from "./quota-windows.js";
@@ -109,9 +110,11 @@ export function createErrorTracking(dependencies: ErrorTrackingDependencies): Er
   });
   const defaults = { retentionDays: Number(settings.retentionDays), groupingVersion: settings.grouping.version };
   const countChange = createIssueMetrics(metrics);
+  const preparer = createPreparePool({ logger: logger.child("digest") });
   const digest = createDigest({
     database,
     analytics,
+    preparer,
     publisher: eventStore,
     clock,
     logger: logger.child("digest"),
@@ -194,6 +197,11 @@ export function createErrorTracking(dependencies: ErrorTrackingDependencies): Er
       windows.service,
       sdks.service,
       ledger.service,
+      createService({
+        name: "preparation of events",
+        start: async () => {},
+        stop: () => preparer.close(),
+      }),
       createHousekeeping({ database, clock, logger, dedupDays: settings.dedupDays }),
       createUpkeep({ database, analytics, publisher: eventStore, clock, logger, defaults, countChange }),
     ]),

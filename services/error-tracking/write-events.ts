@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import type { Analytics } from "@signalbox/analytics";
+import { type Analytics, encodeRows } from "@signalbox/analytics";
 import type { Clock } from "@signalbox/kernel";
 import { eventRow, payloadRow, userRow } from "./analytics-rows.js";
 import type { DigestMetrics, DigestStep } from "./digest-metrics.js";
@@ -26,12 +26,15 @@ export async function writeEvents(
   const { analytics, clock, metrics, onStep } = dependencies;
   const token = batchToken(events);
 
-  const insert = async (step: DigestStep, table: string, rows: readonly object[]): Promise<void> => {
+  const insert = async (step: DigestStep, table: string, rows: readonly (object | string)[]): Promise<void> => {
     const startedMs = clock.monotonicMs();
     const seconds = (): number => (clock.monotonicMs() - startedMs) / 1000;
     try {
       if (rows.length > 0) {
-        await analytics.insert(table, rows, { deduplicationToken: `${table}:${token}`, signal });
+        await analytics.insert(table, await encodeRows(rows, signal), {
+          deduplicationToken: `${table}:${token}`,
+          signal,
+        });
         metrics.inserted(table, rows.length, seconds());
       }
     } catch (error) {

@@ -1,0 +1,172 @@
+import { createRequire } from "node:module";
+import { availableParallelism } from "node:os";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { Worker } from "node:worker_threads";
+import { createPace, type Logger } from "@signalbox/kernel";
+import type { DigestedEvent } from "./digested-event.js";
+import { type PrepareOptions, prepareEvent, type ReceivedMessage } from "./prepare-event.js";
+
+/** One message with what its project wants of it. */
+export interface PrepareRequest {
+  readonly message: ReceivedMessage;
+  readonly options: PrepareOptions;
+}
+
+export type Prepared = { readonly digested: DigestedEvent } | { readonly error: unknown };
+
+/** Does the pure steps for a batch of messages; one answer for each, in order. */
+export interface Preparer {
+  prepare(requests: readonly PrepareRequest[]): Promise<readonly Prepared[]>;
+  /** Ends the threads. What is under way, and what comes later, is prepared by the calling thread. */
+  close(): Promise<void>;
+}
+
+export interface PreparePoolOptions {
+  /** Default: one less than there are cores, at least one, at most four. */
+  readonly workers?: number;
+  readonly logger: Logger;
+}
+
+/** What a thread is sent, and what it answers: `undefined` for a message that it could not prepare. */
+export type PrepareAnswer = readonly (DigestedEvent | undefined)[];
+
+interface Portion {
+  readonly requests: readonly PrepareRequest[];
+  resolve(prepared: PrepareAnswer): void;
+}
+
+interface Lane {
+  /** Started with the first portion. */
+  worker: Worker | undefined;
+  /** What the thread has and has not answered. */
+  portion: Portion | undefined;
+}
+
+/** Fewer are not worth the way, and a quiet process needs no threads. */
+const worthwhileRequests = 8;
+/** Copying a portion in and its answer out holds the event loop for some milliseconds at most. */
+const portionRequests = 64;
+const portionLength = 262_144;
+
+/**
+ * Prepares batches in worker threads, so that requests need not wait for it. The threads start with the first batch
+ * that is worth it; one that failed starts again with the next. A message that a thread cannot prepare is tried again by the calling thread: it is as pure there,
+ * and what it throws then is the error itself and no copy.
+ */
+export function createPreparePool({ workers, logger }: PreparePoolOptions): Preparer {
+  const waiting: Portion[] = [];
+  const count = workers ?? Math.min(4, Math.max(1, availableParallelism() - 1));
+  const lanes = Array.from({ length: count }, (): Lane => ({ worker: undefined, portion: undefined }));
+  let closed = false;
+
+  const startWorker = (lane: Lane): Worker => {
+    const worker = new Worker(...workerProgram());
+    worker.on("message", (answer: PrepareAnswer) => end(lane, answer));
+    worker.on("error", (error) => {
+      if (closed) return;
+      logger.error("a thread that prepares events failed", { error });
+      lane.worker = undefined;
+      end(lane, []);
+    });
+    return worker;
+  };
+  const feed = (lane: Lane): void => {
+    if (lane.portion) return;
+    lane.portion = waiting.shift();
+    if (lane.portion) {
+      lane.worker ??= startWorker(lane);
+      // Who waits for an answer keeps the process alive, an idle thread does not.
+      lane.worker.ref();
+      lane.worker.postMessage(lane.portion.requests);
+    } else lane.worker?.unref();
+  };
+  const end = (lane: Lane, answer: PrepareAnswer): void => {
+    const { portion } = lane;
+    lane.portion = undefined;
+    feed(lane);
+    portion?.resolve(answer);
+  };
+
+  const prepareElsewhere = (requests: readonly PrepareRequest[]): Promise<PrepareAnswer> =>
+    new Promise((resolve) => waiting.push({ requests, resolve }));
+
+  return {
+    async prepare(requests) {
+      if (closed || requests.length < worthwhileRequests) return prepareHere(requests);
+      const portions = portionsOf(requests);
+      const answers = portions.map(prepareElsewhere);
+      for (const lane of lanes) feed(lane);
+      const prepared: Prepared[] = [];
+      for (const [index, portion] of portions.entries())
+        prepared.push(...(await complete(portion, (await answers[index]) ?? [])));
+      return prepared;
+    },
+    async close() {
+      if (closed) return;
+      closed = true;
+      for (const portion of [...lanes.flatMap((lane) => lane.portion ?? []), ...waiting.splice(0)]) portion.resolve([]);
+      await Promise.all(lanes.map(({ worker }) => worker?.terminate()));
+    },
+  };
+}
+
+/** Prepares in the calling thread and gives way now and then. */
+export async function prepareHere(requests: readonly PrepareRequest[]): Promise<Prepared[]> {
+  const prepared: Prepared[] = [];
+  // Requests that are being taken in go first: what is digested has been acknowledged already.
+  const pace = createPace();
+  for (const request of requests) {
+    prepared.push(prepareOne(request));
+    await pace();
+  }
+  return prepared;
+}
+
+function prepareOne({ message, options }: PrepareRequest): Prepared {
+  try {
+    return { digested: prepareEvent(message, options) };
+  } catch (error) {
+    return { error };
+  }
+}
+
+async function complete(requests: readonly PrepareRequest[], answer: PrepareAnswer): Promise<Prepared[]> {
+  const left = requests.filter((_, index) => answer[index] === undefined);
+  const late = await prepareHere(left);
+  return requests.map((_, index) => {
+    const digested = answer[index];
+    return digested === undefined ? (late.shift() ?? { error: undefined }) : { digested };
+  });
+}
+
+function portionsOf(requests: readonly PrepareRequest[]): PrepareRequest[][] {
+  const portions: PrepareRequest[][] = [];
+  let portion: PrepareRequest[] = [];
+  let length = 0;
+  for (const { message, options } of requests) {
+    const { data, correlationId } = message;
+    portion.push({ message: { data, correlationId }, options });
+    length += data.payload.content.length;
+    if (portion.length < portionRequests && length < portionLength) continue;
+    portions.push(portion);
+    portion = [];
+    length = 0;
+  }
+  if (portion.length > 0) portions.push(portion);
+  return portions;
+}
+
+/** From source the thread has to register a loader first. */
+function workerProgram(): ConstructorParameters<typeof Worker> {
+  const resourceLimits = { maxYoungGenerationSizeMb: 16 };
+  if (!import.meta.url.endsWith(".ts"))
+    return [fileURLToPath(new URL("./prepare-worker.js", import.meta.url)), { resourceLimits }];
+  const loader = pathToFileURL(
+    createRequire(import.meta.url)
+      .resolve("tsx/esm/api")
+      .replace(/cjs$/, "mjs"),
+  ).href;
+  const program = new URL("./prepare-worker.ts", import.meta.url).href;
+  const code = `import("${loader}").then(({ register }) => register()).then(() => import("${program}"))`;
+  return [code, { eval: true, execArgv: ["--conditions", "source"], resourceLimits }];
+}
