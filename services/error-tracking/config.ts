@@ -36,6 +36,11 @@ const keys = {
       default: "10GiB",
       min: "1MiB",
     }),
+    high_water: setting.integer({
+      description: "Waiting events beyond which projects that send more than an equal share are held back.",
+      default: 100_000,
+      min: 1,
+    }),
   }),
   digest: section("How waiting events are stored.", {
     batch_events: setting.integer({ description: "Events stored together.", default: 1000, min: 1, max: 1000 }),
