@@ -112,3 +112,71 @@ export async function subscriptionStatistics(
     });
   return statistics;
 }
+
+/** How a subscriber got on with its work, as far as that is logged. */
+export interface WorkStatistics {
+  readonly handled: number;
+  readonly retried: number;
+  readonly dead: number;
+  /** How long handling took. */
+  readonly p50Ms: number;
+  readonly p95Ms: number;
+  /** How long work waited once it could be handled. */
+  readonly waitP95Ms: number;
+  /** Attempts in parts of the time, oldest first. */
+  readonly perPart: readonly number[];
+}
+
+/** By subscriber; those without attempts are left out. A subscription is called subscriber/event. */
+export async function workStatistics(
+  analytics: Analytics,
+  sinceMs: number,
+  untilMs: number,
+  parts: number,
+): Promise<ReadonlyMap<string, WorkStatistics>> {
+  const partMs = Math.ceil((untilMs - sinceMs) / parts);
+  const subscriber = "splitByChar('/', subscription)[1]";
+  const rows = await analytics.query<{
+    subscriber: string;
+    handled: string;
+    retried: string;
+    dead: string;
+    p50: number;
+    p95: number;
+    wait_p95: number;
+    counts: readonly (readonly [part: number | string, attempts: number | string])[];
+  }>(
+    `SELECT subscriber, sum(handled_here) AS handled, sum(retried_here) AS retried, sum(dead_here) AS dead,
+       quantileMerge(0.5)(durations) AS p50, quantileMerge(0.95)(durations) AS p95, quantileMerge(0.95)(waits) AS wait_p95,
+       groupArray((part, attempts)) AS counts
+     FROM (SELECT ${subscriber} AS subscriber,
+         intDiv(toUnixTimestamp64Milli(finished_at) - {from:Int64}, {part:Int64}) AS part, count() AS attempts,
+         countIf(settlement = 'done') AS handled_here, countIf(settlement = 'retried') AS retried_here,
+         countIf(settlement = 'dead') AS dead_here,
+         quantileState(duration_ms) AS durations, quantileState(scheduling_latency_ms) AS waits
+       FROM event_attempts
+       WHERE finished_at >= {since:DateTime64(3)} AND finished_at < {until:DateTime64(3)} GROUP BY subscriber, part)
+     GROUP BY subscriber`,
+    { since: new Date(sinceMs), until: new Date(untilMs), from: sinceMs, part: partMs },
+  );
+  return new Map(
+    rows.map((row) => {
+      const perPart = Array.from({ length: parts }, () => 0);
+      for (const [part, attempts] of row.counts)
+        perPart[Math.min(parts - 1, Math.max(0, Number(part)))] = Number(attempts);
+      const { handled, retried, dead, p50, p95, wait_p95: waitP95Ms } = row;
+      return [
+        row.subscriber,
+        {
+          handled: Number(handled),
+          retried: Number(retried),
+          dead: Number(dead),
+          p50Ms: p50,
+          p95Ms: p95,
+          waitP95Ms,
+          perPart,
+        },
+      ];
+    }),
+  );
+}

@@ -1057,6 +1057,19 @@ export interface paths {
                                     advice: "add a condition" | "too expensive" | null;
                                 } | null;
                             }[];
+                            /** @description How it got on over the last hour, as far as it is logged; null while the log cannot be read. */
+                            work: {
+                                handled: number;
+                                retried: number;
+                                dead: number;
+                                /** @description How long handling took; null without any. */
+                                p50_s: number | null;
+                                p95_s: number | null;
+                                /** @description How long work waited once it could be handled. */
+                                wait_p95_s: number | null;
+                                /** @description Attempts, oldest first. */
+                                per_two_minutes: number[];
+                            } | null;
                         }[];
                     };
                 };
@@ -1201,6 +1214,19 @@ export interface paths {
                                     advice: "add a condition" | "too expensive" | null;
                                 } | null;
                             }[];
+                            /** @description How it got on over the last hour, as far as it is logged; null while the log cannot be read. */
+                            work: {
+                                handled: number;
+                                retried: number;
+                                dead: number;
+                                /** @description How long handling took; null without any. */
+                                p50_s: number | null;
+                                p95_s: number | null;
+                                /** @description How long work waited once it could be handled. */
+                                wait_p95_s: number | null;
+                                /** @description Attempts, oldest first. */
+                                per_two_minutes: number[];
+                            } | null;
                             blocked_keys: {
                                 key: string;
                                 waiting: number;
@@ -3762,7 +3788,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Take the envelope in the body
+         * Take an envelope of items
          * @description For Sentry SDKs. The credential is the DSN's key, in X-Sentry-Auth or in the query as sentry_key.
          */
         post: {
@@ -3809,7 +3835,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Take the store in the query
+         * Take one event, told in the query
          * @description For Sentry SDKs. The credential is the DSN's key, in X-Sentry-Auth or in the query as sentry_key.
          */
         get: {
@@ -3836,7 +3862,7 @@ export interface paths {
         };
         put?: never;
         /**
-         * Take the store in the body
+         * Take one event
          * @description For Sentry SDKs. The credential is the DSN's key, in X-Sentry-Auth or in the query as sentry_key.
          */
         post: {
@@ -3883,7 +3909,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Take the store in the query
+         * Take one event, told in the query
          * @description For Sentry SDKs. The credential is the DSN's key, in X-Sentry-Auth or in the query as sentry_key.
          */
         get: {
@@ -3908,7 +3934,7 @@ export interface paths {
         };
         put?: never;
         /**
-         * Take the store in the body
+         * Take one event
          * @description For Sentry SDKs. The credential is the DSN's key, in X-Sentry-Auth or in the query as sentry_key.
          */
         post: {
@@ -3955,7 +3981,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Take the security in the body
+         * Take a browser's report about the policies of a page
          * @description For Sentry SDKs. The credential is the DSN's key, in X-Sentry-Auth or in the query as sentry_key.
          */
         post: {
@@ -3969,22 +3995,12 @@ export interface paths {
             };
             requestBody?: never;
             responses: {
-                /** @description Durably taken. Empty when nothing in it makes an event. */
+                /** @description Durably taken or counted. */
                 200: {
                     headers: {
                         [name: string]: unknown;
                     };
-                    content: {
-                        /**
-                         * @example {
-                         *       "id": "fc6d8c0c43fc4630ad850ee518f1b9d0"
-                         *     }
-                         */
-                        "application/json": {
-                            /** @description The event's id, 32 hex digits. */
-                            id?: string;
-                        };
-                    };
+                    content?: never;
                 };
             };
         };
@@ -4004,7 +4020,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Take the security in the body
+         * Take a browser's report about the policies of a page
          * @description For Sentry SDKs. The credential is the DSN's key, in X-Sentry-Auth or in the query as sentry_key.
          */
         post: {
@@ -4018,22 +4034,12 @@ export interface paths {
             };
             requestBody?: never;
             responses: {
-                /** @description Durably taken. Empty when nothing in it makes an event. */
+                /** @description Durably taken or counted. */
                 200: {
                     headers: {
                         [name: string]: unknown;
                     };
-                    content: {
-                        /**
-                         * @example {
-                         *       "id": "fc6d8c0c43fc4630ad850ee518f1b9d0"
-                         *     }
-                         */
-                        "application/json": {
-                            /** @description The event's id, 32 hex digits. */
-                            id?: string;
-                        };
-                    };
+                    content?: never;
                 };
             };
         };
@@ -4053,7 +4059,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Take the minidump in the body
+         * Take a form with a minidump in upload_file_minidump
          * @description For Sentry SDKs. The credential is the DSN's key, in X-Sentry-Auth or in the query as sentry_key.
          */
         post: {
@@ -4067,21 +4073,13 @@ export interface paths {
             };
             requestBody?: never;
             responses: {
-                /** @description Durably taken. Empty when nothing in it makes an event. */
+                /** @description Durably taken: the id with dashes. */
                 200: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "id": "fc6d8c0c43fc4630ad850ee518f1b9d0"
-                         *     }
-                         */
-                        "application/json": {
-                            /** @description The event's id, 32 hex digits. */
-                            id?: string;
-                        };
+                        "application/json": string;
                     };
                 };
             };
@@ -4100,7 +4098,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Take the cron in the query
+         * Take a check-in of a monitor, told in the query
          * @description For Sentry SDKs. The credential is the DSN's key, in X-Sentry-Auth or in the query as sentry_key.
          */
         get: {
@@ -4115,20 +4113,28 @@ export interface paths {
             };
             requestBody?: never;
             responses: {
-                /** @description Durably taken: a transparent pixel. */
-                200: {
+                /** @description Durably taken. */
+                202: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": string;
+                        /**
+                         * @example {
+                         *       "id": "fc6d8c0c43fc4630ad850ee518f1b9d0"
+                         *     }
+                         */
+                        "application/json": {
+                            /** @description The check-in's id, 32 hex digits. */
+                            id?: string;
+                        };
                     };
                 };
             };
         };
         put?: never;
         /**
-         * Take the cron in the body
+         * Take a check-in of a monitor
          * @description For Sentry SDKs. The credential is the DSN's key, in X-Sentry-Auth or in the query as sentry_key.
          */
         post: {
@@ -4143,8 +4149,8 @@ export interface paths {
             };
             requestBody?: never;
             responses: {
-                /** @description Durably taken. Empty when nothing in it makes an event. */
-                200: {
+                /** @description Durably taken. */
+                202: {
                     headers: {
                         [name: string]: unknown;
                     };
@@ -4155,7 +4161,7 @@ export interface paths {
                          *     }
                          */
                         "application/json": {
-                            /** @description The event's id, 32 hex digits. */
+                            /** @description The check-in's id, 32 hex digits. */
                             id?: string;
                         };
                     };
@@ -4176,7 +4182,7 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Take the cron in the query
+         * Take a check-in of a monitor, told in the query
          * @description For Sentry SDKs. The credential is the DSN's key, in X-Sentry-Auth or in the query as sentry_key.
          */
         get: {
@@ -4192,20 +4198,28 @@ export interface paths {
             };
             requestBody?: never;
             responses: {
-                /** @description Durably taken: a transparent pixel. */
-                200: {
+                /** @description Durably taken. */
+                202: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": string;
+                        /**
+                         * @example {
+                         *       "id": "fc6d8c0c43fc4630ad850ee518f1b9d0"
+                         *     }
+                         */
+                        "application/json": {
+                            /** @description The check-in's id, 32 hex digits. */
+                            id?: string;
+                        };
                     };
                 };
             };
         };
         put?: never;
         /**
-         * Take the cron in the body
+         * Take a check-in of a monitor
          * @description For Sentry SDKs. The credential is the DSN's key, in X-Sentry-Auth or in the query as sentry_key.
          */
         post: {
@@ -4221,8 +4235,8 @@ export interface paths {
             };
             requestBody?: never;
             responses: {
-                /** @description Durably taken. Empty when nothing in it makes an event. */
-                200: {
+                /** @description Durably taken. */
+                202: {
                     headers: {
                         [name: string]: unknown;
                     };
@@ -4233,7 +4247,7 @@ export interface paths {
                          *     }
                          */
                         "application/json": {
-                            /** @description The event's id, 32 hex digits. */
+                            /** @description The check-in's id, 32 hex digits. */
                             id?: string;
                         };
                     };
@@ -4256,7 +4270,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Take the attachments in the body
+         * Take a form with files that belong to an event
          * @description For Sentry SDKs. The credential is the DSN's key, in X-Sentry-Auth or in the query as sentry_key.
          */
         post: {
@@ -4271,21 +4285,13 @@ export interface paths {
             };
             requestBody?: never;
             responses: {
-                /** @description Durably taken. Empty when nothing in it makes an event. */
-                200: {
+                /** @description Durably taken or counted. */
+                201: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "id": "fc6d8c0c43fc4630ad850ee518f1b9d0"
-                         *     }
-                         */
-                        "application/json": {
-                            /** @description The event's id, 32 hex digits. */
-                            id?: string;
-                        };
+                        "application/json": Record<string, never>;
                     };
                 };
             };
@@ -4306,7 +4312,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Take the nel in the body
+         * Take a network error report, which is counted and not kept
          * @description For Sentry SDKs. The credential is the DSN's key, in X-Sentry-Auth or in the query as sentry_key.
          */
         post: {
@@ -4320,22 +4326,12 @@ export interface paths {
             };
             requestBody?: never;
             responses: {
-                /** @description Durably taken. Empty when nothing in it makes an event. */
+                /** @description Durably taken or counted. */
                 200: {
                     headers: {
                         [name: string]: unknown;
                     };
-                    content: {
-                        /**
-                         * @example {
-                         *       "id": "fc6d8c0c43fc4630ad850ee518f1b9d0"
-                         *     }
-                         */
-                        "application/json": {
-                            /** @description The event's id, 32 hex digits. */
-                            id?: string;
-                        };
-                    };
+                    content?: never;
                 };
             };
         };
@@ -4355,7 +4351,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Take the unreal in the body
+         * Take a crash of the Unreal engine, which is kept as an attachment
          * @description For Sentry SDKs. The credential is the DSN's key, in X-Sentry-Auth or in the query as sentry_key.
          */
         post: {
@@ -4370,21 +4366,13 @@ export interface paths {
             };
             requestBody?: never;
             responses: {
-                /** @description Durably taken. Empty when nothing in it makes an event. */
+                /** @description Durably taken: the id with dashes. */
                 200: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "id": "fc6d8c0c43fc4630ad850ee518f1b9d0"
-                         *     }
-                         */
-                        "application/json": {
-                            /** @description The event's id, 32 hex digits. */
-                            id?: string;
-                        };
+                        "application/json": string;
                     };
                 };
             };
@@ -4405,7 +4393,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Take the otlp in the body
+         * Take traces or logs of OpenTelemetry, which are counted and not kept
          * @description For Sentry SDKs. The credential is the DSN's key, in X-Sentry-Auth or in the query as sentry_key.
          */
         post: {
@@ -4420,21 +4408,13 @@ export interface paths {
             };
             requestBody?: never;
             responses: {
-                /** @description Durably taken. Empty when nothing in it makes an event. */
+                /** @description Durably taken or counted. */
                 200: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "id": "fc6d8c0c43fc4630ad850ee518f1b9d0"
-                         *     }
-                         */
-                        "application/json": {
-                            /** @description The event's id, 32 hex digits. */
-                            id?: string;
-                        };
+                        "application/json": Record<string, never>;
                     };
                 };
             };
@@ -4455,7 +4435,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Take the airbrake in the body
+         * Take a notice of an Airbrake notifier
          * @description For Sentry SDKs. The credential is the DSN's key, in X-Sentry-Auth or in the query as sentry_key.
          */
         post: {
@@ -4469,20 +4449,23 @@ export interface paths {
             };
             requestBody?: never;
             responses: {
-                /** @description Durably taken. Empty when nothing in it makes an event. */
-                200: {
+                /** @description Durably taken. */
+                201: {
                     headers: {
                         [name: string]: unknown;
                     };
                     content: {
                         /**
                          * @example {
-                         *       "id": "fc6d8c0c43fc4630ad850ee518f1b9d0"
+                         *       "id": "fc6d8c0c43fc4630ad850ee518f1b9d0",
+                         *       "url": "https://signalbox.example/api/v1/projects/1/errors/events/fc6d8c0c43fc4630ad850ee518f1b9d0"
                          *     }
                          */
                         "application/json": {
-                            /** @description The event's id, 32 hex digits. */
+                            /** @description 32 hex digits. */
                             id?: string;
+                            /** @description Where the event can be read. */
+                            url?: string;
                         };
                     };
                 };
@@ -11636,6 +11619,1973 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/projects/{id}/errors/events/{event}/attachments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the attachments of an event */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /**
+                     * @description Number of the project.
+                     * @example 1
+                     */
+                    id: number;
+                    /**
+                     * @description Id of the event.
+                     * @example 8f0b5b1c8f6b4e0f9d2f3d7a5b8c1e2f
+                     */
+                    event: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The attachments. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            /** @description Its number among the attachments of the event. */
+                            n: number;
+                            /** @description As the client calls it. */
+                            name: string;
+                            /** @description As the client says. */
+                            content_type: string | null;
+                            /** @description Such as `event.minidump`. */
+                            attachment_type: string | null;
+                            bytes: number;
+                            sha256: string;
+                            /** Format: date-time */
+                            received_at: string;
+                        }[];
+                    };
+                };
+                /** @description `invalid_parameter`: The request does not have the expected form. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `ET_PROJECT_NOT_FOUND`: There is no such project. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{id}/errors/events/{event}/attachments/{n}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Download an attachment */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /**
+                     * @description Number of the project.
+                     * @example 1
+                     */
+                    id: number;
+                    /**
+                     * @description Id of the event.
+                     * @example 8f0b5b1c8f6b4e0f9d2f3d7a5b8c1e2f
+                     */
+                    event: string;
+                    /**
+                     * @description Its number.
+                     * @example 1
+                     */
+                    n: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Its bytes, to be saved and never to be shown. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": string;
+                    };
+                };
+                /** @description `invalid_parameter`: The request does not have the expected form. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `ET_PROJECT_NOT_FOUND`: There is no such project.
+                 *
+                 *     `ET_ATTACHMENT_NOT_FOUND`: The event has no such attachment, or the project does not keep it any longer.
+                 */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{id}/errors/feedback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List what people said about errors of a project */
+        get: {
+            parameters: {
+                query?: {
+                    /**
+                     * @description How many items a page holds at most.
+                     * @example 20
+                     */
+                    limit?: number;
+                    /**
+                     * @description Where the page starts; taken from the `Link` header of another page.
+                     * @example WyIyMDI2LTAxLTAxIiw0Ml0
+                     */
+                    cursor?: string;
+                };
+                header?: never;
+                path: {
+                    /**
+                     * @description Number of the project.
+                     * @example 1
+                     */
+                    id: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The newest first. */
+                200: {
+                    headers: {
+                        /** @description Addresses of the next and the previous page, where there is one. */
+                        Link?: string;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            /** @description 32 hex digits. */
+                            id: string;
+                            /** @description The event that it is about, which may never have come. */
+                            event_id: string | null;
+                            /** @description Number of the error, once the event is there. */
+                            fingerprint: number | null;
+                            name: string | null;
+                            email: string | null;
+                            message: string;
+                            /** @description The page that it was written on. */
+                            url: string | null;
+                            replay_id?: string | null;
+                            release?: string | null;
+                            environment?: string | null;
+                            /** Format: date-time */
+                            received_at: string;
+                        }[];
+                    };
+                };
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `invalid_cursor`: The cursor was not made by this list.
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `ET_PROJECT_NOT_FOUND`: There is no such project. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{id}/errors/{fingerprint}/feedback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List what people said about an error */
+        get: {
+            parameters: {
+                query?: {
+                    /**
+                     * @description How many items a page holds at most.
+                     * @example 20
+                     */
+                    limit?: number;
+                    /**
+                     * @description Where the page starts; taken from the `Link` header of another page.
+                     * @example WyIyMDI2LTAxLTAxIiw0Ml0
+                     */
+                    cursor?: string;
+                };
+                header?: never;
+                path: {
+                    /**
+                     * @description Number of the project.
+                     * @example 1
+                     */
+                    id: number;
+                    /**
+                     * @description Number of the error.
+                     * @example 42
+                     */
+                    fingerprint: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The newest first. */
+                200: {
+                    headers: {
+                        /** @description Addresses of the next and the previous page, where there is one. */
+                        Link?: string;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            /** @description 32 hex digits. */
+                            id: string;
+                            /** @description The event that it is about, which may never have come. */
+                            event_id: string | null;
+                            /** @description Number of the error, once the event is there. */
+                            fingerprint: number | null;
+                            name: string | null;
+                            email: string | null;
+                            message: string;
+                            /** @description The page that it was written on. */
+                            url: string | null;
+                            replay_id?: string | null;
+                            release?: string | null;
+                            environment?: string | null;
+                            /** Format: date-time */
+                            received_at: string;
+                        }[];
+                    };
+                };
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `invalid_cursor`: The cursor was not made by this list.
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `ET_PROJECT_NOT_FOUND`: There is no such project.
+                 *
+                 *     `ET_ISSUE_NOT_FOUND`: The project has no such error.
+                 */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{id}/errors/monitors": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the monitors of a project */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /**
+                     * @description Number of the project.
+                     * @example 1
+                     */
+                    id: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description By name. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            slug: string;
+                            /** @description When it runs; null until a check-in says so. */
+                            schedule: {
+                                /** @enum {unknown} */
+                                type?: "crontab" | "interval";
+                                value?: string | number;
+                                /** @enum {unknown} */
+                                unit?: "minute" | "hour" | "day" | "week" | "month" | "year";
+                            } | null;
+                            /** @description Minutes that it may be late. */
+                            checkin_margin_m?: number;
+                            /** @description Minutes that it may take. */
+                            max_runtime_m?: number;
+                            timezone?: string;
+                            failure_issue_threshold?: number;
+                            recovery_threshold?: number;
+                            /** Format: date-time */
+                            created_at: string;
+                            /** Format: date-time */
+                            last_check_in_at: string | null;
+                            last_status: string | null;
+                        }[];
+                    };
+                };
+                /** @description `invalid_parameter`: The request does not have the expected form. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `ET_PROJECT_NOT_FOUND`: There is no such project. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{id}/errors/monitors/{slug}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show a monitor */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /**
+                     * @description Number of the project.
+                     * @example 1
+                     */
+                    id: number;
+                    /**
+                     * @description Name of the monitor.
+                     * @example nightly-backup
+                     */
+                    slug: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The monitor. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            slug: string;
+                            /** @description When it runs; null until a check-in says so. */
+                            schedule: {
+                                /** @enum {unknown} */
+                                type?: "crontab" | "interval";
+                                value?: string | number;
+                                /** @enum {unknown} */
+                                unit?: "minute" | "hour" | "day" | "week" | "month" | "year";
+                            } | null;
+                            /** @description Minutes that it may be late. */
+                            checkin_margin_m?: number;
+                            /** @description Minutes that it may take. */
+                            max_runtime_m?: number;
+                            timezone?: string;
+                            failure_issue_threshold?: number;
+                            recovery_threshold?: number;
+                            /** Format: date-time */
+                            created_at: string;
+                            /** Format: date-time */
+                            last_check_in_at: string | null;
+                            last_status: string | null;
+                        };
+                    };
+                };
+                /** @description `invalid_parameter`: The request does not have the expected form. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `ET_PROJECT_NOT_FOUND`: There is no such project.
+                 *
+                 *     `ET_MONITOR_NOT_FOUND`: The project has no such monitor.
+                 */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{id}/errors/monitors/{slug}/check-ins": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the check-ins of a monitor */
+        get: {
+            parameters: {
+                query?: {
+                    /**
+                     * @description Only of this one.
+                     * @example production
+                     */
+                    environment?: string;
+                    /**
+                     * @description How many items a page holds at most.
+                     * @example 20
+                     */
+                    limit?: number;
+                    /**
+                     * @description Where the page starts; taken from the `Link` header of another page.
+                     * @example WyIyMDI2LTAxLTAxIiw0Ml0
+                     */
+                    cursor?: string;
+                };
+                header?: never;
+                path: {
+                    /**
+                     * @description Number of the project.
+                     * @example 1
+                     */
+                    id: number;
+                    /**
+                     * @description Name of the monitor.
+                     * @example nightly-backup
+                     */
+                    slug: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Those that began last first. */
+                200: {
+                    headers: {
+                        /** @description Addresses of the next and the previous page, where there is one. */
+                        Link?: string;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            /** @description 32 hex digits. */
+                            id: string;
+                            /** @enum {unknown} */
+                            status: "in_progress" | "ok" | "error" | "missed" | "timeout";
+                            environment: string;
+                            /** Format: date-time */
+                            started_at: string;
+                            /** Format: date-time */
+                            ended_at: string | null;
+                            duration_s: number | null;
+                            trace_id: string | null;
+                        }[];
+                    };
+                };
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `invalid_cursor`: The cursor was not made by this list.
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `ET_PROJECT_NOT_FOUND`: There is no such project.
+                 *
+                 *     `ET_MONITOR_NOT_FOUND`: The project has no such monitor.
+                 */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{id}/errors/dead-letters": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List what could not be stored */
+        get: {
+            parameters: {
+                query?: {
+                    /**
+                     * @description Only letters in this state.
+                     * @example dead
+                     */
+                    state?: "dead" | "replaying" | "resolved" | "discarded" | "expired";
+                    /**
+                     * @description Part of the message.
+                     * @example refuses
+                     */
+                    text?: string;
+                    /**
+                     * @description Given up at or after this time.
+                     * @example 2026-03-01T00:00:00Z
+                     */
+                    since?: string;
+                    /**
+                     * @description Given up before this time.
+                     * @example 2026-03-02T00:00:00Z
+                     */
+                    until?: string;
+                    /**
+                     * @description How many items a page holds at most.
+                     * @example 20
+                     */
+                    limit?: number;
+                    /**
+                     * @description Where the page starts; taken from the `Link` header of another page.
+                     * @example WyIyMDI2LTAxLTAxIiw0Ml0
+                     */
+                    cursor?: string;
+                };
+                header?: never;
+                path: {
+                    /**
+                     * @description Number of the project.
+                     * @example 1
+                     */
+                    id: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The newest first. */
+                200: {
+                    headers: {
+                        /** @description Addresses of the next and the previous page, where there is one. */
+                        Link?: string;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            /** @description Id of the event, or kind and digest of a message of items. */
+                            id: string;
+                            /** @enum {unknown} */
+                            state: "dead" | "replaying" | "resolved" | "discarded" | "expired";
+                            /** @description Why it was given up. */
+                            reason: string;
+                            code: string | null;
+                            message: string;
+                            /** @description The last 10 at most. */
+                            attempts: number;
+                            replay_count: number;
+                            /** @description When the edge had it. */
+                            received_at: string | null;
+                            /** Format: date-time */
+                            first_failed_at: string;
+                            /** Format: date-time */
+                            dead_at: string;
+                            /** @description Why it was deleted. */
+                            note: string | null;
+                        }[];
+                    };
+                };
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `invalid_cursor`: The cursor was not made by this list.
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `ET_PROJECT_NOT_FOUND`: There is no such project. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{id}/errors/dead-letters/{letter}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show what could not be stored, and why */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /**
+                     * @description Number of the project.
+                     * @example 1
+                     */
+                    id: number;
+                    /**
+                     * @description Id of the letter.
+                     * @example 8f0b5b1c8f6b4e0f9d2f3d7a5b8c1e2f
+                     */
+                    letter: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The letter. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            /** @description Id of the event, or kind and digest of a message of items. */
+                            id: string;
+                            /** @enum {unknown} */
+                            state: "dead" | "replaying" | "resolved" | "discarded" | "expired";
+                            /** @description Why it was given up. */
+                            reason: string;
+                            code: string | null;
+                            message: string;
+                            /** @description The last 10 at most. */
+                            attempts: number;
+                            replay_count: number;
+                            /** @description When the edge had it. */
+                            received_at: string | null;
+                            /** Format: date-time */
+                            first_failed_at: string;
+                            /** Format: date-time */
+                            dead_at: string;
+                            /** @description Why it was deleted. */
+                            note: string | null;
+                            stack: string | null;
+                            /** @description What the client sent; null without the scope `errors:admin`. */
+                            payloads: {
+                                type: string;
+                                bytes: number;
+                                base64: string;
+                            }[] | null;
+                        };
+                    };
+                };
+                /** @description `invalid_parameter`: The request does not have the expected form. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `ET_PROJECT_NOT_FOUND`: There is no such project.
+                 *
+                 *     `ET_DEAD_LETTER_NOT_FOUND`: The project has no such dead letter.
+                 */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        /** Give it up for good */
+        delete: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /**
+                     * @description Number of the project.
+                     * @example 1
+                     */
+                    id: number;
+                    /**
+                     * @description Id of the letter.
+                     * @example 8f0b5b1c8f6b4e0f9d2f3d7a5b8c1e2f
+                     */
+                    letter: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description It is given up. */
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description `invalid_parameter`: The request does not have the expected form. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `ET_PROJECT_NOT_FOUND`: There is no such project.
+                 *
+                 *     `ET_DEAD_LETTER_NOT_FOUND`: The project has no such dead letter.
+                 */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `ET_DEAD_LETTER_STATE`: The dead letter waits for nothing: it was replayed or deleted already. */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{id}/errors/dead-letters/{letter}/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Try to store it again */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /**
+                     * @description Number of the project.
+                     * @example 1
+                     */
+                    id: number;
+                    /**
+                     * @description Id of the letter.
+                     * @example 8f0b5b1c8f6b4e0f9d2f3d7a5b8c1e2f
+                     */
+                    letter: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description It waits to be stored. */
+                202: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            count: number;
+                        };
+                    };
+                };
+                /** @description `invalid_parameter`: The request does not have the expected form. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `ET_PROJECT_NOT_FOUND`: There is no such project.
+                 *
+                 *     `ET_DEAD_LETTER_NOT_FOUND`: The project has no such dead letter.
+                 */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `ET_DEAD_LETTER_STATE`: The dead letter waits for nothing: it was replayed or deleted already. */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{id}/errors/dead-letters/replay": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Try to store many of them again */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /**
+                     * @description Number of the project.
+                     * @example 1
+                     */
+                    id: number;
+                };
+                cookie?: never;
+            };
+            /** @description Letters by their ids, or else those in state `dead` that the filter finds, 10,000 at most. */
+            requestBody: {
+                content: {
+                    /**
+                     * @example {
+                     *       "since": "2026-03-01T00:00:00Z"
+                     *     }
+                     */
+                    "application/json": {
+                        ids?: string[];
+                        /**
+                         * @description All of them.
+                         * @constant
+                         */
+                        all?: true;
+                        /**
+                         * @description Part of the message.
+                         * @example refuses
+                         */
+                        text?: string;
+                        /**
+                         * Format: date-time
+                         * @description Given up at or after this time.
+                         * @example 2026-03-01T00:00:00Z
+                         */
+                        since?: string;
+                        /**
+                         * Format: date-time
+                         * @description Given up before this time.
+                         * @example 2026-03-02T00:00:00Z
+                         */
+                        until?: string;
+                    };
+                };
+            };
+            responses: {
+                /** @description They wait to be stored. */
+                202: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            count: number;
+                        };
+                    };
+                };
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `empty_body`: The body is empty.
+                 *
+                 *     `malformed_json`: The body is not acceptable JSON.
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `ET_PROJECT_NOT_FOUND`: There is no such project.
+                 *
+                 *     `ET_DEAD_LETTER_NOT_FOUND`: The project has no such dead letter.
+                 */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `ET_DEAD_LETTER_STATE`: The dead letter waits for nothing: it was replayed or deleted already. */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `body_too_large`: The body is larger than this address takes. */
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `unsupported_media_type`: The body has a media type that this address does not take.
+                 *
+                 *     `unsupported_encoding`: The body has a content encoding that this address does not take.
+                 */
+                415: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{id}/errors/dead-letters/delete": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Give many of them up for good */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /**
+                     * @description Number of the project.
+                     * @example 1
+                     */
+                    id: number;
+                };
+                cookie?: never;
+            };
+            /** @description Letters by their ids, or else those in state `dead` that the filter finds, 10,000 at most. */
+            requestBody: {
+                content: {
+                    /**
+                     * @example {
+                     *       "since": "2026-03-01T00:00:00Z"
+                     *     }
+                     */
+                    "application/json": {
+                        ids?: string[];
+                        /**
+                         * @description All of them.
+                         * @constant
+                         */
+                        all?: true;
+                        /**
+                         * @description Part of the message.
+                         * @example refuses
+                         */
+                        text?: string;
+                        /**
+                         * Format: date-time
+                         * @description Given up at or after this time.
+                         * @example 2026-03-01T00:00:00Z
+                         */
+                        since?: string;
+                        /**
+                         * Format: date-time
+                         * @description Given up before this time.
+                         * @example 2026-03-02T00:00:00Z
+                         */
+                        until?: string;
+                    };
+                };
+            };
+            responses: {
+                /** @description They are given up. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            count: number;
+                        };
+                    };
+                };
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `empty_body`: The body is empty.
+                 *
+                 *     `malformed_json`: The body is not acceptable JSON.
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `ET_PROJECT_NOT_FOUND`: There is no such project.
+                 *
+                 *     `ET_DEAD_LETTER_NOT_FOUND`: The project has no such dead letter.
+                 */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `ET_DEAD_LETTER_STATE`: The dead letter waits for nothing: it was replayed or deleted already. */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `body_too_large`: The body is larger than this address takes. */
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `unsupported_media_type`: The body has a media type that this address does not take.
+                 *
+                 *     `unsupported_encoding`: The body has a content encoding that this address does not take.
+                 */
+                415: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/errors/quotas": {
         parameters: {
             query?: never;
@@ -11968,6 +13918,333 @@ export interface paths {
                             used: number;
                             /** Format: date-time */
                             resets_at: string;
+                        }[];
+                    };
+                };
+                /** @description `invalid_parameter`: The request does not have the expected form. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `ET_PROJECT_NOT_FOUND`: There is no such project. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{id}/errors/ledger": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Account for everything that a project was sent */
+        get: {
+            parameters: {
+                query?: {
+                    /**
+                     * @description Default: 24 hours before the end.
+                     * @example 2026-03-01T00:00:00.000Z
+                     */
+                    from?: string;
+                    /**
+                     * @description Default: now.
+                     * @example 2026-03-01T09:30:00.000Z
+                     */
+                    to?: string;
+                    /**
+                     * @description Length of the intervals; days are those of UTC.
+                     * @example 1d
+                     */
+                    interval?: "1h" | "1d";
+                    /**
+                     * @description What the groups are made by.
+                     * @example category
+                     */
+                    group_by?: "outcome" | "category" | "key";
+                };
+                header?: never;
+                path: {
+                    /**
+                     * @description Number of the project.
+                     * @example 1
+                     */
+                    id: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The hours from the first to the last one that was asked for. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            /** Format: date-time */
+                            from: string;
+                            /** Format: date-time */
+                            to: string;
+                            /** @description Items that arrived. */
+                            received: number;
+                            /** @description What became of them. */
+                            outcomes: {
+                                [key: string]: {
+                                    quantity: number;
+                                    reasons: {
+                                        [key: string]: number;
+                                    };
+                                };
+                            };
+                            /** @description Events that were taken and have no outcome yet. */
+                            pending: number;
+                            /**
+                             * @description instance: the transport cannot tell projects apart; then what waits is no part of `received`.
+                             * @enum {unknown}
+                             */
+                            pending_scope?: "project" | "instance";
+                            /** @description Received less outcomes and pending. 0, always. */
+                            balance: number;
+                            /** @description Oldest first; those without items are missing. */
+                            intervals: {
+                                /** Format: date-time */
+                                start: string;
+                                /** @description Items that arrived. */
+                                received?: number;
+                                /** @description What became of them. */
+                                outcomes?: {
+                                    [key: string]: {
+                                        quantity: number;
+                                        reasons: {
+                                            [key: string]: number;
+                                        };
+                                    };
+                                };
+                            }[];
+                            groups: {
+                                name: string;
+                                /** @description Items that arrived. */
+                                received?: number;
+                                /** @description What became of them. */
+                                outcomes?: {
+                                    [key: string]: {
+                                        quantity: number;
+                                        reasons: {
+                                            [key: string]: number;
+                                        };
+                                    };
+                                };
+                            }[];
+                            /** @description What clients say they did not send. Stands beside the sums. */
+                            client_discarded: {
+                                reason?: string;
+                                category?: string;
+                                quantity?: number;
+                            }[];
+                        };
+                    };
+                };
+                /** @description `invalid_parameter`: The request does not have the expected form. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `ET_PROJECT_NOT_FOUND`: There is no such project. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{id}/errors/sdks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the SDKs that send to a project */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /**
+                     * @description Number of the project.
+                     * @example 1
+                     */
+                    id: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Those of the last 30 days, most recently seen first. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            name: string;
+                            version: string;
+                            /** Format: date-time */
+                            last_seen_at: string;
+                            /** @description Requests that were taken in the last 30 days. */
+                            accepted: number;
+                            /** @description Items that are not kept, by their type. */
+                            not_stored: {
+                                [key: string]: number;
+                            };
+                            /** @description Requests that could not be read. */
+                            malformed: number;
+                            /** @description The last 5, newest first. */
+                            last_error_codes: string[];
                         }[];
                     };
                 };
@@ -15682,6 +17959,1293 @@ export interface paths {
         };
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/relay/status": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show how the relay and its sync are doing */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Counts, and what needs a look. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            /** @enum {string} */
+                            profile: "grasp" | "open";
+                            domain: string;
+                            url: string;
+                            uptime_s: number;
+                            sync_enabled: boolean;
+                            peers: {
+                                total: number;
+                                /** @description Fully connected, and nothing says that something is missing. */
+                                completely_synced: number;
+                                by_status: {
+                                    disconnected: number;
+                                    connecting: number;
+                                    syncing: number;
+                                    connected: number;
+                                    connected_with_failures: number;
+                                    disconnecting: number;
+                                };
+                                by_health: {
+                                    healthy: number;
+                                    disconnected: number;
+                                    degraded: number;
+                                    dead: number;
+                                    rate_limited: number;
+                                };
+                            };
+                            /** @description Peers that announcements name and that are left out, because there are too many. */
+                            over_limit: string[];
+                            /** @description Peers whose addresses may not be called. */
+                            refused_targets: string[];
+                            /** @description Events of peers that only lack their relation to a repository. */
+                            waiting: {
+                                events: number;
+                                oldest_age_s: number | null;
+                            };
+                            queues: {
+                                undecided_events: number;
+                                pending_batches: number;
+                            };
+                        };
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/relay/peers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the relays that are synced from */
+        get: {
+            parameters: {
+                query?: {
+                    /**
+                     * @description How many items a page holds at most.
+                     * @example 20
+                     */
+                    limit?: number;
+                    /**
+                     * @description Where the page starts; taken from the `Link` header of another page.
+                     * @example WyIyMDI2LTAxLTAxIiw0Ml0
+                     */
+                    cursor?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Peers by their address. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            /** @description Its one spelling. */
+                            url: string;
+                            /**
+                             * @description What the connection is for at the moment.
+                             * @enum {string}
+                             */
+                            status: "disconnected" | "connecting" | "syncing" | "connected" | "connected_with_failures" | "disconnecting";
+                            /** @enum {string} */
+                            health: "healthy" | "disconnected" | "degraded" | "dead" | "rate_limited";
+                            /** @description Configured, whatever the announcements say. */
+                            is_bootstrap: boolean;
+                            /** @description Since the last success. */
+                            failures: number;
+                            last_failure: {
+                                /** Format: date-time */
+                                at: string;
+                                kind: string;
+                                code: string;
+                                message: string;
+                            } | null;
+                            /**
+                             * Format: date-time
+                             * @description Null: connected, or at once.
+                             */
+                            next_attempt_at: string | null;
+                            /** Format: date-time */
+                            last_connected: string | null;
+                            /** Format: date-time */
+                            disconnected_at: string | null;
+                            announcements_synced: boolean;
+                            historic_sync_completed: boolean;
+                            /** Format: date-time */
+                            historic_sync_completed_at: string | null;
+                            historic_sync_had_failures: boolean;
+                            /**
+                             * Format: date-time
+                             * @description When a historic batch was last confirmed.
+                             */
+                            last_success_at: string | null;
+                            /** @description What should be synced from it. */
+                            wanted: {
+                                repos: number;
+                                root_events: number;
+                            };
+                            /** @description What is proven synced. */
+                            confirmed: {
+                                repos: number;
+                                root_events: number;
+                            };
+                            /** @description What the newest certificate of each layer says; null where there is none. */
+                            complete: {
+                                announcements: boolean | null;
+                                states: boolean | null;
+                                repositories: boolean | null;
+                                roots: boolean | null;
+                            };
+                            negentropy_unsupported: {
+                                /** Format: date-time */
+                                until: string;
+                                reason: string;
+                            } | null;
+                            /** @description A mistake that does not pass by itself; it is tried once an hour at most. */
+                            naughty: {
+                                category: string;
+                                /** Format: date-time */
+                                since: string;
+                                /** Format: date-time */
+                                until: string;
+                            } | null;
+                            live_subscriptions: number;
+                            /** @description Read, and not decided yet. */
+                            undecided_events: number;
+                            pending_batches: {
+                                batch_id: string;
+                                /** @enum {string} */
+                                layer: "announcements" | "states" | "repositories" | "roots";
+                                /** @enum {string} */
+                                method: "negentropy" | "req_eose";
+                                items: number;
+                                age_s: number;
+                                retries: number;
+                                failed: boolean;
+                                pages: number;
+                                received: number;
+                                ids_asked: number;
+                                ids_seen: number;
+                            }[];
+                        }[];
+                    };
+                };
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `invalid_cursor`: The cursor was not made by this list.
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/relay/peers/{url}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Show a peer with its certificates and what happened to its connection */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /**
+                     * @description Address of the peer, percent-encoded.
+                     * @example wss://relay.example
+                     */
+                    url: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description All that is known of it. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            /** @description Its one spelling. */
+                            url: string;
+                            /**
+                             * @description What the connection is for at the moment.
+                             * @enum {string}
+                             */
+                            status: "disconnected" | "connecting" | "syncing" | "connected" | "connected_with_failures" | "disconnecting";
+                            /** @enum {string} */
+                            health: "healthy" | "disconnected" | "degraded" | "dead" | "rate_limited";
+                            /** @description Configured, whatever the announcements say. */
+                            is_bootstrap: boolean;
+                            /** @description Since the last success. */
+                            failures: number;
+                            last_failure: {
+                                /** Format: date-time */
+                                at: string;
+                                kind: string;
+                                code: string;
+                                message: string;
+                            } | null;
+                            /**
+                             * Format: date-time
+                             * @description Null: connected, or at once.
+                             */
+                            next_attempt_at: string | null;
+                            /** Format: date-time */
+                            last_connected: string | null;
+                            /** Format: date-time */
+                            disconnected_at: string | null;
+                            announcements_synced: boolean;
+                            historic_sync_completed: boolean;
+                            /** Format: date-time */
+                            historic_sync_completed_at: string | null;
+                            historic_sync_had_failures: boolean;
+                            /**
+                             * Format: date-time
+                             * @description When a historic batch was last confirmed.
+                             */
+                            last_success_at: string | null;
+                            /** @description What should be synced from it. */
+                            wanted: {
+                                repos: number;
+                                root_events: number;
+                            };
+                            /** @description What is proven synced. */
+                            confirmed: {
+                                repos: number;
+                                root_events: number;
+                            };
+                            /** @description What the newest certificate of each layer says; null where there is none. */
+                            complete: {
+                                announcements: boolean | null;
+                                states: boolean | null;
+                                repositories: boolean | null;
+                                roots: boolean | null;
+                            };
+                            negentropy_unsupported: {
+                                /** Format: date-time */
+                                until: string;
+                                reason: string;
+                            } | null;
+                            /** @description A mistake that does not pass by itself; it is tried once an hour at most. */
+                            naughty: {
+                                category: string;
+                                /** Format: date-time */
+                                since: string;
+                                /** Format: date-time */
+                                until: string;
+                            } | null;
+                            live_subscriptions: number;
+                            /** @description Read, and not decided yet. */
+                            undecided_events: number;
+                            pending_batches: {
+                                batch_id: string;
+                                /** @enum {string} */
+                                layer: "announcements" | "states" | "repositories" | "roots";
+                                /** @enum {string} */
+                                method: "negentropy" | "req_eose";
+                                items: number;
+                                age_s: number;
+                                retries: number;
+                                failed: boolean;
+                                pages: number;
+                                received: number;
+                                ids_asked: number;
+                                ids_seen: number;
+                            }[];
+                            /** @description Addresses of repositories that are proven synced. */
+                            repos: string[];
+                            /** @description Ids of root events that are proven synced. */
+                            root_events: string[];
+                            /** @description The last 30 of each layer, the newest first. */
+                            certificates: {
+                                announcements: {
+                                    /** Format: date-time */
+                                    at: string;
+                                    /** @enum {string} */
+                                    method: "negentropy" | "req_eose";
+                                    /** @enum {string} */
+                                    proof: "negentropy" | "pages";
+                                    complete: boolean;
+                                    incomplete_reason: string | null;
+                                    local_count: number;
+                                    /** @description Events that only we have; null when the method does not tell. */
+                                    remote_missing: number | null;
+                                    missing_here: number;
+                                    excluded: {
+                                        held: number;
+                                        rejected: number;
+                                        refused: number;
+                                        expired: number;
+                                    };
+                                    filters_hash: string;
+                                }[];
+                                states: {
+                                    /** Format: date-time */
+                                    at: string;
+                                    /** @enum {string} */
+                                    method: "negentropy" | "req_eose";
+                                    /** @enum {string} */
+                                    proof: "negentropy" | "pages";
+                                    complete: boolean;
+                                    incomplete_reason: string | null;
+                                    local_count: number;
+                                    /** @description Events that only we have; null when the method does not tell. */
+                                    remote_missing: number | null;
+                                    missing_here: number;
+                                    excluded: {
+                                        held: number;
+                                        rejected: number;
+                                        refused: number;
+                                        expired: number;
+                                    };
+                                    filters_hash: string;
+                                }[];
+                                repositories: {
+                                    /** Format: date-time */
+                                    at: string;
+                                    /** @enum {string} */
+                                    method: "negentropy" | "req_eose";
+                                    /** @enum {string} */
+                                    proof: "negentropy" | "pages";
+                                    complete: boolean;
+                                    incomplete_reason: string | null;
+                                    local_count: number;
+                                    /** @description Events that only we have; null when the method does not tell. */
+                                    remote_missing: number | null;
+                                    missing_here: number;
+                                    excluded: {
+                                        held: number;
+                                        rejected: number;
+                                        refused: number;
+                                        expired: number;
+                                    };
+                                    filters_hash: string;
+                                }[];
+                                roots: {
+                                    /** Format: date-time */
+                                    at: string;
+                                    /** @enum {string} */
+                                    method: "negentropy" | "req_eose";
+                                    /** @enum {string} */
+                                    proof: "negentropy" | "pages";
+                                    complete: boolean;
+                                    incomplete_reason: string | null;
+                                    local_count: number;
+                                    /** @description Events that only we have; null when the method does not tell. */
+                                    remote_missing: number | null;
+                                    missing_here: number;
+                                    excluded: {
+                                        held: number;
+                                        rejected: number;
+                                        refused: number;
+                                        expired: number;
+                                    };
+                                    filters_hash: string;
+                                }[];
+                            };
+                            /** @description The last 100, the newest first. */
+                            transitions: {
+                                /** @enum {string} */
+                                kind: "transition" | "notice";
+                                /** Format: date-time */
+                                at: string;
+                                from: string | null;
+                                to: string | null;
+                                /** @description Why, or what the peer had to say. */
+                                cause: string;
+                            }[];
+                        };
+                    };
+                };
+                /** @description `invalid_parameter`: The request does not have the expected form. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `relay_peer_unknown`: No such peer is synced from */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        /**
+         * Forget a peer
+         * @description Ends the connection and forgets everything about it. An announcement that names it brings it back.
+         */
+        delete: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /**
+                     * @description Address of the peer, percent-encoded.
+                     * @example wss://relay.example
+                     */
+                    url: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description It is forgotten. */
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description `invalid_parameter`: The request does not have the expected form. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `relay_peer_unknown`: No such peer is synced from */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/relay/peers/{url}/transitions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List what happened to a peer's connection, and the notices it sent */
+        get: {
+            parameters: {
+                query?: {
+                    /**
+                     * @description Not before.
+                     * @example 2026-03-01T09:30:00Z
+                     */
+                    from?: string;
+                    /**
+                     * @description Not after.
+                     * @example 2026-03-01T09:30:00Z
+                     */
+                    to?: string;
+                    /**
+                     * @description At most so many.
+                     * @example 100
+                     */
+                    limit?: number;
+                };
+                header?: never;
+                path: {
+                    /**
+                     * @description Address of the peer, percent-encoded.
+                     * @example wss://relay.example
+                     */
+                    url: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The newest first; kept for 90 days. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            /** @enum {string} */
+                            kind: "transition" | "notice";
+                            /** Format: date-time */
+                            at: string;
+                            from: string | null;
+                            to: string | null;
+                            /** @description Why, or what the peer had to say. */
+                            cause: string;
+                        }[];
+                    };
+                };
+                /** @description `invalid_parameter`: The request does not have the expected form. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `relay_peer_unknown`: No such peer is synced from */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/relay/held": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the events that are kept until something else arrives */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The oldest first, at most 1,000. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            event_id: string;
+                            kind: number;
+                            /** @description npub */
+                            author: string;
+                            /**
+                             * Format: date-time
+                             * @description As the author says.
+                             */
+                            created_at: string;
+                            /** @enum {string} */
+                            state: "waiting";
+                            peer: string | null;
+                            /** Format: date-time */
+                            since: string;
+                            /** Format: date-time */
+                            until: string;
+                            /** @description Ids and addresses that it refers to. */
+                            waits_for: string[];
+                        }[];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/relay/explain/event/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Explain what became of an event, and what to do about it */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /**
+                     * @description Id of the event.
+                     * @example 4376c65d2f232afbe9b882a35baa4f6fe8667c4e684749af565f981833ed6a65
+                     */
+                    id: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description What is true of it, the most telling first. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            event_id: string;
+                            /** @description What is true of it, the most telling first. */
+                            findings: {
+                                /** @enum {string} */
+                                state: "stored" | "waiting" | "rejected" | "deleted" | "expired";
+                                /** @description What to do about it. */
+                                fix: string;
+                                kind?: number;
+                                /** Format: date-time */
+                                since?: string;
+                                /** Format: date-time */
+                                until?: string;
+                                /** @enum {string} */
+                                source?: "client" | "sync" | "git";
+                                peer?: string;
+                                correlation_id?: string;
+                                waits_for?: string[];
+                                /** @enum {string} */
+                                reason?: "does_not_list_service" | "maintainer_not_yet_valid" | "other";
+                                message?: string;
+                                deletion_id?: string;
+                            }[];
+                        };
+                    };
+                };
+                /** @description `invalid_parameter`: The request does not have the expected form. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `relay_event_unknown`: The event was never seen here */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/relay/repair": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Forget what is held against a peer, and sync everything of it anew */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    /**
+                     * @example {
+                     *       "relay": "wss://relay.example",
+                     *       "dry_run": true
+                     *     }
+                     */
+                    "application/json": {
+                        /** @description Address of the peer to sync anew. */
+                        relay: string;
+                        /**
+                         * @description Only says what would be done.
+                         * @default false
+                         */
+                        dry_run?: boolean;
+                    };
+                };
+            };
+            responses: {
+                /** @description What was done, or would be. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            relay: string;
+                            dry_run: boolean;
+                            /** @description What was done, or would be. */
+                            actions: string[];
+                        };
+                    };
+                };
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `empty_body`: The body is empty.
+                 *
+                 *     `malformed_json`: The body is not acceptable JSON.
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `relay_peer_unknown`: No such peer is synced from */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `body_too_large`: The body is larger than this address takes. */
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `unsupported_media_type`: The body has a media type that this address does not take.
+                 *
+                 *     `unsupported_encoding`: The body has a content encoding that this address does not take.
+                 */
+                415: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
         delete?: never;
         options?: never;
         head?: never;

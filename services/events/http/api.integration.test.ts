@@ -221,6 +221,22 @@ describe("ES-466 schemas", () => {
 // Queues
 
 describe("ES-467 subscribers", () => {
+  test("say how they got on over the last hour", async () => {
+    const work = async (subscriber: string) => (await get(`/subscriptions/${subscriber}`)).body.work;
+    await expect.poll(async () => (await work("a.fine"))?.handled).toBeGreaterThan(0);
+    const fine = await work("a.fine");
+    expect(fine).toMatchObject({ retried: 0, dead: 0 });
+    expect(fine.p95_s).toBeGreaterThan(0);
+    const attempts = fine.per_two_minutes.reduce((sum: number, count: number) => sum + count, 0);
+    expect(fine.per_two_minutes).toHaveLength(30);
+    expect(attempts).toBe(fine.handled);
+    expect(await work("c.stuck")).toMatchObject({ handled: 0, dead: 0 });
+    await deadLetters(1);
+    await expect.poll(async () => (await work("b.broken")).dead, { timeout: 10_000 }).toBeGreaterThan(0);
+    // Its condition is never true.
+    expect(await work("d.picky")).toMatchObject({ handled: 0, p50_s: null });
+  });
+
   test("ES-467 are listed with options, depth and noise", async () => {
     const { body } = await get("/subscriptions?limit=2");
     expect(body.map(({ subscriber }: { subscriber: string }) => subscriber)).toEqual(["a.fine", "b.broken"]);

@@ -3,11 +3,20 @@ import { toMarkdown, toMermaid } from "@signalbox/event-store/catalogue";
 import { decodeCursor, HttpProblem, pageParameters, principalOf } from "@signalbox/http";
 import type { FastifyInstance } from "fastify";
 import { judgeNoise } from "../noise.js";
-import { noSubscriptionStatistics, type SubscriptionStatistics, subscriptionStatistics } from "../statistics.js";
+import {
+  noSubscriptionStatistics,
+  type SubscriptionStatistics,
+  subscriptionStatistics,
+  type WorkStatistics,
+  workStatistics,
+} from "../statistics.js";
 import { countSchema, isoTime, jsonAnswer, listAnswer, page, shareSchema, textOrNull } from "./answers.js";
 import type { ApiDependencies } from "./dependencies.js";
 
 const dayMs = 86_400_000;
+const hourMs = 3_600_000;
+/** Parts of the hour that `work` covers. */
+const workParts = 30;
 
 const subscriberParameter = {
   type: "string",
@@ -22,6 +31,16 @@ const noiseExample = {
   runs: 1200,
   ignored_share: 0.02,
   advice: null,
+};
+
+const workExample = {
+  handled: 840,
+  retried: 12,
+  dead: 1,
+  p50_s: 0.004,
+  p95_s: 0.03,
+  wait_p95_s: 0.012,
+  per_two_minutes: Array.from({ length: workParts }, () => 28),
 };
 
 const queueExample = {
@@ -40,6 +59,7 @@ const queueExample = {
       noise: noiseExample,
     },
   ],
+  work: workExample,
 };
 
 const queueProperties = {
@@ -77,6 +97,20 @@ const queueProperties = {
           },
         },
       },
+    },
+  },
+  work: {
+    type: ["object", "null"],
+    required: Object.keys(workExample),
+    description: "How it got on over the last hour, as far as it is logged; null while the log cannot be read.",
+    properties: {
+      handled: countSchema,
+      retried: countSchema,
+      dead: countSchema,
+      p50_s: { type: ["number", "null"], description: "How long handling took; null without any." },
+      p95_s: { type: ["number", "null"] },
+      wait_p95_s: { type: ["number", "null"], description: "How long work waited once it could be handled." },
+      per_two_minutes: { type: "array", items: countSchema, description: "Attempts, oldest first." },
     },
   },
 } as const;
@@ -130,7 +164,16 @@ export function registerQueueRoutes(app: FastifyInstance, dependencies: ApiDepen
   const statistics = (): Promise<ReadonlyMap<string, SubscriptionStatistics> | null> =>
     subscriptionStatistics(analytics, clock.nowMs() - dayMs).catch(() => null);
 
-  const describe = (state: QueueState, figures: ReadonlyMap<string, SubscriptionStatistics> | null) => {
+  const work = (): Promise<ReadonlyMap<string, WorkStatistics> | null> => {
+    const nowMs = clock.nowMs();
+    return workStatistics(analytics, nowMs - hourMs, nowMs, workParts).catch(() => null);
+  };
+
+  const describe = (
+    state: QueueState,
+    figures: ReadonlyMap<string, SubscriptionStatistics> | null,
+    worked: ReadonlyMap<string, WorkStatistics> | null,
+  ) => {
     const { ready, scheduled, running, blocked, oldestReadyMs } = state.depth;
     return {
       subscriber: state.subscriber,
@@ -149,6 +192,7 @@ export function registerQueueRoutes(app: FastifyInstance, dependencies: ApiDepen
           options,
           noise: figures && toNoise(figures.get(id) ?? noSubscriptionStatistics, hasCondition),
         })),
+      work: worked && toWork(worked.get(state.subscriber)),
     };
   };
 
@@ -169,12 +213,12 @@ export function registerQueueRoutes(app: FastifyInstance, dependencies: ApiDepen
     async handler(request, reply) {
       const { limit, cursor } = request.query;
       const after = cursor === undefined ? "" : decodeCursor(cursor, isText);
-      const [states, figures] = await Promise.all([eventStore().queues.list(), statistics()]);
+      const [states, figures, worked] = await Promise.all([eventStore().queues.list(), statistics(), work()]);
       const found = states
         .filter(({ subscriber }) => subscriber > after)
         .toSorted((left, right) => (left.subscriber < right.subscriber ? -1 : 1));
       return page(request, reply, limit, found, ({ subscriber }) => subscriber).map((state) =>
-        describe(state, figures),
+        describe(state, figures, worked),
       );
     },
   });
@@ -189,9 +233,13 @@ export function registerQueueRoutes(app: FastifyInstance, dependencies: ApiDepen
     },
     async handler({ params: { subscriber } }) {
       const state = await known(subscriber);
-      const [figures, keys] = await Promise.all([statistics(), eventStore().queues.blockedKeys(subscriber)]);
+      const [figures, worked, keys] = await Promise.all([
+        statistics(),
+        work(),
+        eventStore().queues.blockedKeys(subscriber),
+      ]);
       return {
-        ...describe(state, figures),
+        ...describe(state, figures, worked),
         blocked_keys: keys.map(({ key, waiting, blocking }) => ({
           key,
           waiting,
@@ -303,6 +351,19 @@ export function registerQueueRoutes(app: FastifyInstance, dependencies: ApiDepen
       return Object.fromEntries(toMarkdown(catalogue(), { command: "GET /api/v1/events/graph?format=markdown" }));
     },
   });
+}
+
+function toWork(figures: WorkStatistics | undefined) {
+  const seconds = (ms: number | undefined): number | null => (ms === undefined ? null : ms / 1000);
+  return {
+    handled: figures?.handled ?? 0,
+    retried: figures?.retried ?? 0,
+    dead: figures?.dead ?? 0,
+    p50_s: seconds(figures?.p50Ms),
+    p95_s: seconds(figures?.p95Ms),
+    wait_p95_s: seconds(figures?.waitP95Ms),
+    per_two_minutes: figures?.perPart ?? Array.from({ length: workParts }, () => 0),
+  };
 }
 
 function toNoise(figures: SubscriptionStatistics, hasCondition: boolean) {

@@ -1,105 +1,273 @@
-import { Accordion, Badge, Code, Group, Stack, Table, Text, TextInput } from "@mantine/core";
+import { Accordion, Badge, Code, Group, SegmentedControl, Stack, Table, Text, TextInput } from "@mantine/core";
+import { IconSearch } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
+import { Link } from "react-router";
 import { api, dataOf } from "../../api/client.js";
+import type { paths } from "../../api/schema.js";
 import { formatCount, formatShare } from "../../shared/numbers.js";
 import { Page } from "../../shared/page.js";
 import { Empty, Loaded } from "../../shared/states.js";
 import { formatSeconds } from "../../shared/time.js";
 import { useUrlState } from "../../shared/url-state.js";
 
+type EventType = paths["/api/v1/events/types"]["get"]["responses"]["200"]["content"]["application/json"][number];
+
+const kinds = [
+  { value: "all", label: "All" },
+  { value: "used", label: "In use" },
+  { value: "orphaned", label: "Nobody listens" },
+  { value: "deprecated", label: "Deprecated" },
+];
+
 /** Every event type with its schema, who handles it and how that goes. */
 export function Catalogue() {
   const url = useUrlState();
   const search = url.get("search");
+  const kind = url.get("kind", "all");
   const types = useQuery({
     queryKey: ["events", "types"],
     queryFn: () => dataOf(api.GET("/api/v1/events/types", { params: { query: { limit: 100 } } })),
   });
   return (
-    <Page title="Event catalogue" subtitle="What modules tell each other">
-      <TextInput
-        aria-label="Search event types"
-        placeholder="Search"
-        value={search}
-        onChange={(event) => url.set({ search: event.currentTarget.value }, { replace: true })}
-      />
+    <Page title="Catalogue" subtitle="What modules tell each other: every event type, who owns it and who listens">
+      <Group gap="sm">
+        <TextInput
+          aria-label="Search event types"
+          placeholder="Search"
+          size="xs"
+          leftSection={<IconSearch size={14} aria-hidden />}
+          w={{ base: "100%", sm: 320 }}
+          value={search}
+          onChange={(event) => url.set({ search: event.currentTarget.value }, { replace: true })}
+        />
+        <SegmentedControl
+          size="xs"
+          aria-label="Which types"
+          data={kinds}
+          value={kind}
+          onChange={(value) => url.set({ kind: value === "all" ? null : value })}
+        />
+      </Group>
       <Loaded query={types}>
         {(all) => {
-          const shown = all.filter(({ type, description }) =>
-            `${type} ${description ?? ""}`.toLowerCase().includes(search.toLowerCase()),
+          const shown = all.filter(
+            (type) =>
+              isOfKind(type, kind) &&
+              `${type.type} ${type.description ?? ""} ${type.owner ?? ""}`.toLowerCase().includes(search.toLowerCase()),
           );
           if (shown.length === 0) return <Empty title="No event type matches" />;
           return (
-            <Accordion
-              variant="separated"
-              value={url.get("type") || null}
-              onChange={(type) => url.set({ type }, { replace: true })}
-            >
-              {shown.map((entry) => (
-                <Accordion.Item key={entry.type} value={entry.type}>
-                  <Accordion.Control>
-                    <Group justify="space-between" gap="xs" pr="sm">
-                      <Stack gap={0} style={{ minWidth: 0 }}>
-                        <Group gap="xs">
-                          <Text ff="monospace" size="sm" fw={600}>
-                            {entry.type}
-                          </Text>
-                          <Badge size="xs" variant="light" color="gray">
-                            v{entry.version}
-                          </Badge>
-                          {entry.deprecated && (
-                            <Badge size="xs" variant="light" color="yellow">
-                              deprecated
-                            </Badge>
-                          )}
-                          {entry.subscribers.length === 0 && (
-                            <Badge size="xs" variant="light" color="gray">
-                              nobody listens
-                            </Badge>
-                          )}
-                        </Group>
-                        <Text size="xs" c="dimmed">
-                          {entry.description}
-                        </Text>
-                      </Stack>
-                      <Text size="xs" c="dimmed">
-                        {entry.published_24h === null ? "–" : formatCount(entry.published_24h)} in 24 h · p95{" "}
-                        {formatSeconds(entry.handler_p95_s)} · {formatShare(entry.failure_share)} failed
-                      </Text>
-                    </Group>
-                  </Accordion.Control>
-                  <Accordion.Panel>
-                    <Stack gap="sm">
-                      <Text size="sm">
-                        Owner {entry.owner ?? "–"} · category {entry.category ?? "–"}
-                      </Text>
-                      <Table fz="sm" withTableBorder>
-                        <Table.Thead>
-                          <Table.Tr>
-                            <Table.Th>Subscriber</Table.Th>
-                            <Table.Th>Only if</Table.Th>
-                          </Table.Tr>
-                        </Table.Thead>
-                        <Table.Tbody>
-                          {entry.subscribers.map(({ subscription, subscriber, condition }) => (
-                            <Table.Tr key={subscription}>
-                              <Table.Td>{subscriber}</Table.Td>
-                              <Table.Td>{condition === null ? "always" : <Code>{condition}</Code>}</Table.Td>
-                            </Table.Tr>
-                          ))}
-                        </Table.Tbody>
-                      </Table>
-                      <Code block tabIndex={0} style={{ maxHeight: 360, overflow: "auto" }}>
-                        {JSON.stringify(entry.schema, null, 2)}
-                      </Code>
-                    </Stack>
-                  </Accordion.Panel>
-                </Accordion.Item>
+            <Stack gap="lg">
+              {byContext(shown).map(([context, own]) => (
+                <div key={context}>
+                  <Text fw={650} size="sm" mb={6}>
+                    {context}
+                  </Text>
+                  <Accordion
+                    variant="contained"
+                    value={url.get("type") || null}
+                    onChange={(type) => url.set({ type }, { replace: true })}
+                    styles={{ item: { background: "var(--app-card)" }, label: { paddingBlock: 8 } }}
+                  >
+                    {own.map((type) => (
+                      <TypeItem key={type.type} type={type} />
+                    ))}
+                  </Accordion>
+                </div>
               ))}
-            </Accordion>
+            </Stack>
           );
         }}
       </Loaded>
     </Page>
+  );
+}
+
+function isOfKind(type: EventType, kind: string): boolean {
+  if (kind === "used") return (type.published_24h ?? 0) > 0;
+  if (kind === "orphaned") return type.subscribers.length === 0;
+  return kind !== "deprecated" || Boolean(type.deprecated);
+}
+
+function byContext(types: readonly EventType[]): readonly (readonly [string, readonly EventType[]])[] {
+  const groups = new Map<string, EventType[]>();
+  for (const type of types) groups.set(type.context, [...(groups.get(type.context) ?? []), type]);
+  return [...groups].sort(([left], [right]) => left.localeCompare(right));
+}
+
+function TypeItem({ type }: { readonly type: EventType }) {
+  const isFailing = (type.failure_share ?? 0) > 0;
+  return (
+    <Accordion.Item value={type.type}>
+      <Accordion.Control>
+        <Group justify="space-between" gap="sm" pr="sm" wrap="nowrap">
+          <Stack gap={1} style={{ minWidth: 0 }}>
+            <Group gap={6}>
+              <Text ff="monospace" fz={13} fw={650} style={{ overflowWrap: "anywhere" }}>
+                {type.type}
+              </Text>
+              {type.version > 1 && (
+                <Badge size="xs" variant="light" color="gray">
+                  v{type.version}
+                </Badge>
+              )}
+              {type.deprecated && (
+                <Badge size="xs" variant="light" color="yellow">
+                  deprecated
+                </Badge>
+              )}
+              {type.subscribers.length === 0 && (
+                <Badge size="xs" variant="outline" color="gray">
+                  nobody listens
+                </Badge>
+              )}
+            </Group>
+            <Text size="xs" c="dimmed">
+              {type.description}
+            </Text>
+          </Stack>
+          <Group gap="lg" wrap="nowrap" className="wide-only" style={{ flex: "none" }}>
+            <Measure label="in 24 h" value={type.published_24h === null ? "–" : formatCount(type.published_24h)} />
+            <Measure label="p95" value={formatSeconds(type.handler_p95_s)} />
+            <Measure label="failed" value={formatShare(type.failure_share)} bad={isFailing} />
+          </Group>
+        </Group>
+      </Accordion.Control>
+      <Accordion.Panel>
+        <Stack gap="md">
+          <Text size="sm">
+            Owned by <b>{type.owner ?? "nobody"}</b>
+            {type.category && ` · ${type.category.replaceAll("_", " ")}`} · version {type.version}
+            {type.versions.length > 1 && `, ${type.versions.join(", ")} are read`} ·{" "}
+            <Link to={`/events/log?type=${encodeURIComponent(type.type)}`}>in the log</Link>
+          </Text>
+          <Subscribers type={type} />
+          <Fields type={type} />
+          {type.examples.length > 0 && (
+            <div>
+              <Text size="sm" fw={600} mb={4}>
+                Example
+              </Text>
+              <Code block tabIndex={0}>
+                {JSON.stringify(type.examples[0], null, 2)}
+              </Code>
+            </div>
+          )}
+        </Stack>
+      </Accordion.Panel>
+    </Accordion.Item>
+  );
+}
+
+function Measure({
+  label,
+  value,
+  bad = false,
+}: {
+  readonly label: string;
+  readonly value: string;
+  readonly bad?: boolean;
+}) {
+  return (
+    <div style={{ textAlign: "right", minWidth: 54 }}>
+      <Text size="sm" className="figure" fw={600} c={bad ? "var(--app-bad)" : undefined}>
+        {value}
+      </Text>
+      <Text size="xs" c="dimmed">
+        {label}
+      </Text>
+    </div>
+  );
+}
+
+function Subscribers({ type }: { readonly type: EventType }) {
+  if (type.subscribers.length === 0)
+    return (
+      <Text size="sm" c="dimmed">
+        No module listens to it.
+      </Text>
+    );
+  return (
+    <Table fz="sm" withTableBorder aria-label="Subscribers">
+      <Table.Thead>
+        <Table.Tr>
+          <Table.Th>Subscriber</Table.Th>
+          <Table.Th>Only if</Table.Th>
+        </Table.Tr>
+      </Table.Thead>
+      <Table.Tbody>
+        {type.subscribers.map(({ subscription, subscriber, condition }) => (
+          <Table.Tr key={subscription}>
+            <Table.Td>{subscriber}</Table.Td>
+            <Table.Td>{condition === null ? "always" : <Code>{condition}</Code>}</Table.Td>
+          </Table.Tr>
+        ))}
+      </Table.Tbody>
+    </Table>
+  );
+}
+
+/** The schema as a tree that can be read: one line for each field, indented below what it belongs to. */
+function Fields({ type }: { readonly type: EventType }) {
+  if (type.fields.length === 0)
+    return (
+      <Text size="sm" c="dimmed">
+        It carries no data.
+      </Text>
+    );
+  return (
+    <Table fz="sm" withTableBorder aria-label="Fields">
+      <Table.Thead>
+        <Table.Tr>
+          <Table.Th>Field</Table.Th>
+          <Table.Th w={110}>Type</Table.Th>
+          <Table.Th>Meaning</Table.Th>
+        </Table.Tr>
+      </Table.Thead>
+      <Table.Tbody>
+        {type.fields.map((field) => {
+          const text = (name: string): string => (typeof field[name] === "string" ? field[name] : "");
+          const [pointer, of, description, constraints] = [
+            text("pointer"),
+            text("type"),
+            text("description"),
+            text("constraints"),
+          ];
+          const required = field["required"] === true;
+          const path = pointer.split("/").slice(1);
+          const isSensitive = type.sensitive.includes(pointer);
+          return (
+            <Table.Tr key={pointer}>
+              <Table.Td style={{ paddingLeft: 12 + (path.length - 1) * 18 }}>
+                <Group gap={6}>
+                  <Text ff="monospace" fz={13} fw={required ? 650 : 400}>
+                    {path.at(-1)}
+                  </Text>
+                  {!required && (
+                    <Text size="xs" c="dimmed">
+                      optional
+                    </Text>
+                  )}
+                  {isSensitive && (
+                    <Badge size="xs" variant="light" color="orange">
+                      sensitive
+                    </Badge>
+                  )}
+                </Group>
+              </Table.Td>
+              <Table.Td c="dimmed">{of}</Table.Td>
+              <Table.Td>
+                {description}
+                {constraints && (
+                  <Text size="xs" c="dimmed">
+                    {constraints}
+                  </Text>
+                )}
+              </Table.Td>
+            </Table.Tr>
+          );
+        })}
+      </Table.Tbody>
+    </Table>
   );
 }
