@@ -24,6 +24,7 @@ export const benchmarks: Readonly<Record<string, () => Promise<Benchmark>>> = {
   "experience-auth": async () => (await import("./experience-auth.js")).experienceAuth,
   "experience-sdk": async () => (await import("./experience-sdk.js")).experienceSdk,
   "errors-ingest": async () => (await import("./errors-ingest.js")).errorsIngest,
+  "errors-burst": async () => (await import("./errors-burst.js")).errorsBurst,
   "errors-drain": async () => (await import("./errors-drain.js")).errorsDrain,
   "errors-envelope": async () => (await import("./errors-envelope.js")).errorsEnvelope,
   "errors-grouping": async () => (await import("./errors-grouping.js")).errorsGrouping,
@@ -37,5 +38,6 @@ export const benchmarks: Readonly<Record<string, () => Promise<Benchmark>>> = {
   "relay-verify": async () => (await import("./relay-verify.js")).relayVerify,
   "relay-sync": async () => (await import("./relay-sync.js")).relaySync,
   "relay-sync-isolation": async () => (await import("./relay-sync-isolation.js")).relaySyncIsolation,
+  "relay-memory": async () => (await import("./relay-memory.js")).relayMemory,
   "platform-http": async () => (await import("./platform-http.js")).platformHttp,
 };

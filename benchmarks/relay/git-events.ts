@@ -110,3 +110,43 @@ export function gitWorld(count: number): GitWorld {
     },
   };
 }
+
+export interface AnnouncedWorldOptions {
+  readonly repositories: number;
+  readonly roots: number;
+  /** Relays of which each announcement names some. */
+  readonly relays: readonly string[];
+  readonly relaysOfEach: number;
+  /** Who serves the repositories. */
+  readonly domain: string;
+}
+
+/** Announcements of repositories that live on several relays, and issues about them. Not signed. */
+export function* announcedWorld(options: AnnouncedWorldOptions): Generator<VerifiedEvent> {
+  const { repositories, roots, relays, relaysOfEach, domain } = options;
+  const event = (name: string, index: number, pubkey: string, kind: number, tags: string[][]) =>
+    markVerified({
+      id: hexOf(`${name} ${index}`),
+      pubkey,
+      created_at: 1_760_000_000 + index,
+      kind,
+      tags,
+      content: "",
+      sig: "0".repeat(128),
+    });
+  const owner = (index: number): string => hexOf(`owner ${index % 750}`);
+  for (let index = 0; index < repositories; index++) {
+    const named = Array.from({ length: relaysOfEach }, (_, place) => relays[(index + place) % relays.length] ?? "");
+    yield event("announcement", index, owner(index), 30_617, [
+      ["d", `repository-${index}`],
+      ["clone", `https://${domain}/repository-${index}.git`],
+      ["relays", `wss://${domain}`, ...named],
+    ]);
+  }
+  for (let index = 0; index < roots; index++) {
+    const about = index % repositories;
+    yield event("root", index, hexOf(`author ${index}`), 1621, [
+      ["a", repositoryAddress(owner(about), `repository-${about}`)],
+    ]);
+  }
+}

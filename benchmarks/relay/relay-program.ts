@@ -1,13 +1,14 @@
+import { createInterface } from "node:readline";
 import { migrate, openDatabase } from "@signalbox/database";
 import { createEventStore, createSqlTransport, eventStoreMigrations } from "@signalbox/event-store";
 import { createGitRelay, relayMigrations, relaySection } from "@signalbox/git-relay";
 import { defineSchema, noMetrics, readConfig, silentLogger, systemClock } from "@signalbox/kernel";
 import { createSigner, newSecretKey } from "@signalbox/nostr";
 
-// A relay on SQLite (synchronous=FULL) in a process of its own: `relay-program FILE`. Writes its address to standard
-// output and ends with its standard input.
+// A relay on SQLite (synchronous=FULL) in a process of its own: `relay-program FILE [KEY=VALUE…]`. Writes its address to
+// standard output, answers the lines `memory` and `peers` of its standard input, and ends with that.
 
-const [path = "relay.db"] = process.argv.slice(2);
+const [path = "relay.db", ...settings] = process.argv.slice(2);
 const clock = systemClock;
 const database = await openDatabase({ path, clock });
 await migrate(database, [eventStoreMigrations, relayMigrations]);
@@ -18,6 +19,9 @@ const { values } = readConfig({
     "relay.profile": "open",
     "relay.auth.challenge_on_connect": "false",
     "relay.limits.requests_per_minute": "0",
+    ...Object.fromEntries(
+      settings.map((setting) => [setting.slice(0, setting.indexOf("=")), setting.slice(setting.indexOf("=") + 1)]),
+    ),
   },
 });
 const relay = createGitRelay({
@@ -35,5 +39,15 @@ const eventStore = createEventStore({ transport, database, source: "/benchmark",
 relay.attach(eventStore);
 await relay.service.start();
 await relay.intake.start();
-process.stdout.write(`${relay.url}\n`);
-process.stdin.resume().once("end", () => process.exit(0));
+process.stdout.write(`${relay.listenUrl}\n`);
+
+const answers: Readonly<Record<string, () => unknown>> = {
+  memory() {
+    globalThis.gc?.();
+    return process.memoryUsage();
+  },
+  peers: () => relay.sync?.engine.peers().map(({ connectionStatus }) => connectionStatus) ?? [],
+};
+createInterface({ input: process.stdin })
+  .on("line", (line) => process.stdout.write(`${JSON.stringify(answers[line]?.() ?? null)}\n`))
+  .once("close", () => process.exit(0));

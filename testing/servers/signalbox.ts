@@ -46,8 +46,10 @@ export interface SignalboxInstallation {
 /** A data directory with its ports: it can be started, killed and started again at the same addresses. */
 export async function installSignalbox(options: SignalboxOptions): Promise<SignalboxInstallation> {
   const [port, metricsPort, relayPort] = await freePorts(3);
+  // What is set for this process, as the size of a benchmark, is not meant for the server.
+  const inherited = Object.entries(process.env).filter(([name]) => !name.startsWith("SIGNALBOX_"));
   const env: NodeJS.ProcessEnv = {
-    ...process.env,
+    ...Object.fromEntries(inherited),
     SIGNALBOX_DATA_DIR: options.dataDirectory,
     SIGNALBOX_LISTEN: `127.0.0.1:${port}`,
     SIGNALBOX_METRICS_LISTEN: `127.0.0.1:${metricsPort}`,

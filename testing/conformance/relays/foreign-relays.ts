@@ -26,7 +26,7 @@ export const foreignRelays: readonly ForeignRelay[] = [
     name: "khatru",
     needs: [["go", "version"]],
     async prepare(folder) {
-      await copyFile(join(programs, "khatru", "main.go"), join(folder, "main.go"));
+      for (const file of ["main.go", "store.go"]) await copyFile(join(programs, "khatru", file), join(folder, file));
       if (!(await exists(join(folder, "go.mod")))) await run("go", ["mod", "init", "relay"], folder);
       // The releases after these are kept elsewhere, or do not fit together.
       const modules = ["github.com/fiatjaf/khatru@v0.15.0", "github.com/fiatjaf/eventstore@v0.15.0"];

@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"github.com/fiatjaf/eventstore"
-	"github.com/fiatjaf/eventstore/slicestore"
 	"github.com/fiatjaf/khatru"
 	"github.com/nbd-wtf/go-nostr"
 	"github.com/nbd-wtf/go-nostr/nip77"
@@ -30,17 +29,10 @@ func main() {
 }
 
 func serve() {
-	store := &slicestore.SliceStore{MaxLimit: 1_000_000}
-	check(store.Init())
+	store := newStore()
 	relay := khatru.NewRelay()
 	relay.StoreEvent = append(relay.StoreEvent, store.SaveEvent)
-	relay.QueryEvents = append(relay.QueryEvents, func(ctx context.Context, filter nostr.Filter) (chan *nostr.Event, error) {
-		// The store's own limit would cut reconciliations, too.
-		if !eventstore.IsNegentropySession(ctx) && !filter.LimitZero && (filter.Limit == 0 || filter.Limit > 500) {
-			filter.Limit = 500
-		}
-		return store.QueryEvents(ctx, filter)
-	})
+	relay.QueryEvents = append(relay.QueryEvents, store.QueryEvents)
 	relay.CountEvents = append(relay.CountEvents, store.CountEvents)
 	relay.DeleteEvent = append(relay.DeleteEvent, store.DeleteEvent)
 	relay.ReplaceEvent = append(relay.ReplaceEvent, store.ReplaceEvent)
@@ -92,8 +84,7 @@ func use(address, repository string) {
 	if count, _, err := relay.Count(ctx, nostr.Filters{{IDs: []string{issue.ID}}}); err == nil {
 		result["count"] = count == 1
 	}
-	store := &slicestore.SliceStore{}
-	check(store.Init())
+	store := newStore()
 	if err := nip77.NegentropySync(ctx, eventstore.RelayWrapper{Store: store}, address, filter, nip77.Down); err == nil {
 		reconciled, err := store.CountEvents(ctx, filter)
 		check(err)
