@@ -28,6 +28,7 @@ export {
 export { relayMigrations } from "./store/migrations.js";
 export type * from "./store/port.js";
 export { createSqlRelayEvents, type SqlRelayEventsOptions } from "./store/sql.js";
+export { noJourneys, type SyncJourney, type SyncJourneys } from "./sync/ports.js";
 export { createRelayTimelineSource } from "./timeline-source.js";
 export { createVerifierPool, type VerifierPoolOptions } from "./verify/pool.js";
 export { createInlineVerifier, type Verifier } from "./verify/verifier.js";

@@ -26,7 +26,7 @@ import { createRepositories } from "./repositories.js";
 import { readAuthors, readRepositoryRules } from "./repository-rules.js";
 import type { RelayEvents } from "./store/port.js";
 import { createSqlRelayEvents } from "./store/sql.js";
-import type { SyncObserver } from "./sync/snapshot.js";
+import type { SyncJourneys } from "./sync/ports.js";
 import { createRelaySync, type RelaySync } from "./sync-service.js";
 import { createVerifierPool } from "./verify/pool.js";
 import type { Verifier } from "./verify/verifier.js";
@@ -49,8 +49,8 @@ export interface GitRelayDependencies {
   readonly verifier?: Verifier;
   /** Where live pages hear what changes at peers. */
   readonly peersTopic?: StreamTopic;
-  /** Are told what happens in the sync with peers, beside the metrics. */
-  readonly observers?: readonly SyncObserver[];
+  /** Where syncs with peers are recorded as journeys. Default: nowhere. */
+  readonly journeys?: SyncJourneys | undefined;
 }
 
 /**
@@ -181,7 +181,7 @@ export function createGitRelay(dependencies: GitRelayDependencies): GitRelay {
         serviceAddress: () => relay.serviceAddress,
         listening: () => listener.address,
         topic: dependencies.peersTopic,
-        observers: dependencies.observers ?? [],
+        journeys: dependencies.journeys,
         version: dependencies.version,
         clock,
         logger,

@@ -30,8 +30,7 @@ import { createLeadingEngine } from "./sync/leading-engine.js";
 import { createLease } from "./sync/lease.js";
 import { joinObservers } from "./sync/observers.js";
 import type { SyncEngine, SyncEngineOptions } from "./sync/options.js";
-import type { PeerDiscovery, PeerUrl, Random } from "./sync/ports.js";
-import type { SyncObserver } from "./sync/snapshot.js";
+import type { PeerDiscovery, PeerUrl, Random, SyncJourneys } from "./sync/ports.js";
 import { createSyncMetrics } from "./sync-metrics.js";
 
 export interface RelaySyncDependencies {
@@ -45,8 +44,7 @@ export interface RelaySyncDependencies {
   listening(): string;
   /** Where live pages hear what changes at peers. */
   readonly topic: StreamTopic | undefined;
-  /** Further ones who are told what happens. */
-  readonly observers: readonly Partial<SyncObserver>[];
+  readonly journeys?: SyncJourneys | undefined;
   readonly version: string;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -94,7 +92,6 @@ export function createRelaySync(dependencies: RelaySyncDependencies): RelaySync 
     }),
     transitions,
     ...(announcer ? [announcer.observer] : []),
-    ...dependencies.observers,
   ]);
   const engineOptions: SyncEngineOptions = {
     config: {
@@ -124,6 +121,7 @@ export function createRelaySync(dependencies: RelaySyncDependencies): RelaySync 
     intake,
     limits: settings.limits,
     observer,
+    ...(dependencies.journeys && { journeys: dependencies.journeys }),
     signer,
     logger,
   };

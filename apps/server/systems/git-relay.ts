@@ -1,4 +1,4 @@
-import { resolve } from "node:path";
+import { join, resolve } from "node:path";
 import {
   createGitRelay,
   createGitRelayApi,
@@ -9,7 +9,9 @@ import {
   relayErrors,
   relayMigrations,
 } from "@signalbox/git-relay";
+import { createServiceGroup } from "@signalbox/kernel";
 import { version } from "../version.js";
+import { createSyncJourneys } from "./sync-journeys.js";
 import type { SystemDefinition, SystemRoutes } from "./system.js";
 
 export const gitRelay: SystemDefinition = {
@@ -18,7 +20,7 @@ export const gitRelay: SystemDefinition = {
   analyticsMigrations: [],
   catalogues: [relayErrors],
 
-  create({ stores, streams, clock, logger, metrics, config, roles }) {
+  create({ stores, streams, clock, logger, metrics, config, roles, serverUrl }) {
     const routesOf = (relay?: GitRelay): readonly SystemRoutes[] => [
       {
         role: "dashboard",
@@ -30,21 +32,34 @@ export const gitRelay: SystemDefinition = {
     // Every process that publishes or handles knows the events; only one with the role listens.
     if (!roles.has("relay"))
       return { configure: (registry) => void registry.register(eventSaved), routes: routesOf(), timeline };
+    const dataDirectory = resolve(config.dataDir);
+    // Where the tracker is another process, nothing here knows its address.
+    const recording = roles.has("tracker")
+      ? createSyncJourneys({
+          endpoint: serverUrl,
+          dataDirectory,
+          audience: config.auth.audience,
+          spoolDirectory: join(dataDirectory, "relay-journeys"),
+          clock,
+          logger,
+        })
+      : undefined;
     const relay = createGitRelay({
       database: stores.database,
       clock,
       logger,
       metrics,
       settings: config.relay,
-      signer: loadRelayKey({ directory: resolve(config.dataDir), configured: config.relay.secretKey?.reveal() }),
+      signer: loadRelayKey({ directory: dataDirectory, configured: config.relay.secretKey?.reveal() }),
       version,
       trustedProxies: config.http.trustedProxies,
       peersTopic,
+      journeys: recording?.journeys,
     });
     return {
       configure: relay.configure,
       attach: relay.attach,
-      service: relay.service,
+      service: recording ? createServiceGroup("git relay", [recording.service, relay.service]) : relay.service,
       intake: relay.intake,
       routes: routesOf(relay),
       timeline,

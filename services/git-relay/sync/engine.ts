@@ -9,7 +9,7 @@ import type { SyncEngine, SyncEngineOptions } from "./options.js";
 import { Peer } from "./peer.js";
 import type { PeerContext } from "./peer-context.js";
 import { createPeerMemory } from "./peer-memory.js";
-import type { PeerUrl } from "./ports.js";
+import { noJourneys, type PeerUrl } from "./ports.js";
 import { readWantedEvents } from "./rebuild.js";
 import { createSelfSubscription } from "./self-subscription.js";
 import { takeNote } from "./take-note.js";
@@ -56,6 +56,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   const context: PeerContext = {
     ...options,
     observer,
+    journeys: options.journeys ?? noJourneys,
     logger,
     backlog: new SharedBacklog(),
     peerIntake: createPeerIntake({ ...options, rejected, logger }),

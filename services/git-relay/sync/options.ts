@@ -13,6 +13,7 @@ import type {
   Random,
   RejectedIndex,
   SocketFactory,
+  SyncJourneys,
 } from "./ports.js";
 import type { PeerSnapshot, SyncObserver } from "./snapshot.js";
 
@@ -60,6 +61,8 @@ export interface SyncEngineOptions {
   /** What one event may be. */
   readonly limits: EventLimits;
   readonly observer: SyncObserver;
+  /** Default: they are not recorded. */
+  readonly journeys?: SyncJourneys;
   /** The relay's own key, which answers peers that ask who we are. */
   readonly signer: Signer;
   readonly logger: Logger;

@@ -14,6 +14,7 @@ import type {
   Random,
   RejectedIndex,
   SocketFactory,
+  SyncJourneys,
 } from "./ports.js";
 import type { Certificate, SyncLayer, SyncObserver } from "./snapshot.js";
 
@@ -32,6 +33,7 @@ export interface PeerContext {
   readonly peerIntake: PeerIntake;
   readonly backlog: SharedBacklog;
   readonly observer: SyncObserver;
+  readonly journeys: SyncJourneys;
   readonly signer: Signer;
   readonly logger: Logger;
   /** Whether everything stored because of the peer has been turned into wishes. */

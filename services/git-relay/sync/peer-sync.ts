@@ -151,7 +151,9 @@ export class PeerSync {
 
   #begin(connection: PeerConnection, kind: RunKind): void {
     this.#connection = connection;
-    this.#run = new SyncRun(kind, ulid());
+    const correlationId = ulid();
+    const journey = this.#parts.context.journeys.begin({ relay: this.#parts.url, kind, correlationId });
+    this.#run = new SyncRun(kind, correlationId, journey);
   }
 
   #needs(): readonly Portion[] {

@@ -135,7 +135,7 @@ export class Peer {
   #onLost(failure: PeerFailure | null): void {
     this.#connection = undefined;
     this.#record.disconnectedAt = this.#context.clock.nowMs();
-    this.#sync.end("the connection ended");
+    this.#sync.end("connection lost");
     if (isOpen(this.#status)) this.#move("disconnected", failure?.code ?? "closed");
     if (failure) this.#onFailure(failure);
     else this.#voice.health(this.#status);
@@ -176,6 +176,7 @@ export class Peer {
     this.#record.completedAt ??= clock.nowMs();
     this.#record.hadFailures = hasFailures;
     if (!hasFailures) this.#record.failedSince = null;
+    this.#sync.run?.conclude(hasFailures);
     this.#move(hasFailures ? "connected_with_failures" : "connected", "historic sync completed");
   }
 

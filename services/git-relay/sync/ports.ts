@@ -177,6 +177,22 @@ export interface RejectedIndex {
   add(event: NostrEvent, refusal: { readonly prefix: string; readonly text: string }, peer: PeerUrl): Promise<void>;
 }
 
+/** Where historic syncs are recorded as journeys, so that those that never end are found. Nothing here throws. */
+export interface SyncJourneys {
+  begin(sync: { readonly relay: PeerUrl; readonly kind: string; readonly correlationId: string }): SyncJourney;
+}
+
+/** One of them; only the first end counts. */
+export interface SyncJourney {
+  complete(): void;
+  fail(reason: string): void;
+  /** It ended through nobody's fault. @param reason lower-case letters, digits and `_` */
+  discard(reason: string): void;
+}
+
+const unrecorded: SyncJourney = { complete() {}, fail() {}, discard() {} };
+export const noJourneys: SyncJourneys = { begin: () => unrecorded };
+
 /** A way to find more peers in what is stored, and to know ourselves. */
 export interface PeerDiscovery {
   /** The peers that an announcement names, at most 20, without ourselves. */
