@@ -9,7 +9,7 @@ import {
   type EventStore,
   eventStoreMigrations,
 } from "@signalbox/event-store";
-import { createPrometheusMetrics, type PrometheusMetrics } from "@signalbox/http";
+import { createPrometheusMetrics, type PrometheusMetrics, type StreamTopic } from "@signalbox/http";
 import { type Clock, defineSchema, readConfig, silentLogger, systemClock } from "@signalbox/kernel";
 import { testSigner } from "@signalbox/nostr/testing";
 import { type RelaySettings, relaySection } from "../config.js";
@@ -30,6 +30,7 @@ export interface TestRelayOptions {
   readonly verifier?: Verifier;
   readonly configure?: Configure;
   readonly trustedProxies?: readonly string[];
+  readonly peersTopic?: StreamTopic;
 }
 
 export interface TestRelay {
@@ -70,6 +71,7 @@ export async function startTestRelay(options: TestRelayOptions = {}): Promise<Te
     version: "0.0.0-test",
     trustedProxies: options.trustedProxies ?? [],
     verifier: options.verifier ?? createInlineVerifier(),
+    ...(options.peersTopic && { peersTopic: options.peersTopic }),
   });
   const transport = createSqlTransport({ database, clock });
   const eventStore = createEventStore({
