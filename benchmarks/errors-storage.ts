@@ -9,7 +9,7 @@ import { openRowStore } from "./peers/row-store.js";
 
 const events = scaled(10_000);
 
-interface TableSize {
+export interface TableSize {
   readonly table: string;
   readonly bytes: number;
 }
@@ -50,7 +50,7 @@ export const errorsStorage: Benchmark = {
   },
 };
 
-async function mergedSizes(path: string): Promise<TableSize[]> {
+export async function mergedSizes(path: string): Promise<TableSize[]> {
   const analytics = await openAnalytics({ path });
   const tables = ["error_events", "error_payloads", "error_users"];
   for (const table of tables) await analytics.command(`OPTIMIZE TABLE ${table} FINAL`);
