@@ -3,7 +3,7 @@ import type { Client } from "./client.js";
 import { contextMember } from "./recorder.js";
 
 /**
- * Runs `publish` so that every domain event published in it takes the active journeys along, in its log metadata:
+ * Runs `publish` so that every domain event that is created in it takes the active journeys along, in its log metadata:
  *
  *     await publishWithJourneys(client, () => events.publish(PipelineCreated.create({ id: 7 })));
  */

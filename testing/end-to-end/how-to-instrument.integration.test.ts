@@ -25,7 +25,7 @@ test("PF-082 the example of how to instrument a service runs against a real serv
   mkdirSync(folder, { recursive: true });
   writeFileSync(`${folder}instrument.mts`, program);
   const { stdout } = await promisify(execFile)(process.execPath, ["--import", "tsx", `${folder}instrument.mts`], {
-    env: { ...process.env, SIGNALBOX_URL: signalbox.server.url, SIGNALBOX_TOKEN: signalbox.writeToken },
+    env: { ...process.env, TRACKER_URL: signalbox.server.url, TRACKER_TOKEN: signalbox.writeToken },
   });
   const [, correlationId = ""] = /^200 ([0-9A-Z]{26})\n0\n$/.exec(stdout) ?? [];
   expect(correlationId, stdout).not.toBe("");
