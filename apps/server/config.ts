@@ -117,6 +117,14 @@ export const configSchema = defineSchema({
           setting.list(setting.choice({ description: "A scope.", choices: scopes }), { description: "Scopes." }),
           { description: "Which scopes each value of the claim stands for. Absent: values are scopes." },
         ),
+        client_id: setting.string({
+          description:
+            "Name of the dashboard at the issuer; with it people log in there, by authorization code with PKCE. The address " +
+            "to come back to is `/api/v1/session/login/callback` below `public_url`.",
+        }),
+        client_secret: setting.secret({ description: "For issuers that want one beside PKCE." }),
+        label: setting.string({ description: "What the button of the login says. Default: the issuer's host." }),
+        login_scope: setting.string({ description: "What the login asks the issuer for.", default: "openid" }),
       },
     }),
   }),

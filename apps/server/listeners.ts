@@ -8,11 +8,13 @@ import {
   createHttpService,
   createMetricsServer,
   createRevocations,
+  createLogins,
   createSessions,
   createTokenKey,
   type FamilySource,
   type HttpService,
   type IssuerOptions,
+  type LoginOptions,
   type PrometheusMetrics,
 } from "@signalbox/http";
 import { errorCode, type ListenAddress, type StopOptions } from "@signalbox/kernel";
@@ -61,12 +63,14 @@ export async function createApiListener(
 ): Promise<ApiListener> {
   const { config, roles, logger, metrics, clock, health } = context;
   const { http } = config;
-  const sessions = createSessions({ isSecure: () => config.publicUrl?.startsWith("https:") ?? false, clock });
+  const isSecure = (): boolean => config.publicUrl?.startsWith("https:") ?? false;
+  const sessions = createSessions({ isSecure, clock });
+  const authenticator = await createTokenCheck(context, database);
   const app = await createHttpServer({
     logger,
     metrics,
     clock,
-    authenticator: await createTokenCheck(context, database),
+    authenticator,
     readToken: sessions.readToken,
     trustedProxies: http.trustedProxies,
     limits: {
@@ -92,6 +96,16 @@ export async function createApiListener(
   addHealthRoutes(app, { checks: health.checks, clock, logger });
   if (roles.has("dashboard")) {
     await app.register(sessions.routes);
+    await app.register(
+      createLogins({
+        logins: config.auth.issuers.flatMap(toLogin),
+        sessions,
+        authenticator,
+        publicUrl: () => config.publicUrl?.replace(/\/$/, ""),
+        isSecure,
+        logger,
+      }),
+    );
     await app.register(dashboardPages(logger));
   }
   for (const { role, plugin } of routes) if (roles.has(role)) await app.register(plugin);
@@ -136,6 +150,21 @@ async function createTokenCheck(context: StartContext, database: Database): Prom
     logger,
     metrics,
   });
+}
+
+/** Only issuers that know the dashboard by a name can log people in. */
+function toLogin(entry: ServerConfig["auth"]["issuers"][number]): LoginOptions[] {
+  const { issuer, clientId, clientSecret, label, loginScope } = entry;
+  if (clientId === undefined) return [];
+  return [
+    {
+      issuer,
+      clientId,
+      ...(clientSecret === undefined ? {} : { clientSecret: clientSecret.reveal() }),
+      ...(label === undefined ? {} : { label }),
+      scope: loginScope,
+    },
+  ];
 }
 
 function toIssuer(entry: ServerConfig["auth"]["issuers"][number]): IssuerOptions {

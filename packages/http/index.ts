@@ -27,6 +27,7 @@ export type { RouteConfig } from "./route.js";
 export * from "./scopes.js";
 export { escapeHtml } from "./security-headers.js";
 export * from "./server.js";
+export { createLogins, type LoginDependencies, type LoginOptions } from "./logins.js";
 export { createSessions, type SessionOptions, type Sessions } from "./sessions.js";
 export type { Shutdown } from "./shutdown.js";
 export {

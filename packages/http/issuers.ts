@@ -132,15 +132,26 @@ function isAcceptable(url: URL): boolean {
   return url.protocol === "https:" || (url.protocol === "http:" && loopbackHosts.test(url.hostname));
 }
 
-async function fetchKeys(issuer: string, timeoutMs: number): Promise<readonly IssuerKey[]> {
+/** What an issuer says of itself. @throws {Error} saying what is wrong with it. */
+export async function discoverIssuer(issuer: string, timeoutMs: number): Promise<Record<string, unknown>> {
   const discovery = await fetchDocument(`${issuer.replace(/\/$/, "")}/.well-known/openid-configuration`, timeoutMs);
   if (discovery["issuer"] !== issuer) throw new Error("the discovery document names another issuer");
-  const jwksUri = discovery["jwks_uri"];
-  if (typeof jwksUri !== "string" || !URL.canParse(jwksUri)) throw new Error("the discovery document has no jwks_uri");
-  const keysUrl = new URL(jwksUri);
-  const downgraded = keysUrl.protocol === "http:" && issuer.startsWith("https:");
-  if (downgraded || !isAcceptable(keysUrl)) throw new Error("the jwks_uri is not acceptable");
-  const { keys: published } = await fetchDocument(jwksUri, timeoutMs);
+  return discovery;
+}
+
+/** An address in a discovery document. @throws {Error} when it is missing, or not as safe as the issuer's own. */
+export function endpointOf(discovery: Record<string, unknown>, name: string, issuer: string): URL {
+  const address = discovery[name];
+  if (typeof address !== "string" || !URL.canParse(address)) throw new Error(`the discovery document has no ${name}`);
+  const url = new URL(address);
+  const downgraded = url.protocol === "http:" && issuer.startsWith("https:");
+  if (downgraded || !isAcceptable(url)) throw new Error(`the ${name} is not acceptable`);
+  return url;
+}
+
+async function fetchKeys(issuer: string, timeoutMs: number): Promise<readonly IssuerKey[]> {
+  const jwksUri = endpointOf(await discoverIssuer(issuer, timeoutMs), "jwks_uri", issuer);
+  const { keys: published } = await fetchDocument(jwksUri.href, timeoutMs);
   if (!Array.isArray(published)) throw new Error("the key set has no keys");
   const keys: IssuerKey[] = [];
   for (const jwk of published.slice(0, maxKeys)) {
@@ -152,10 +163,19 @@ async function fetchKeys(issuer: string, timeoutMs: number): Promise<readonly Is
 }
 
 /** A JSON object; redirects, other statuses, long bodies and slow answers are errors. */
-async function fetchDocument(url: string, timeoutMs: number): Promise<Record<string, unknown>> {
+export async function fetchDocument(
+  url: string,
+  timeoutMs: number,
+  request: {
+    readonly method?: string;
+    readonly headers?: Record<string, string>;
+    readonly body?: URLSearchParams;
+  } = {},
+): Promise<Record<string, unknown>> {
   const response = await fetch(url, {
+    ...request,
     redirect: "error",
-    headers: { accept: "application/json" },
+    headers: { accept: "application/json", ...request.headers },
     signal: AbortSignal.timeout(timeoutMs),
   });
   if (!response.ok) {

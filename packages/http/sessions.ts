@@ -3,6 +3,7 @@ import { type Clock, systemClock } from "@signalbox/kernel";
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from "fastify";
 import { principalOf } from "./access.js";
 import { bearerToken } from "./authorize.js";
+import { cookieOf } from "./cookies.js";
 import { HttpProblem } from "./problems.js";
 import { type Principal, scopes } from "./scopes.js";
 
@@ -23,6 +24,11 @@ export interface Sessions {
    * @throws {HttpProblem} 403 `csrf_token_invalid`
    */
   readToken(request: FastifyRequest): string | undefined;
+  /**
+   * Makes the browser keep a token that was found good, as long as it is.
+   * @throws {HttpProblem} `invalid_parameter` when it does not fit into a cookie.
+   */
+  begin(reply: FastifyReply, token: string, principal: Principal): void;
   /** `/api/v1/session`: begin, look at, end. */
   readonly routes: FastifyPluginAsync;
 }
@@ -39,6 +45,14 @@ export function createSessions({ isSecure, clock = systemClock }: SessionOptions
     reply.header("cache-control", "no-store");
   };
 
+  const begin = (reply: FastifyReply, token: string, principal: Principal): void => {
+    if (token.length > maxCookieLength)
+      throw new HttpProblem("invalid_parameter", {
+        detail: `A token of more than ${maxCookieLength} characters does not fit into a cookie.`,
+      });
+    setCookie(reply, token, Math.max(0, Math.floor((principal.expiresAtMs - clock.nowMs()) / 1000)));
+  };
+
   const routes: FastifyPluginAsync = async (app) => {
     app.post(
       "/api/v1/session",
@@ -53,12 +67,8 @@ export function createSessions({ isSecure, clock = systemClock }: SessionOptions
       },
       async (request, reply) => {
         const token = bearerToken(request) ?? "";
-        if (token.length > maxCookieLength)
-          throw new HttpProblem("invalid_parameter", {
-            detail: `A token of more than ${maxCookieLength} characters does not fit into a cookie.`,
-          });
         const principal = principalOf(request);
-        setCookie(reply, token, Math.max(0, Math.floor((principal.expiresAtMs - clock.nowMs()) / 1000)));
+        begin(reply, token, principal);
         return reply.code(201).send(describeSession(principal, token));
       },
     );
@@ -109,6 +119,7 @@ export function createSessions({ isSecure, clock = systemClock }: SessionOptions
       if (fromCookie !== undefined && !safeMethods.has(request.method)) requireCsrfToken(request, fromCookie);
       return fromCookie;
     },
+    begin,
     routes,
   };
 }
@@ -160,13 +171,7 @@ function requireCsrfToken(request: FastifyRequest, token: string): void {
   if (given.length !== wanted.length || !timingSafeEqual(given, wanted)) throw new HttpProblem("csrf_token_invalid");
 }
 
-/** The token in the session's cookie. Of several cookies of that name the first counts, as the most specific one. */
+/** The token in the session's cookie. */
 function sessionToken(request: FastifyRequest): string | undefined {
-  for (const part of (request.headers.cookie ?? "").split(";")) {
-    const separator = part.indexOf("=");
-    if (separator < 0 || part.slice(0, separator).trim() !== cookieName) continue;
-    const value = part.slice(separator + 1).trim();
-    return value === "" ? undefined : value;
-  }
-  return undefined;
+  return cookieOf(request, cookieName);
 }

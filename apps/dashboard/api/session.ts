@@ -21,6 +21,28 @@ export function useSession() {
   });
 }
 
+export interface LoginChoice {
+  readonly label: string;
+  readonly href: string;
+}
+
+/** Where people can log in beside pasting a token. */
+export function useLogins() {
+  return useQuery({
+    queryKey: ["logins"],
+    staleTime: 600_000,
+    queryFn: async (): Promise<readonly LoginChoice[]> => {
+      const response = await fetch("/api/v1/session/logins");
+      const body: unknown = response.ok ? await response.json() : [];
+      return Array.isArray(body) ? body.filter(isChoice) : [];
+    },
+  });
+}
+
+function isChoice(value: unknown): value is LoginChoice {
+  return typeof value === "object" && value !== null && "label" in value && "href" in value;
+}
+
 /** Whether the session allows one of the scopes. */
 export function allows(session: Session, ...scopes: readonly string[]): boolean {
   return session.scopes.includes("admin") || scopes.some((scope) => session.scopes.includes(scope));
