@@ -6,7 +6,7 @@ import { mixedBodies } from "./load/error-mix.js";
 import { assertTaken, createSender, drained, withInstallation } from "./load/errors-server.js";
 import { openRowStore, type RowStore } from "./peers/row-store.js";
 
-/** A tenth of what the requirement says, so that a run takes a minute: `SIGNALBOX_BENCH_SCALE=10` is the whole. */
+/** A tenth of what the requirement says, so that a run takes a minute: `BENCH_SCALE=10` is the whole. */
 const events = scaled(100_000);
 const issues = scaled(1_000);
 /** So many events go all the way; the stores then copy each of them this often. */

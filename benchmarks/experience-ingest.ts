@@ -120,8 +120,6 @@ export const experienceIngest: Benchmark = {
   name: "experience-ingest",
   proves: ["XP-900", "XP-906"],
   async run(report) {
-    // The server would inherit it, and refuses variables that it does not know.
-    delete process.env["SIGNALBOX_BENCH_SCALE"];
     const peer = await runPeer();
     const redis = await startRedis();
     const engines: [string, Record<string, string>][] = [
