@@ -79,7 +79,7 @@ export const engines: Readonly<Record<string, Engine>> = {
     create(servers) {
       const name = uniqueName();
       const names = { stream: name.toUpperCase(), root: name };
-      return onSqlite((database) => createJetStreamTransport({ servers, database, names, maxBytes: 1_073_741_824 }));
+      return onSqlite((database) => createJetStreamTransport({ servers, database, names, maxBytes: 67_108_864 }));
     },
   },
 };

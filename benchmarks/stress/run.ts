@@ -5,7 +5,7 @@ import { SeededRandom } from "./random.js";
 import { torture } from "./torture.js";
 
 // One run in a process of its own: the contract of the port on a disturbed transport, then consumers that die.
-const [, , name = "", address = "", seedText = "1"] = process.argv;
+const [, , name = "", address = "", seedText = "1", pace = "1"] = process.argv;
 const engine = engines[name];
 if (!engine) throw new Error(`there is no transport ${name}`);
 const random = new SeededRandom(Number(seedText));
@@ -13,6 +13,7 @@ const random = new SeededRandom(Number(seedText));
 await assertTransport({
   name,
   cannot: engine.cannot,
+  pace: Number(pace),
   async create() {
     const under = await engine.create(address);
     // Where another one is the same, it is disturbed once.

@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { cpus } from "node:os";
 import { findServer } from "@signalbox/testing/servers";
 import { commandOf } from "../load/command-of.js";
 import { type Engine, engines } from "./engines.js";
@@ -8,6 +9,8 @@ import { type Engine, engines } from "./engines.js";
 const runs = Number(process.env["SIGNALBOX_STRESS_RUNS"] ?? 20);
 const parallel = Number(process.env["SIGNALBOX_STRESS_PARALLEL"] ?? 20);
 const firstSeed = Number(process.env["SIGNALBOX_STRESS_SEED"] ?? Date.now() % 1_000_000);
+/** Runs that share a core take so many times as long. */
+const pace = Math.max(1, parallel / cpus().length);
 const programs: Readonly<Record<string, string>> = {
   postgres: "postgres",
   bullmq: "redis-server",
@@ -55,9 +58,13 @@ async function stress(name: string, engine: Engine): Promise<number> {
 
 /** What it said when it failed; undefined when all went well. */
 function run(name: string, address: string, seed: number): Promise<string | undefined> {
-  const child = spawn(process.execPath, [...commandOf("run", import.meta.url), name, address, String(seed)], {
-    stdio: ["ignore", "ignore", "pipe"],
-  });
+  const child = spawn(
+    process.execPath,
+    [...commandOf("run", import.meta.url), name, address, String(seed), String(pace)],
+    {
+      stdio: ["ignore", "ignore", "pipe"],
+    },
+  );
   let output = "";
   child.stderr?.on("data", (text: Buffer) => {
     output += text.toString();

@@ -13,7 +13,7 @@ import {
   type SettleResult,
   type Transport,
 } from "@signalbox/event-store";
-import { atRoot, Gatherer } from "@signalbox/event-store/adapter";
+import { atRoot, checkTransportOptions, Gatherer, type OptionRule, optionRules } from "@signalbox/event-store/adapter";
 import { type Clock, type Logger, silentLogger, systemClock } from "@signalbox/kernel";
 import type { Redis } from "ioredis";
 import { checkServer } from "./check-server.js";
@@ -47,12 +47,24 @@ export interface BullmqTransport extends Transport {
   ping(): Promise<void>;
 }
 
+const { boolean, clock, logger, pollMs, repetitionWindowMs, text } = optionRules;
+const rules: Readonly<Record<keyof BullmqTransportOptions, OptionRule>> = {
+  url: text,
+  prefix: text,
+  allowVolatile: boolean,
+  clock,
+  logger,
+  pollMs,
+  repetitionWindowMs,
+};
+
 /**
  * The transport on BullMQ: each subscriber has a BullMQ queue of its own name, each delivery is a job in it. Needs
  * Redis 6.2 with an append-only file and `maxmemory-policy noeviction`, and a store with `database`.
  * @throws {EventStoreError} `EVT_CONFIG_INVALID`.
  */
 export function createBullmqTransport(options: BullmqTransportOptions): BullmqTransport {
+  checkTransportOptions(options, rules, ["url"]);
   return new RedisTransport(options);
 }
 

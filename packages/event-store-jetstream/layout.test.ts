@@ -4,6 +4,7 @@ import { silentLogger, systemClock } from "@signalbox/kernel";
 import { expect, test } from "vitest";
 import { openLink } from "./link.js";
 import { defaultNames, deliverySubject, durableName, nameOf, partitionOf, readSubject, tokenOf } from "./names.js";
+import { createJetStreamTransport } from "./transport.js";
 import { decodeWire, encodeWire, messageIdOf, readAckSubject, wireOf } from "./wire.js";
 
 test("ES-226 names that are no names of subscribers never reach a subject", () => {
@@ -69,6 +70,20 @@ test("ES-201 a delivery comes out of a message as it went in", () => {
 test("ES-204 how often a message was handed out is read from both forms of its answer subject", () => {
   expect(readAckSubject("$JS.ACK.S.c.3.17.5.1795249893191415267.0")).toEqual({ delivered: 3, streamSeq: 17 });
   expect(readAckSubject("$JS.ACK.hub.ACC.S.c.2.9.5.1795249893191415267.0.rnd")).toEqual({ delivered: 2, streamSeq: 9 });
+});
+
+test.each([
+  [{ servers: [] }, "servers"],
+  [{ servers: 4222 }, "servers"],
+  [{ replicas: 7 }, "replicas"],
+  [{ partitions: 0 }, "partitions"],
+  [{ maxBytes: "1GiB" }, "maxBytes"],
+  [{ database: undefined }, "database"],
+  [{ stream: "EVENTS" }, "stream"],
+])("ES-004 the options %j make no transport, and %s is named", (options, option) => {
+  const given = { servers: "nats://127.0.0.1:4222", database: { run() {}, batch() {}, transaction() {} }, ...options };
+  const make = () => Reflect.apply(createJetStreamTransport, undefined, [given]);
+  expect(make).toThrow(expect.objectContaining({ code: "EVT_CONFIG_INVALID", details: { option } }));
 });
 
 test("ES-223 a server before 2.9, or one without JetStream, is refused", async () => {

@@ -15,7 +15,7 @@ import {
   type SettleResult,
   type Transport,
 } from "@signalbox/event-store";
-import { atRoot } from "@signalbox/event-store/adapter";
+import { atRoot, checkTransportOptions, type OptionRule, optionRules } from "@signalbox/event-store/adapter";
 import { type Clock, type Logger, silentLogger, systemClock, type Timer } from "@signalbox/kernel";
 import { Allowance } from "./allowance.js";
 import { PendingBounds } from "./bounds.js";
@@ -67,8 +67,27 @@ export interface JetStreamTransport extends Transport {
 /** Announcements to other processes: under load one stands for many. */
 const announceGapMs = 5;
 
-/** The transport on a NATS JetStream server. */
+const { clock, database, integer, logger, object, repetitionWindowMs } = optionRules;
+const rules: Readonly<Record<keyof JetStreamTransportOptions, OptionRule>> = {
+  servers: (value, option, refuse) => {
+    const addresses = Array.isArray(value) ? value : [value];
+    if (addresses.length === 0 || !addresses.every((address) => typeof address === "string" && address !== ""))
+      refuse(option, "`servers` must be an address or a list of addresses, nats://127.0.0.1:4222 for example");
+  },
+  connection: object,
+  database,
+  clock,
+  logger,
+  maxBytes: integer(1_024, Number.MAX_SAFE_INTEGER),
+  replicas: integer(1, 5),
+  repetitionWindowMs,
+  partitions: integer(1, 256),
+  names: object,
+};
+
+/** The transport on a NATS JetStream server. @throws {EventStoreError} `EVT_CONFIG_INVALID`. */
 export function createJetStreamTransport(options: JetStreamTransportOptions): JetStreamTransport {
+  checkTransportOptions(options, rules, ["database"]);
   return new JetStream(options);
 }
 

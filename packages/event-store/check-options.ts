@@ -46,3 +46,13 @@ export function checkText(value: unknown, option: string, refuse: Refuse): void 
 export function checkBoolean(value: unknown, option: string, refuse: Refuse): void {
   if (value !== undefined && typeof value !== "boolean") refuse(option, `\`${option}\` must be true or false`);
 }
+
+/** Something that is used through these methods, whoever made it. */
+export function checkMethods(value: unknown, methods: readonly string[], option: string, refuse: Refuse): void {
+  if (value === undefined) return;
+  const missing =
+    typeof value === "object" && value !== null
+      ? methods.find((method) => typeof Reflect.get(value, method) !== "function")
+      : methods[0];
+  if (missing !== undefined) refuse(option, `\`${option}\` must be an object with the method \`${missing}\``);
+}

@@ -159,7 +159,8 @@ export function createDeadLetters(dependencies: DeadLetterDependencies): DeadLet
 
     replay,
 
-    async discard(selection, { reason }) {
+    async discard(selection, options) {
+      const reason: unknown = options?.reason;
       if (typeof reason !== "string" || reason === "") throw filterInvalid("reason");
       await open();
       let discarded = 0;

@@ -8,6 +8,7 @@ import {
   checkFunction,
   checkInteger,
   checkKeys,
+  checkMethods,
   checkObject,
   checkText,
 } from "./check-options.js";
@@ -311,11 +312,10 @@ export function createEventStore(options: EventStoreOptions): EventStore {
     }
   };
 
-  const publishGroup = async (
-    candidates: readonly unknown[],
-    publishOptions?: PublishOptions,
-  ): Promise<PublishReceipt> => {
+  const publishGroup = async (candidates: unknown, publishOptions?: PublishOptions): Promise<PublishReceipt> => {
     beginPublish(publishOptions);
+    if (!Array.isArray(candidates))
+      throw new InvalidEvent("EVT_GROUP_MIXED", { message: "`publishGroup` takes a list of events" });
     const events = candidates.map((candidate) => admit(candidate, "EVT_GROUP_MIXED"));
     const [first] = events;
     if (!first) return { eventIds: [], decisions: [] };
@@ -430,10 +430,24 @@ const storeKeys: readonly (keyof EventStoreOptions)[] = [
   "tracing",
 ];
 
+/** What shows at once that something else was given for a port. */
+const portMethods: Partial<Record<keyof EventStoreOptions, readonly string[]>> = {
+  transport: ["open", "enqueue", "consume", "settle", "close"],
+  database: ["run", "batch", "transaction"],
+  blobs: ["put", "get", "delete"],
+  dispatchLog: ["dispatched", "handled", "flush"],
+  clock: ["nowMs", "monotonicMs", "setTimer", "sleep"],
+  logger: ["debug", "info", "warn", "error", "child"],
+  metrics: ["counter", "gauge", "histogram"],
+  tracing: ["publishing", "processing"],
+};
+
 function checkStoreOptions(options: EventStoreOptions): void {
   checkObject(options, "options", refuseConfig);
   checkKeys(options, storeKeys, "", refuseConfig);
-  checkObject(options.transport, "transport", refuseConfig);
+  if (options.transport === undefined) refuseConfig("transport", "`transport` is missing");
+  for (const [port, methods] of Object.entries(portMethods))
+    checkMethods(Reflect.get(options, port), methods, port, refuseConfig);
   if (options.source === undefined) refuseConfig("source", "`source` is missing");
   checkText(options.source, "source", refuseConfig);
   for (const configure of [options.configure].flat()) {

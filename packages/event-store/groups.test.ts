@@ -48,6 +48,15 @@ test.each<[string, () => unknown[]]>([
   expect(made.deliveries()).toEqual([]);
 });
 
+test("ES-130 what is no list of events is no group", async () => {
+  const { store } = setUp();
+  const [job] = jobs(1);
+  // @ts-expect-error one event is no list
+  expect(await refusal(store.publishGroup(job))).toMatchObject({ code: "EVT_GROUP_MIXED" });
+  // @ts-expect-error nothing is no list either
+  expect(await refusal(store.publishGroup())).toMatchObject({ code: "EVT_GROUP_MIXED" });
+});
+
 test("ES-130 a group of an unregistered definition is refused", async () => {
   const made = setUp();
   expect((await refusal(made.store.publishGroup([JobStarted.create({})]))).code).toBe("EVT_UNKNOWN_TYPE");

@@ -54,6 +54,22 @@ test("ES-003 modules and editions contribute their own subscriptions to the same
   expect(idsFor(store, Finished.type)).toEqual(["onboarding.second/ci.pipeline_finished"]);
 });
 
+test.each([
+  [{ transport: undefined }, "transport", "is missing"],
+  [{ transport: {} }, "transport", "with the method `open`"],
+  [{ logger: console }, "logger", "with the method `child`"],
+  [{ clock: Date }, "clock", "with the method `nowMs`"],
+  [{ database: "forge.db" }, "database", "with the method `run`"],
+  [{ dispatchLog: [] }, "dispatchLog", "with the method `dispatched`"],
+  [{ source: "" }, "source", "must be a text"],
+  [{ configure: "merge_requests" }, "configure", "must be a function"],
+  [{ typePrefx: "org.example" }, "typePrefx", "did you mean `typePrefix`?"],
+])("ES-004 the options %j make no store: %s %s", (options, option, message) => {
+  const given = { transport: createMemoryTransport(), source: "/lab", configure: () => {}, ...options };
+  const refusal = { code: "EVT_CONFIG_INVALID", details: { option }, message: expect.stringContaining(message) };
+  expect(() => Reflect.apply(createEventStore, undefined, [given])).toThrow(expect.objectContaining(refusal));
+});
+
 test("ES-002 the rejection of such a promise goes nowhere else", async () => {
   const rejections: unknown[] = [];
   const note = (error: unknown): void => void rejections.push(error);

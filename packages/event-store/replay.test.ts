@@ -203,6 +203,8 @@ for (const engine of ["memory", "SQLite"] as const)
       await expect(store.dead.replay({})).rejects.toMatchObject({ code: "EVT_FILTER_EMPTY" });
       await expect(store.dead.replay([])).rejects.toMatchObject({ code: "EVT_FILTER_EMPTY" });
       await expect(store.dead.discard({}, { reason: "all" })).rejects.toMatchObject({ code: "EVT_FILTER_EMPTY" });
+      // @ts-expect-error a discard says why
+      await expect(store.dead.discard(["x"])).rejects.toMatchObject({ code: "EVT_FILTER_INVALID" });
       // @ts-expect-error a misspelt key
       await expect(store.dead.replay({ subscripton: "x" })).rejects.toMatchObject({
         code: "EVT_FILTER_INVALID",

@@ -79,7 +79,7 @@ export function compileSchema(schema: object): CompiledSchema {
     return { state: "valid", dialect, validate: (data) => (validate(data) ? null : problemsOf(validate)) };
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    return invalid([{ pointer: "", keyword: "$ref", message }]);
+    return invalid([{ pointer: "", keyword: message.includes("reference") ? "$ref" : "schema", message }]);
   }
 }
 

@@ -3,6 +3,7 @@ import { type Clock, errorCode, type Logger, silentLogger, systemClock, type Tim
 import { sql } from "kysely";
 import { atRoot } from "../../at-root.js";
 import { EventStoreError } from "../../errors.js";
+import { checkTransportOptions, optionRules } from "../check-transport-options.js";
 import type {
   Consumer,
   ConsumeSpec,
@@ -42,8 +43,14 @@ export interface SqlTransportOptions {
   readonly repetitionWindowMs?: number;
 }
 
-/** The transport on a SQLite file or a PostgreSQL server. Deliveries can be part of the caller's own transaction. */
+const { clock, logger, database, pollMs, repetitionWindowMs } = optionRules;
+
+/**
+ * The transport on a SQLite file or a PostgreSQL server. Deliveries can be part of the caller's own transaction.
+ * @throws {EventStoreError} `EVT_CONFIG_INVALID`.
+ */
 export function createSqlTransport(options: SqlTransportOptions): Transport {
+  checkTransportOptions(options, { database, clock, logger, pollMs, repetitionWindowMs }, ["database"]);
   return new SqlTransport(options);
 }
 
