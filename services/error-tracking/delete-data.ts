@@ -1,9 +1,11 @@
 import type { Analytics } from "@signalbox/analytics";
+import type { Blobs } from "@signalbox/blobs";
 import type { Database } from "@signalbox/database";
 import type { Clock } from "@signalbox/kernel";
 import type { Transaction } from "kysely";
 import type { ProjectTables } from "./projects-migration.js";
 import { ReadError } from "./read-errors.js";
+import { removeAttachments } from "./store/attachments.js";
 import { lockProjects } from "./store/counters.js";
 import { overRows, runOverRows } from "./store/json-rows.js";
 import type { IssueTables } from "./store/tables.js";
@@ -25,6 +27,8 @@ export type DeletionKind =
 export interface DeletionDependencies {
   readonly database: Database;
   readonly analytics: Analytics;
+  /** Where attachments are; without it there are none. */
+  readonly blobs?: Blobs | undefined;
   readonly clock: Clock;
 }
 
@@ -124,6 +128,11 @@ async function hide(
   if (hashes.length > 0) {
     for (const table of ["error_hashes", "error_hash_hours", "error_hash_minutes"] as const)
       await transaction.deleteFrom(table).where("project_id", "=", projectId).where("hash", "in", hashes).execute();
+    await transaction
+      .deleteFrom("error_feedback")
+      .where("project_id", "=", projectId)
+      .where("primary_hash", "in", hashes)
+      .execute();
   }
   await transaction.deleteFrom("error_issues").where("id", "in", ids).execute();
   return { subject: { hashes }, counts: { issues: ids.length, hashes: hashes.length } };
@@ -148,6 +157,10 @@ async function removeProject(
     "error_issue_firsts",
     "error_sdks",
     "error_sdk_days",
+    "error_feedback",
+    "error_monitors",
+    "error_check_ins",
+    "error_item_messages",
   ] as const;
   for (const table of tables) {
     const { numDeletedRows } = await transaction
@@ -234,15 +247,21 @@ async function remove(
   kind: DeletionKind["kind"],
   subject: Subject,
 ): Promise<Record<string, number>> {
-  const { analytics } = dependencies;
+  const { analytics, database } = dependencies;
   if (kind === "project") {
     const params = { project: projectId };
     const counts = await countRows(analytics, "project_id = {project:UInt64}", params);
     for (const table of [...tables, "error_users", "error_sessions"])
       await analytics.command(`DELETE FROM ${table} WHERE project_id = {project:UInt64}`, { params });
-    return counts;
+    const attachments = await database.run<{ blob: string }>(
+      "delete from error_attachments where project_id = ? returning blob",
+      [projectId],
+    );
+    const blobs = attachments.rows.map(({ blob }) => blob);
+    return { ...counts, attachments: await removeBlobs(dependencies, blobs) };
   }
   if (kind === "issue") return removeHashes(dependencies, projectId, subject.hashes ?? []);
+  const said = await removeFeedback(dependencies, projectId, subject);
   const condition = kind === "event" ? "event_id = {event:UUID}" : userCondition(subject.user ?? {});
   const params = {
     event: dashed(subject.eventId ?? "0".repeat(32)),
@@ -250,7 +269,38 @@ async function remove(
     email: subject.user?.email ?? "",
     address: subject.user?.address ?? "",
   };
-  return removeEvents(dependencies, projectId, condition, params);
+  const alone = subject.eventId === undefined ? [] : [{ projectId, eventId: subject.eventId }];
+  const removed = await removeEvents(dependencies, projectId, condition, params);
+  // An event that never came may have attachments all the same.
+  const blobs = await removeBlobs(dependencies, await removeAttachments(database, alone));
+  return sum(sum(removed, said), { attachments: blobs });
+}
+
+function sum(a: Readonly<Record<string, number>>, b: Readonly<Record<string, number>>): Record<string, number> {
+  const both: Record<string, number> = { ...a };
+  for (const [what, quantity] of Object.entries(b)) both[what] = (both[what] ?? 0) + quantity;
+  return both;
+}
+
+/** Deletes blobs to which nothing refers any more; what cannot be deleted now is collected later. */
+async function removeBlobs({ blobs }: DeletionDependencies, keys: readonly string[]): Promise<number> {
+  for (const key of keys) await blobs?.delete(key);
+  return keys.length;
+}
+
+/** What people said of an event, or what a user said. */
+async function removeFeedback(
+  { database }: DeletionDependencies,
+  projectId: number,
+  { eventId, user }: Subject,
+): Promise<Record<string, number>> {
+  const [column, value] = eventId === undefined ? ["email", user?.email] : ["event_id", eventId];
+  if (value === undefined) return {};
+  const { changes } = await database.run(`delete from error_feedback where project_id = ? and ${column} = ?`, [
+    projectId,
+    value,
+  ]);
+  return { feedback: changes };
 }
 
 function userCondition({ id, email, address }: NonNullable<Subject["user"]>): string {
@@ -262,8 +312,36 @@ function userCondition({ id, email, address }: NonNullable<Subject["user"]>): st
   return parts.length === 0 ? "0" : `(${parts.join(" OR ")})`;
 }
 
+/** Attachments of those of a project's events whose rows meet the condition. */
+async function removeAttachmentsOfRows(
+  dependencies: DeletionDependencies,
+  projectId: number,
+  condition: string,
+  params: Readonly<Record<string, unknown>>,
+): Promise<number> {
+  const { analytics, database } = dependencies;
+  let removed = 0;
+  let after = "";
+  for (;;) {
+    const { rows } = await database.run<{ event_id: string }>(
+      `select distinct event_id from error_attachments where project_id = ? and event_id > ?
+      order by event_id limit ${maxAtOnce}`,
+      [projectId, after],
+    );
+    const last = rows.at(-1);
+    if (last === undefined) return removed;
+    after = last.event_id;
+    const found = await analytics.query<{ event_id: string }>(
+      `SELECT DISTINCT event_id FROM error_events WHERE ${condition} AND event_id IN {events:Array(UUID)}`,
+      { ...params, events: rows.map((row) => dashed(row.event_id)) },
+    );
+    const events = found.map((row) => ({ projectId, eventId: plain(row.event_id) }));
+    removed += await removeBlobs(dependencies, await removeAttachments(database, events));
+  }
+}
+
 async function removeHashes(
-  { analytics, database }: DeletionDependencies,
+  { analytics, database, blobs, clock }: DeletionDependencies,
   projectId: number,
   hashes: readonly string[],
 ): Promise<Record<string, number>> {
@@ -274,6 +352,12 @@ async function removeHashes(
   const params = { project: projectId, hashes: gone.map(dashed) };
   const condition = "project_id = {project:UInt64} AND primary_hash IN {hashes:Array(UUID)}";
   const counts = await countRows(analytics, condition, params);
+  const attachments = await removeAttachmentsOfRows(
+    { analytics, blobs, clock, database },
+    projectId,
+    condition,
+    params,
+  );
   await analytics.command(
     `DELETE FROM error_payloads WHERE project_id = {project:UInt64} AND event_id IN
       (SELECT event_id FROM error_events WHERE ${condition})`,
@@ -281,7 +365,7 @@ async function removeHashes(
   );
   await analytics.command(`DELETE FROM error_events WHERE ${condition}`, { params });
   await analytics.command(`DELETE FROM error_users WHERE ${condition}`, { params });
-  return counts;
+  return { ...counts, attachments };
 }
 
 async function ownedOf(database: Database, projectId: number, hashes: readonly string[]): Promise<Set<string>> {
@@ -352,13 +436,14 @@ async function removeEvents(
 ): Promise<Record<string, number>> {
   const { analytics, database } = dependencies;
   let events = 0;
+  let attachments = 0;
   for (;;) {
     const doomed = await analytics.query<DoomedEvent>(
       `SELECT event_id, primary_hash, timestamp FROM error_events FINAL
       WHERE project_id = {project:UInt64} AND ${condition} LIMIT ${maxAtOnce}`,
       { project: projectId, ...params },
     );
-    if (doomed.length === 0) return { events };
+    if (doomed.length === 0) return { events, attachments };
     await database.transaction(async (transaction: Transaction<IssueTables>) => {
       await lockProjects(database, [projectId], transaction);
       const rows = doomed.map((row) => [projectId, plain(row.event_id), Date.parse(row.timestamp)]);
@@ -375,6 +460,8 @@ async function removeEvents(
       );
       await runOverRows(database, recount, hashes, transaction);
     });
+    const gone = doomed.map((row) => ({ projectId, eventId: plain(row.event_id) }));
+    attachments += await removeBlobs(dependencies, await removeAttachments(database, gone));
     const ids = { project: projectId, events: doomed.map((row) => row.event_id) };
     for (const table of ["error_payloads", "error_events"])
       await analytics.command(

@@ -157,6 +157,25 @@ export async function findIssueOfEvent(
     .executeTakeFirst();
 }
 
+/** Whether there is such an event, and its issue is gone: its rows only wait for their removal. */
+export async function isEventHidden(stores: EventStores, projectId: number, eventId: string): Promise<boolean> {
+  const [row] = await stores.analytics.query<{ primary_hash: string }>(
+    `SELECT primary_hash FROM error_events FINAL WHERE project_id = {project:UInt64} AND event_id = {event:UUID} LIMIT 1
+    SETTINGS do_not_merge_across_partitions_select_final = 1`,
+    { project: projectId, event: dashed(eventId) },
+    limits,
+  );
+  if (row === undefined) return false;
+  const owned = await stores.database
+    .reader<IssueTables>()
+    .selectFrom("error_hashes")
+    .select("issue_id")
+    .where("project_id", "=", projectId)
+    .where("hash", "=", row.primary_hash.replaceAll("-", ""))
+    .executeTakeFirst();
+  return owned === undefined;
+}
+
 /** An event that carries a message and no exception. */
 export interface StoredMessage {
   readonly eventId: string;

@@ -12,7 +12,13 @@ import {
 } from "@signalbox/sentry-protocol";
 import type { EdgeOutcome, RecordOutcome } from "./edge-outcomes.js";
 import { IngestError } from "./http/ingest-errors.js";
-import { collectedItemBytes, type IngestLimits, itemBytes, sessionsPerEnvelope } from "./ingest-limits.js";
+import {
+  attachmentNamespace,
+  collectedItemBytes,
+  type IngestLimits,
+  itemBytes,
+  sessionsPerEnvelope,
+} from "./ingest-limits.js";
 import type { CompressedForm } from "./payload.js";
 import { ledgerReason, type RateLimiter } from "./rate-limiter.js";
 import type { Sender } from "./sender.js";
@@ -146,7 +152,7 @@ export function createItemGatherer(dependencies: GatherDependencies): ItemGather
       return count(gathering, item.type, "invalid", "too_large");
     try {
       const stored = await blobs.put(item.payload, {
-        namespace: "error-attachments",
+        namespace: attachmentNamespace,
         maxBytes: limits.attachmentBytes,
       });
       gathering.attachments.push(describeAttachment(item, stored));

@@ -15,6 +15,7 @@ const chunk = 5000;
 
 const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;
+const checkInDays = 30;
 
 /** Old rows, by the number below which they are not needed any more. */
 const removals = [
@@ -34,6 +35,16 @@ const removals = [
     sql: `delete from error_event_ids where (project_id, event_id) in (
       select project_id, event_id from error_event_ids where received_at_ms < ? and state = 'written' limit ${chunk})`,
     before: (nowMs: number, dedupDays: number) => nowMs - dedupDays * dayMs,
+  },
+  {
+    sql: `delete from error_item_messages where (project_id, message_id) in (
+      select project_id, message_id from error_item_messages where received_at_ms < ? limit ${chunk})`,
+    before: (nowMs: number, dedupDays: number) => nowMs - dedupDays * dayMs,
+  },
+  {
+    sql: `delete from error_check_ins where id in (
+      select id from error_check_ins where started_at_ms < ? limit ${chunk})`,
+    before: (nowMs: number) => nowMs - checkInDays * dayMs,
   },
 ] as const;
 

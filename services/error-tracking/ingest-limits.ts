@@ -57,3 +57,6 @@ export const itemBytes = {
 export const collectedItemBytes = 4 * mib;
 
 export const sessionsPerEnvelope = 100;
+
+/** Where attachments are in the blob store. */
+export const attachmentNamespace = "error-attachments";

@@ -16,6 +16,26 @@ export const readErrors = defineErrors("Error tracking: reading", {
     status: 404,
     remedy: "List the error's tags to see their names.",
   },
+  ET_ATTACHMENT_NOT_FOUND: {
+    message: "The event has no such attachment, or the project does not keep it any longer.",
+    status: 404,
+    remedy: "List the event's attachments to see their numbers.",
+  },
+  ET_MONITOR_NOT_FOUND: {
+    message: "The project has no such monitor.",
+    status: 404,
+    remedy: "List the project's monitors to see their names.",
+  },
+  ET_DEAD_LETTER_NOT_FOUND: {
+    message: "The project has no such dead letter.",
+    status: 404,
+    remedy: "List the project's dead letters to see their ids.",
+  },
+  ET_DEAD_LETTER_STATE: {
+    message: "The dead letter waits for nothing: it was replayed or deleted already.",
+    status: 409,
+    remedy: "Look at its state; only letters in state dead can be replayed or deleted.",
+  },
   ET_JOB_NOT_FOUND: {
     message: "There is no such job.",
     status: 404,

@@ -1,4 +1,5 @@
 import type { Analytics } from "@signalbox/analytics";
+import type { Blobs } from "@signalbox/blobs";
 import type { Database } from "@signalbox/database";
 import type { Clock } from "@signalbox/kernel";
 import { purgeDeleted } from "./delete-data.js";
@@ -8,6 +9,7 @@ import type { ProjectTables } from "./projects-migration.js";
 export interface RetentionDependencies {
   readonly database: Database;
   readonly analytics: Analytics;
+  readonly blobs?: Blobs | undefined;
   readonly clock: Clock;
   readonly defaults: InstanceDefaults;
 }
@@ -35,8 +37,22 @@ export async function removeExpired(dependencies: RetentionDependencies, signal?
       id,
       Math.floor(beforeMs / hourMs),
     ]);
+    await database.run("delete from error_feedback where project_id = ? and received_at_ms < ?", [id, beforeMs]);
+    await removeOldAttachments(dependencies, id, beforeMs);
   }
   await purgeDeleted(analytics);
+}
+
+async function removeOldAttachments(
+  { database, blobs }: RetentionDependencies,
+  projectId: number,
+  beforeMs: number,
+): Promise<void> {
+  const { rows } = await database.run<{ blob: string }>(
+    "delete from error_attachments where project_id = ? and received_at_ms < ? returning blob",
+    [projectId, beforeMs],
+  );
+  for (const { blob } of rows) await blobs?.delete(blob);
 }
 
 /** Rows that were written when the project kept them longer; what expires by itself is left to the engine. */

@@ -2,14 +2,23 @@ import type { Analytics, AnalyticsMigrationSet } from "@signalbox/analytics";
 import type { Blobs } from "@signalbox/blobs";
 import type { Database, MigrationSet } from "@signalbox/database";
 import type { Configure, EventStore } from "@signalbox/event-store";
-import { type Clock, createService, createServiceGroup, type Logger, type Metrics, type Service } from "@signalbox/kernel";
+import {
+  type Clock,
+  createService,
+  createServiceGroup,
+  type Logger,
+  type Metrics,
+  type Service,
+} from "@signalbox/kernel";
 import type { FastifyPluginAsync } from "fastify";
 import { errorTrackingAnalytics } from "./analytics-migrations.js";
+import { createOrphanCollector } from "./collect-orphans.js";
 import type { ErrorTrackingSettings } from "./config.js";
 import { createDigest } from "./digest.js";
 import type { DigestStep } from "./digest-metrics.js";
 import { configureDigest } from "./digest-subscriber.js";
 import { createEdgeLedger } from "./edge-ledger.js";
+import { createFairShare } from "./fair-share.js";
 import { createHousekeeping } from "./housekeeping.js";
 import { createApi } from "./http/api.js";
 import { createIngest } from "./http/ingest.js";
@@ -20,7 +29,7 @@ import { createItemStorage } from "./items/store-items.js";
 import { itemsMigration } from "./items-migration.js";
 import { createKeyCache } from "./key-cache.js";
 import { createLedgerMetrics } from "./ledger-metrics.js";
-import { digestSubscriber } from "./pending-events.js";
+import { countAllPending, digestSubscriber } from "./pending-events.js";
 import { createPreparePool } from "./prepare-pool.js";
 import { createProjects, type Projects } from "./projects.js";
 import { projectMigrations } from "./projects-migration.js";
@@ -101,6 +110,12 @@ export function createErrorTracking(dependencies: ErrorTrackingDependencies): Er
   const keys = createKeyCache({ database, clock, logger, projectQuotas });
   const windows = createQuotaWindows({ database, clock, logger });
   const sdks = createSdkUsage({ database, clock, logger });
+  const share = createFairShare({
+    countPending: async () => (attached === undefined ? 0 : countAllPending(attached.queues)),
+    highWater: settings.queue.highWater,
+    clock,
+    logger,
+  });
   const ledger = createEdgeLedger({ database, clock, logger, onWritten: onLedgerChange });
   const items = metrics.counter({
     name: "signalbox_error_tracking_items_total",
@@ -165,6 +180,7 @@ export function createErrorTracking(dependencies: ErrorTrackingDependencies): Er
     ingest: createIngest({
       keys,
       windows,
+      share,
       noteSdk: sdks.note,
       events: { publish: (event) => eventStore().publish(event) },
       limits: settings.limits,
@@ -183,6 +199,8 @@ export function createErrorTracking(dependencies: ErrorTrackingDependencies): Er
       clock,
       publisher: eventStore,
       queue: eventStore,
+      letters: () => eventStore().dead,
+      ...(blobs === undefined ? {} : { blobs }),
       onVerified,
       defaults,
       projectQuotas,
@@ -196,6 +214,7 @@ export function createErrorTracking(dependencies: ErrorTrackingDependencies): Er
       keys.service,
       windows.service,
       sdks.service,
+      share.service,
       ledger.service,
       createService({
         name: "preparation of events",
@@ -203,7 +222,17 @@ export function createErrorTracking(dependencies: ErrorTrackingDependencies): Er
         stop: () => preparer.close(),
       }),
       createHousekeeping({ database, clock, logger, dedupDays: settings.dedupDays }),
-      createUpkeep({ database, analytics, publisher: eventStore, clock, logger, defaults, countChange }),
+      createUpkeep({
+        database,
+        analytics,
+        blobs,
+        orphans: blobs && createOrphanCollector({ database, analytics, blobs, clock, messages: eventStore }),
+        publisher: eventStore,
+        clock,
+        logger,
+        defaults,
+        countChange,
+      }),
     ]),
   };
 }

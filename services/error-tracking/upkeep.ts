@@ -1,6 +1,8 @@
 import type { Analytics } from "@signalbox/analytics";
+import type { Blobs } from "@signalbox/blobs";
 import type { Database } from "@signalbox/database";
 import { type Clock, createService, type Logger, type Service, type Timer } from "@signalbox/kernel";
+import type { OrphanCollector } from "./collect-orphans.js";
 import { deletionsChannel, runDeletions } from "./delete-data.js";
 import type { TransactionalPublisher } from "./digest.js";
 import type { InstanceDefaults } from "./project-settings.js";
@@ -10,6 +12,9 @@ import { moveByTime, type TimeMoveDependencies } from "./time-moves.js";
 export interface UpkeepOptions extends Pick<TimeMoveDependencies, "countChange"> {
   readonly database: Database;
   readonly analytics: Analytics;
+  /** Where attachments are; without it there are none. */
+  readonly blobs?: Blobs | undefined;
+  readonly orphans?: OrphanCollector | undefined;
   readonly publisher: () => TransactionalPublisher;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -17,11 +22,12 @@ export interface UpkeepOptions extends Pick<TimeMoveDependencies, "countChange">
 }
 
 const intervalMs = 60_000;
-const dayMs = 86_400_000;
+const hourMs = 3_600_000;
+const dayMs = 24 * hourMs;
 
 /** Moves issues that time moves, does deletions, and removes what expired. Several processes may do it at once. */
 export function createUpkeep(options: UpkeepOptions): Service {
-  const { database, clock, logger } = options;
+  const { database, orphans, clock, logger } = options;
   const abort = new AbortController();
   let timer: Timer | undefined;
   let running: Promise<void> = Promise.resolve();
@@ -41,6 +47,10 @@ export function createUpkeep(options: UpkeepOptions): Service {
   const keepUp = async (): Promise<void> => {
     await attempt("issues", () => moveByTime(options));
     await deletions();
+    await attempt("orphans", async () => {
+      if ((await orphans?.isCalm()) && (await isDue(database, "orphans", clock.nowMs(), hourMs)))
+        await orphans?.collect(abort.signal);
+    });
     await attempt("retention", async () => {
       if (await isDue(database, "retention", clock.nowMs(), dayMs)) await removeExpired(options, abort.signal);
     });

@@ -1,9 +1,11 @@
 import type { Analytics } from "@signalbox/analytics";
+import type { Blobs } from "@signalbox/blobs";
 import type { Database } from "@signalbox/database";
 import { allowsProject, encodeCursor, linkHeader, principalOf } from "@signalbox/http";
 import type { Clock } from "@signalbox/kernel";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { ChangeDependencies } from "../change-issues.js";
+import type { LetterStore } from "../dead-events.js";
 import type { TransactionalPublisher } from "../digest.js";
 import { findIssue } from "../find-issue.js";
 import type { KeysetPage } from "../keyset-page.js";
@@ -19,6 +21,8 @@ import type { VerifyCheck } from "../verify.js";
 export interface ApiDependencies {
   readonly database: Database;
   readonly analytics: Analytics;
+  /** Where attachments are; without it there are none. */
+  readonly blobs?: Blobs | undefined;
   readonly projects: Projects;
   readonly clock: Clock;
   readonly publisher: () => TransactionalPublisher;
@@ -30,6 +34,8 @@ export interface ApiDependencies {
   readonly defaults: InstanceDefaults;
   /** What waits to be digested, and what was given up. */
   readonly queue: () => QueueState;
+  /** What could not be stored. */
+  readonly letters: () => LetterStore;
   /** Called with what a check of consistency of all projects found and did not mend. */
   readonly onVerified?: (findings: Readonly<Record<VerifyCheck, number>>) => void;
   /** Of projects that have no quotas of their own. Default: none. */

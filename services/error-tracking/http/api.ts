@@ -1,13 +1,17 @@
 import type { FastifyPluginAsync } from "fastify";
 import type { ApiDependencies } from "./api-dependencies.js";
+import { registerAttachmentRoutes } from "./attachments.js";
 import { registerDataRoutes, registerProjectRemoval } from "./data.js";
+import { registerDeadLetterRoutes } from "./dead-letters.js";
 import { registerErrorEventRoutes, registerMessageRoute, registerSingleEventRoutes } from "./error-events.js";
+import { registerFeedbackRoutes } from "./feedback.js";
 import { registerGitLabSettingRoutes } from "./gitlab-settings.js";
 import { registerIssueWorkflowRoutes } from "./issue-workflow.js";
 import { registerIssueRoutes } from "./issues.js";
 import { registerKeyRoutes } from "./keys.js";
 import { registerLedgerRoutes } from "./ledger.js";
 import { registerMarkdownRoutes } from "./markdown.js";
+import { registerMonitorRoutes } from "./monitors.js";
 import { registerProjectSettingRoutes } from "./project-settings.js";
 import { registerProjectRoutes } from "./projects.js";
 import { registerQuotaRoutes } from "./quotas.js";
@@ -40,6 +44,10 @@ export function createApi(dependencies: ApiDependencies): FastifyPluginAsync {
         registerKeyRoutes(scoped, dependencies);
         registerDataRoutes(scoped, dependencies);
         registerVerifyRoute(scoped, dependencies);
+        registerAttachmentRoutes(scoped, dependencies);
+        registerFeedbackRoutes(scoped, dependencies);
+        registerMonitorRoutes(scoped, dependencies);
+        registerDeadLetterRoutes(scoped, dependencies);
         registerQuotaRoutes(scoped, dependencies);
         registerLedgerRoutes(scoped, dependencies);
       },

@@ -46,3 +46,29 @@ export async function insertAttachments(
   );
   await runOverRows(database, insert, rows, transaction);
 }
+
+const removeOfEvents = overRows(`
+  delete from error_attachments where (project_id, event_id) in (select $int(0), $1 from $rows)
+  returning blob`);
+
+/** Takes the attachments of events out of the database; resolves with their blobs, which nothing refers to any more. */
+export async function removeAttachments(
+  database: Database,
+  events: readonly { readonly projectId: number; readonly eventId: string }[],
+): Promise<string[]> {
+  const rows = events.map(({ projectId, eventId }) => [projectId, eventId]);
+  const removed = await runOverRows<{ blob: string }>(database, removeOfEvents, rows);
+  return removed.map(({ blob }) => blob);
+}
+
+const referred = overRows("select blob from error_attachments where blob in (select $0 from $rows)");
+
+/** Those of the blobs that belong to an event. */
+export async function referredBlobs(database: Database, blobs: readonly string[]): Promise<Set<string>> {
+  const rows = await runOverRows<{ blob: string }>(
+    database,
+    referred,
+    blobs.map((blob) => [blob]),
+  );
+  return new Set(rows.map(({ blob }) => blob));
+}

@@ -1,7 +1,9 @@
-import { createHttpServer, HttpProblem, type Principal, type Scope } from "@signalbox/http";
+import type { Blobs } from "@signalbox/blobs";
+import { type Authenticator, createHttpServer, HttpProblem, type Principal, type Scope } from "@signalbox/http";
 import { type Clock, systemClock } from "@signalbox/kernel";
 import type { JsonObject } from "@signalbox/sentry-protocol";
 import type { FastifyInstance } from "fastify";
+import type { LetterStore } from "../dead-events.js";
 import { createApi } from "../http/api.js";
 import { createTestDigest, type TestDigest, uninterrupted } from "./digest.js";
 import { receivedEvent, type SampleOptions } from "./received-event.js";
@@ -32,11 +34,11 @@ const inject = (
 ) => app.inject({ method, url, headers: { authorization: `Bearer ${token}` }, ...(body ? { payload: body } : {}) });
 
 /** The API on real stores, the analytics server at `analyticsUrl` among them. Tokens: `all`, `read`, `write`, and `only N` for one project. */
-export async function openApiKit(analyticsUrl: string, clock: Clock = systemClock): Promise<ApiKit> {
+export async function openApiKit(analyticsUrl: string, clock: Clock = systemClock, blobs?: Blobs): Promise<ApiKit> {
   const { analytics, close } = await openTestAnalytics(analyticsUrl);
   const stores = await openTestDatabase();
   const kit = createTestDigest(stores, { analytics }, { clock });
-  const app = await createHttpServer({ authenticator, rateLimits: false });
+  const app = await createHttpServer({ authenticator: testAuthenticator, rateLimits: false });
   await app.register(
     createApi({
       database: stores.database,
@@ -48,6 +50,8 @@ export async function openApiKit(analyticsUrl: string, clock: Clock = systemCloc
       }),
       defaults: { retentionDays: 90, groupingVersion: 1 },
       queue: () => kit.queue,
+      letters: () => noLetters,
+      ...(blobs === undefined ? {} : { blobs }),
       serverUrl: () => "https://signalbox.example",
     }),
   );
@@ -73,7 +77,15 @@ export async function openApiKit(analyticsUrl: string, clock: Clock = systemCloc
   };
 }
 
-const authenticator = {
+const noLetters: LetterStore = {
+  list: async () => ({ letters: [], next: null }),
+  get: async () => null,
+  replay: async () => ({ replayed: 0 }),
+  discard: async () => ({ discarded: 0 }),
+};
+
+/** Takes the tokens of `openApiKit`. */
+export const testAuthenticator: Authenticator = {
   async authenticate(token: string | undefined): Promise<Principal> {
     const principal = (scopes: Scope[], projects?: number[]): Principal => ({
       subject: "tester",

@@ -1,4 +1,5 @@
 import { type Analytics, migrateAnalytics, openAnalytics } from "@signalbox/analytics";
+import type { Blobs } from "@signalbox/blobs";
 import { type Database, migrate, openDatabase } from "@signalbox/database";
 import {
   type Configure,
@@ -28,6 +29,7 @@ export interface OpenServiceOptions {
   readonly database: { readonly path: string } | { readonly url: string };
   /** Directory of chDB, or the URL of a server. */
   readonly analytics: { readonly path: string } | { readonly url: string };
+  readonly blobs?: Blobs;
   readonly limits?: Partial<Limits>;
   readonly logger?: Logger;
   readonly metrics?: Metrics;
@@ -61,6 +63,7 @@ export async function openService(options: OpenServiceOptions): Promise<OpenServ
     database,
     analytics,
     settings: defaultSettings(options.environment),
+    ...(options.blobs ? { blobs: options.blobs } : {}),
     serverUrl: () => "http://localhost:8787",
     ...(options.onDigestStep ? { onDigestStep: options.onDigestStep } : {}),
   });
@@ -69,6 +72,7 @@ export async function openService(options: OpenServiceOptions): Promise<OpenServ
     transport: createSqlTransport({ database, clock, logger }),
     source: "signalbox",
     configure: [errorTracking.configure, ...(options.configure ? [options.configure] : [])],
+    ...(options.blobs ? { blobs: options.blobs } : {}),
     ...(options.limits ? { limits: options.limits } : {}),
   });
   errorTracking.attach(eventStore);

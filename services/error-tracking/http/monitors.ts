@@ -1,0 +1,186 @@
+import { decodeCursor, type PageQuery, pageParameters } from "@signalbox/http";
+import type { FastifyInstance, FastifyRequest } from "fastify";
+import { intervalUnits } from "../items/read-check-in.js";
+import { isCheckInPosition, listCheckIns, listMonitors, type Monitor, type StoredCheckIn } from "../list-monitors.js";
+import { ReadError } from "../read-errors.js";
+import { checkInStatuses } from "../store/tables.js";
+import { type ApiDependencies, linkPages, visibleProject } from "./api-dependencies.js";
+import { jsonAnswer, listAnswer, projectParameter } from "./api-schemas.js";
+
+const timeOrNull = { type: ["string", "null"], format: "date-time" } as const;
+
+const monitorSchema = {
+  type: "object",
+  required: ["slug", "schedule", "created_at", "last_check_in_at", "last_status"],
+  properties: {
+    slug: { type: "string" },
+    schedule: {
+      type: ["object", "null"],
+      description: "When it runs; null until a check-in says so.",
+      properties: {
+        type: { enum: ["crontab", "interval"] },
+        value: { type: ["string", "integer"] },
+        unit: { enum: intervalUnits },
+      },
+    },
+    checkin_margin_m: { type: "integer", description: "Minutes that it may be late." },
+    max_runtime_m: { type: "integer", description: "Minutes that it may take." },
+    timezone: { type: "string" },
+    failure_issue_threshold: { type: "integer" },
+    recovery_threshold: { type: "integer" },
+    created_at: { type: "string", format: "date-time" },
+    last_check_in_at: timeOrNull,
+    last_status: { type: ["string", "null"] },
+  },
+} as const;
+
+const monitorExample = {
+  slug: "nightly-backup",
+  schedule: { type: "crontab", value: "0 3 * * *" },
+  checkin_margin_m: 1,
+  max_runtime_m: 30,
+  timezone: "UTC",
+  failure_issue_threshold: 1,
+  recovery_threshold: 1,
+  created_at: "2026-02-27T16:04:11.000Z",
+  last_check_in_at: "2026-03-01T03:04:10.000Z",
+  last_status: "ok",
+} as const;
+
+const checkInSchema = {
+  type: "object",
+  required: ["id", "status", "environment", "started_at", "ended_at", "duration_s", "trace_id"],
+  properties: {
+    id: { type: "string", description: "32 hex digits." },
+    status: { enum: checkInStatuses },
+    environment: { type: "string" },
+    started_at: { type: "string", format: "date-time" },
+    ended_at: timeOrNull,
+    duration_s: { type: ["number", "null"] },
+    trace_id: { type: ["string", "null"] },
+  },
+} as const;
+
+const checkInExample = {
+  id: "83a7c03ed0a04e1b97e2e3b18d38f244",
+  status: "ok",
+  environment: "production",
+  started_at: "2026-03-01T03:00:00.125Z",
+  ended_at: "2026-03-01T03:04:10.000Z",
+  duration_s: 249.875,
+  trace_id: null,
+} as const;
+
+const slugParameter = {
+  type: "string",
+  pattern: "^[a-z0-9_-]{1,50}$",
+  description: "Name of the monitor.",
+  examples: ["nightly-backup"],
+} as const;
+
+const params = { id: projectParameter, slug: slugParameter } as const;
+const errors = ["ET_PROJECT_NOT_FOUND", "ET_MONITOR_NOT_FOUND", "unavailable"];
+
+/** Jobs that check in, and how they got on. */
+export function registerMonitorRoutes(app: FastifyInstance, { projects, database }: ApiDependencies): void {
+  const visibleMonitor = async (
+    request: FastifyRequest<{ Params: { id: number; slug: string } }>,
+  ): Promise<Monitor> => {
+    const project = await visibleProject(request, projects, request.params.id);
+    const monitor = (await listMonitors(database, project.id)).find(({ slug }) => slug === request.params.slug);
+    if (monitor === undefined) throw new ReadError("ET_MONITOR_NOT_FOUND");
+    return monitor;
+  };
+
+  app.get<{ Params: { id: number } }>("/projects/:id/errors/monitors", {
+    config: { access: { scope: "errors:read" }, errors: ["ET_PROJECT_NOT_FOUND", "unavailable"] },
+    schema: {
+      summary: "List the monitors of a project",
+      tags: ["errors"],
+      params: { type: "object", properties: { id: projectParameter } },
+      response: { 200: jsonAnswer("By name.", { type: "array", items: monitorSchema }, [monitorExample]) },
+    },
+    async handler(request) {
+      const project = await visibleProject(request, projects, request.params.id);
+      return (await listMonitors(database, project.id)).map(showMonitor);
+    },
+  });
+
+  app.get<{ Params: { id: number; slug: string } }>("/projects/:id/errors/monitors/:slug", {
+    config: { access: { scope: "errors:read" }, errors },
+    schema: {
+      summary: "Show a monitor",
+      tags: ["errors"],
+      params: { type: "object", properties: params },
+      response: { 200: jsonAnswer("The monitor.", monitorSchema, monitorExample) },
+    },
+    handler: async (request) => showMonitor(await visibleMonitor(request)),
+  });
+
+  app.get<{ Params: { id: number; slug: string }; Querystring: PageQuery & { environment?: string } }>(
+    "/projects/:id/errors/monitors/:slug/check-ins",
+    {
+      config: { access: { scope: "errors:read" }, errors: [...errors, "invalid_cursor"] },
+      schema: {
+        summary: "List the check-ins of a monitor",
+        tags: ["errors"],
+        params: { type: "object", properties: params },
+        querystring: {
+          type: "object",
+          properties: {
+            environment: { type: "string", maxLength: 64, description: "Only of this one.", examples: ["production"] },
+            ...pageParameters,
+          },
+        },
+        response: { 200: listAnswer("Those that began last first.", checkInSchema, checkInExample) },
+      },
+      async handler(request, reply) {
+        const { cursor, limit, environment } = request.query;
+        const from = cursor === undefined ? undefined : decodeCursor(cursor, isCheckInPosition);
+        const monitor = await visibleMonitor(request);
+        const page = await listCheckIns(database, monitor.id, {
+          limit,
+          ...(environment === undefined ? {} : { environment }),
+          ...(from === undefined ? {} : { from }),
+        });
+        linkPages(request, reply, limit, page);
+        return page.items.map(showCheckIn);
+      },
+    },
+  );
+}
+
+function showMonitor({ slug, config, createdAtMs, lastCheckInAtMs, lastStatus }: Monitor) {
+  return {
+    slug,
+    schedule: config?.schedule ?? null,
+    ...(config === undefined
+      ? {}
+      : {
+          checkin_margin_m: config.checkinMarginMinutes,
+          max_runtime_m: config.maxRuntimeMinutes,
+          timezone: config.timezone,
+          failure_issue_threshold: config.failureIssueThreshold,
+          recovery_threshold: config.recoveryThreshold,
+        }),
+    created_at: new Date(createdAtMs).toISOString(),
+    last_check_in_at: timeText(lastCheckInAtMs),
+    last_status: lastStatus ?? null,
+  };
+}
+
+function showCheckIn(checkIn: StoredCheckIn) {
+  return {
+    id: checkIn.check_in_id,
+    status: checkIn.status,
+    environment: checkIn.environment,
+    started_at: timeText(checkIn.started_at_ms),
+    ended_at: timeText(checkIn.ended_at_ms ?? undefined),
+    duration_s: checkIn.duration_ms === null ? null : checkIn.duration_ms / 1000,
+    trace_id: checkIn.trace_id,
+  };
+}
+
+function timeText(timeMs: number | undefined): string | null {
+  return timeMs === undefined ? null : new Date(timeMs).toISOString();
+}
