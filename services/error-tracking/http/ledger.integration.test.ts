@@ -23,7 +23,7 @@ const ledgerOf = async (id: number, query = "", token = "all") => {
 };
 
 describe("ledger", () => {
-  test("ET-120 what came in, what became of it and what clients did not send, in total, by interval and in groups", async () => {
+  test("ET-120 ET-113 what came in, what became of it and what clients did not send, in total, by interval and in groups", async () => {
     const id = await kit.newProject();
     const hour = Math.floor(Date.now() / 3_600_000) * 3_600_000;
     const earlier = { receivedAtMs: hour - 5_400_000 };
@@ -33,6 +33,7 @@ describe("ledger", () => {
       [errorPayload("b"), { keyId: 7, receivedAtMs: hour }],
     );
     await kit.store(id, [errorPayload("a"), { eventId, receivedAtMs: hour + 1 }]);
+    await kit.store(id, [errorPayload("b"), { eventId, receivedAtMs: hour + 2 }]);
     await kit.stores.database.transaction((transaction) =>
       addClientDiscards(
         kit.stores.database,
@@ -41,34 +42,34 @@ describe("ledger", () => {
       ),
     );
     const stored = (quantity: number) => ({ stored: { quantity, reasons: {} } });
-    const duplicate = { duplicate: { quantity: 1, reasons: { same_content: 1 } } };
+    const duplicate = { duplicate: { quantity: 2, reasons: { same_content: 1, id_conflict: 1 } } };
     const { body } = await ledgerOf(id);
     expect(body).toMatchObject({
-      received: 3,
+      received: 4,
       outcomes: { ...stored(2), ...duplicate },
       pending: 0,
       balance: 0,
       client_discarded: [{ reason: "before_send", category: "error", quantity: 3 }],
       intervals: [
         { start: new Date(hour - 7_200_000).toISOString(), received: 1, outcomes: stored(1) },
-        { start: new Date(hour).toISOString(), received: 2, outcomes: { ...stored(1), ...duplicate } },
+        { start: new Date(hour).toISOString(), received: 3, outcomes: { ...stored(1), ...duplicate } },
       ],
       groups: [
         { name: "stored", received: 2 },
-        { name: "duplicate", received: 1 },
+        { name: "duplicate", received: 2 },
       ],
     });
     expect(
       (await ledgerOf(id, "?group_by=key")).body.groups.map(({ name, received }: never) => [name, received]),
     ).toEqual([
-      ["1", 2],
+      ["1", 3],
       ["7", 1],
     ]);
     expect((await ledgerOf(id, "?group_by=category&interval=1d")).body).toMatchObject({
-      groups: [{ name: "error", received: 3 }],
+      groups: [{ name: "error", received: 4 }],
     });
     const from = new Date(hour).toISOString();
-    expect((await ledgerOf(id, `?from=${from}`)).body).toMatchObject({ received: 2, balance: 0 });
+    expect((await ledgerOf(id, `?from=${from}`)).body).toMatchObject({ received: 3, balance: 0 });
   });
 
   test("ET-120 nonsense is refused, and projects of others are not there", async () => {
