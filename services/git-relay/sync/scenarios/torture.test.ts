@@ -1,5 +1,5 @@
-import type { VerifiedEvent } from "@signalbox/nostr";
-import { repositoryTag, testSigner } from "@signalbox/nostr/testing";
+import { isNewerVersion, kinds, type VerifiedEvent } from "@signalbox/nostr";
+import { repositoryTag, signState, testSigner } from "@signalbox/nostr/testing";
 import { expect, test } from "vitest";
 import {
   makeNoise,
@@ -83,6 +83,13 @@ function behaveWell(peer: ScriptedPeer): void {
 function makeNews(random: SeededRandom, repository: WorldRepository, nowMs: number): VerifiedEvent {
   const createdAt = Math.floor(nowMs / 1_000);
   const author = testSigner(`late author ${random.below(3)}`);
+  if (random.chance(0.2))
+    return signState(
+      repository.owner,
+      repository.identifier,
+      { HEAD: `ref: refs/heads/${random.below(1_000)}` },
+      createdAt,
+    );
   if (random.chance(0.4)) {
     const tag = repositoryTag(repository.owner, repository.identifier);
     return makeRoot(author, tag, { random, index: random.below(1_000_000), createdAt });
@@ -106,6 +113,13 @@ test.each(seeds)("GR-216 GR-217 GR-271 peers that misbehave lose and double noth
     const peers = new Map(hosts.map((host) => [host, world.addPeer(host, { events: makeNoise(random, 10) })]));
     const expected = new Map<string, VerifiedEvent>();
     const put = (event: VerifiedEvent, repository: WorldRepository, publish: boolean): void => {
+      if (event.kind === kinds.state) {
+        const before = [...expected.values()].find(
+          ({ kind, pubkey }) => kind === event.kind && pubkey === event.pubkey,
+        );
+        if (before && !isNewerVersion(event, before)) return;
+        if (before) expected.delete(before.id);
+      }
       expected.set(event.id, event);
       const named = hosts.filter((host) => repository.domains.includes(host));
       const holders = random.shuffled(named).slice(0, random.between(1, named.length));
