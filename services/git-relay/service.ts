@@ -24,6 +24,7 @@ import { createRelayMetrics } from "./metrics.js";
 import { createPolicy } from "./policy.js";
 import { createRepositories } from "./repositories.js";
 import { readAuthors, readRepositoryRules } from "./repository-rules.js";
+import { type EventReview, reviewEvents } from "./review-events.js";
 import type { RelayEvents } from "./store/port.js";
 import { createSqlRelayEvents } from "./store/sql.js";
 import type { SyncJourneys } from "./sync/ports.js";
@@ -64,6 +65,8 @@ export interface GitRelay {
   readonly events: RelayEvents;
   /** The way in for events of clients and peers. */
   readonly eventIntake: EventIntake;
+  /** Decides about stored events by the policy of today, until `maxUnfit` were found that it would refuse. */
+  review(maxUnfit: number, signal: AbortSignal): Promise<EventReview>;
   /** Sweeps and threads. */
   readonly service: Service;
   /** The listener and the sync with peers. */
@@ -101,17 +104,18 @@ export function createGitRelay(dependencies: GitRelayDependencies): GitRelay {
   });
   const verifier = dependencies.verifier ?? createVerifierPool({ workers: settings.verifyWorkers, logger });
   const live = createLiveSubscriptions();
+  const policy = createPolicy({
+    profile,
+    service: () => relay.serviceAddress,
+    blockedAuthors: readAuthors(settings.policy.blockedAuthors),
+    repositories: readRepositoryRules(settings.policy.repositories),
+    blockedRepositories: readRepositoryRules(settings.policy.blockedRepositories),
+    authority: settings.authority.mode,
+  });
   const eventIntake = createEventIntake({
     events,
     verifier,
-    policy: createPolicy({
-      profile,
-      service: () => relay.serviceAddress,
-      blockedAuthors: readAuthors(settings.policy.blockedAuthors),
-      repositories: readRepositoryRules(settings.policy.repositories),
-      blockedRepositories: readRepositoryRules(settings.policy.blockedRepositories),
-      authority: settings.authority.mode,
-    }),
+    policy,
     waitingRoom: createWaitingRoom({ clock }),
     async publishSaved(saved, transaction) {
       if (saved.length > 0) await eventStore().publishGroup(saved.map(describeSaved), { transaction });
@@ -196,6 +200,7 @@ export function createGitRelay(dependencies: GitRelayDependencies): GitRelay {
     },
     events,
     eventIntake,
+    review: (maxUnfit, signal) => reviewEvents({ events, policy, clock }, maxUnfit, signal),
     service: createServiceGroup("git relay", [
       createService({ name: "signature checks", start: async () => {}, stop: () => verifier.close() }),
       createService({ name: "event intake", start: async () => {}, stop: () => eventIntake.stop() }),
@@ -258,6 +263,7 @@ export function createGitRelayApi(dependencies: GitRelayApiDependencies): Fastif
         return relay.url.replace(/^wss?:\/\//, "");
       },
     },
+    review: relay && ((maxUnfit, signal) => relay.review(maxUnfit, signal)),
     clock,
     logger: dependencies.logger.child("git-relay"),
   });

@@ -13,9 +13,10 @@ import {
   repositoryExample,
   repositorySchema,
 } from "./api-schemas.js";
+import { type ReviewApiOptions, registerReviewRoute } from "./review-api.js";
 import { registerSyncRoutes, type SyncApiOptions } from "./sync-api.js";
 
-export interface RelayApiOptions extends SyncApiOptions {
+export interface RelayApiOptions extends SyncApiOptions, ReviewApiOptions {
   readonly repositories: Repositories;
 }
 
@@ -31,6 +32,7 @@ export function createRelayApi(options: RelayApiOptions): FastifyPluginAsync {
       async (scoped) => {
         registerRepositoryRoutes(scoped, options);
         registerSyncRoutes(scoped, options);
+        registerReviewRoute(scoped, options);
       },
       { prefix: "/api/v1/relay" },
     );

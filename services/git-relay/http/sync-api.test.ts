@@ -272,6 +272,13 @@ describe("the sync in the API", () => {
     expect(body.map(({ url }: { url: string }) => url)).not.toContain(noPeer);
   });
 
+  test("GR-147 stored events are reviewed by the policy of today, with the scope for it", async () => {
+    expect((await ask("GET", "/policy/review")).status).toBe(403);
+    const { status, body } = await ask("GET", "/policy/review", "admin");
+    expect([status, body.unfit, body.is_cut]).toEqual([200, [], false]);
+    expect(body.checked).toBeGreaterThan(0);
+  });
+
   test("a process without the relay says so, and still explains what the database knows", async () => {
     const other = await openApi(false);
     const headers = { authorization: "Bearer reader" };

@@ -80,6 +80,15 @@ test("GR-455 a repair says what it would do, and does it", async () => {
   });
 });
 
+test("GR-147 GR-455 the policy is reviewed on request, and only looked at", async () => {
+  expect(await relay("repair", "--policy", "--dry-run")).toMatchObject({
+    exitCode: 0,
+    out: "0 of 0 stored events would be refused today\n",
+  });
+  for (const wrong of [["--policy"], ["--policy", "--dry-run", "--relay", sourceUrl], []])
+    expect((await relay("repair", ...wrong)).exitCode).toBe(2);
+});
+
 test("GR-455 what cannot be explained is said, and what is no name of anything is a wrong use", async () => {
   expect(await relay("explain", unknownEvent)).toMatchObject({ exitCode: 1, err: "This event was never seen here.\n" });
   const key = "npub10elfcs4fr0l0r8af98jlmgdh9c8tcxjvz9qkw038js35mp4dma8qzvjptg";
@@ -88,7 +97,6 @@ test("GR-455 what cannot be explained is said, and what is no name of anything i
     err: expect.stringContaining("announced"),
   });
   expect((await relay("explain", "something")).exitCode).toBe(2);
-  expect((await relay("repair")).exitCode).toBe(2);
 });
 
 test("GR-455 without a server the status fails, and events are explained from what is stored", async () => {
