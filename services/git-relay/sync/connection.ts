@@ -12,6 +12,8 @@ import type { BatchProof } from "./proof.js";
 const batchesAtOnce = 4;
 const sessionsAtOnce = 4;
 const informationPatienceMs = 5_000;
+/** Subscriptions of a peer that states how many it takes which are kept free for history. */
+const historicSubscriptions = 8;
 
 export interface ConnectionParts
   extends LinkOptions,
@@ -61,6 +63,7 @@ export class PeerConnection {
   readonly #sessions = createTurns(sessionsAtOnce);
   readonly #pageLimits: Promise<PageLimits>;
   #filterSize = maxFilterValues;
+  #maxLiveSubscriptions = Number.POSITIVE_INFINITY;
   #ended = false;
 
   constructor(socket: PeerSocket, parts: ConnectionParts) {
@@ -76,6 +79,11 @@ export class PeerConnection {
       onFilterRefused: (values) => this.#shrinkFilters(values),
     });
     this.#pageLimits = this.#learnLimits();
+  }
+
+  /** How many live subscriptions there should be at most, as the peer says. */
+  get maxLiveSubscriptions(): number {
+    return this.#maxLiveSubscriptions;
   }
 
   /** How many values the lists of a filter may have. */
@@ -127,6 +135,8 @@ export class PeerConnection {
     const information = await fetchInformation(AbortSignal.any([abort.signal, this.#abort.signal]));
     timer.cancel();
     if (information && !this.#ended) onInformation(information);
+    if (information?.maxSubscriptions !== undefined)
+      this.#maxLiveSubscriptions = Math.max(1, information.maxSubscriptions - historicSubscriptions);
     const stated = [information?.defaultLimit, information?.maxLimit].filter(
       (limit) => limit !== undefined && limit > 0,
     );

@@ -25,7 +25,7 @@ const returningPerSecond = 10;
  * keeps itself in sync; this only tells them what changed and what time it is.
  */
 export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
-  const { config, clock, discovery, events, intake, rejected, health, naughty } = options;
+  const { config, clock, discovery, events, intake, health, naughty } = options;
   const { logger } = options;
   const observer = guardObserver(options.observer, logger);
   const wanted = new WantedIndex();
@@ -59,7 +59,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     journeys: options.journeys ?? noJourneys,
     logger,
     backlog: new SharedBacklog(),
-    peerIntake: createPeerIntake({ ...options, rejected, logger }),
+    peerIntake: createPeerIntake({ ...options, isStopping: () => !isRunning }),
     isFlushed: (url) => selfSubscription.isFlushed(url),
     onChanged: (peer) => memory.note(peer),
     onOurselves(peer) {

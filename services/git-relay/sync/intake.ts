@@ -35,6 +35,8 @@ export interface PeerIntakeOptions {
   readonly intake: EventIntake;
   readonly rejected: RejectedIndex;
   readonly limits: EventLimits;
+  /** Whether the relay is shutting down. */
+  isStopping(): boolean;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -56,7 +58,8 @@ export function createPeerIntake(options: PeerIntakeOptions): PeerIntake {
     for (let tries = 0; ; tries++) {
       const verdict = await intake.accept(event, { origin, authenticated: nobody });
       // Nothing is wrong with the event: what is refused for want of room, or of the store, is offered again.
-      if (verdict.kind !== "rejected" || verdict.prefix !== "error" || tries === busyRetries) return verdict;
+      const isBusy = verdict.kind === "rejected" && verdict.prefix === "error";
+      if (!isBusy || tries === busyRetries || options.isStopping()) return verdict;
       await clock.sleep(busyWaitMs);
     }
   };

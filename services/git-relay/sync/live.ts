@@ -1,12 +1,14 @@
 import type { FilterJson } from "@signalbox/nostr";
 import { cut, filtersOf, minFilterValues, type Portion } from "./filters.js";
 import type { Conversation, PeerLink } from "./link.js";
-import { isRateLimitRefusal } from "./rate-limit.js";
+import { isRateLimitNotice, isRateLimitRefusal } from "./rate-limit.js";
 import { isFilterRefusal } from "./request.js";
 
 interface LiveSubscription {
   readonly portions: readonly Portion[];
   conversation: Conversation | undefined;
+  /** The peer has answered: it knows of it. */
+  isHeard: boolean;
   refusals: number;
   authenticated: boolean;
 }
@@ -29,6 +31,7 @@ const lastRetryMs = 3_600_000;
 export class LiveSubscriptions {
   readonly #options: LiveOptions;
   #subscriptions = new Set<LiveSubscription>();
+  #takesGroups = true;
 
   constructor(options: LiveOptions) {
     this.#options = options;
@@ -36,6 +39,11 @@ export class LiveSubscriptions {
 
   get count(): number {
     return this.#subscriptions.size;
+  }
+
+  /** Whether the peer takes several portions in one subscription, as far as we know. */
+  get takesGroups(): boolean {
+    return this.#takesGroups;
   }
 
   /** Subscribes, each portion for itself. They are sent in order, at once unless the peer needs a rest. */
@@ -65,7 +73,13 @@ export class LiveSubscriptions {
   }
 
   #open(portions: readonly Portion[]): void {
-    const subscription: LiveSubscription = { portions, conversation: undefined, refusals: 0, authenticated: false };
+    const subscription: LiveSubscription = {
+      portions,
+      conversation: undefined,
+      isHeard: false,
+      refusals: 0,
+      authenticated: false,
+    };
     this.#subscriptions.add(subscription);
     void this.#subscribe(subscription);
   }
@@ -78,13 +92,23 @@ export class LiveSubscriptions {
       return;
     }
     if (!this.#subscriptions.has(subscription)) return;
-    const conversation = link.converse("l", (message) => {
-      if (message.verb !== "CLOSED") return;
+    const again = (reason: string): void => {
       conversation.end();
       subscription.conversation = undefined;
-      void this.#onClosed(subscription, message.reason).catch(() => {});
+      // It rejects only when the connection ends.
+      void this.#onClosed(subscription, reason).catch(() => {});
+    };
+    const conversation = link.converse("l", (message) => {
+      if (message.verb === "CLOSED") again(message.reason);
+      else if (message.verb !== "NOTICE") subscription.isHeard = true;
+      else if (!subscription.isHeard && isRateLimitNotice(message.text)) {
+        // Whom it means it does not say: perhaps the subscription was passed over.
+        conversation.send("CLOSE");
+        again(`rate-limited: ${message.text}`);
+      }
     });
     subscription.conversation = conversation;
+    subscription.isHeard = false;
     conversation.send("REQ", ...subscription.portions.flatMap(liveFilters));
   }
 
@@ -92,9 +116,11 @@ export class LiveSubscriptions {
     const { link, signal, sleep, onFilterRefused } = this.#options;
     const largest = Math.max(...subscription.portions.map(({ values }) => values.length));
     if (isFilterRefusal(reason) && (largest > minFilterValues || subscription.portions.length > 1)) {
+      const isGroup = subscription.portions.length > 1;
       this.#subscriptions.delete(subscription);
-      if (subscription.portions.length === 1) onFilterRefused(largest);
-      for (const portion of subscription.portions) this.add(halves(portion, subscription.portions.length > 1));
+      if (isGroup) this.#takesGroups = false;
+      else onFilterRefused(largest);
+      for (const portion of subscription.portions) this.add(isGroup ? [portion] : halves(portion));
       return;
     }
     if (reason.startsWith("auth-required:") && !subscription.authenticated) {
@@ -114,8 +140,7 @@ export class LiveSubscriptions {
   }
 }
 
-function halves(portion: Portion, keepWhole: boolean): readonly Portion[] {
-  if (keepWhole) return [portion];
+function halves(portion: Portion): readonly Portion[] {
   return cut(portion, Math.max(minFilterValues, Math.ceil(portion.values.length / 2)));
 }
 

@@ -166,9 +166,10 @@ export class PeerSync {
 
   /** Live first, so that nothing falls between what was and what comes. */
   #follow(portions: readonly Portion[]): void {
-    const live = this.#connection?.live;
-    if (portions.length > this.#parts.context.config.consolidateAbove) live?.addTogether(portions);
-    else live?.add(portions);
+    const connection = this.#connection;
+    if (!connection) return;
+    if (portions.length > this.#maxLive(connection)) connection.live.addTogether(portions);
+    else connection.live.add(portions);
   }
 
   /** @param since seconds; absent: everything is asked for */
@@ -214,8 +215,12 @@ export class PeerSync {
 
   #isWorthConsolidating(connection: PeerConnection, added: readonly Portion[]): boolean {
     const count = connection.live.count + added.length;
-    if (added.length === 0 || count <= this.#parts.context.config.consolidateAbove) return false;
+    if (added.length === 0 || count <= this.#maxLive(connection) || !connection.live.takesGroups) return false;
     return groupPortions(this.#allPortions()).length < count * 0.75;
+  }
+
+  #maxLive({ maxLiveSubscriptions }: PeerConnection): number {
+    return Math.min(this.#parts.context.config.consolidateAbove, maxLiveSubscriptions);
   }
 
   #allPortions(): readonly Portion[] {
