@@ -17,6 +17,8 @@ describe("parseIngestPath", () => {
     ["/api/7/unreal/abc/", "unreal", "7", ""],
     ["/api/7/integration/otlp/v1/traces/", "otlp", "7", ""],
     ["/api/v3/projects/7/notices/", "airbrake", "7", ""],
+    ["/api/0/projects/acme/shop/user-feedback/", "user_feedback", undefined, ""],
+    ["/errors/api/embed/error-page/", "error_page", undefined, "/errors"],
     ["/errors/api/7/envelope/", "envelope", "7", "/errors"],
     ["/a/b/c/api/7/store/", "store", "7", "/a/b/c"],
     ["/prefix/api/store/", "store", undefined, "/prefix"],

@@ -9,7 +9,9 @@ export type IngestRoute =
   | "nel"
   | "unreal"
   | "otlp"
-  | "airbrake";
+  | "airbrake"
+  | "user_feedback"
+  | "error_page";
 
 export interface IngestPath {
   readonly route: IngestRoute;
@@ -21,7 +23,7 @@ export interface IngestPath {
   readonly canonical: string;
   /** Key in the path, where the route allows one. */
   readonly key: string | undefined;
-  /** The segment that is the monitor's slug, the event's id or the OTLP signal; still percent-encoded. */
+  /** The segment that is the monitor's slug, the event's id, the OTLP signal or the project's slug; percent-encoded. */
   readonly argument: string | undefined;
 }
 
@@ -40,6 +42,8 @@ const shapes: readonly { readonly route: IngestRoute; readonly segments: readonl
   { route: "unreal", segments: ["api", ":project", "unreal", ":key"] },
   { route: "otlp", segments: ["api", ":project", "integration", "otlp", "v1", ":argument"] },
   { route: "airbrake", segments: ["api", "v3", "projects", ":project", "notices"] },
+  { route: "user_feedback", segments: ["api", "0", "projects", ":organization", ":argument", "user-feedback"] },
+  { route: "error_page", segments: ["api", "embed", "error-page"] },
 ];
 
 const decimalPattern = /^[0-9]+$/;

@@ -38,6 +38,8 @@ const routes: Readonly<
   nel: { takes: "a network error report, which is counted and not kept", response: { 200: empty } },
   unreal: { takes: "a crash of the Unreal engine, which is kept as an attachment", response: { 200: uuid } },
   otlp: { takes: "traces or logs of OpenTelemetry, which are counted and not kept", response: { 200: emptyObject } },
+  user_feedback: { takes: "what a user said of an event", response: { 200: emptyObject } },
+  error_page: { takes: "what a user said in the dialog of a crash", response: { 200: emptyObject } },
   airbrake: {
     takes: "a notice of an Airbrake notifier",
     response: {
@@ -51,7 +53,10 @@ const routes: Readonly<
   },
 };
 
-const pixel = { description: "Durably taken: a transparent pixel.", type: "string", format: "binary" } as const;
+const inQueryAnswers: Partial<Record<IngestRoute, Readonly<Record<number, object>>>> = {
+  store: { 200: { description: "Durably taken: a transparent pixel.", type: "string", format: "binary" } },
+  error_page: { 200: { description: "The script of the dialog.", type: "string" } },
+};
 
 /** The description of an ingest route for the API's document. */
 export function describeRoute(
@@ -61,9 +66,12 @@ export function describeRoute(
   const { takes, response } = routes[route];
   const inQuery = method === "GET";
   return {
-    summary: `Take ${takes}${inQuery ? ", told in the query" : ""}`,
+    summary:
+      inQuery && route === "error_page"
+        ? "Show the dialog of a crash"
+        : `Take ${takes}${inQuery ? ", told in the query" : ""}`,
     description: "For Sentry SDKs. The credential is the DSN's key, in X-Sentry-Auth or in the query as sentry_key.",
     tags: ["ingest"],
-    response: inQuery && route === "store" ? { 200: pixel } : response,
+    response: (inQuery ? inQueryAnswers[route] : undefined) ?? response,
   };
 }

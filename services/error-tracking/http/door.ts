@@ -11,6 +11,7 @@ import {
 import { type Acceptance, type Acceptor, backpressure, type IngestRequest, sdkOf } from "../accept.js";
 import type { RecordOutcome } from "../edge-outcomes.js";
 import type { IncomingItem } from "../gather-items.js";
+import { matchesGlob } from "../glob.js";
 import { concurrentStreams, type IngestLimits, waitingStreams, wholeBodyBytes } from "../ingest-limits.js";
 import type { KeyCache } from "../key-cache.js";
 import type { SdkUsage } from "../sdk-usage.js";
@@ -152,12 +153,14 @@ export function createDoor(dependencies: DoorDependencies): Door {
       }),
 
     async accept({ client }, sender, request, header, items) {
+      const origin = originOf(request.headers);
+      if (!isAllowed(origin, sender)) throw new IngestError("ET_ORIGIN_REFUSED");
       const details: IngestRequest = {
         ...sender,
         receivedAtMs: request.receivedAtMs,
         client,
         clientAddress: request.clientAddress,
-        origin: originOf(request.headers),
+        origin,
         userAgent: request.headers["user-agent"]?.slice(0, 512),
         correlationId: request.correlationId,
       };
@@ -205,6 +208,8 @@ const categories: Readonly<Record<string, Category>> = {
   nel: "security",
   cron: "monitor",
   attachments: "attachment",
+  user_feedback: "feedback",
+  error_page: "feedback",
 };
 
 /** The page or host that a browser names as the sender; nothing but web addresses counts. */
@@ -218,6 +223,12 @@ function originOf({ origin, referer }: IncomingHttpHeaders): string | undefined 
     }
   }
   return undefined;
+}
+
+/** Programs that are no pages name no origin, and may always send. */
+function isAllowed(origin: string | undefined, { allowedOrigins }: Sender): boolean {
+  if (origin === undefined || allowedOrigins.length === 0) return true;
+  return allowedOrigins.some((glob) => matchesGlob(origin, glob));
 }
 
 const reasons: Readonly<Record<string, "framing" | "too_large" | "aborted" | "json">> = {
@@ -239,6 +250,7 @@ const reasons: Readonly<Record<string, "framing" | "too_large" | "aborted" | "js
 function refusalReason(error: unknown) {
   const code = errorCode(error) ?? "";
   if (code === "ET_BACKPRESSURE") return { outcome: "rate_limited", reason: "backpressure" } as const;
+  if (code === "ET_ORIGIN_REFUSED") return { outcome: "filtered", reason: "origin" } as const;
   if (code === "ET_DISK_FULL") return { outcome: "rate_limited", reason: "disk" } as const;
   const reason = Object.hasOwn(reasons, code) ? reasons[code] : undefined;
   return reason && ({ outcome: "invalid", reason } as const);

@@ -6,6 +6,11 @@ export const ingestErrors = defineErrors("Error tracking: ingest", {
     status: 403,
     remedy: "Copy the DSN again; the key or the project may have been disabled or deleted.",
   },
+  ET_ORIGIN_REFUSED: {
+    message: "The key is not meant for pages of this origin.",
+    status: 403,
+    remedy: "Add the origin to those that the key allows, or use another key.",
+  },
   ET_ROUTE_UNKNOWN: {
     message: "There is no such ingest route.",
     status: 404,

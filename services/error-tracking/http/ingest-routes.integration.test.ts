@@ -620,6 +620,56 @@ describe("other routes", () => {
     expect((await send(`${server.url}/api/v3/projects/1/notices`, "{}")).status).toBe(401);
   });
 
+  test("ET-163 what a user said comes as JSON with the DSN, or as the form of the dialog", async () => {
+    const report = { event_id: "1".repeat(32), name: "Ann", email: "ann@example.com", comments: "It <b>broke</b>" };
+    const path = `${server.url}/api/0/projects/acme/default/user-feedback/`;
+    const dsn = { authorization: `DSN ${server.dsn()}` };
+    const taken = await send(path, JSON.stringify(report), dsn);
+    expect([taken.status, JSON.parse(taken.text)]).toMatchObject([200, { eventID: report.event_id, name: "Ann" }]);
+    const dialog = `${server.url}/some/prefix/api/embed/error-page/?dsn=${encodeURIComponent(server.dsn())}&eventId=${"2".repeat(32)}`;
+    const form = new URLSearchParams({ name: "Bob", email: "bob@example.com", comments: "Nothing works" });
+    expect(await send(dialog, form)).toMatchObject({ status: 200, text: "{}" });
+    await server.receivedItems(messages + 2);
+    expect(await newItems()).toEqual([
+      ["user_report", report],
+      ["user_report", { event_id: "2".repeat(32), name: "Bob", email: "bob@example.com", comments: "Nothing works" }],
+    ]);
+    const missing = await send(dialog, new URLSearchParams({ name: "Bob", email: " " }));
+    expect([missing.status, Object.keys(JSON.parse(missing.text).errors)]).toEqual([400, ["email", "comments"]]);
+    for (const [body, code] of [
+      ["{}", "ET_EVENT_ID_INVALID"],
+      [JSON.stringify({ ...report, comments: " " }), "ET_REPORT_INVALID"],
+      ["", "ET_BODY_EMPTY"],
+    ] as const)
+      expect(JSON.parse((await send(path, body, dsn)).text).code).toBe(code);
+    expect((await send(path, JSON.stringify(report))).status).toBe(401);
+    const other = { authorization: `DSN ${server.dsn()}` };
+    expect(
+      (await send(`${server.url}/api/0/projects/acme/99/user-feedback/`, JSON.stringify(report), other)).status,
+    ).toBe(403);
+  });
+
+  test("ET-163 the dialog's script holds what came from the address as texts alone", async () => {
+    const evil = `</script><script>alert(1)</script>"+alert(2)+"\u2028`;
+    const query = new URLSearchParams({ dsn: server.dsn(), eventId: "3".repeat(32), title: evil, name: evil });
+    const script = await send(`${server.url}/api/embed/error-page/?${query}`, undefined, {}, "GET");
+    expect(script.status).toBe(200);
+    expect(script.type).toBe("text/javascript; charset=utf-8");
+    expect(script.headers.get("x-content-type-options")).toBe("nosniff");
+    expect(script.text).not.toContain("</script>");
+    expect(script.text).toContain("\\u003c/script\\u003e");
+    expect(() => new Function(script.text)).not.toThrow();
+    for (const [name, value, status] of [
+      ["eventId", "no", 400],
+      ["dsn", "no", 400],
+      ["dsn", `http://${"0".repeat(32)}@x/1`, 403],
+    ] as const) {
+      const wrong = new URLSearchParams(query);
+      wrong.set(name, value);
+      expect((await send(`${server.url}/api/embed/error-page/?${wrong}`, undefined, {}, "GET")).status).toBe(status);
+    }
+  });
+
   test("ET-024 ET-078 every route refuses a wrong key alike, with CORS headers", async () => {
     for (const path of [
       "/security/",

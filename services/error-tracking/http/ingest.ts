@@ -27,6 +27,7 @@ import { createNotStoredLog } from "../not-stored-log.js";
 import type { QuotaWindows } from "../quota-windows.js";
 import { createRateLimiter, type FairShare } from "../rate-limiter.js";
 import type { SdkUsage } from "../sdk-usage.js";
+import { crashDialog } from "./crash-dialog.js";
 import { describeRoute } from "./describe-ingest.js";
 import { createDoor, type EdgeRequest } from "./door.js";
 import { corsHeaders, errorAnswer, pixel, toIngestError } from "./ingest-answers.js";
@@ -34,6 +35,7 @@ import { IngestError } from "./ingest-errors.js";
 import { createIngestMetrics } from "./ingest-metrics.js";
 import { discardRest } from "./read-body.js";
 import { createReceiver } from "./receive.js";
+import { createFeedbackReceiver } from "./receive-feedback.js";
 import { createReportReceiver } from "./receive-reports.js";
 import { createUploadReceiver } from "./receive-uploads.js";
 import { createRefusalLog } from "./refusal-log.js";
@@ -92,6 +94,8 @@ const paths: readonly { readonly route: IngestRoute; readonly url: string }[] = 
   { route: "unreal", url: "/api/:project/unreal/:key/" },
   { route: "otlp", url: "/api/:project/integration/otlp/v1/:argument/" },
   { route: "airbrake", url: "/api/v3/projects/:project/notices/" },
+  { route: "user_feedback", url: "/api/0/projects/:organization/:argument/user-feedback/" },
+  { route: "error_page", url: "/api/embed/error-page/" },
 ];
 
 const allMethods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] as const;
@@ -156,6 +160,7 @@ export function createIngest(options: IngestOptions): FastifyPluginAsync {
   const receiver = createReceiver({ door, limits, onEnvelopeBytes: metrics.envelopeBytes });
   const reports = createReportReceiver({ door, limits, recordOutcome });
   const uploads = createUploadReceiver({ door, limits });
+  const feedback = createFeedbackReceiver(door);
 
   /** Tells the client which limits hold, and refuses what one of them has hit. */
   const tellLimits = (reply: FastifyReply, { limits, standing }: Acceptance): IngestError | undefined => {
@@ -254,6 +259,34 @@ export function createIngest(options: IngestOptions): FastifyPluginAsync {
         // An empty answer says that everything was taken, in either form.
         const isJson = /^application\/json\b/i.test(edge.mediaType);
         return isJson ? reply.type("application/json").send("{}") : reply.type("application/x-protobuf").send();
+      },
+    },
+    user_feedback: {
+      POST: async (request, reply) => {
+        const taken = await feedback.userFeedback(edgeRequest(request, "user_feedback"));
+        const problem = problemOf(reply, taken);
+        if (problem) return answerError(reply, problem);
+        const { event_id: eventID, name, email, comments } = taken.report;
+        return reply.type("application/json").send(JSON.stringify({ eventID, name, email, comments }));
+      },
+    },
+    error_page: {
+      GET: async (request, reply) => {
+        await feedback.checkDialog(edgeRequest(request, "error_page"));
+        const { query } = edgeRequest(request, "error_page");
+        const sentTo = new URL(request.originalUrl, `${request.protocol}://${request.host}`);
+        const target = new URLSearchParams({ dsn: query.get("dsn") ?? "", eventId: query.get("eventId") ?? "" });
+        sentTo.search = target.toString();
+        return reply.type("text/javascript; charset=utf-8").send(crashDialog(query, sentTo.href));
+      },
+      POST: async (request, reply) => {
+        const taken = await feedback.dialog(edgeRequest(request, "error_page"));
+        if ("missing" in taken) {
+          const errors = Object.fromEntries(taken.missing.map((name) => [name, ["This field is required."]]));
+          return reply.code(400).type("application/json").send(JSON.stringify({ errors }));
+        }
+        const problem = problemOf(reply, taken);
+        return problem ? answerError(reply, problem) : reply.type("application/json").send("{}");
       },
     },
     airbrake: {

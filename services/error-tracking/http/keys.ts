@@ -9,9 +9,16 @@ const admin = { scope: "errors:admin" } as const;
 const maybeTime = { type: ["string", "null"], format: "date-time" } as const;
 const dayS = 86_400;
 
+const originsSchema = {
+  type: "array",
+  maxItems: 100,
+  items: { type: "string", minLength: 1, maxLength: 256 },
+  description: "Globs over the web origins that browsers may send from, such as https://*.shop.example; none: all.",
+} as const;
+
 const keySchema = {
   type: "object",
-  required: ["id", "label", "active", "public_key", "dsn", "quotas", "created_at", "last_used_at", "expires_at"],
+  required: ["id", "label", "active", "public_key", "dsn", "quotas", "allowed_origins", "created_at", "last_used_at", "expires_at"],
   properties: {
     id: { type: "integer" },
     label: { type: "string" },
@@ -19,6 +26,7 @@ const keySchema = {
     public_key: { type: "string" },
     dsn: { type: "string" },
     quotas: { ...quotasSchema, description: "How much may be sent with it." },
+    allowed_origins: originsSchema,
     created_at: { type: "string", format: "date-time" },
     last_used_at: maybeTime,
     expires_at: { ...maybeTime, description: "From then on it is refused, because another one replaced it." },
@@ -32,6 +40,7 @@ const example = {
   public_key: "0123456789abcdef0123456789abcdef",
   dsn: "http://0123456789abcdef0123456789abcdef@localhost:8787/1",
   quotas: [],
+  allowed_origins: ["https://*.shop.example"],
   created_at: "2026-03-01T09:30:00.125Z",
   last_used_at: null,
   expires_at: null,
@@ -81,12 +90,12 @@ export function registerKeyRoutes(app: FastifyInstance, { projects }: ApiDepende
     },
   });
 
-  app.patch<{ Params: KeyParams; Body: { label?: string; active?: boolean; quotas?: readonly QuotaBody[] } }>(
+  app.patch<{ Params: KeyParams; Body: { label?: string; active?: boolean; quotas?: readonly QuotaBody[]; allowed_origins?: readonly string[] } }>(
     "/projects/:id/keys/:key",
     {
       config: { access: admin, errors: missing },
       schema: {
-        summary: "Rename, enable or disable a key, or change its quotas",
+        summary: "Rename, enable or disable a key, or change its quotas and origins",
         tags: ["projects"],
         params,
         body: {
@@ -165,6 +174,7 @@ function showKey(key: ProjectKey) {
     public_key: key.publicKey,
     dsn: key.dsn,
     quotas: key.quotas.map(showQuota),
+    allowed_origins: key.allowedOrigins,
     created_at: time(key.createdAtMs),
     last_used_at: time(key.lastUsedAtMs),
     expires_at: time(key.expiresAtMs),

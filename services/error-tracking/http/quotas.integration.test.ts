@@ -190,6 +190,28 @@ describe("filters", () => {
   });
 });
 
+describe("origins", () => {
+  test("ET-027 ET-114 pages of origins that the key does not allow are refused; programs are no pages", async () => {
+    server = await startIngestServer({
+      prepare: (projects) => projects.updateKey(1, 1, { allowedOrigins: ["https://*.shop.example", "http://localhost:*"] }),
+    });
+    const from = async (headers: Record<string, string>) => {
+      const response = await fetch(server.envelopeUrl, { method: "POST", body: Buffer.from(event()), headers });
+      await response.arrayBuffer();
+      return [response.status, response.headers.get("x-sentry-error")];
+    };
+    expect(await from({ origin: "https://www.shop.example" })).toEqual([200, null]);
+    expect(await from({ referer: "http://localhost:3000/basket" })).toEqual([200, null]);
+    expect(await from({})).toEqual([200, null]);
+    expect(await from({ origin: "https://shop.example.evil.example" })).toEqual([403, "ET_ORIGIN_REFUSED"]);
+    expect(await from({ referer: "https://elsewhere.example/www.shop.example" })).toEqual([403, "ET_ORIGIN_REFUSED"]);
+    expect(outcomes()).toEqual(["default filtered origin 1", "default filtered origin 1"]);
+    const { publicKey } = await server.projects.rotateKey(1, 1, 0);
+    const keys = await server.projects.keys(1);
+    expect(keys.find((key) => key.publicKey === publicKey)?.allowedOrigins).toHaveLength(2);
+  });
+});
+
 async function blobKeys(): Promise<string[]> {
   const keys: string[] = [];
   for await (const key of server.blobs.list("")) keys.push(key);
