@@ -60,12 +60,12 @@ export const relaySync: Benchmark = {
         (conversation) => conversation.events,
       );
       const client = await connectRelay(source.url);
-      await client.publish(events.slice(missing));
+      await client.publish(events.slice(0, -missing));
       const fresh = await syncOnce(reconciling, proxy, events.length - missing);
       await reconciling.stop();
       const paged = await syncOnce(paging, proxy, events.length - missing);
       await paging.stop();
-      await client.publish(events.slice(0, missing));
+      await client.publish(events.slice(-missing));
       client.close();
       const again = await syncOnce(reconciling, proxy, events.length);
 

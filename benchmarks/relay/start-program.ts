@@ -28,14 +28,22 @@ export async function startProgram(
   const nextLine = (): Promise<string> =>
     new Promise((resolve, reject) => {
       let text = "";
+      const settle = (): void => {
+        child.stdout.off("data", onData);
+        child.off("exit", onExit);
+      };
       const onData = (part: Buffer): void => {
         text += part.toString();
         if (!text.endsWith("\n")) return;
-        child.stdout.off("data", onData);
+        settle();
         resolve(text.trim());
       };
+      const onExit = (): void => {
+        settle();
+        reject(new Error(`${name} ended`));
+      };
       child.stdout.on("data", onData);
-      child.once("exit", () => reject(new Error(`${name} ended`)));
+      child.once("exit", onExit);
     });
   const firstLine = await nextLine();
   return {
