@@ -42,8 +42,6 @@ export function showPeer(peer: PeerSnapshot, nowMs: number) {
   };
 }
 
-export type ShownPeer = ReturnType<typeof showPeer>;
-
 function showFailure({
   kind,
   code,
