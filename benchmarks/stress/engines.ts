@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Database, migrate, openDatabase } from "@signalbox/database";
+import { type Database, migrate, openDatabase, openPostgres } from "@signalbox/database";
 import {
   createMemoryTransport,
   createSqlTransport,
@@ -47,7 +47,8 @@ export const engines: Readonly<Record<string, Engine>> = {
     start: () => shared(startPostgres()),
     async create(address) {
       const url = await createPostgresDatabase(address);
-      const databases = [await openDatabase({ url }), await openDatabase({ url })] as const;
+      // Many runs share one server.
+      const databases = [await openPostgres({ url, poolSize: 3 }), await openPostgres({ url, poolSize: 3 })] as const;
       await migrate(databases[0], [eventStoreMigrations]);
       const transport = createSqlTransport({ database: databases[0] });
       return {

@@ -27,7 +27,7 @@ await assertTransport({
 });
 
 const under = await engine.create(address);
-await torture(under, random);
+await torture(under, random, Number(pace));
 await under.destroy();
 // Whatever still holds the process has had its chance.
 process.exit(0);
