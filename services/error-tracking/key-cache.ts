@@ -56,7 +56,7 @@ export function createKeyCache(options: KeyCacheOptions): KeyCache {
     const rows = await db
       .selectFrom("project_keys")
       .where("active", "=", 1)
-      .select(["id", "project_id", "public_key", "quotas", "expires_at"])
+      .select(["id", "project_id", "public_key", "quotas", "allowed_origins", "expires_at"])
       .execute();
     const ofInstance = ownQuotas("organization", 0, (await readInstanceSettings(database)).quotas);
     const projects = new Map(active.map(({ id, settings }) => [id, projectPolicy(id, settings)]));
@@ -70,6 +70,7 @@ export function createKeyCache(options: KeyCacheOptions): KeyCache {
           keyId: row.id,
           projectId: row.project_id,
           quotas: [...ofKey, ...quotas, ...ofInstance],
+          allowedOrigins: JSON.parse(row.allowed_origins),
           filter,
           filterCspSources,
           expiresAtMs: row.expires_at ?? Number.POSITIVE_INFINITY,

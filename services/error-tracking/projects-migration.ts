@@ -29,6 +29,8 @@ export interface ProjectKeysTable {
   active: Generated<number>;
   /** JSON list of quotas. */
   quotas: Generated<string>;
+  /** JSON list of globs. */
+  allowed_origins: Generated<string>;
   created_at: number;
   last_used_at: Generated<number | null>;
   /** From then on the key is refused: set when it was replaced by another. */

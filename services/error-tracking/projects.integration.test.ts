@@ -70,6 +70,7 @@ function describeProjects(
           label: "Default",
           active: true,
           quotas: [],
+          allowedOrigins: [],
           createdAtMs: clock.nowMs(),
           lastUsedAtMs: undefined,
           expiresAtMs: undefined,

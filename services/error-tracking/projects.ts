@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import type { Database } from "@signalbox/database";
 import type { Clock } from "@signalbox/kernel";
 import { dsnFor } from "@signalbox/sentry-protocol";
-import type { Selectable, Transaction } from "kysely";
+import type { Insertable, Selectable, Transaction } from "kysely";
 import { ProjectError } from "./project-errors.js";
 import type { ProjectKeysTable, ProjectsTable, ProjectTables } from "./projects-migration.js";
 import type { Quota } from "./quotas.js";
@@ -23,6 +23,8 @@ export interface ProjectKey {
   readonly label: string;
   readonly active: boolean;
   readonly quotas: readonly Quota[];
+  /** Globs over the web origins that browsers may send from; none: all. */
+  readonly allowedOrigins: readonly string[];
   readonly createdAtMs: number;
   /** To the minute, and undefined before the first use. */
   readonly lastUsedAtMs: number | undefined;
@@ -41,6 +43,7 @@ export interface KeyChanges {
   readonly label?: string | undefined;
   readonly active?: boolean | undefined;
   readonly quotas?: readonly Quota[] | undefined;
+  readonly allowedOrigins?: readonly string[] | undefined;
 }
 
 export interface NewKey {
@@ -83,7 +86,7 @@ export interface Projects {
   /** @throws {ProjectError} `ET_KEY_NOT_FOUND`; `ET_KEY_LAST` */
   deleteKey(projectId: number, keyId: number): Promise<void>;
   /**
-   * Makes a key that replaces another one, with the same label and quotas; the old one works `graceMs` longer.
+   * Makes a key that replaces another one, with the same label, quotas and origins; the old one works `graceMs` longer.
    * @throws {ProjectError} `ET_KEY_NOT_FOUND`
    */
   rotateKey(projectId: number, keyId: number, graceMs: number): Promise<ProjectKey>;
@@ -122,7 +125,9 @@ export function createProjects({ database, clock, serverUrl }: ProjectsOptions):
   const insertKey = async (
     transaction: Transaction<ProjectTables>,
     projectId: number,
-    key: { readonly label: string; readonly prefix?: string | undefined; readonly quotas?: string },
+    key: Pick<Insertable<ProjectKeysTable>, "label" | "quotas" | "allowed_origins"> & {
+      readonly prefix?: string | undefined;
+    },
   ): Promise<ProjectKey> => {
     const row = await transaction
       .insertInto("project_keys")
@@ -131,6 +136,7 @@ export function createProjects({ database, clock, serverUrl }: ProjectsOptions):
         public_key: `${key.prefix ?? ""}${randomBytes(16).toString("hex")}`,
         label: key.label,
         quotas: key.quotas ?? "[]",
+        allowed_origins: key.allowed_origins ?? "[]",
         created_at: clock.nowMs(),
       })
       .returningAll()
@@ -155,6 +161,7 @@ export function createProjects({ database, clock, serverUrl }: ProjectsOptions):
     label: row.label,
     active: row.active === 1,
     quotas: JSON.parse(row.quotas),
+    allowedOrigins: JSON.parse(row.allowed_origins),
     createdAtMs: row.created_at,
     lastUsedAtMs: row.last_used_at ?? undefined,
     expiresAtMs: row.expires_at ?? undefined,
@@ -245,13 +252,14 @@ export function createProjects({ database, clock, serverUrl }: ProjectsOptions):
         return insertKey(transaction, projectId, { label: key.label ?? "", prefix: key.prefix });
       }),
 
-    updateKey: (projectId, keyId, { label, active, quotas }) =>
+    updateKey: (projectId, keyId, { label, active, quotas, allowedOrigins }) =>
       change(async (transaction) => {
         const row = await transaction
           .updateTable("project_keys")
           .set({
             ...(label === undefined ? {} : { label }),
             ...(quotas === undefined ? {} : { quotas: JSON.stringify(quotas) }),
+            ...(allowedOrigins === undefined ? {} : { allowed_origins: JSON.stringify(allowedOrigins) }),
             active: active === undefined ? (ref) => ref.ref("active") : Number(active),
           })
           .where("id", "=", keyId)
@@ -285,7 +293,12 @@ export function createProjects({ database, clock, serverUrl }: ProjectsOptions):
           .executeTakeFirst();
         if (!old) throw new ProjectError("ET_KEY_NOT_FOUND");
         const prefix = /^(.*_)[0-9a-f]{32}$/.exec(old.public_key)?.[1];
-        return insertKey(transaction, projectId, { label: old.label, quotas: old.quotas, prefix });
+        return insertKey(transaction, projectId, {
+          label: old.label,
+          quotas: old.quotas,
+          allowed_origins: old.allowed_origins,
+          prefix,
+        });
       }),
   };
   return projects;

@@ -23,6 +23,7 @@ function statements(engine: Engine): readonly string[] {
       ends_at_ms bigint not null,
       primary key (counter, slot)
     )${keyed}`,
+    "alter table project_keys add column allowed_origins text not null default '[]'",
     "create table error_instance_settings (id integer not null primary key, settings text not null)",
     `create table error_sdks (
       project_id bigint not null,

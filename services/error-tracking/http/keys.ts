@@ -18,7 +18,18 @@ const originsSchema = {
 
 const keySchema = {
   type: "object",
-  required: ["id", "label", "active", "public_key", "dsn", "quotas", "allowed_origins", "created_at", "last_used_at", "expires_at"],
+  required: [
+    "id",
+    "label",
+    "active",
+    "public_key",
+    "dsn",
+    "quotas",
+    "allowed_origins",
+    "created_at",
+    "last_used_at",
+    "expires_at",
+  ],
   properties: {
     id: { type: "integer" },
     label: { type: "string" },
@@ -90,35 +101,36 @@ export function registerKeyRoutes(app: FastifyInstance, { projects }: ApiDepende
     },
   });
 
-  app.patch<{ Params: KeyParams; Body: { label?: string; active?: boolean; quotas?: readonly QuotaBody[]; allowed_origins?: readonly string[] } }>(
-    "/projects/:id/keys/:key",
-    {
-      config: { access: admin, errors: missing },
-      schema: {
-        summary: "Rename, enable or disable a key, or change its quotas and origins",
-        tags: ["projects"],
-        params,
-        body: {
-          type: "object",
-          minProperties: 1,
-          additionalProperties: false,
-          properties: {
-            label: { type: "string", maxLength: 100 },
-            active: { type: "boolean" },
-            quotas: quotasSchema,
-          },
-          examples: [{ active: false }],
+  app.patch<{
+    Params: KeyParams;
+    Body: { label?: string; active?: boolean; quotas?: readonly QuotaBody[]; allowed_origins?: readonly string[] };
+  }>("/projects/:id/keys/:key", {
+    config: { access: admin, errors: missing },
+    schema: {
+      summary: "Rename, enable or disable a key, or change its quotas and origins",
+      tags: ["projects"],
+      params,
+      body: {
+        type: "object",
+        minProperties: 1,
+        additionalProperties: false,
+        properties: {
+          label: { type: "string", maxLength: 100 },
+          active: { type: "boolean" },
+          quotas: quotasSchema,
+          allowed_origins: originsSchema,
         },
-        response: { 200: jsonAnswer("The key as it is now.", keySchema, example) },
+        examples: [{ active: false }],
       },
-      async handler(request) {
-        const project = await visibleProject(request, projects, request.params.id);
-        const { label, active, quotas } = request.body;
-        const changes = { label, active, quotas: quotas?.map(toQuota) };
-        return showKey(await projects.updateKey(project.id, request.params.key, changes));
-      },
+      response: { 200: jsonAnswer("The key as it is now.", keySchema, example) },
     },
-  );
+    async handler(request) {
+      const project = await visibleProject(request, projects, request.params.id);
+      const { label, active, quotas, allowed_origins: allowedOrigins } = request.body;
+      const changes = { label, active, quotas: quotas?.map(toQuota), allowedOrigins };
+      return showKey(await projects.updateKey(project.id, request.params.key, changes));
+    },
+  });
 
   app.delete<{ Params: KeyParams }>("/projects/:id/keys/:key", {
     config: { access: admin, errors: [...missing, "ET_KEY_LAST"] },

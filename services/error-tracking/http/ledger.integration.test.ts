@@ -156,8 +156,9 @@ describe("quotas and filters", () => {
     const [key] = await kit.stores.projects.keys(id);
     const error = { categories: ["error"], limit: 5, window_s: 60 };
     const all = { categories: [], limit: 0, window_s: 3600 };
-    const ofKey = await kit.call("PATCH", `/api/v1/projects/${id}/keys/${key?.id}`, { quotas: [error] });
-    expect(ofKey.json()).toMatchObject({ quotas: [error] });
+    const changes = { quotas: [error], allowed_origins: ["https://shop.example"] };
+    const ofKey = await kit.call("PATCH", `/api/v1/projects/${id}/keys/${key?.id}`, changes);
+    expect(ofKey.json()).toMatchObject(changes);
     const ofProject = await kit.call("PATCH", `/api/v1/projects/${id}`, { settings: { quotas: [error, all] } });
     expect(ofProject.json()).toMatchObject({ settings: { quotas: [error, all] } });
     const ofInstance = await kit.call("PUT", "/api/v1/errors/quotas", { quotas: [all] });

@@ -193,7 +193,8 @@ describe("filters", () => {
 describe("origins", () => {
   test("ET-027 ET-114 pages of origins that the key does not allow are refused; programs are no pages", async () => {
     server = await startIngestServer({
-      prepare: (projects) => projects.updateKey(1, 1, { allowedOrigins: ["https://*.shop.example", "http://localhost:*"] }),
+      prepare: (projects) =>
+        projects.updateKey(1, 1, { allowedOrigins: ["https://*.shop.example", "http://localhost:*"] }),
     });
     const from = async (headers: Record<string, string>) => {
       const response = await fetch(server.envelopeUrl, { method: "POST", body: Buffer.from(event()), headers });
