@@ -11,8 +11,3 @@ await app.listen({ host: "127.0.0.1", port: 0 });
 await service.eventStore.start();
 const address = app.server.address();
 process.send?.({ port: typeof address === "object" && address ? address.port : 0 });
-process.on("SIGTERM", async () => {
-  await app.close();
-  await service.close();
-  process.exit(0);
-});
