@@ -13,6 +13,18 @@ function routes(app: FastifyInstance): void {
   }));
   app.get("/feed", { config: { access: { scope: ["events:read", "relay:read"] } } }, async () => ({}));
   app.get("/public", { config: { access: "public" } }, async () => ({}));
+  const visitor = {
+    subject: "visitor",
+    issuer: "x",
+    scopes: new Set<Scope>(["errors:read"]),
+    tokenId: "v",
+    expiresAtMs: 1e15,
+  };
+  const readPrincipal = ({ headers }: FastifyRequest) => (headers["x-visitor"] === "yes" ? visitor : undefined);
+  app.get("/visitors", { config: { access: { scope: "errors:read" }, readPrincipal } }, async (request) => ({
+    subject: principalOf(request).subject,
+  }));
+  app.get("/no-visitors", { config: { access: { scope: "events:read" }, readPrincipal } }, async () => ({}));
   app.get("/protocol", { config: { access: "protocol" } }, async () => ({}));
   app.get("/projects/:id", { config: { access: { scope: "errors:read" } } }, async (request) => {
     requireProject(principalOf(request), Number(new URL(request.url, "http://a").pathname.split("/").at(-1)));
@@ -37,6 +49,15 @@ describe("PF-030 who may call a route", () => {
     }
     expect((await fetch(`${url}/public`)).status).toBe(200);
     expect((await fetch(`${url}/protocol`)).status).toBe(200);
+  });
+
+  test("PF-030 a route may know another credential; where that is missing, the token is looked at", async () => {
+    const { url } = await listen();
+    const ask = (path: string, headers: Record<string, string>) => fetch(url + path, { headers });
+    expect(await (await ask("/visitors", { "x-visitor": "yes" })).json()).toEqual({ subject: "visitor" });
+    expect((await ask("/visitors", {})).status).toBe(401);
+    expect((await ask("/no-visitors", { "x-visitor": "yes" })).status).toBe(403);
+    expect((await ask("/issues", { "x-visitor": "yes" })).status).toBe(401);
   });
 
   test("PF-030 with a token that cannot be read: 401 that says so", async () => {

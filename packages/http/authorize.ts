@@ -25,7 +25,7 @@ export async function authorize(request: FastifyRequest, route: Route, how: Auth
   const token = (route.readToken ?? how.readToken)(request);
   if (!authenticator.isVerified(token)) limits?.checkFailedLogins(request.clientAddress);
   try {
-    request.principal = await authenticator.authenticate(token);
+    request.principal = route.readPrincipal?.(request) ?? (await authenticator.authenticate(token));
   } catch (error) {
     const failed = error instanceof HttpProblem && error.status === 401 && error.code !== "missing_token";
     if (failed) limits?.countFailedLogin(request.clientAddress);
@@ -43,7 +43,8 @@ export async function authorize(request: FastifyRequest, route: Route, how: Auth
 /** The principal of a request's token now; limits do not count it. @throws {HttpProblem} as `authorize`. */
 export async function verifyAgain(request: FastifyRequest, how: Authorization): Promise<Principal> {
   if (how.authenticator === undefined) throw new HttpProblem("missing_token");
-  return how.authenticator.authenticate((routeOf(request).readToken ?? how.readToken)(request));
+  const route = routeOf(request);
+  return route.readPrincipal?.(request) ?? how.authenticator.authenticate((route.readToken ?? how.readToken)(request));
 }
 
 /** `undefined` without a bearer token, the empty string when there is one that cannot be read. */

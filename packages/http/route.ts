@@ -2,7 +2,7 @@ import type { FastifyRequest, RouteOptions } from "fastify";
 import { type Access, scopesOf } from "./access.js";
 import type { BodyLimits } from "./body.js";
 import { HttpSetupError } from "./errors.js";
-import type { Scope } from "./scopes.js";
+import type { Principal, Scope } from "./scopes.js";
 
 /** What this package adds to a route's `config`. */
 export interface RouteConfig {
@@ -15,6 +15,11 @@ export interface RouteConfig {
   readonly duringShutdown?: boolean;
   /** Where the token is when it is not in `Authorization`; `undefined` means that it is missing there too. */
   readonly readToken?: (request: FastifyRequest) => string | undefined;
+  /**
+   * Whom a credential of another kind than a token stands for; undefined where the request brings none, and its token is
+   * looked at. What it throws is the answer.
+   */
+  readonly readPrincipal?: ((request: FastifyRequest) => Principal | undefined) | undefined;
   /** Codes beyond the shared ones that this route answers with; they go into the OpenAPI document. */
   readonly errors?: readonly string[];
 }
@@ -31,6 +36,7 @@ export interface Route {
   readonly body: BodyLimits;
   readonly takesBody: boolean;
   readonly readToken: ((request: FastifyRequest) => string | undefined) | undefined;
+  readonly readPrincipal: ((request: FastifyRequest) => Principal | undefined) | undefined;
 }
 
 const routeKey: unique symbol = Symbol("route");
@@ -65,6 +71,7 @@ export function rememberRoute(options: RouteOptions, defaults: BodyLimits): Rout
     },
     takesBody: options.schema?.body !== undefined,
     readToken: config.readToken,
+    readPrincipal: config.readPrincipal,
   };
   options.config = { ...config, [routeKey]: route };
   return route;
@@ -79,6 +86,7 @@ const unmatched: Route = {
   body: { maxBytes: 0, maxInflatedBytes: 0 },
   takesBody: false,
   readToken: undefined,
+  readPrincipal: undefined,
 };
 
 /** The route that a request matched, or the one that stands for none. */

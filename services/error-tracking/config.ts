@@ -53,6 +53,10 @@ const keys = {
     }),
     concurrency: setting.integer({ description: "Batches at one time in one process.", default: 2, min: 1, max: 16 }),
   }),
+  gitlab_token: setting.secret({
+    description: "What GitLab sends in `Gitlab-Error-Tracking-Token` to read errors. Absent: the header means nothing.",
+    minLength: 16,
+  }),
   dedup_days: setting.integer({
     description: "How long the ids of events are remembered, so that one sent again is not stored again.",
     unit: "days",

@@ -374,3 +374,28 @@ describe("dead letters", () => {
     expect((await server.call("GET", errors("/monitors"))).json).toHaveLength(2);
   });
 });
+
+test("GitLab's clients read with the token of the instance in their own header, where one is configured", async () => {
+  const token = "a-token-of-gitlab-0123";
+  const withToken = await startFullServer({
+    analyticsUrl: engine.url,
+    environment: { SIGNALBOX_ERROR_TRACKING_GITLAB_TOKEN: token },
+  });
+  const get = async (of: FullServer, path: string, sent: string, method = "GET") =>
+    (await fetch(`${of.url}${path}`, { method, headers: { "gitlab-error-tracking-token": sent } })).status;
+  try {
+    const { projectId } = withToken;
+    for (const base of ["/api/v1", "/errortracking/api/v1"])
+      for (const path of [`/projects/${projectId}/errors`, `/projects/${projectId}/messages`]) {
+        expect([path, await get(withToken, base + path, token)]).toEqual([path, 200]);
+        for (const wrong of ["", "x", `${token}x`]) expect(await get(withToken, base + path, wrong)).toBe(401);
+        expect(await get(server, base + path, token)).toBe(401);
+      }
+    // What only we have needs a token of ours.
+    for (const path of ["/api/v1/projects", `/api/v1/projects/${projectId}/errors/feedback`])
+      expect(await get(withToken, path, token)).toBe(401);
+    expect(await get(withToken, `/errortracking/api/v1/projects/${projectId}`, token, "DELETE")).toBe(204);
+  } finally {
+    await withToken.close();
+  }
+});

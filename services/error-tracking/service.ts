@@ -21,6 +21,7 @@ import { createEdgeLedger } from "./edge-ledger.js";
 import { createFairShare } from "./fair-share.js";
 import { createHousekeeping } from "./housekeeping.js";
 import { createApi } from "./http/api.js";
+import { gitlabAccess } from "./http/gitlab-token.js";
 import { createIngest } from "./http/ingest.js";
 import { createIssueMetrics } from "./issue-metrics.js";
 import { issuesMigration } from "./issues-migration.js";
@@ -200,6 +201,7 @@ export function createErrorTracking(dependencies: ErrorTrackingDependencies): Er
       publisher: eventStore,
       queue: eventStore,
       letters: () => eventStore().dead,
+      gitlabAccess: gitlabAccess(settings.gitlabToken),
       ...(blobs === undefined ? {} : { blobs }),
       onVerified,
       defaults,

@@ -1,7 +1,7 @@
 import type { Analytics } from "@signalbox/analytics";
 import type { Blobs } from "@signalbox/blobs";
 import type { Database } from "@signalbox/database";
-import { allowsProject, encodeCursor, linkHeader, principalOf } from "@signalbox/http";
+import { allowsProject, encodeCursor, linkHeader, principalOf, type RouteConfig } from "@signalbox/http";
 import type { Clock } from "@signalbox/kernel";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import type { ChangeDependencies } from "../change-issues.js";
@@ -34,6 +34,8 @@ export interface ApiDependencies {
   readonly defaults: InstanceDefaults;
   /** What waits to be digested, and what was given up. */
   readonly queue: () => QueueState;
+  /** How GitLab's clients prove themselves on the routes that they call. */
+  readonly gitlabAccess?: Pick<RouteConfig, "readPrincipal">;
   /** What could not be stored. */
   readonly letters: () => LetterStore;
   /** Called with what a check of consistency of all projects found and did not mend. */

@@ -16,7 +16,7 @@ export function registerProjectRemoval(app: FastifyInstance, dependencies: ApiDe
   const answersAtOnce = app.prefix.startsWith("/errortracking");
 
   app.delete<{ Params: { id: number } }>("/projects/:id", {
-    config: { access: admin, errors },
+    config: { ...dependencies.gitlabAccess, access: admin, errors },
     schema: {
       summary: "Delete a project with everything that was stored for it",
       tags: ["projects"],

@@ -39,7 +39,11 @@ export function registerErrorEventRoutes(app: FastifyInstance, dependencies: Api
   app.get<{ Params: EventsParams; Querystring: { sort: EventSort; cursor?: string; limit: number } }>(
     "/projects/:id/errors/:fingerprint/events",
     {
-      config: { access: { scope: "errors:read" }, errors: [...readable, "invalid_cursor"] },
+      config: {
+        ...dependencies.gitlabAccess,
+        access: { scope: "errors:read" },
+        errors: [...readable, "invalid_cursor"],
+      },
       schema: {
         summary: "List the events of an error",
         tags: ["errors"],
@@ -169,7 +173,11 @@ export function registerMessageRoute(app: FastifyInstance, dependencies: ApiDepe
   const { projects } = dependencies;
 
   app.get<{ Params: { id: number }; Querystring: { limit: number } }>("/projects/:id/messages", {
-    config: { access: { scope: "errors:read" }, errors: ["ET_PROJECT_NOT_FOUND", "unavailable"] },
+    config: {
+      ...dependencies.gitlabAccess,
+      access: { scope: "errors:read" },
+      errors: ["ET_PROJECT_NOT_FOUND", "unavailable"],
+    },
     schema: {
       summary: "List the newest messages of a project",
       tags: ["errors"],

@@ -70,10 +70,11 @@ const notFound = ["ET_PROJECT_NOT_FOUND", "ET_ISSUE_NOT_FOUND"];
 
 /** Errors of a project, in the shapes of GitLab's error tracking API. */
 export function registerIssueRoutes(app: FastifyInstance, dependencies: ApiDependencies): void {
-  const { database, projects, clock } = dependencies;
+  const { database, projects, clock, gitlabAccess } = dependencies;
 
   app.get<{ Params: { id: number }; Querystring: ListQuery }>("/projects/:id/errors", {
     config: {
+      ...gitlabAccess,
       access: { scope: "errors:read" },
       errors: ["ET_PROJECT_NOT_FOUND", "ET_QUERY_INVALID", "invalid_cursor", "unavailable"],
     },
@@ -106,7 +107,7 @@ export function registerIssueRoutes(app: FastifyInstance, dependencies: ApiDepen
   });
 
   app.get<{ Params: IssueParams; Querystring: { stats_period: StatsPeriod } }>("/projects/:id/errors/:fingerprint", {
-    config: { access: { scope: "errors:read" }, errors: [...notFound, "unavailable"] },
+    config: { ...gitlabAccess, access: { scope: "errors:read" }, errors: [...notFound, "unavailable"] },
     schema: {
       summary: "Show one error",
       tags: ["errors"],
@@ -124,7 +125,7 @@ export function registerIssueRoutes(app: FastifyInstance, dependencies: ApiDepen
   app.put<{ Params: IssueParams; Body: { status: IssueStatus; updated_by_id?: number } }>(
     "/projects/:id/errors/:fingerprint",
     {
-      config: { access: { scope: "errors:write" }, errors: [...notFound, "unavailable"] },
+      config: { ...gitlabAccess, access: { scope: "errors:write" }, errors: [...notFound, "unavailable"] },
       schema: {
         summary: "Change the status of an error",
         tags: ["errors"],
