@@ -60,7 +60,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     logger,
     backlog: new SharedBacklog(),
     peerIntake: createPeerIntake({ ...options, isStopping: () => !isRunning }),
-    isFlushed: (url) => selfSubscription.isFlushed(url),
+    stored: selfSubscription,
     onChanged: (peer) => memory.note(peer),
     onOurselves(peer) {
       logger.warn("a peer is this relay under another name", { relay: peer.url });

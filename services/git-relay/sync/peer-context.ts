@@ -16,6 +16,7 @@ import type {
   SocketFactory,
   SyncJourneys,
 } from "./ports.js";
+import type { SelfSubscription } from "./self-subscription.js";
 import type { Certificate, SyncLayer, SyncObserver } from "./snapshot.js";
 
 /** What all peers share. */
@@ -36,8 +37,8 @@ export interface PeerContext {
   readonly journeys: SyncJourneys;
   readonly signer: Signer;
   readonly logger: Logger;
-  /** Whether everything stored because of the peer has been turned into wishes. */
-  isFlushed(url: PeerUrl): boolean;
+  /** What is stored, and how much of it has been turned into wishes. */
+  readonly stored: Pick<SelfSubscription, "position" | "isFlushed">;
   /** What is remembered of the peer changed. */
   onChanged(peer: Peer): void;
   /** The peer turned out to be this relay. */

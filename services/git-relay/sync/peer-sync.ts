@@ -34,6 +34,8 @@ export class PeerSync {
   #connection: PeerConnection | undefined;
   #run: SyncRun | undefined;
   #isConsolidating = false;
+  /** What was stored when the last batch ended may have come of it, whoever else sent it first. */
+  #awaitedPosition = 0;
 
   constructor(parts: PeerSyncParts) {
     this.#parts = parts;
@@ -133,7 +135,8 @@ export class PeerSync {
 
   checkSettled(): void {
     const { url, context, onSettled } = this.#parts;
-    if (this.#run && !this.#isConsolidating && this.#ledger.isSettled && context.isFlushed(url)) onSettled();
+    if (!this.#run || this.#isConsolidating || !this.#ledger.isSettled) return;
+    if (context.stored.isFlushed(url, this.#awaitedPosition)) onSettled();
   }
 
   /** Says what the historic sync has proven, layer by layer. */
@@ -208,6 +211,7 @@ export class PeerSync {
       voice.batch(batch, "failed");
     }
     voice.pending(this.#ledger.pending.length);
+    this.#awaitedPosition = context.stored.position;
     this.checkSettled();
   }
 

@@ -60,13 +60,20 @@ test("GR-265 what changes nothing for peers is not told, and an empty window is 
   await subscription.stop();
 });
 
-test("GR-238 a peer is flushed when nothing of it is gathered", async () => {
+test("GR-238 what was stored up to some moment, or comes of a peer, is flushed at the end of its window", async () => {
   const { clock, save, subscription, synced } = await start();
   save(1_111, "one");
-  expect(subscription.isFlushed("one")).toBe(true);
+  expect(subscription.isFlushed("one", subscription.position)).toBe(true);
+  const before = subscription.position;
   save(1_621, "one");
-  expect([subscription.isFlushed("one"), subscription.isFlushed("two"), synced()]).toEqual([false, true, 2]);
+  const after = subscription.position;
+  expect(subscription.isFlushed("one", before)).toBe(false);
+  expect(subscription.isFlushed("two", before)).toBe(true);
+  expect(subscription.isFlushed("two", after)).toBe(false);
+  expect(synced()).toBe(2);
   await clock.advanceBy(5_000);
-  expect(subscription.isFlushed("one")).toBe(true);
+  save(1_621, "one");
+  expect(subscription.isFlushed("two", after)).toBe(true);
+  expect(subscription.isFlushed("one", after)).toBe(false);
   await subscription.stop();
 });

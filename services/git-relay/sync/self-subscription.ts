@@ -15,8 +15,10 @@ const relevantKinds: ReadonlySet<number> = new Set([
 export interface SelfSubscription extends Service {
   /** Notes an event that was stored by another process. */
   note(event: VerifiedEvent): void;
-  /** Whether everything relevant that was stored because of this peer has been handed on. */
-  isFlushed(peer: string): boolean;
+  /** How many relevant events were stored so far. */
+  readonly position: number;
+  /** Whether everything relevant has been handed on that was stored up to the position, or because of this peer. */
+  isFlushed(peer: string, position: number): boolean;
 }
 
 export interface SelfSubscriptionOptions {
@@ -38,12 +40,14 @@ export function createSelfSubscription(options: SelfSubscriptionOptions): SelfSu
   let gathered: VerifiedEvent[] = [];
   /** Peers of whose events some are gathered. */
   let peers = new Set<string>();
+  let position = 0;
   let timer: Timer | undefined;
   let unsubscribe = (): void => {};
 
   const note = (event: VerifiedEvent, peer?: string): void => {
     if (!relevantKinds.has(event.kind)) return;
     gathered.push(event);
+    position++;
     if (peer !== undefined) peers.add(peer);
   };
   const flush = (): void => {
@@ -71,6 +75,9 @@ export function createSelfSubscription(options: SelfSubscriptionOptions): SelfSu
       },
     }),
     note: (event) => note(event),
-    isFlushed: (peer) => !peers.has(peer),
+    get position() {
+      return position;
+    },
+    isFlushed: (peer, reached) => reached <= position - gathered.length && !peers.has(peer),
   };
 }

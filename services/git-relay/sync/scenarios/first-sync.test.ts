@@ -37,6 +37,17 @@ describe("a first sync", () => {
       expect([...snapshot.rootEvents].sort()).toEqual(idsOf(shop.roots));
     }));
 
+  test("GR-238 a peer whose events another one sent first is in sync when its own last layer is, not before", () =>
+    simulate({ bootstrap: [host, "other.example"] }, async (world) => {
+      const shop = shopOf(world, { domains: [ourDomain, host, "other.example"] });
+      world.addPeer(host, { events: shop.events, behaviour: { answerMs: 200 } });
+      world.addPeer("other.example", { events: [shop.announcement] });
+      await world.start();
+      await connected(world);
+      expect(await storedIds(world)).toEqual(idsOf(shop.events));
+      expect(world.snapshot(host).repos).toEqual([shop.address]);
+    }));
+
   test("GR-264 each filter is followed live before its history is asked for, and the history is closed at its end", () =>
     simulate({ bootstrap: [host], config: { negentropy: false } }, async (world) => {
       const peer = world.addPeer(host, { events: shopOf(world).events });
