@@ -313,16 +313,25 @@ export function describePeerTables({ name, create }: PeerTablesUnderTest): void 
       });
 
       test("GR-384 GR-385 beyond the limits the oldest go", async () => {
-        const index = openIndex({ maxHot: 10, maxCold: 20 });
+        const index = openIndex({ maxHot: 100, maxCold: 200 });
         const identifier = newIdentifier();
-        const events = Array.from({ length: 1_000 }, (_, at) => signState(bob, identifier, {}, at));
-        for (const event of events) {
-          await index.add(event, notMaintainer, url);
+        const groups = Array.from({ length: 10 }, (_, group) =>
+          Array.from({ length: 100 }, (_unused, at) => signState(bob, identifier, {}, group * 100 + at)),
+        );
+        for (const group of groups) {
+          await Promise.all(group.map((event) => index.add(event, notMaintainer, url)));
           await clock.advanceBy(1);
         }
-        const kept = await index.remembered(events.map(({ id }) => id));
-        expect(kept).toEqual(new Set(events.slice(-20).map(({ id }) => id)));
-        expect(await rowsOf("raw is not null")).toBe(10);
+        const kept = await index.remembered(groups.flat().map(({ id }) => id));
+        expect(kept).toEqual(
+          new Set(
+            groups
+              .slice(-2)
+              .flat()
+              .map(({ id }) => id),
+          ),
+        );
+        expect(await rowsOf("raw is not null")).toBe(100);
       });
 
       test("GR-414 GR-415 the series of the index are there from the start and follow it", async () => {

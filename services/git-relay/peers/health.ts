@@ -1,5 +1,5 @@
 import type { Clock } from "@signalbox/kernel";
-import type { HealthRecord, HealthTracker, PeerUrl, Random } from "../sync/ports.js";
+import type { HealthRecord, HealthTracker, PeerFailure, PeerUrl, Random } from "../sync/ports.js";
 
 export interface HealthTrackerOptions {
   readonly clock: Clock;
@@ -17,6 +17,8 @@ const stabilityMs = 300_000;
 const refusedTargetRetryMs = 3_600_000;
 /** Waits differ by up to this part, so that peers that were lost together are not called together. */
 const jitter = 0.1;
+
+const lapse: PeerFailure = { kind: "protocol", code: "LAPSE", message: "the peer misbehaved while it was connected" };
 
 const unknown: HealthRecord = {
   failures: 0,
@@ -90,7 +92,7 @@ export function createHealthTracker(options: HealthTrackerOptions): HealthTracke
     },
     onLapse(url) {
       const now = clock.nowMs();
-      change(url, { lastFailureAt: now, recoveredAt: now });
+      change(url, { lastFailureAt: now, lastFailure: lapse, recoveredAt: now });
     },
     onRateLimit: (url) => change(url, { cooldownUntil: clock.nowMs() + cooldownMs }),
     rateLimitedUntil: (url) => cooldownEnd(recordOf(url)),

@@ -16,6 +16,7 @@ export function readPeerUrl(text: string): PeerUrl | undefined {
   if (url.username !== "" || url.password !== "" || url.port === "0") return undefined;
   // A name with and without the dot at its end is the same host.
   url.hostname = url.hostname.replace(/\.$/, "");
+  if (url.hostname.endsWith(".")) return undefined;
   const spelling = normaliseRelayUrl(url.href);
   return spelling !== undefined && isNormalised(spelling) ? spelling : undefined;
 }

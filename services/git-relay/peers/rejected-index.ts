@@ -107,10 +107,10 @@ export function createRejectedIndex(options: RejectedIndexOptions): StoredReject
     return (kind, value = 1) => counted.add(value, { event_type: typeOf(kind) });
   };
   gauge("ngit_sync_rejected_hot_cache_current", "Refused events of peers that are kept as a whole.", () =>
-    countRows("raw is not null and hot_until > ?"),
+    countRows("hot"),
   );
   gauge("ngit_sync_rejected_cold_index_current", "Refused events of peers that are not downloaded again.", () =>
-    countRows("cold_until > ?"),
+    countRows("cold"),
   );
   const onHit = counter("ngit_sync_rejected_hot_cache_hits_total", "Refused events that were decided anew.");
   const onMiss = counter(
@@ -130,13 +130,15 @@ export function createRejectedIndex(options: RejectedIndexOptions): StoredReject
     "Refused events that would be downloaded again, since something changed.",
   );
 
-  const countRows = async (condition: string): Promise<readonly CountRow[]> =>
-    (
-      await database.run<CountRow>(
-        `select kind, count(*) as count from relay_rejected where ${condition} group by kind`,
-        [clock.nowMs()],
-      )
-    ).rows;
+  const countRows = (isCounted: "hot" | "cold"): Promise<readonly CountRow[]> =>
+    database
+      .reader<PeerTables>()
+      .selectFrom("relay_rejected")
+      .select(({ fn }) => ["kind", fn.countAll<number>().as("count")])
+      .where(`${isCounted}_until`, ">", clock.nowMs())
+      .$if(isCounted === "hot", (query) => query.where("raw", "is not", null))
+      .groupBy("kind")
+      .execute();
   const tell = (rows: readonly { kind: number }[], count: (kind: number) => void): void => {
     for (const { kind } of rows) count(kind);
   };

@@ -1,4 +1,5 @@
 import type { MigrationSet } from "@signalbox/database";
+import { sql } from "kysely";
 
 /** Times are milliseconds since the Unix epoch. */
 export interface PeerTables {
@@ -103,10 +104,12 @@ export const peerMigrations: MigrationSet["migrations"] = [
       const indexes = {
         relay_rejected_identifier: ["identifier", "kind", "pubkey"],
         relay_rejected_cold: ["cold_until", "kind"],
-        relay_rejected_hot: ["hot_until", "kind"],
+        relay_rejected_time: ["rejected_at"],
       };
       for (const [name, columns] of Object.entries(indexes))
         await db.schema.createIndex(name).on("relay_rejected").columns(columns).execute();
+      // Few are kept as a whole, and they are looked for each minute.
+      await sql`create index relay_rejected_hot on relay_rejected (hot_until, kind) where raw is not null`.execute(db);
     },
   },
 ];
