@@ -31,13 +31,20 @@ export class Settler {
   readonly #options: SettlerOptions;
   readonly #givenUp = new AbortController();
   #plain: DeliveryEnd[] = [];
+  #unsettled = 0;
   readonly #underway = new Set<Promise<unknown>>();
 
   constructor(options: SettlerOptions) {
     this.#options = options;
   }
 
+  /** Ended deliveries that the transport does not know to be. */
+  get unsettled(): number {
+    return this.#unsettled;
+  }
+
   add(ends: readonly DeliveryEnd[]): void {
+    this.#unsettled += ends.length;
     for (const end of ends) {
       // What needs a record first goes its own way, so that it holds up nobody.
       if (end.letters.length > 0 || end.pause || end.hasBlobs || replayedLetter(end) !== undefined)
@@ -87,7 +94,7 @@ export class Settler {
     const ends = this.#plain;
     if (ends.length === 0) return;
     this.#plain = [];
-    this.#track(this.#settle(ends));
+    this.#track(this.#settleEnds(ends));
   }
 
   /** Write, then settle: a crash in between repeats the write, which changes nothing. */
@@ -103,6 +110,7 @@ export class Settler {
       return true;
     });
     if (!written) {
+      this.#unsettled--;
       this.#options.onEnd(end.lease, "lease_lost");
       return;
     }
@@ -112,7 +120,7 @@ export class Settler {
       if (isReplay(end)) metrics.replays.add(1, { subscription, result: "dead" });
     }
     if (replayed !== undefined) metrics.replays.add(1, { subscription, result: "resolved" });
-    const [result] = (await this.#settle([end])) ?? [];
+    const [result] = (await this.#settleEnds([end])) ?? [];
     // A retry needs the data again, and so does whoever has the delivery when its lease was lost here.
     const isOver = end.settlement.kind === "done" || end.settlement.kind === "dead";
     if (end.hasBlobs && isOver && result === "settled") await this.#options.eventBlobs?.release(end.lease.deliveryId);
@@ -122,6 +130,14 @@ export class Settler {
   async #holdBlob(letter: NewDeadLetter): Promise<void> {
     const blob = dataRefOf(JSON.parse(letter.event));
     if (blob !== undefined) await this.#options.eventBlobs?.hold(blob, letterHolder(letter.id));
+  }
+
+  async #settleEnds(ends: readonly DeliveryEnd[]): Promise<readonly SettleResult[] | undefined> {
+    try {
+      return await this.#settle(ends);
+    } finally {
+      this.#unsettled -= ends.length;
+    }
   }
 
   async #settle(

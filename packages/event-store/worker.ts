@@ -218,10 +218,12 @@ export class Worker implements SlotUser, CallHost {
     if (this.#paused || this.#stopped.signal.aborted) return 0;
     const { batch, concurrency } = this.#registered.work;
     if (this.#leases.bytes >= Math.max(maxHeldBytes, 2 * (batch?.maxBytes ?? 0))) return 0;
-    if (batch) return batch.maxSize * (Math.min(this.#calls.size, concurrency.perProcess) + 1) - this.#leases.size;
+    // What is handled and on its way to the transport needs no slot: the next deliveries can come with the same commit.
+    const unhandled = this.#leases.size - this.#settler.unsettled;
+    if (batch) return batch.maxSize * (Math.min(this.#calls.size, concurrency.perProcess) + 1) - unhandled;
     const ahead = this.#callMs === undefined ? 1 : prefetchMs / Math.max(this.#callMs, 0.01);
     const prefetch = Math.min(maxPrefetch, Math.floor(concurrency.perProcess * ahead));
-    return concurrency.perProcess + prefetch - this.#leases.size;
+    return concurrency.perProcess + prefetch - unhandled;
   }
 
   #take(leases: readonly Lease[]): void {
