@@ -49,6 +49,7 @@ export function createIngestMetrics(metrics: Metrics): IngestMetrics {
     labels: ["scope", "category", "reason"],
     known: [
       { scope: "organization", category: "error", reason: "backpressure" },
+      { scope: "organization", category: "error", reason: "disk" },
       { scope: "project", category: "error", reason: "quota" },
       { scope: "key", category: "error", reason: "quota" },
     ],

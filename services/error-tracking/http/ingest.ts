@@ -25,7 +25,7 @@ import { defaultIngestLimits, type IngestLimits } from "../ingest-limits.js";
 import type { KeyCache } from "../key-cache.js";
 import { createNotStoredLog } from "../not-stored-log.js";
 import type { QuotaWindows } from "../quota-windows.js";
-import { createRateLimiter, type FairShare } from "../rate-limiter.js";
+import { createRateLimiter, type FairShare, ledgerReason } from "../rate-limiter.js";
 import type { SdkUsage } from "../sdk-usage.js";
 import { crashDialog } from "./crash-dialog.js";
 import { describeRoute } from "./describe-ingest.js";
@@ -135,7 +135,7 @@ export function createIngest(options: IngestOptions): FastifyPluginAsync {
     clock,
     isDiskLow,
     ...(share === undefined ? {} : { share }),
-    onRefused: ({ scope, reason }, category, quantity) => metrics.rateLimited(scope, category, reason, quantity),
+    onRefused: (limit, category, quantity) => metrics.rateLimited(limit.scope, category, ledgerReason(limit), quantity),
   });
   const acceptor = createAcceptor({
     events: options.events,
@@ -349,8 +349,8 @@ export function createIngest(options: IngestOptions): FastifyPluginAsync {
   function answerError(reply: FastifyReply, error: SignalboxError, causes: readonly string[] = []): FastifyReply {
     const { status, headers, body } = errorAnswer(error, causes);
     const { request } = reply;
-    if (error.code === "ET_BACKPRESSURE" || error.code === "ET_DISK_FULL")
-      metrics.rateLimited("organization", "error", "backpressure", 1);
+    if (error.code === "ET_BACKPRESSURE") metrics.rateLimited("organization", "error", "backpressure", 1);
+    if (error.code === "ET_DISK_FULL") metrics.rateLimited("organization", "error", "disk", 1);
     logRefusal(error.code, () => ({
       status,
       client: parseClientInfo(request.headers["user-agent"])?.name,

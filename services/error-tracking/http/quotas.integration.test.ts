@@ -152,7 +152,8 @@ describe("quotas", () => {
 describe("disk", () => {
   test("ET-097 ET-012 from twice the minimum on attachments are refused, and everything at the minimum", async () => {
     let state: "ok" | "low" | "full" = "low";
-    await start({ isDiskLow: () => state !== "ok", isDiskGuardActive: () => state === "full" });
+    const metrics = createPrometheusMetrics();
+    await start({ isDiskLow: () => state !== "ok", isDiskGuardActive: () => state === "full", metrics });
     const both = envelope({}, [{ type: "event" }, { message: "x" }], [{ type: "attachment", filename: "a.txt" }, "a"]);
     expect(await post(both)).toMatchObject({ status: 429, limits: "60:attachment:organization:backpressure" });
     expect((await server.received(1)).length).toBe(1);
@@ -166,6 +167,10 @@ describe("disk", () => {
     state = "ok";
     expect(await post(both)).toMatchObject({ status: 200 });
     expect(outcomes()).toEqual(["attachment rate_limited disk 1", "default rate_limited disk 1"]);
+    for (const category of ["attachment", "error"])
+      expect((await metrics.exposition()).body).toContain(
+        `signalbox_error_tracking_rate_limited_total{scope="organization",category="${category}",reason="disk"} 1`,
+      );
   });
 });
 
