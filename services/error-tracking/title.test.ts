@@ -1,6 +1,7 @@
 import type { JsonObject } from "@signalbox/sentry-protocol";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { groupEvent } from "./grouping/group-event.js";
 import { markInApp } from "./grouping/mark-in-app.js";
 import { normaliseEvent } from "./normalise/normalise-event.js";
 import { culpritOf, titleOf } from "./title.js";
@@ -80,6 +81,50 @@ describe("culprit", () => {
     expect(culprit(frames({ function: "f", filename: "src/a.py" }))).toBe("f(src/a.py)");
     expect(culprit({ ...frames(lib), culprit: "sent" })).toBe("sent");
     expect(culprit({})).toBe("");
+  });
+});
+
+describe("a panic of Rust", () => {
+  // As the SDK sends it: its own handler counts as part of the application, because the program excludes nothing.
+  const panic = (...last: string[]): JsonObject => ({
+    platform: "native",
+    exception: [
+      {
+        type: "panic",
+        value: "the basket is empty",
+        stacktrace: {
+          frames: [
+            { function: "std::rt::lang_start", in_app: false },
+            { function: "shop::main", in_app: true },
+            { function: "shop::check_out", in_app: true, filename: "main.rs" },
+            ...last.map((name) => ({
+              function: name,
+              in_app: name.startsWith("sentry_panic") || name.startsWith("__rustc"),
+            })),
+          ],
+        },
+      },
+    ],
+  });
+  const handled = panic(
+    "core::panicking::panic_fmt",
+    "__rustc::rust_begin_unwind",
+    "std::panicking::begin_panic_handler::{{closure}}",
+    "std::panicking::rust_panic_with_hook",
+    "<alloc::boxed::Box<F,A> as core::ops::function::Fn<Args>>::call",
+    "sentry_panic::PanicIntegration::setup::{{closure}}",
+    "sentry_panic::PanicIntegration::event_from_panic_info",
+  );
+
+  test("ET-139 the culprit is the function that panicked, not what reports the panic", () => {
+    expect(culpritOf(eventOf(handled))).toBe("shop::check_out(main.rs)");
+    expect(eventOf(handled).exception?.values[0]?.stacktrace?.frames.at(-1)?.in_app).toBe(true);
+  });
+
+  test("ET-199 how it is reported does not tell one error from another", () => {
+    const hashes = (raw: JsonObject) => groupEvent(eventOf(raw)).hashes.map(({ hash }) => hash);
+    expect(hashes(handled)).toEqual(hashes(panic("core::panicking::panic", "rust_begin_unwind")));
+    expect(hashes(handled)).toEqual(hashes(panic()));
   });
 });
 

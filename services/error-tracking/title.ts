@@ -1,6 +1,7 @@
 import type { ErrorEvent, Exception, Frame } from "./error-event.js";
 import { leadingException } from "./grouping/v1/exceptions.js";
 import { crashFrame, framesOf } from "./grouping/v1/fingerprint.js";
+import { framesToCrashSite } from "./grouping/v1/stacktrace.js";
 import { trimText } from "./normalise/trim.js";
 import { summariseSecurity } from "./security/security-kinds.js";
 
@@ -48,7 +49,7 @@ function exceptionTitle(exception: Exception, event: ErrorEvent): Title | undefi
 /** Where it happened, for people: the transaction, the last function of the application, or what the client says. */
 export function culpritOf(event: ErrorEvent): string {
   if (event.transaction !== undefined) return event.transaction;
-  const frame = framesOf(event).findLast((candidate) => candidate.in_app === true);
+  const frame = framesToCrashSite(framesOf(event), event).findLast((candidate) => candidate.in_app === true);
   const ofFrame = frame && describeFrame(frame);
   return trimText(ofFrame ?? event.culprit ?? "", maxCulprit);
 }

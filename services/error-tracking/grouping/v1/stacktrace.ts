@@ -4,7 +4,7 @@ import { node, without } from "./component.js";
 import { familyOf } from "./family.js";
 import { frameComponent, functionName, hasUrlOrigin } from "./frame.js";
 import { isInApp } from "./in-app.js";
-import { meaninglessNativeFrames } from "./native-frames.js";
+import { abortStart, meaninglessNativeFrames } from "./native-frames.js";
 
 /** One stack seen twice: by the application's frames only, and by all of them. */
 export interface StackComponents {
@@ -44,13 +44,24 @@ function allFrames(frames: readonly Frame[], event: ErrorEvent, inApp: readonly 
   });
 }
 
+/** The frames up to where it happened: those of how the program gave up are not among them. */
+export function framesToCrashSite(frames: readonly Frame[], event: ErrorEvent): readonly Frame[] {
+  const inApp = frames.map((frame) => frame.in_app === true);
+  return frames.slice(0, abortStart(nativeNames(frames, event), inApp));
+}
+
 function nativeHints(frames: readonly Frame[], event: ErrorEvent, inApp: readonly boolean[]) {
-  const names = frames.map((frame) => {
+  const names = nativeNames(frames, event);
+  if (names.every((name) => name === undefined)) return undefined;
+  return meaninglessNativeFrames(names, inApp);
+}
+
+/** Stable names of the functions of native frames. */
+function nativeNames(frames: readonly Frame[], event: ErrorEvent): (string | undefined)[] {
+  return frames.map((frame) => {
     const family = familyOf(frame.platform ?? event.platform);
     return family === "native" ? functionName(frame, family) : undefined;
   });
-  if (names.every((name) => name === undefined)) return undefined;
-  return meaninglessNativeFrames(names, inApp);
 }
 
 function isLoneNamelessFrame(frames: readonly Frame[], event: ErrorEvent): boolean {
