@@ -12,6 +12,7 @@ import {
   IconStack2,
   IconTimeline,
   IconTimelineEvent,
+  IconTopologyStar3,
   IconWalk,
 } from "@tabler/icons-react";
 import type { FunctionComponent } from "react";
@@ -63,7 +64,10 @@ export function navigationGroups(session: Session, project: number): readonly Na
     },
     allows(session, "relay:read") && {
       label: "Relays",
-      entries: [{ to: "/relays/repositories", label: "Repositories", icon: IconGitBranch }],
+      entries: [
+        { to: "/relays/peers", label: "Relays", icon: IconTopologyStar3 },
+        { to: "/relays/repositories", label: "Repositories", icon: IconGitBranch },
+      ],
     },
     {
       label: "More",

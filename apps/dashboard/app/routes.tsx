@@ -50,7 +50,15 @@ export const routes: RouteObject[] = [
         path: "experiences/runs/:experience/:correlation/:run",
         lazy: async () => ({ Component: (await import("../features/experiences/run-page.js")).RunPage }),
       },
-      { path: "relays", element: <Navigate to="/relays/repositories" replace /> },
+      { path: "relays", element: <Navigate to="/relays/peers" replace /> },
+      {
+        path: "relays/peers",
+        lazy: async () => ({ Component: (await import("../features/relays/peer-list.js")).PeerList }),
+      },
+      {
+        path: "relays/peers/:url",
+        lazy: async () => ({ Component: (await import("../features/relays/peer-page.js")).PeerPage }),
+      },
       {
         path: "relays/repositories",
         lazy: async () => ({ Component: (await import("../features/relays/repository-list.js")).RepositoryList }),

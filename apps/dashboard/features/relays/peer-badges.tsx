@@ -1,0 +1,78 @@
+import { Badge, Box, Group, Text, Tooltip } from "@mantine/core";
+import { IconAlertTriangle, IconCircleCheck, IconCircleDashed } from "@tabler/icons-react";
+import { healthTones, layerLabels, layers, type Peer, statusTones, type Tone } from "./peer.js";
+
+export function StatusBadge({ status }: { readonly status: Peer["status"] }) {
+  return <ToneBadge tone={statusTones[status]} />;
+}
+
+export function HealthBadge({ health }: { readonly health: Peer["health"] }) {
+  return <ToneBadge tone={healthTones[health]} />;
+}
+
+function ToneBadge({ tone: { label, color, meaning } }: { readonly tone: Tone }) {
+  return (
+    <Tooltip label={meaning} multiline maw={320}>
+      <Badge variant="light" color={color} size="sm" tabIndex={0}>
+        {label}
+      </Badge>
+    </Tooltip>
+  );
+}
+
+const marks = {
+  complete: { icon: IconCircleCheck, color: "var(--app-good)", text: "complete, and proven" },
+  incomplete: { icon: IconAlertTriangle, color: "var(--app-bad)", text: "something is missing" },
+  unknown: { icon: IconCircleDashed, color: "var(--mantine-color-dimmed)", text: "not proven yet" },
+} as const;
+
+/** What the newest certificate of each layer says. */
+export function Completeness({ complete }: Pick<Peer, "complete">) {
+  const summary = layers.map((layer) => `${layerLabels[layer]}: ${marks[markOf(complete[layer])].text}`).join("\n");
+  return (
+    <Tooltip label={<span style={{ whiteSpace: "pre-line" }}>{summary}</span>} multiline>
+      <Group gap={2} wrap="nowrap" role="img" aria-label={summary.replaceAll("\n", ", ")} tabIndex={0} w="fit-content">
+        {layers.map((layer) => (
+          <Mark key={layer} complete={complete[layer]} />
+        ))}
+      </Group>
+    </Tooltip>
+  );
+}
+
+function Mark({ complete }: { readonly complete: boolean | null }) {
+  const { icon: Icon, color } = marks[markOf(complete)];
+  return <Icon size={16} stroke={1.8} color={color} aria-hidden />;
+}
+
+function markOf(complete: boolean | null): keyof typeof marks {
+  if (complete === null) return "unknown";
+  return complete ? "complete" : "incomplete";
+}
+
+/** How much of what is wanted is proven to be here. */
+export function Progress({ peer }: { readonly peer: Peer }) {
+  const wanted = peer.wanted.repos + peer.wanted.root_events;
+  const confirmed = peer.confirmed.repos + peer.confirmed.root_events;
+  if (wanted === 0)
+    return (
+      <Text size="xs" c="dimmed">
+        announcements only
+      </Text>
+    );
+  const share = Math.min(1, confirmed / wanted);
+  return (
+    <Tooltip
+      label={`${peer.confirmed.repos} of ${peer.wanted.repos} repositories, ${peer.confirmed.root_events} of ${peer.wanted.root_events} conversations`}
+    >
+      <Group gap={8} wrap="nowrap" tabIndex={0}>
+        <Box w={64} h={6} bg="var(--app-quiet)" style={{ borderRadius: 3, overflow: "hidden" }} aria-hidden>
+          <Box w={`${share * 100}%`} h="100%" bg={share === 1 ? "var(--app-good)" : "var(--app-chart)"} />
+        </Box>
+        <Text size="xs" className="figure">
+          {Math.floor(share * 100)} %
+        </Text>
+      </Group>
+    </Tooltip>
+  );
+}

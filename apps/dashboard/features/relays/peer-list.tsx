@@ -1,0 +1,243 @@
+import { Anchor, Badge, Group, SegmentedControl, SimpleGrid, Stack, Text } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { useMemo } from "react";
+import { Link } from "react-router";
+import { api, dataOf, pageOf } from "../../api/client.js";
+import { useLive } from "../../api/live.js";
+import { Figure } from "../../shared/card.js";
+import { type Column, DataTable } from "../../shared/data-table.js";
+import { formatCount } from "../../shared/numbers.js";
+import { Page } from "../../shared/page.js";
+import { Empty, Loaded } from "../../shared/states.js";
+import { Ago } from "../../shared/time.js";
+import { useUrlState } from "../../shared/url-state.js";
+import { badness, hostOf, isIncomplete, type Peer, peerPath } from "./peer.js";
+import { Completeness, HealthBadge, Progress, StatusBadge } from "./peer-badges.js";
+
+const columns: readonly Column<Peer>[] = [
+  {
+    id: "relay",
+    header: "Relay",
+    value: ({ url }) => url,
+    cell: (peer) => (
+      <Stack gap={1}>
+        <Group gap={6}>
+          <Anchor component={Link} to={peerPath(peer.url)} size="sm" fw={600}>
+            {hostOf(peer.url)}
+          </Anchor>
+          {peer.is_bootstrap && (
+            <Badge size="xs" variant="light" color="gray">
+              configured
+            </Badge>
+          )}
+        </Group>
+        {peer.last_failure && peer.failures > 0 && (
+          <Text size="xs" c="dimmed" lineClamp={1}>
+            {peer.last_failure.message}
+          </Text>
+        )}
+      </Stack>
+    ),
+  },
+  {
+    id: "status",
+    header: "Connection",
+    width: 170,
+    value: ({ status }) => status,
+    cell: ({ status }) => <StatusBadge status={status} />,
+  },
+  {
+    id: "health",
+    header: "Health",
+    width: 130,
+    wideOnly: true,
+    value: ({ health }) => health,
+    cell: ({ health }) => <HealthBadge health={health} />,
+  },
+  {
+    id: "progress",
+    header: "Synced",
+    width: 130,
+    wideOnly: true,
+    value: ({ wanted, confirmed }) =>
+      wanted.repos + wanted.root_events === 0
+        ? null
+        : (confirmed.repos + confirmed.root_events) / (wanted.repos + wanted.root_events),
+    cell: (peer) => <Progress peer={peer} />,
+  },
+  {
+    id: "complete",
+    header: "Complete",
+    width: 92,
+    wideOnly: true,
+    unsorted: true,
+    value: (peer) => (isIncomplete(peer) ? "no" : "yes"),
+    cell: (peer) => <Completeness complete={peer.complete} />,
+  },
+  {
+    id: "pending",
+    header: "Batches",
+    width: 84,
+    align: "right",
+    wideOnly: true,
+    value: ({ pending_batches: batches }) => batches.length,
+    cell: ({ pending_batches: batches }) => formatCount(batches.length),
+  },
+  {
+    id: "failures",
+    header: "Failures",
+    width: 84,
+    align: "right",
+    wideOnly: true,
+    value: ({ failures }) => failures,
+    cell: ({ failures }) => (
+      <Text size="sm" className="figure" c={failures > 0 ? "var(--app-bad)" : undefined}>
+        {failures}
+      </Text>
+    ),
+  },
+  {
+    id: "next",
+    header: "Next attempt",
+    width: 116,
+    wideOnly: true,
+    value: ({ next_attempt_at: at }) => at,
+    cell: ({ next_attempt_at: at }) => <Ago at={at} />,
+  },
+  {
+    id: "success",
+    header: "Last success",
+    width: 116,
+    value: ({ last_success_at: at }) => at,
+    cell: ({ last_success_at: at }) => <Ago at={at} />,
+  },
+  {
+    id: "live",
+    header: "Live",
+    width: 70,
+    align: "right",
+    hidden: true,
+    value: ({ live_subscriptions: live }) => live,
+    cell: ({ live_subscriptions: live }) => formatCount(live),
+  },
+];
+
+const filters = {
+  all: { label: "All", holds: () => true },
+  synced: { label: "In sync", holds: (peer: Peer) => badness(peer) === 0 },
+  behind: { label: "Behind", holds: (peer: Peer) => badness(peer) > 0 && peer.health !== "dead" },
+  dead: { label: "Dead", holds: ({ health }: Peer) => health === "dead" },
+} as const;
+
+function isFilter(name: string): name is keyof typeof filters {
+  return Object.hasOwn(filters, name);
+}
+
+/** The relays that are synced from; those that need a look stand first. */
+export function PeerList() {
+  useLive({ "relay.peers": ["relay", "peers"] });
+  const status = useQuery({
+    queryKey: ["relay", "peers", "status"],
+    queryFn: () => dataOf(api.GET("/api/v1/relay/status")),
+    refetchInterval: 10_000,
+  });
+  const peers = useQuery({
+    queryKey: ["relay", "peers", "list"],
+    queryFn: readAllPeers,
+    refetchInterval: 10_000,
+  });
+  const url = useUrlState();
+  const named = url.get("show");
+  const chosen = isFilter(named) ? named : "all";
+  const rows = useMemo(
+    () => [...(peers.data ?? [])].sort((left, right) => badness(right) - badness(left) || compare(left.url, right.url)),
+    [peers.data],
+  );
+  return (
+    <Page title="Relays" subtitle={`What ${status.data?.domain ?? "this relay"} syncs from, and how that is going`}>
+      <Loaded query={status} skeleton={2}>
+        {({ peers: counts, queues, waiting, refused_targets: refused, over_limit: left, sync_enabled: enabled }) => (
+          <SimpleGrid cols={{ base: 2, md: 4 }} spacing="sm">
+            <Figure
+              label="In sync"
+              hint={enabled ? `of ${counts.total} relays` : "sync is switched off"}
+              tone={counts.total > 0 && counts.completely_synced === counts.total ? "good" : undefined}
+            >
+              {formatCount(counts.completely_synced)}
+            </Figure>
+            <Figure
+              label="Dead"
+              hint={`${counts.by_health.degraded} degraded, ${counts.by_health.rate_limited} rate limited`}
+              tone={counts.by_health.dead > 0 ? "bad" : undefined}
+            >
+              {formatCount(counts.by_health.dead)}
+            </Figure>
+            <Figure label="Batches under way" hint={`${formatCount(queues.undecided_events)} events not decided yet`}>
+              {formatCount(queues.pending_batches)}
+            </Figure>
+            <Figure
+              label="Events that wait"
+              hint={
+                refused.length + left.length === 0
+                  ? "for what they refer to"
+                  : `${refused.length} relays may not be called, ${left.length} are too many`
+              }
+            >
+              {formatCount(waiting.events)}
+            </Figure>
+          </SimpleGrid>
+        )}
+      </Loaded>
+      <Loaded query={peers} skeleton={8}>
+        {() => (
+          <DataTable
+            label="Relays"
+            rows={rows.filter(filters[chosen].holds)}
+            rowKey={({ url: address }) => address}
+            columns={columns}
+            empty={
+              rows.length === 0 ? (
+                <Empty title="No other relay is known yet">
+                  Relays are found in the announcements that are held here. Name one to begin with in
+                  `relay.sync.bootstrap_relays`.
+                </Empty>
+              ) : (
+                <Empty title="No relay is in this state" />
+              )
+            }
+            toolbar={
+              <SegmentedControl
+                size="xs"
+                aria-label="Which relays"
+                value={chosen}
+                onChange={(value) => url.set({ show: value === "all" ? null : value })}
+                data={Object.entries(filters).map(([value, { label, holds }]) => ({
+                  value,
+                  label: `${label} ${rows.filter(holds).length}`,
+                }))}
+              />
+            }
+          />
+        )}
+      </Loaded>
+    </Page>
+  );
+}
+
+/** There are five hundred at most. */
+async function readAllPeers(): Promise<readonly Peer[]> {
+  const found: Peer[] = [];
+  for (let cursor: string | null | undefined; cursor !== null; ) {
+    const answer = api.GET("/api/v1/relay/peers", {
+      params: { query: { limit: 100, ...(cursor === undefined ? {} : { cursor }) } },
+    });
+    const page = await pageOf(answer);
+    found.push(...page.items);
+    cursor = page.next;
+  }
+  return found;
+}
+
+function compare(left: string, right: string): number {
+  return left < right ? -1 : Number(left > right);
+}

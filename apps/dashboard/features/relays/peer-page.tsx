@@ -1,0 +1,401 @@
+import { Alert, Badge, Button, Group, List, Modal, SimpleGrid, Stack, Table, Text } from "@mantine/core";
+import { notifications } from "@mantine/notifications";
+import { IconRefresh, IconTrash } from "@tabler/icons-react";
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
+import { useNavigate, useParams } from "react-router";
+import { api, dataOf } from "../../api/client.js";
+import { useLive } from "../../api/live.js";
+import { allows, useSession } from "../../api/session.js";
+import { Card, Figure } from "../../shared/card.js";
+import { Copy } from "../../shared/copy.js";
+import { formatCount } from "../../shared/numbers.js";
+import { Page } from "../../shared/page.js";
+import { Empty, Failure, Loaded } from "../../shared/states.js";
+import { Ago, formatSeconds } from "../../shared/time.js";
+import { useTimeRange } from "../../shared/time-range.js";
+import { type Certificate, hostOf, layerLabels, layers, type PeerDetail } from "./peer.js";
+import { HealthBadge, Progress, StatusBadge } from "./peer-badges.js";
+import { StateTimeline } from "./state-timeline.js";
+
+/** One relay that is synced from: what happened to it, what is under way, and what is proven to be complete. */
+export function PeerPage() {
+  const { url = "" } = useParams();
+  useLive({ "relay.peers": ["relay", "peers"] });
+  const peer = useQuery({
+    queryKey: ["relay", "peers", "one", url],
+    queryFn: () => dataOf(api.GET("/api/v1/relay/peers/{url}", { params: { path: { url } } })),
+    refetchInterval: 5_000,
+  });
+  return (
+    <Page
+      title={hostOf(url)}
+      subtitle={
+        <Group gap={4}>
+          <Text size="sm" ff="monospace">
+            {url}
+          </Text>
+          <Copy value={url} label="Copy the address" />
+        </Group>
+      }
+      actions={peer.data && <PeerActions url={url} />}
+    >
+      <Loaded query={peer}>
+        {(data) => (
+          <Stack>
+            <Troubles peer={data} />
+            <Figures peer={data} />
+            <Happenings peer={data} />
+            <SimpleGrid cols={{ base: 1, lg: 2 }} spacing="md" style={{ alignItems: "start" }}>
+              <Certificates peer={data} />
+              <Batches peer={data} />
+            </SimpleGrid>
+          </Stack>
+        )}
+      </Loaded>
+    </Page>
+  );
+}
+
+/** What keeps it from being in sync, said first. */
+function Troubles({ peer }: { readonly peer: PeerDetail }) {
+  const { naughty, negentropy_unsupported: marked, last_failure: failure } = peer;
+  return (
+    <>
+      {naughty && (
+        <Alert
+          color="red"
+          variant="light"
+          title={`Its mistake does not pass by itself: ${naughty.category.replaceAll("_", " ")}`}
+        >
+          It is tried once an hour at most until <Ago at={naughty.until} />. A repair forgets the mistake at once.
+        </Alert>
+      )}
+      {failure && peer.failures > 0 && (
+        <Alert
+          color={peer.health === "dead" ? "red" : "orange"}
+          variant="light"
+          title={peer.failures === 1 ? "The last attempt failed" : `The last ${peer.failures} attempts failed`}
+        >
+          {failure.message} ({failure.code}), <Ago at={failure.at} />.
+        </Alert>
+      )}
+      {marked && (
+        <Alert color="gray" variant="light" title="It is paged, since reconciling failed">
+          {marked.reason}. That is tried again <Ago at={marked.until} />.
+        </Alert>
+      )}
+    </>
+  );
+}
+
+function Figures({ peer }: { readonly peer: PeerDetail }) {
+  return (
+    <SimpleGrid cols={{ base: 2, md: 4 }} spacing="sm">
+      <Figure label="Connection" hint={<Since peer={peer} />}>
+        <StatusBadge status={peer.status} />
+      </Figure>
+      <Figure
+        label="Health"
+        hint={
+          peer.next_attempt_at === null ? (
+            `${peer.failures} failures since the last success`
+          ) : (
+            <>
+              next attempt <Ago at={peer.next_attempt_at} size="xs" />
+            </>
+          )
+        }
+      >
+        <HealthBadge health={peer.health} />
+      </Figure>
+      <Figure label="Synced" hint={`${peer.repos.length} repositories, ${peer.root_events.length} conversations`}>
+        <Progress peer={peer} />
+      </Figure>
+      <Figure label="Followed live" hint={`${formatCount(peer.undecided_events)} events not decided yet`}>
+        {formatCount(peer.live_subscriptions)}
+      </Figure>
+    </SimpleGrid>
+  );
+}
+
+function Since({ peer }: { readonly peer: PeerDetail }) {
+  const at = peer.disconnected_at ?? peer.historic_sync_completed_at ?? peer.last_connected;
+  if (at === null) return "never connected";
+  const what = peer.disconnected_at !== null ? "lost" : peer.historic_sync_completed ? "history complete" : "connected";
+  return (
+    <>
+      {what} <Ago at={at} size="xs" />
+    </>
+  );
+}
+
+function Happenings({ peer }: { readonly peer: PeerDetail }) {
+  const range = useTimeRange();
+  const happenings = useQuery({
+    queryKey: ["relay", "peers", "one", peer.url, "transitions", range.key],
+    queryFn: () =>
+      dataOf(
+        api.GET("/api/v1/relay/peers/{url}/transitions", {
+          params: {
+            path: { url: peer.url },
+            query: { from: range.since(), ...(range.until === undefined ? {} : { to: range.until }), limit: 1_000 },
+          },
+        }),
+      ),
+    refetchInterval: 10_000,
+  });
+  return (
+    <Card title="What happened">
+      <Loaded query={happenings} skeleton={3}>
+        {(rows) => (
+          <Stack gap="sm">
+            <StateTimeline
+              happenings={rows}
+              status={peer.status}
+              fromMs={Date.parse(range.since())}
+              toMs={range.until === undefined ? Date.now() : Date.parse(range.until)}
+            />
+            {rows.length === 0 ? (
+              <Text size="sm" c="dimmed">
+                Nothing changed in this time.
+              </Text>
+            ) : (
+              <Table fz="sm" verticalSpacing={4}>
+                <Table.Tbody>
+                  {rows.slice(0, 20).map((row) => (
+                    <Table.Tr key={`${row.at} ${row.kind} ${row.to} ${row.cause}`}>
+                      <Table.Td w={120}>
+                        <Ago at={row.at} />
+                      </Table.Td>
+                      <Table.Td w={210}>
+                        {row.kind === "notice" ? (
+                          <Badge size="xs" variant="light" color="yellow">
+                            notice
+                          </Badge>
+                        ) : (
+                          `${row.from?.replaceAll("_", " ") ?? "unknown"} → ${row.to?.replaceAll("_", " ") ?? "gone"}`
+                        )}
+                      </Table.Td>
+                      <Table.Td c="dimmed" dir="auto" style={{ overflowWrap: "anywhere" }}>
+                        {row.cause}
+                      </Table.Td>
+                    </Table.Tr>
+                  ))}
+                </Table.Tbody>
+              </Table>
+            )}
+          </Stack>
+        )}
+      </Loaded>
+    </Card>
+  );
+}
+
+function Certificates({ peer }: { readonly peer: PeerDetail }) {
+  return (
+    <Card title="Certificates of completeness" flush>
+      <Table fz="sm">
+        <Table.Thead>
+          <Table.Tr>
+            <Table.Th>Layer</Table.Th>
+            <Table.Th>Says</Table.Th>
+            <Table.Th ta="right">Events here</Table.Th>
+            <Table.Th>Issued</Table.Th>
+          </Table.Tr>
+        </Table.Thead>
+        <Table.Tbody>
+          {layers.map((layer) => {
+            const [newest] = peer.certificates[layer];
+            return (
+              <Table.Tr key={layer}>
+                <Table.Td>{layerLabels[layer]}</Table.Td>
+                <Table.Td>
+                  {newest ? (
+                    <Verdict certificate={newest} />
+                  ) : (
+                    <Text size="sm" c="dimmed">
+                      none yet
+                    </Text>
+                  )}
+                </Table.Td>
+                <Table.Td ta="right" className="figure">
+                  {newest ? formatCount(newest.local_count) : "–"}
+                </Table.Td>
+                <Table.Td>
+                  <Ago at={newest?.at ?? null} />
+                </Table.Td>
+              </Table.Tr>
+            );
+          })}
+        </Table.Tbody>
+      </Table>
+    </Card>
+  );
+}
+
+const exclusions = ["held", "rejected", "refused", "expired"] as const;
+
+function Verdict({ certificate }: { readonly certificate: Certificate }) {
+  const { complete, proof, missing_here: missing, excluded, incomplete_reason: reason } = certificate;
+  const left = exclusions.filter((name) => excluded[name] > 0).map((name) => `${excluded[name]} ${name}`);
+  return (
+    <Stack gap={0}>
+      <Text size="sm" c={complete ? "var(--app-good)" : "var(--app-bad)"} fw={600}>
+        {complete ? "complete" : `${missing} missing`}
+      </Text>
+      <Text size="xs" c="dimmed">
+        {[
+          proof === "negentropy" ? "reconciled" : "paged to its end",
+          ...(reason === null ? [] : [reason.replaceAll("_", " ")]),
+          ...(left.length === 0 ? [] : [`without ${left.join(", ")}`]),
+        ].join(" · ")}
+      </Text>
+    </Stack>
+  );
+}
+
+function Batches({ peer }: { readonly peer: PeerDetail }) {
+  const batches = peer.pending_batches;
+  return (
+    <Card title="Batches under way" flush>
+      {batches.length === 0 ? (
+        <Empty title="Nothing is being fetched">New events arrive by the live subscriptions.</Empty>
+      ) : (
+        <Table fz="sm">
+          <Table.Thead>
+            <Table.Tr>
+              <Table.Th>Layer</Table.Th>
+              <Table.Th>Method</Table.Th>
+              <Table.Th ta="right">Received</Table.Th>
+              <Table.Th ta="right">Age</Table.Th>
+              <Table.Th ta="right">Retries</Table.Th>
+            </Table.Tr>
+          </Table.Thead>
+          <Table.Tbody>
+            {batches.map((batch) => (
+              <Table.Tr key={batch.batch_id}>
+                <Table.Td>{layerLabels[batch.layer]}</Table.Td>
+                <Table.Td>
+                  {batch.method === "negentropy" ? "reconciling" : `page ${batch.pages + 1}`}
+                  {batch.failed && (
+                    <Badge ml={6} size="xs" color="red" variant="light">
+                      failed
+                    </Badge>
+                  )}
+                </Table.Td>
+                <Table.Td ta="right" className="figure">
+                  {batch.ids_asked > 0
+                    ? `${formatCount(batch.ids_seen)} of ${formatCount(batch.ids_asked)}`
+                    : formatCount(batch.received)}
+                </Table.Td>
+                <Table.Td ta="right">{formatSeconds(batch.age_s)}</Table.Td>
+                <Table.Td ta="right">{batch.retries}</Table.Td>
+              </Table.Tr>
+            ))}
+          </Table.Tbody>
+        </Table>
+      )}
+    </Card>
+  );
+}
+
+function PeerActions({ url }: { readonly url: string }) {
+  const session = useSession().data;
+  const [asked, setAsked] = useState<"repair" | "forget" | undefined>();
+  if (!session || !allows(session, "relay:admin")) return null;
+  const close = (): void => setAsked(undefined);
+  return (
+    <>
+      <Button size="xs" leftSection={<IconRefresh size={15} />} onClick={() => setAsked("repair")}>
+        Sync anew
+      </Button>
+      <Button size="xs" variant="default" leftSection={<IconTrash size={15} />} onClick={() => setAsked("forget")}>
+        Forget
+      </Button>
+      <Repair url={url} opened={asked === "repair"} onClose={close} />
+      <Forget url={url} opened={asked === "forget"} onClose={close} />
+    </>
+  );
+}
+
+interface DialogProps {
+  readonly url: string;
+  readonly opened: boolean;
+  readonly onClose: () => void;
+}
+
+/** Says first what would be done. */
+function Repair({ url, opened, onClose }: DialogProps) {
+  const queries = useQueryClient();
+  const plan = useQuery({
+    queryKey: ["relay", "repair", url],
+    enabled: opened,
+    gcTime: 0,
+    queryFn: () => dataOf(api.POST("/api/v1/relay/repair", { body: { relay: url, dry_run: true } })),
+  });
+  const repair = useMutation({
+    mutationFn: () => dataOf(api.POST("/api/v1/relay/repair", { body: { relay: url, dry_run: false } })),
+    onSuccess: () => {
+      notifications.show({ message: `${hostOf(url)} is synced anew.` });
+      void queries.invalidateQueries({ queryKey: ["relay", "peers"] });
+      onClose();
+    },
+  });
+  return (
+    <Modal opened={opened} onClose={onClose} title={`Sync ${hostOf(url)} anew`}>
+      <Stack>
+        <Loaded query={plan} skeleton={3}>
+          {({ actions }) => (
+            <List size="sm">
+              {actions.map((action) => (
+                <List.Item key={action}>{action}</List.Item>
+              ))}
+            </List>
+          )}
+        </Loaded>
+        {repair.isError && <Failure error={repair.error} />}
+        <Group justify="flex-end">
+          <Button variant="default" onClick={onClose}>
+            Cancel
+          </Button>
+          <Button loading={repair.isPending} disabled={!plan.data} onClick={() => repair.mutate()}>
+            Sync anew
+          </Button>
+        </Group>
+      </Stack>
+    </Modal>
+  );
+}
+
+function Forget({ url, opened, onClose }: DialogProps) {
+  const queries = useQueryClient();
+  const navigate = useNavigate();
+  const forget = useMutation({
+    mutationFn: () => dataOf(api.DELETE("/api/v1/relay/peers/{url}", { params: { path: { url } } })),
+    onSuccess: () => {
+      notifications.show({ message: `${hostOf(url)} is forgotten.` });
+      void queries.invalidateQueries({ queryKey: ["relay", "peers"] });
+      void navigate("/relays/peers");
+    },
+  });
+  return (
+    <Modal opened={opened} onClose={onClose} title={`Forget ${hostOf(url)}`}>
+      <Stack>
+        <Text size="sm">
+          The connection is ended, and everything that is known of this relay goes: its health, its certificates and
+          what happened to it. The events that came from it stay. An announcement that names it brings it back.
+        </Text>
+        {forget.isError && <Failure error={forget.error} />}
+        <Group justify="flex-end">
+          <Button variant="default" onClick={onClose}>
+            Cancel
+          </Button>
+          <Button color="red" loading={forget.isPending} onClick={() => forget.mutate()}>
+            Forget
+          </Button>
+        </Group>
+      </Stack>
+    </Modal>
+  );
+}
