@@ -10,6 +10,7 @@ import { notifyReviewers } from "./notifications/notify-reviewers.js";
 import { tellAuthor } from "./notifications/tell-author.js";
 import { pipelinesOnboarded } from "./onboarding/pipelines-onboarded.js";
 import { announceRepositories } from "./repositories/announce.js";
+import { startNeighbour } from "./repositories/neighbour.js";
 import { indexMergeRequest } from "./search/index-merge-request.js";
 import { startTelemetry, type Telemetry } from "./telemetry.js";
 import { makeTraffic } from "./traffic.js";
@@ -58,9 +59,16 @@ export async function start({ eventStore, serverUrl, relayUrl }: ForgeContext): 
   running = { events: eventStore, telemetry };
   const end = new AbortController();
   const work = [makeTraffic(forge, end.signal)];
-  if (relayUrl !== undefined) work.push(announceRepositories(relayUrl, end.signal));
+  const neighbour =
+    relayUrl === undefined ? undefined : await startNeighbour(relayUrl, end.signal).catch(() => undefined);
+  if (relayUrl !== undefined) {
+    // Nobody listens at the second address: some relay is always away.
+    const others = neighbour === undefined ? [] : [neighbour.url, "ws://127.0.0.1:9"];
+    work.push(announceRepositories(relayUrl, others, end.signal));
+  }
   return async () => {
     end.abort();
+    neighbour?.close();
     await Promise.allSettled(work);
     await telemetry.close();
   };

@@ -13,7 +13,7 @@ const pushesBetweenFaults = 5;
 /** People at work: they search, open merge requests and push, until the signal says that the day is over. */
 export async function makeTraffic(forge: Forge, signal: AbortSignal): Promise<void> {
   for (let turn = 0; !signal.aborted; turn++) {
-    const user = people[turn % people.length] ?? "ada";
+    const user = people[(turn * 3 + Math.floor(turn / people.length)) % people.length] ?? "ada";
     await forge.inRequest(() => openMergeRequest(forge, turn, user));
     await forge.inRequest(() => push(forge, turn, user));
     await forge.inRequest(() => searchCode(forge, turn, user));

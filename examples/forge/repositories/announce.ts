@@ -19,7 +19,11 @@ const subjects = [
 ] as const;
 
 /** Announces the repositories of the forge on its relay, opens issues and sends patches, as a Nostr client does. */
-export async function announceRepositories(relayUrl: string, signal: AbortSignal): Promise<void> {
+export async function announceRepositories(
+  relayUrl: string,
+  neighbours: readonly string[],
+  signal: AbortSignal,
+): Promise<void> {
   const owner = generateSecretKey();
   const npub = npubEncode(getPublicKey(owner));
   const web = relayUrl.replace(/^ws/, "http");
@@ -33,7 +37,7 @@ export async function announceRepositories(relayUrl: string, signal: AbortSignal
         ["name", name],
         ["description", `The ${name} of the example forge`],
         ["clone", `${web}/${npub}/${name}.git`],
-        ["relays", relayUrl],
+        ["relays", relayUrl, ...neighbours],
       ];
       await publish(
         relay,

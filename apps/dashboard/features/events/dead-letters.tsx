@@ -7,6 +7,7 @@ import {
   Modal,
   NumberInput,
   Paper,
+  Progress,
   Stack,
   Table,
   Text,
@@ -35,6 +36,7 @@ export function DeadLetters() {
   });
   return (
     <Page title="Dead letters" subtitle="Deliveries that were given up, grouped by what they failed of">
+      {url.get("replay") !== "" && <ReplayProgress id={url.get("replay")} />}
       <Loaded query={groups}>
         {(rows) =>
           rows.length === 0 ? (
@@ -87,6 +89,46 @@ export function DeadLetters() {
   );
 }
 
+/** How far a replay is, and what came of it. */
+function ReplayProgress({ id }: { readonly id: string }) {
+  const url = useUrlState();
+  const replay = useQuery({
+    queryKey: ["events", "replays", id],
+    queryFn: () => dataOf(api.GET("/api/v1/events/replays/{id}", { params: { path: { id } } })),
+    refetchInterval: ({ state }) => ((state.data?.pending ?? 1) > 0 ? 1_000 : false),
+  });
+  return (
+    <Paper withBorder p="sm" component="section" aria-label="Replay">
+      <Loaded query={replay} skeleton={2}>
+        {({ matched, replayed, resolved, failed, pending, refused, error }) => {
+          const share = (count: number): number => (matched === 0 ? 0 : (count / matched) * 100);
+          return (
+            <Stack gap={6}>
+              <Group justify="space-between">
+                <Text size="sm" role="status">
+                  <b>{formatCount(resolved)}</b> of {formatCount(matched)} handled now
+                  {failed > 0 && `, ${formatCount(failed)} failed again`}
+                  {refused > 0 && `, ${formatCount(refused)} cannot be read any more`}
+                  {pending > 0 && `, ${formatCount(pending)} under way`}
+                </Text>
+                <Button size="compact-xs" variant="subtle" onClick={() => url.set({ replay: null })}>
+                  Hide
+                </Button>
+              </Group>
+              <Progress.Root size="md" aria-label={`${replayed} of ${matched} letters were replayed`}>
+                <Progress.Section value={share(resolved)} color="green" aria-label="handled" />
+                <Progress.Section value={share(failed)} color="red" aria-label="failed again" />
+                <Progress.Section value={share(pending)} color="blue" striped animated aria-label="under way" />
+              </Progress.Root>
+              {error && <Text size="sm">{error}</Text>}
+            </Stack>
+          );
+        }}
+      </Loaded>
+    </Paper>
+  );
+}
+
 function Sample({ id }: { readonly id: string }) {
   const letter = useQuery({
     queryKey: ["events", "dead", "letter", id],
@@ -125,6 +167,7 @@ function Letters({ fingerprint }: { readonly fingerprint: string }) {
                 <Table.Th>Subscription</Table.Th>
                 <Table.Th>Given up</Table.Th>
                 <Table.Th>Replays</Table.Th>
+                <Table.Th aria-label="Actions" />
               </Table.Tr>
             </Table.Thead>
             <Table.Tbody>
@@ -140,6 +183,9 @@ function Letters({ fingerprint }: { readonly fingerprint: string }) {
                     <Ago at={row.dead_at} />
                   </Table.Td>
                   <Table.Td>{row.replay_count}</Table.Td>
+                  <Table.Td ta="right">
+                    <ReplayOne id={row.id} />
+                  </Table.Td>
                 </Table.Tr>
               ))}
             </Table.Tbody>
@@ -150,8 +196,24 @@ function Letters({ fingerprint }: { readonly fingerprint: string }) {
   );
 }
 
+function ReplayOne({ id }: { readonly id: string }) {
+  const queries = useQueryClient();
+  const replay = useMutation({
+    mutationFn: () => dataOf(api.POST("/api/v1/events/dead/{id}/replay", { params: { path: { id } } })),
+    onSuccess: () => notifications.show({ message: "The letter is delivered again." }),
+    onError: (error) => notifications.show({ color: "red", title: "It was not replayed", message: error.message }),
+    onSettled: () => queries.invalidateQueries({ queryKey: ["events", "dead"] }),
+  });
+  return (
+    <Button size="compact-xs" variant="default" loading={replay.isPending} onClick={() => replay.mutate()}>
+      Replay this one
+    </Button>
+  );
+}
+
 /** Says first what a replay would do, then does it. */
 function Replay({ fingerprint, count }: { readonly fingerprint: string; readonly count: number }) {
+  const url = useUrlState();
   const queries = useQueryClient();
   const [open, setOpen] = useState(false);
   const [rate, setRate] = useState(50);
@@ -167,9 +229,10 @@ function Replay({ fingerprint, count }: { readonly fingerprint: string; readonly
   });
   const replay = useMutation({
     mutationFn: () => dataOf(api.POST("/api/v1/events/dead/replay", { body: { filter, ratePerSecond: rate } })),
-    onSuccess: () => {
+    onSuccess: (answer) => {
       notifications.show({ message: "The letters are delivered again." });
       setOpen(false);
+      if ("id" in answer) url.set({ replay: answer.id });
     },
     onError: (error) => notifications.show({ color: "red", title: "Nothing was replayed", message: error.message }),
     onSettled: () => queries.invalidateQueries({ queryKey: ["events", "dead"] }),

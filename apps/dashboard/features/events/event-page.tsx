@@ -1,10 +1,14 @@
-import { Alert, Anchor, Code, Group, Paper, Stack, Table, Text } from "@mantine/core";
+import { Alert, Anchor, Button, Code, Group, SimpleGrid, Stack, Table, Text } from "@mantine/core";
+import { IconTimeline } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { Link, useParams } from "react-router";
 import { api, dataOf } from "../../api/client.js";
+import { Card, Figure } from "../../shared/card.js";
+import { Copy } from "../../shared/copy.js";
 import { Page } from "../../shared/page.js";
 import { Empty, Loaded } from "../../shared/states.js";
 import { Ago, formatSeconds } from "../../shared/time.js";
+import { type EventNode, readEventNode, type Subscription } from "./event-node.js";
 import { SettlementBadge } from "./settlement-badge.js";
 
 /** One event: who got it, who did not and why, and what came of it. */
@@ -14,115 +18,183 @@ export function EventPage() {
     queryKey: ["events", "why", id],
     queryFn: () => dataOf(api.GET("/api/v1/events/why/{event_id}", { params: { path: { event_id: id } } })),
   });
+  const node = why.data && readEventNode(why.data);
   return (
-    <Page title="Event" subtitle={<Code>{id}</Code>}>
+    <Page
+      title={node?.type ?? "Event"}
+      subtitle={
+        <Group gap={4}>
+          <Code>{id}</Code>
+          <Copy value={id} label="Copy the event's id" />
+        </Group>
+      }
+      actions={
+        node?.correlationId && (
+          <Button
+            component={Link}
+            to={`/timeline/${node.correlationId}`}
+            size="xs"
+            leftSection={<IconTimeline size={15} />}
+          >
+            Show the timeline
+          </Button>
+        )
+      }
+    >
       <Loaded query={why}>
-        {(explanation) => (
-          <Stack>
-            {explanation.history === "unavailable" && (
-              <Alert color="yellow" variant="light">
-                The history is not reachable just now; only what the queue knows is shown.
-              </Alert>
-            )}
-            <Paper withBorder p="sm">
-              <Table fz="sm" withRowBorders={false} verticalSpacing={2}>
-                <Table.Tbody>
-                  {Object.entries(explanation.event).map(([name, value]) => (
-                    <Table.Tr key={name}>
-                      <Table.Td w={180} c="dimmed">
-                        {name.replaceAll("_", " ")}
-                      </Table.Td>
-                      <Table.Td>{typeof value === "string" ? value : JSON.stringify(value)}</Table.Td>
-                    </Table.Tr>
-                  ))}
-                </Table.Tbody>
-              </Table>
-            </Paper>
-            <Text fw={650}>Who got it</Text>
-            {explanation.subscriptions.length === 0 ? (
-              <Empty title="Nobody subscribes to this event" />
-            ) : (
-              explanation.subscriptions.map((subscription, index) => (
-                // biome-ignore lint/suspicious/noArrayIndexKey: a group may bring a subscription more than once.
-                <SubscriptionBlock key={index} subscription={subscription} />
-              ))
-            )}
-            {explanation.children.length > 0 && (
-              <>
-                <Text fw={650}>What came of it</Text>
-                <Stack gap={4}>
-                  {explanation.children.map((child) => {
-                    const { id: childId, type } = readChild(child);
-                    return (
-                      <Anchor key={childId} component={Link} to={`/events/${childId}`} size="sm">
-                        {type}
-                      </Anchor>
-                    );
-                  })}
-                </Stack>
-              </>
-            )}
-            {explanation.envelope && (
-              <>
-                <Text fw={650}>Envelope</Text>
-                <Code block tabIndex={0} style={{ maxHeight: 480, overflow: "auto" }}>
-                  {JSON.stringify(explanation.envelope, null, 2)}
-                </Code>
-              </>
-            )}
-          </Stack>
-        )}
+        {(explanation) => {
+          const event = readEventNode(explanation);
+          return (
+            <Stack>
+              {explanation.history === "unavailable" && (
+                <Alert color="yellow" variant="light">
+                  The history is not reachable just now; only what the queue knows is shown.
+                </Alert>
+              )}
+              <SimpleGrid cols={{ base: 2, md: 4 }} spacing="sm">
+                <Figure label="Published">
+                  <Ago at={event.publishedAt} size="lg" />
+                </Figure>
+                <Figure label="Published while handling">
+                  <Text size="sm" fw={500}>
+                    {event.causationId ? <Link to={`/events/${event.causationId}`}>another event</Link> : "nothing"}
+                  </Text>
+                </Figure>
+                <Figure label="Began with">
+                  <Text size="sm" fw={500} style={{ overflowWrap: "anywhere" }}>
+                    {event.rootCaller || "not known"}
+                  </Text>
+                </Figure>
+                <Figure label="Subject">
+                  <Text size="sm" fw={500} style={{ overflowWrap: "anywhere" }}>
+                    {event.subject === id ? "itself" : event.subject}
+                  </Text>
+                </Figure>
+              </SimpleGrid>
+              <Card title="Who got it" flush={event.subscriptions.length > 0}>
+                {event.subscriptions.length === 0 ? (
+                  <Empty title="Nobody subscribes to this event" />
+                ) : (
+                  event.subscriptions.map((subscription) => (
+                    <SubscriptionBlock key={subscription.name} subscription={subscription} />
+                  ))
+                )}
+              </Card>
+              {event.children.length > 0 && (
+                <Card title="What came of it">
+                  <Tree nodes={event.children} />
+                </Card>
+              )}
+              {explanation.envelope && (
+                <Card
+                  title="Envelope"
+                  actions={<Copy value={JSON.stringify(explanation.envelope, null, 2)} label="Copy the envelope" />}
+                >
+                  <Code block tabIndex={0} style={{ maxHeight: 480, overflow: "auto" }}>
+                    {JSON.stringify(explanation.envelope, null, 2)}
+                  </Code>
+                </Card>
+              )}
+            </Stack>
+          );
+        }}
       </Loaded>
     </Page>
   );
 }
 
-interface Attempt {
-  readonly attempt?: number;
-  readonly settlement?: string;
-  readonly started_at?: string;
-  readonly duration_s?: number;
-  readonly error?: { readonly class: string; readonly message: string } | null;
-}
+const reasons: Readonly<Record<string, string>> = {
+  condition_false: "its condition was not met",
+  condition_error: "its condition failed",
+  deduplicated: "it got the same just before",
+  duplicate: "it was published twice",
+  flag_off: "its flag is off",
+  transport_error: "the queue could not be reached",
+};
 
-function SubscriptionBlock({ subscription }: { readonly subscription: { readonly attempts: readonly Attempt[] } }) {
-  const { attempts, ...facts } = subscription;
-  const named: Readonly<Record<string, unknown>> = facts;
-  const name = String(named["subscription"] ?? named["id"] ?? "subscription");
-  const outcome = String(named["outcome"] ?? named["decision"] ?? named["state"] ?? "");
+function SubscriptionBlock({ subscription }: { readonly subscription: Subscription }) {
+  const { name, outcome, attempts, queued, deadLetter } = subscription;
+  const [subscriber] = name.split("/");
   return (
-    <Paper withBorder p="sm">
+    <div style={{ borderTop: "1px solid var(--mantine-color-default-border)", padding: "10px 16px" }}>
       <Group gap="xs">
         <Text size="sm" fw={600} style={{ overflowWrap: "anywhere" }}>
-          {name}
+          {subscriber}
         </Text>
-        {outcome && <SettlementBadge value={outcome} />}
+        <SettlementBadge value={outcome} />
+        {reasons[outcome] && (
+          <Text size="xs" c="dimmed">
+            not delivered, because {reasons[outcome]}
+          </Text>
+        )}
+        {queued && (
+          <Text size="xs" c="dimmed">
+            still waits
+          </Text>
+        )}
+        {deadLetter && (
+          <Anchor component={Link} to="/events/dead" size="xs">
+            given up, see the dead letters
+          </Anchor>
+        )}
       </Group>
       {attempts.length > 0 && (
-        <Table fz="sm" mt="xs">
+        <Table fz="sm" mt={4} withRowBorders={false} verticalSpacing={3}>
           <Table.Tbody>
             {attempts.map((attempt, index) => (
               // biome-ignore lint/suspicious/noArrayIndexKey: a crashed attempt has the number of the next one.
               <Table.Tr key={index}>
-                <Table.Td w={90}>attempt {attempt.attempt ?? index + 1}</Table.Td>
-                <Table.Td w={110}>
+                <Table.Td w={96} c="dimmed">
+                  attempt {attempt.attempt ?? index + 1}
+                </Table.Td>
+                <Table.Td w={104}>
                   <SettlementBadge value={attempt.settlement ?? "done"} />
                 </Table.Td>
-                <Table.Td w={120}>
+                <Table.Td w={110} className="wide-only">
                   <Ago at={attempt.started_at ?? null} />
                 </Table.Td>
-                <Table.Td w={90}>{formatSeconds(attempt.duration_s)}</Table.Td>
+                <Table.Td w={80} ta="right">
+                  {formatSeconds(attempt.duration_s)}
+                </Table.Td>
                 <Table.Td dir="auto">{attempt.error && `${attempt.error.class}: ${attempt.error.message}`}</Table.Td>
               </Table.Tr>
             ))}
           </Table.Tbody>
         </Table>
       )}
-    </Paper>
+    </div>
   );
 }
 
-function readChild(child: Readonly<Record<string, unknown>>): { readonly id: string; readonly type: string } {
-  const event = typeof child["event"] === "object" && child["event"] !== null ? child["event"] : child;
-  return { id: String(Reflect.get(event, "id") ?? ""), type: String(Reflect.get(event, "type") ?? "event") };
+/** What was published while an event was handled, and what was published while that was, … */
+function Tree({ nodes }: { readonly nodes: readonly EventNode[] }) {
+  return (
+    <ul style={{ listStyle: "none", margin: 0, paddingLeft: 0 }}>
+      {nodes.map((node) => (
+        <li
+          key={node.id}
+          style={{ paddingLeft: 14, borderLeft: "2px solid var(--mantine-color-default-border)", marginBottom: 6 }}
+        >
+          <Group gap={8}>
+            <Anchor component={Link} to={`/events/${node.id}`} size="sm" fw={600}>
+              {node.type}
+            </Anchor>
+            {node.subscriptions.map(({ name, outcome }) => (
+              <Group key={name} gap={4}>
+                <Text size="xs" c="dimmed">
+                  {name.split("/")[0]}
+                </Text>
+                <SettlementBadge value={outcome} />
+              </Group>
+            ))}
+          </Group>
+          {node.children.length > 0 && (
+            <div style={{ marginTop: 6 }}>
+              <Tree nodes={node.children} />
+            </div>
+          )}
+        </li>
+      ))}
+    </ul>
+  );
 }

@@ -1,4 +1,5 @@
 import { ActionIcon, Button, Group, MultiSelect, Paper, SegmentedControl, Table, Text, Tooltip } from "@mantine/core";
+import { useMediaQuery } from "@mantine/hooks";
 import { IconFocusCentered, IconMinus, IconPlus } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "react-router";
@@ -13,7 +14,9 @@ import { usePanZoom } from "./pan-zoom.js";
 export function GraphPage() {
   const url = useUrlState();
   const contexts = url.get("contexts").split(",").filter(Boolean);
-  const asList = url.get("view") === "list";
+  // A drawing of that size cannot be read on a phone.
+  const isNarrow = useMediaQuery("(max-width: 48em)") ?? false;
+  const asList = url.get("view", isNarrow ? "list" : "graph") === "list";
   const graph = useQuery({
     queryKey: ["events", "graph"],
     queryFn: async () =>
@@ -56,7 +59,7 @@ export function GraphPage() {
                     { value: "list", label: "List" },
                   ]}
                   value={asList ? "list" : "graph"}
-                  onChange={(value) => url.set({ view: value === "list" ? value : null })}
+                  onChange={(view) => url.set({ view })}
                 />
               </Group>
               {asList ? <List events={shown} /> : <Drawing events={shown} />}
@@ -104,7 +107,7 @@ function Drawing({ events }: { readonly events: readonly GraphEvent[] }) {
       <div
         ref={view.frame}
         onPointerDown={view.onPointerDown}
-        style={{ height: "min(70vh, 720px)", cursor: "grab", touchAction: "none" }}
+        style={{ height: Math.min(graph.height, 1_400), cursor: "grab", touchAction: "none" }}
       >
         <svg
           width="100%"

@@ -34,9 +34,9 @@ export interface Graph {
   readonly height: number;
 }
 
-export const nodeWidth = 250;
+export const nodeWidth = 280;
 export const nodeHeight = 34;
-const columnGap = 130;
+const columnGap = 340;
 const rowGap = 12;
 const groupGap = 34;
 const headingHeight = 30;

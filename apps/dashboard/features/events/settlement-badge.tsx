@@ -2,6 +2,9 @@ import { Badge } from "@mantine/core";
 
 const colors: Readonly<Record<string, string>> = {
   done: "green",
+  delivered: "green",
+  ignored: "gray",
+  pending: "blue",
   dispatched: "green",
   scheduled: "blue",
   retried: "yellow",

@@ -1,10 +1,91 @@
-import { Anchor, Button, Stack, Table, Text } from "@mantine/core";
+import { Anchor, Group, Text, TextInput } from "@mantine/core";
+import { IconSearch } from "@tabler/icons-react";
 import { useInfiniteQuery } from "@tanstack/react-query";
+import { useMemo } from "react";
 import { Link } from "react-router";
 import { api, pageOf } from "../../api/client.js";
+import type { paths } from "../../api/schema.js";
+import { Copy } from "../../shared/copy.js";
+import { type Column, DataTable } from "../../shared/data-table.js";
 import { Page } from "../../shared/page.js";
 import { Empty, Loaded } from "../../shared/states.js";
 import { Ago } from "../../shared/time.js";
+import { useUrlState } from "../../shared/url-state.js";
+
+type Repository = paths["/api/v1/relay/repositories"]["get"]["responses"]["200"]["content"]["application/json"][number];
+
+const columns: readonly Column<Repository>[] = [
+  {
+    id: "repository",
+    header: "Repository",
+    value: ({ name, identifier }) => name ?? identifier,
+    cell: (row) => (
+      <>
+        <Anchor
+          component={Link}
+          to={`/relays/repositories/${row.npub}/${encodeURIComponent(row.identifier)}`}
+          size="sm"
+          fw={600}
+          dir="auto"
+        >
+          {row.name ?? row.identifier}
+        </Anchor>
+        <Text size="xs" c="dimmed" lineClamp={1} dir="auto">
+          {row.description}
+        </Text>
+      </>
+    ),
+  },
+  {
+    id: "owner",
+    header: "Owner",
+    width: 190,
+    wideOnly: true,
+    value: ({ npub }) => npub,
+    cell: ({ npub }) => (
+      <Group gap={2} wrap="nowrap">
+        <Text size="xs" ff="monospace" title={npub}>
+          {npub.slice(0, 10)}…{npub.slice(-4)}
+        </Text>
+        <Copy value={npub} label="Copy the npub" />
+      </Group>
+    ),
+  },
+  {
+    id: "clone",
+    header: "Clone",
+    wideOnly: true,
+    unsorted: true,
+    value: ({ clone }) => clone[0] ?? null,
+    cell: ({ clone: [first] }) =>
+      first === undefined ? (
+        "–"
+      ) : (
+        <Group gap={2} wrap="nowrap">
+          <Text size="xs" ff="monospace" truncate>
+            {first}
+          </Text>
+          <Copy value={first} label="Copy the address to clone from" />
+        </Group>
+      ),
+  },
+  {
+    id: "relays",
+    header: "Relays",
+    width: 80,
+    align: "right",
+    wideOnly: true,
+    value: ({ relays }) => relays.length,
+    cell: ({ relays }) => relays.length,
+  },
+  {
+    id: "announced",
+    header: "Announced",
+    width: 120,
+    value: ({ announced_at: at }) => at,
+    cell: ({ announced_at: at }) => <Ago at={at} />,
+  },
+];
 
 /** The repositories that are announced on the relay. */
 export function RepositoryList() {
@@ -20,70 +101,44 @@ export function RepositoryList() {
     getNextPageParam: ({ next }) => next,
     refetchInterval: 30_000,
   });
-  const rows = repositories.data?.pages.flatMap(({ items }) => items) ?? [];
+  const url = useUrlState();
+  const search = url.get("owner");
+  const rows = useMemo(() => repositories.data?.pages.flatMap(({ items }) => items) ?? [], [repositories.data]);
+  const shown = rows.filter(({ name, identifier, npub }) =>
+    `${name ?? ""} ${identifier} ${npub}`.toLowerCase().includes(search.toLowerCase()),
+  );
   return (
     <Page title="Repositories" subtitle="Announced on the git relay">
       <Loaded query={repositories} skeleton={8}>
-        {() =>
-          rows.length === 0 ? (
-            <Empty title="No repository is announced here">
-              Clients announce one by an event of kind 30617 that lists this relay.
-            </Empty>
-          ) : (
-            <Stack>
-              <Table.ScrollContainer minWidth={680}>
-                <Table verticalSpacing="sm" highlightOnHover>
-                  <Table.Thead>
-                    <Table.Tr>
-                      <Table.Th>Repository</Table.Th>
-                      <Table.Th>Owner</Table.Th>
-                      <Table.Th ta="right">Relays</Table.Th>
-                      <Table.Th>Announced</Table.Th>
-                    </Table.Tr>
-                  </Table.Thead>
-                  <Table.Tbody>
-                    {rows.map((row) => (
-                      <Table.Tr key={row.address}>
-                        <Table.Td>
-                          <Anchor
-                            component={Link}
-                            to={`/relays/repositories/${row.npub}/${encodeURIComponent(row.identifier)}`}
-                            size="sm"
-                            fw={600}
-                            dir="auto"
-                          >
-                            {row.name ?? row.identifier}
-                          </Anchor>
-                          <Text size="xs" c="dimmed" lineClamp={1} dir="auto">
-                            {row.description}
-                          </Text>
-                        </Table.Td>
-                        <Table.Td>
-                          <Text size="xs" ff="monospace" title={row.npub}>
-                            {row.npub.slice(0, 16)}…
-                          </Text>
-                        </Table.Td>
-                        <Table.Td ta="right">{row.relays.length}</Table.Td>
-                        <Table.Td>
-                          <Ago at={row.announced_at} />
-                        </Table.Td>
-                      </Table.Tr>
-                    ))}
-                  </Table.Tbody>
-                </Table>
-              </Table.ScrollContainer>
-              {repositories.hasNextPage && (
-                <Button
-                  variant="default"
-                  loading={repositories.isFetchingNextPage}
-                  onClick={() => void repositories.fetchNextPage()}
-                >
-                  Show more
-                </Button>
-              )}
-            </Stack>
-          )
-        }
+        {() => (
+          <DataTable
+            label="Repositories"
+            rows={shown}
+            rowKey={({ address }) => address}
+            columns={columns}
+            empty={
+              <Empty title={search === "" ? "No repository is announced here" : "No repository matches"}>
+                Clients announce one by an event of kind 30617 that lists this relay.
+              </Empty>
+            }
+            more={
+              repositories.hasNextPage
+                ? { load: () => void repositories.fetchNextPage(), loading: repositories.isFetchingNextPage }
+                : undefined
+            }
+            toolbar={
+              <TextInput
+                aria-label="Search repositories"
+                placeholder="Search by name or npub"
+                size="xs"
+                leftSection={<IconSearch size={14} aria-hidden />}
+                w={{ base: "100%", sm: 320 }}
+                value={search}
+                onChange={(event) => url.set({ owner: event.currentTarget.value }, { replace: true })}
+              />
+            }
+          />
+        )}
       </Loaded>
     </Page>
   );

@@ -1,45 +1,16 @@
-import {
-  Alert,
-  Anchor,
-  Badge,
-  Box,
-  Button,
-  Code,
-  Group,
-  Paper,
-  Stack,
-  Table,
-  Text,
-  TextInput,
-  UnstyledButton,
-} from "@mantine/core";
+import { Alert, Anchor, Badge, Button, Code, Group, Paper, Stack, Table, Text, TextInput } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { Link, useNavigate, useParams } from "react-router";
 import { api, dataOf } from "../../api/client.js";
-import type { paths } from "../../api/schema.js";
+import { Copy } from "../../shared/copy.js";
 import { Page } from "../../shared/page.js";
 import { Empty, Loaded } from "../../shared/states.js";
-import { Ago, formatSeconds } from "../../shared/time.js";
+import { formatSeconds } from "../../shared/time.js";
 import { useUrlState } from "../../shared/url-state.js";
+import { Axis } from "./axis.js";
+import type { Entry, Timeline } from "./entry.js";
 import { pageOfEntry } from "./page-of-entry.js";
-
-type Timeline = paths["/api/v1/timeline/{correlation_id}"]["get"]["responses"]["200"]["content"]["application/json"];
-type Entry = Timeline["entries"][number];
-
-const lanes: readonly { readonly name: string; readonly kinds: readonly Entry["kind"][] }[] = [
-  { name: "Journeys", kinds: ["journey", "checkpoint"] },
-  { name: "Events and handlers", kinds: ["event", "attempt"] },
-  { name: "Errors", kinds: ["error", "alert"] },
-  { name: "Relay", kinds: ["relay_event"] },
-];
-
-const colors: Readonly<Record<Entry["outcome"], string>> = {
-  ok: "var(--mantine-color-green-filled)",
-  failed: "var(--mantine-color-red-filled)",
-  open: "var(--mantine-color-blue-filled)",
-  neutral: "var(--mantine-color-gray-filled)",
-};
 
 /** Everything that one correlation id went through, on one axis. */
 export function TimelinePage() {
@@ -90,7 +61,37 @@ function TimelineOf({ id }: { readonly id: string }) {
     refetchInterval: 15_000,
   });
   return (
-    <Page title="Timeline" subtitle={<Code>{timeline.data?.correlation_id ?? id}</Code>}>
+    <Page
+      title="Timeline"
+      subtitle={
+        <Group gap={4}>
+          <Code>{timeline.data?.correlation_id ?? id}</Code>
+          <Copy value={timeline.data?.correlation_id ?? id} label="Copy the correlation id" />
+        </Group>
+      }
+      actions={
+        <>
+          <Button
+            component="a"
+            href={`/api/v1/timeline/${encodeURIComponent(id)}?format=markdown`}
+            download={`timeline-${id}.md`}
+            size="xs"
+            variant="default"
+          >
+            Export as Markdown
+          </Button>
+          <Button
+            component="a"
+            href={`/api/v1/timeline/${encodeURIComponent(id)}`}
+            download={`timeline-${id}.json`}
+            size="xs"
+            variant="default"
+          >
+            JSON
+          </Button>
+        </>
+      }
+    >
       <Loaded query={timeline}>
         {(data) => (
           <Stack>
@@ -127,19 +128,26 @@ function Gaps({ timeline }: { readonly timeline: Timeline }) {
 function Entries({ timeline }: { readonly timeline: Timeline }) {
   const url = useUrlState();
   const selected = timeline.entries.find(({ id }) => id === url.get("entry"));
+  const startedAt = timeline.entries[0]?.at ?? "";
   return (
     <Stack>
-      <Axis timeline={timeline} selected={selected} onSelect={(entry) => url.set({ entry }, { replace: true })} />
+      <Axis
+        entries={timeline.entries}
+        selected={selected}
+        onSelect={(entry) => url.set({ entry }, { replace: true })}
+      />
       {selected && <Selected entry={selected} />}
-      <Table.ScrollContainer minWidth={640}>
-        <Table fz="sm">
+      <Paper withBorder style={{ overflowX: "auto" }}>
+        <Table fz="sm" aria-label="Entries">
           <Table.Thead>
             <Table.Tr>
-              <Table.Th w={120}>When</Table.Th>
-              <Table.Th w={110}>Kind</Table.Th>
+              <Table.Th w={92}>When</Table.Th>
+              <Table.Th w={100} className="wide-only">
+                Kind
+              </Table.Th>
               <Table.Th>What</Table.Th>
-              <Table.Th w={130}>How it ended</Table.Th>
-              <Table.Th w={90} ta="right">
+              <Table.Th w={150}>How it ended</Table.Th>
+              <Table.Th w={90} ta="right" className="wide-only">
                 Took
               </Table.Th>
             </Table.Tr>
@@ -148,21 +156,29 @@ function Entries({ timeline }: { readonly timeline: Timeline }) {
             {timeline.entries.map((entry) => (
               <Table.Tr key={entry.id} bg={entry === selected ? "var(--mantine-primary-color-light)" : undefined}>
                 <Table.Td>
-                  <Ago at={entry.at} />
+                  <Text size="sm" component="time" title={entry.at}>
+                    {entry.at === startedAt
+                      ? new Date(entry.at).toLocaleTimeString(undefined, { hourCycle: "h23" })
+                      : `+${formatSeconds((Date.parse(entry.at) - Date.parse(startedAt)) / 1000)}`}
+                  </Text>
                 </Table.Td>
-                <Table.Td c="dimmed">{entry.kind.replaceAll("_", " ")}</Table.Td>
+                <Table.Td c="dimmed" className="wide-only">
+                  {entry.kind.replaceAll("_", " ")}
+                </Table.Td>
                 <Table.Td dir="auto">
                   <EntryLink entry={entry} />
                 </Table.Td>
                 <Table.Td>
                   <Outcome entry={entry} />
                 </Table.Td>
-                <Table.Td ta="right">{entry.duration_s === undefined ? "" : formatSeconds(entry.duration_s)}</Table.Td>
+                <Table.Td ta="right" className="wide-only">
+                  {entry.duration_s === undefined ? "" : formatSeconds(entry.duration_s)}
+                </Table.Td>
               </Table.Tr>
             ))}
           </Table.Tbody>
         </Table>
-      </Table.ScrollContainer>
+      </Paper>
     </Stack>
   );
 }
@@ -210,81 +226,6 @@ function Selected({ entry }: { readonly entry: Entry }) {
           </Table.Tbody>
         </Table>
       )}
-    </Paper>
-  );
-}
-
-const laneHeight = 46;
-
-/** One lane for each system; a bar is as long as its entry took. The table below says the same in words. */
-function Axis({
-  timeline,
-  selected,
-  onSelect,
-}: {
-  readonly timeline: Timeline;
-  readonly selected: Entry | undefined;
-  readonly onSelect: (id: string) => void;
-}) {
-  const { entries } = timeline;
-  const startMs = Math.min(...entries.map(({ at }) => Date.parse(at)));
-  const endMs = Math.max(
-    startMs + 1,
-    ...entries.map(({ at, duration_s: seconds }) => Date.parse(at) + (seconds ?? 0) * 1000),
-  );
-  const share = (timeMs: number): number => ((timeMs - startMs) / (endMs - startMs)) * 100;
-  const used = lanes
-    .map((lane) => ({ ...lane, entries: entries.filter(({ kind }) => lane.kinds.includes(kind)) }))
-    .filter((lane) => lane.entries.length > 0);
-  return (
-    <Paper withBorder p="sm" component="section" aria-label="Timeline">
-      {used.map((lane) => (
-        <Box key={lane.name} mb="xs">
-          <Text size="xs" c="dimmed">
-            {lane.name}
-          </Text>
-          <Box
-            style={{
-              position: "relative",
-              height: laneHeight,
-              borderBottom: "1px solid var(--mantine-color-default-border)",
-            }}
-          >
-            {lane.entries.map((entry) => {
-              const left = share(Date.parse(entry.at));
-              const width = ((entry.duration_s ?? 0) * 100_000) / (endMs - startMs);
-              const isLong = entry.kind === "journey" || entry.kind === "attempt";
-              return (
-                <UnstyledButton
-                  key={entry.id}
-                  onClick={() => onSelect(entry.id)}
-                  aria-label={`${entry.kind} ${entry.title}: ${entry.status}`}
-                  title={`${entry.title}: ${entry.status}`}
-                  style={{
-                    position: "absolute",
-                    left: `min(${left}%, calc(100% - 10px))`,
-                    top: isLong ? 8 : 24,
-                    width: isLong ? `max(6px, ${Math.min(width, 100 - left)}%)` : 10,
-                    height: isLong ? 12 : 14,
-                    borderRadius: isLong ? 4 : 7,
-                    background: colors[entry.outcome],
-                    outline: entry === selected ? "2px solid var(--mantine-color-text)" : undefined,
-                    opacity: isLong ? 0.85 : 1,
-                  }}
-                />
-              );
-            })}
-          </Box>
-        </Box>
-      ))}
-      <Group justify="space-between">
-        <Text size="xs" c="dimmed">
-          {new Date(startMs).toLocaleTimeString()}
-        </Text>
-        <Text size="xs" c="dimmed">
-          {formatSeconds((endMs - startMs) / 1000)} later
-        </Text>
-      </Group>
     </Paper>
   );
 }
