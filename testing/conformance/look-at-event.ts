@@ -4,6 +4,7 @@ import type { Expected } from "./languages.js";
 export interface ArrivedEvent {
   readonly culprit: string;
   readonly payload: {
+    readonly event_id: string;
     readonly release?: string;
     readonly user?: { readonly id?: string; readonly username?: string };
     readonly tags?: readonly (readonly [string, string])[];

@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { mkdir, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -125,12 +125,12 @@ async function lookAt({ expected }: Language, target: Target): Promise<Partial<R
     return name === "signalbox_error_tracking_items_total" && /"(invalid|rate_limited)"/.test(labels) && value > 0;
   });
   for (const { labels, value } of lost) notes.push(`${value} not taken: ${labels}`);
-  const sessions = count(samples, 'item_type="session"') + count(samples, 'item_type="sessions"');
-  const attached = expected.attachment && (await keeps(target.dataDirectory, attachmentText));
+  const sessions = expected.session && (await storesSessions(target));
+  const attached = expected.attachment && exception !== undefined && (await hasAttachment(target, exception));
   return {
     exception: exception !== undefined && problems.length === 0 && refused.length + lost.length === 0 ? "ok" : "WRONG",
     message: message === undefined ? "WRONG" : "ok",
-    session: expected.session ? (sessions > 0 ? "accepted" : "WRONG") : "not offered",
+    session: expected.session ? (sessions ? "ok" : "WRONG") : "not offered",
     attachment: expected.attachment ? (attached ? "ok" : "WRONG") : "not offered",
     notes: notes.join("; "),
   };
@@ -158,13 +158,29 @@ async function eventWithTitle(target: Target, title: string, notes: string[]): P
   }
 }
 
-/** Whether a file in the folder has exactly this text: the HTTP API does not show attachments. */
-async function keeps(folder: string, text: string): Promise<boolean> {
-  const entries = await readdir(folder, { recursive: true, withFileTypes: true });
-  for (const entry of entries.filter((candidate) => candidate.isFile())) {
-    // Files of the server come and go meanwhile.
-    const content = await readFile(join(entry.parentPath, entry.name), "utf8").catch(() => "");
-    if (content === text) return true;
+/** Whether a session was stored, or will be in a moment. */
+async function storesSessions({ server }: Target): Promise<boolean> {
+  const deadlineMs = performance.now() + 15_000;
+  for (;;) {
+    const stored = (await metricSamples(server)).some(
+      ({ name, labels, value }) =>
+        name === "signalbox_error_tracking_items_total" &&
+        /item_type="sessions?"/.test(labels) &&
+        labels.includes('outcome="stored"') &&
+        value > 0,
+    );
+    if (stored || performance.now() > deadlineMs) return stored;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+}
+
+/** Whether one of the event's attachments has exactly the text that was sent. */
+async function hasAttachment(target: Target, { payload }: ArrivedEvent): Promise<boolean> {
+  const path = `/api/v1/projects/${target.projectId}/errors/events/${payload.event_id}/attachments`;
+  for (const { n } of await get<{ n: number }[]>(target, path)) {
+    const headers = { authorization: `Bearer ${target.token}` };
+    const content = await (await fetch(`${target.server.url}${path}/${n}`, { headers })).text();
+    if (content === attachmentText) return true;
   }
   return false;
 }
@@ -186,11 +202,4 @@ async function metricSamples(server: SignalboxServer): Promise<Sample[]> {
   return [...text.matchAll(/^(\w+)\{(.*)\} (\S+)$/gm)].map(([, name = "", labels = "", value]) => {
     return { name, labels, value: Number(value) };
   });
-}
-
-function count(samples: readonly Sample[], label: string): number {
-  const found = samples.filter(({ name, labels }) => {
-    return name === "signalbox_error_tracking_items_total" && labels.includes(label) && labels.includes("not_stored");
-  });
-  return found.reduce((sum, { value }) => sum + value, 0);
 }

@@ -4,7 +4,7 @@ const entries =
 
 /** Functions through which a program gives up, and those that report it. */
 const aborts =
-  /^(?:_*abort|raise|gsignal|\w*pthread_kill\w*|_objc_terminate\w*|__cxa_throw|__cxa_rethrow|objc_exception_(?:re)?throw|(?:__rustc::)?(?:rust_begin_unwind|_*rust_start_panic)|rust_panic\w*|(?:core|std)::panicking::.*|sentry_panic::.*|std::terminate|std::__terminate|__terminate|crash_handler\w*|sentry__?\w*(?:handler|signal)\w*|.*(?:CrashHandler|SignalHandler)\w*)$/;
+  /^(?:_*abort|raise|gsignal|\w*pthread_kill\w*|_objc_terminate\w*|__cxa_throw|__cxa_rethrow|objc_exception_(?:re)?throw|(?:__rustc::)?(?:rust_begin_unwind|_*rust_start_panic)|rust_panic\w*|(?:core|std)::panicking::.*|<?sentry_panic::.*|std::terminate|std::__terminate|__terminate|crash_handler\w*|sentry__?\w*(?:handler|signal)\w*|.*(?:CrashHandler|SignalHandler)\w*)$/;
 
 /** What loads and initialises code, and calls it on the way. */
 const internals =
