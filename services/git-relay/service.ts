@@ -21,6 +21,9 @@ import { createRelayApi } from "./http/api.js";
 import { describeRelay } from "./http/information.js";
 import { createRelayListener } from "./listener.js";
 import { createRelayMetrics } from "./metrics.js";
+import { createPeerStore } from "./peers/peer-store.js";
+import { readPeerViews } from "./peers/peer-views.js";
+import { createTransitionLog } from "./peers/transition-log.js";
 import { createPolicy } from "./policy.js";
 import { createRepositories } from "./repositories.js";
 import { readAuthors, readRepositoryRules } from "./repository-rules.js";
@@ -233,7 +236,7 @@ export interface GitRelayApiDependencies {
   readonly database: Database;
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly settings: Pick<RelaySettings, "authority" | "profile">;
+  readonly settings: Pick<RelaySettings, "authority" | "profile" | "domain" | "listen" | "sync">;
   /** The relay of this process. Absent: it runs in another one. */
   readonly relay?: GitRelay | undefined;
 }
@@ -241,31 +244,32 @@ export interface GitRelayApiDependencies {
 /** Routes of the API listener. What the database knows needs no relay in this process. */
 export function createGitRelayApi(dependencies: GitRelayApiDependencies): FastifyPluginAsync {
   const { database, clock, settings, relay } = dependencies;
+  const logger = dependencies.logger.child("git-relay");
   const events = createSqlRelayEvents({ database, clock });
   const startedAtMs = clock.nowMs();
   return createRelayApi({
     repositories: createRepositories({ events, clock, authority: settings.authority.mode }),
-    explainer: createEventExplainer({
-      database,
-      events,
-      intake: relay?.eventIntake,
-      clock,
-    }),
+    explainer: createEventExplainer({ database, events, intake: relay?.eventIntake, clock }),
     relay: relay && {
       eventIntake: relay.eventIntake,
       sync: relay.sync,
-      profile: settings.profile,
       startedAtMs,
       get url() {
         return relay.url;
       },
-      get domain() {
-        return relay.url.replace(/^wss?:\/\//, "");
-      },
     },
+    profile: settings.profile,
+    url:
+      settings.domain === undefined
+        ? `ws://${settings.listen.host}:${settings.listen.port}`
+        : `wss://${settings.domain}`,
+    syncEnabled: settings.sync.enabled,
+    certificates: createPeerStore(database),
+    transitions: relay?.sync?.transitions ?? createTransitionLog({ database, clock, logger }),
+    readViews: () => readPeerViews(database, clock.nowMs()),
     review: relay && ((maxUnfit, signal) => relay.review(maxUnfit, signal)),
     clock,
-    logger: dependencies.logger.child("git-relay"),
+    logger,
   });
 }
 

@@ -21,6 +21,7 @@ import { createInformationSource } from "./peers/information.js";
 import { createNaughtyList } from "./peers/naughty.js";
 import { createPeerStore, type ReadablePeerStore } from "./peers/peer-store.js";
 import { readPeerUrl } from "./peers/peer-url.js";
+import { createPeerViewWriter } from "./peers/peer-views.js";
 import { createRejectedIndex, type StoredRejectedIndex } from "./peers/rejected-index.js";
 import { createTransitionLog, type TransitionLog } from "./peers/transition-log.js";
 import { createReconsideration } from "./reconsider.js";
@@ -147,6 +148,8 @@ export function createRelaySync(dependencies: RelaySyncDependencies): RelaySync 
       rejected.service,
       createReconsideration({ intake, rejected, syncAgain, clock, logger }),
       ...(announcer ? [announcer.service] : []),
+      // Only a PostgreSQL has other processes on it.
+      ...(database.engine === "postgres" ? [createPeerViewWriter({ database, engine, clock, logger })] : []),
     ]),
     peers,
     transitions,

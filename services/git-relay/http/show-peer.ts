@@ -42,6 +42,8 @@ export function showPeer(peer: PeerSnapshot, nowMs: number) {
   };
 }
 
+export type ShownPeer = ReturnType<typeof showPeer>;
+
 function showFailure({
   kind,
   code,
@@ -104,10 +106,8 @@ export function layers<T>(of: (layer: SyncLayer) => T): Record<SyncLayer, T> {
 }
 
 /** Whether a peer is fully connected and nothing says that something of it is missing. */
-export function isCompletelySynced(peer: PeerSnapshot): boolean {
-  return (
-    peer.connectionStatus === "connected" && syncLayers.every((layer) => peer.certificates[layer]?.complete !== false)
-  );
+export function isCompletelySynced({ status, complete }: ShownPeer): boolean {
+  return status === "connected" && syncLayers.every((layer) => complete[layer] !== false);
 }
 
 export function isoTime(timeMs: number): string {

@@ -75,7 +75,7 @@ describe("the sync in the API", () => {
         database: relay.database,
         clock: systemClock,
         logger: silentLogger,
-        settings: readRelaySettings({ profile: "grasp" }),
+        settings: readRelaySettings({ profile: "grasp", domain, sync: { enabled: true } }),
         relay: withRelay ? relay.relay : undefined,
       }),
     );
@@ -282,9 +282,10 @@ describe("the sync in the API", () => {
   test("a process without the relay says so, and still explains what the database knows", async () => {
     const other = await openApi(false);
     const headers = { authorization: "Bearer reader" };
-    const peers = await other.inject({ url: "/api/v1/relay/peers", headers });
-    expect(peers.statusCode).toBe(503);
-    expect(peers.json()).toMatchObject({ code: "unavailable", detail: expect.stringContaining("another process") });
+    for (const path of ["peers", "status", "held"]) {
+      const answer = await other.inject({ url: `/api/v1/relay/${path}`, headers });
+      expect([path, answer.statusCode, answer.json().code]).toEqual([path, 503, "unavailable"]);
+    }
     const explained = await other.inject({ url: `/api/v1/relay/explain/event/${refused.id}`, headers });
     expect(explained.json().findings).toMatchObject([{ state: "rejected" }]);
     await other.close();

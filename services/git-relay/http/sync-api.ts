@@ -5,12 +5,23 @@ import type { FastifyInstance } from "fastify";
 import type { EventIntake } from "../accept-event.js";
 import { relayErrors } from "../errors.js";
 import type { EventExplainer, EventFinding } from "../explain-event.js";
+import type { ReadablePeerStore } from "../peers/peer-store.js";
 import { readPeerUrl } from "../peers/peer-url.js";
-import type { PeerUrl } from "../sync/ports.js";
+import type { PeerViews } from "../peers/peer-views.js";
+import type { TransitionLog } from "../peers/transition-log.js";
+import type { SyncEngine } from "../sync/options.js";
 import type { ConnectionStatus, HealthState, PeerSnapshot } from "../sync/snapshot.js";
 import type { RelaySync } from "../sync-service.js";
 import type { WaitingEvent } from "../waiting-room.js";
-import { isCompletelySynced, isoTime, layers, showCertificate, showHappening, showPeer } from "./show-peer.js";
+import {
+  isCompletelySynced,
+  isoTime,
+  layers,
+  type ShownPeer,
+  showCertificate,
+  showHappening,
+  showPeer,
+} from "./show-peer.js";
 import {
   eventIdParameter,
   explanationExample,
@@ -37,8 +48,6 @@ export interface RunningRelay {
   /** Absent: it is switched off. */
   readonly sync: RelaySync | undefined;
   readonly url: string;
-  readonly domain: string;
-  readonly profile: "grasp" | "open";
   readonly startedAtMs: number;
 }
 
@@ -46,6 +55,14 @@ export interface SyncApiOptions {
   readonly explainer: EventExplainer;
   /** Absent: the relay runs in another process. */
   readonly relay: RunningRelay | undefined;
+  readonly profile: "grasp" | "open";
+  /** Where clients reach the relay, as it is configured. */
+  readonly url: string;
+  readonly syncEnabled: boolean;
+  readonly certificates: Pick<ReadablePeerStore, "certificates">;
+  readonly transitions: Pick<TransitionLog, "list">;
+  /** What the process that syncs sees; nothing when none does. */
+  readViews(): Promise<PeerViews | undefined>;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -58,17 +75,38 @@ const admin = { scope: "relay:admin" } as const;
 /** Routes about the sync with peers, below `/api/v1/relay`. */
 export function registerSyncRoutes(app: FastifyInstance, options: SyncApiOptions): void {
   const { explainer, clock, logger } = options;
-  const relay = (): RunningRelay => {
-    if (options.relay) return options.relay;
-    throw new HttpProblem("unavailable", { detail: "The relay runs in another process; ask that one." });
+  /** The sync of this process; nothing when another one has it. */
+  const ownEngine = (): SyncEngine | undefined => {
+    const engine = options.relay?.sync?.engine;
+    return engine?.isActive() ? engine : undefined;
   };
-  const peers = (): readonly PeerSnapshot[] => relay().sync?.engine.peers() ?? [];
-  const find = (text: string): { readonly sync: RelaySync; readonly peer: PeerSnapshot } => {
-    const { sync } = relay();
+  const look = async (): Promise<PeerViews> => {
+    if (!options.syncEnabled) return { peers: [], overLimit: [] };
+    const engine = ownEngine();
+    if (engine)
+      return {
+        peers: engine.peers().map((peer) => showPeer(peer, clock.nowMs())),
+        overLimit: engine.overLimit(),
+      };
+    const views = await options.readViews();
+    if (!views) throw new HttpProblem("unavailable", { detail: "No process syncs with peers at the moment." });
+    return views;
+  };
+  const find = async (text: string): Promise<ShownPeer> => {
     const url = readPeerUrl(text);
-    const peer = url && sync?.engine.peer(url);
-    if (!sync || !peer) throw new HttpProblem("relay_peer_unknown", relayErrors.entries.relay_peer_unknown);
-    return { sync, peer };
+    const peer = (await look()).peers.find((one) => one.url === url);
+    if (!peer) throw unknownPeer();
+    return peer;
+  };
+  /** For changes: they are up to the process that syncs. */
+  const findOwn = (text: string): { readonly engine: SyncEngine; readonly peer: PeerSnapshot } => {
+    const engine = ownEngine();
+    if (!engine && options.syncEnabled)
+      throw new HttpProblem("unavailable", { detail: "Another process syncs with peers; ask that one." });
+    const url = readPeerUrl(text);
+    const peer = url && engine?.peer(url);
+    if (!engine || !peer) throw unknownPeer();
+    return { engine, peer };
   };
   const peerParams = { type: "object", required: ["url"], properties: { url: peerParameter } } as const;
 
@@ -79,7 +117,7 @@ export function registerSyncRoutes(app: FastifyInstance, options: SyncApiOptions
       tags: ["relay"],
       response: { 200: answer("Counts, and what needs a look.", statusSchema, statusExample) },
     },
-    handler: async () => showStatus(relay(), clock.nowMs()),
+    handler: async () => showStatus(options, await look(), clock.nowMs()),
   });
 
   app.get<{ Querystring: { limit: number; cursor?: string } }>("/peers", {
@@ -93,13 +131,12 @@ export function registerSyncRoutes(app: FastifyInstance, options: SyncApiOptions
     async handler(request, reply) {
       const { limit, cursor } = request.query;
       const after = cursor === undefined ? "" : decodeCursor(cursor, isText);
-      const sorted = peers()
-        .filter(({ url }) => url > after)
-        .sort((one, other) => (one.url < other.url ? -1 : 1));
+      const { peers } = await look();
+      const sorted = peers.filter(({ url }) => url > after).sort((one, other) => (one.url < other.url ? -1 : 1));
       const page = pageOf(sorted.slice(0, limit + 1), limit, ({ url }) => url);
       const link = linkHeader(request.url, limit, page);
       if (link !== undefined) reply.header("link", link);
-      return page.items.map((peer) => showPeer(peer, clock.nowMs()));
+      return page.items;
     },
   });
 
@@ -112,15 +149,16 @@ export function registerSyncRoutes(app: FastifyInstance, options: SyncApiOptions
       response: { 200: answer("All that is known of it.", peerDetailSchema, peerDetailExample) },
     },
     async handler(request) {
-      const { sync, peer } = find(request.params.url);
+      const peer = await find(request.params.url);
+      const { url } = peer;
       const [certificates, transitions] = await Promise.all([
-        sync.peers.certificates(peer.url),
-        sync.transitions.list(peer.url, { limit: maxTransitions }),
+        options.certificates.certificates(url),
+        options.transitions.list(url, { limit: maxTransitions }),
       ]);
+      const own = ownEngine()?.peer(url);
       return {
-        ...showPeer(peer, clock.nowMs()),
-        repos: [...peer.repos],
-        root_events: [...peer.rootEvents],
+        ...peer,
+        ...(own && { repos: [...own.repos], root_events: [...own.rootEvents] }),
         certificates: layers((layer) => certificates[layer].map(showCertificate)),
         transitions: transitions.map(showHappening),
       };
@@ -157,9 +195,9 @@ export function registerSyncRoutes(app: FastifyInstance, options: SyncApiOptions
         },
       },
       async handler(request) {
-        const { sync, peer } = find(request.params.url);
+        const { url } = await find(request.params.url);
         const { from, to, limit } = request.query;
-        const list = await sync.transitions.list(peer.url, {
+        const list = await options.transitions.list(url, {
           limit,
           ...(from !== undefined && { fromMs: Date.parse(from) }),
           ...(to !== undefined && { toMs: Date.parse(to) }),
@@ -179,8 +217,8 @@ export function registerSyncRoutes(app: FastifyInstance, options: SyncApiOptions
       response: { 204: { type: "null", description: "It is forgotten." } },
     },
     async handler(request, reply) {
-      const { sync, peer } = find(request.params.url);
-      await sync.engine.forget(peer.url);
+      const { engine, peer } = findOwn(request.params.url);
+      await engine.forget(peer.url);
       logger.info("a peer was forgotten by hand", { relay: peer.url, caller: principalOf(request).subject });
       return reply.code(204).send();
     },
@@ -195,7 +233,10 @@ export function registerSyncRoutes(app: FastifyInstance, options: SyncApiOptions
         200: answer("The oldest first, at most 1,000.", { type: "array", items: heldSchema }, [heldExample]),
       },
     },
-    handler: async () => relay().eventIntake.waiting().slice(0, 1_000).map(showWaiting),
+    async handler() {
+      if (!options.relay) throw new HttpProblem("unavailable", { detail: "The relay runs in another process." });
+      return options.relay.eventIntake.waiting().slice(0, 1_000).map(showWaiting);
+    },
   });
 
   app.get<{ Params: { id: string } }>("/explain/event/:id", {
@@ -224,10 +265,10 @@ export function registerSyncRoutes(app: FastifyInstance, options: SyncApiOptions
     },
     async handler(request) {
       const { dry_run } = request.body;
-      const { sync, peer } = find(request.body.relay);
+      const { engine, peer } = findOwn(request.body.relay);
       const actions = planRepair(peer, clock.nowMs());
       if (!dry_run) {
-        sync.engine.repair(peer.url);
+        engine.repair(peer.url);
         logger.info("a peer is repaired", { relay: peer.url, caller: principalOf(request).subject, actions });
       }
       return { relay: peer.url, dry_run, actions };
@@ -249,20 +290,22 @@ function planRepair(peer: PeerSnapshot, nowMs: number): string[] {
   ];
 }
 
-function showStatus(relay: RunningRelay, nowMs: number) {
-  const peers = relay.sync?.engine.peers() ?? [];
-  const waiting = relay.eventIntake.waiting();
-  const oldest = waiting[0]?.sinceMs;
-  const inStatus = (status: ConnectionStatus): number =>
-    peers.filter(({ connectionStatus }) => connectionStatus === status).length;
+function unknownPeer(): HttpProblem {
+  return new HttpProblem("relay_peer_unknown", relayErrors.entries.relay_peer_unknown);
+}
+
+function showStatus(options: SyncApiOptions, { peers, overLimit }: PeerViews, nowMs: number) {
+  const { relay, profile, syncEnabled } = options;
+  const url = relay?.url ?? options.url;
+  const inStatus = (status: ConnectionStatus): number => peers.filter((peer) => peer.status === status).length;
   const inHealth = (health: HealthState): number => peers.filter((peer) => peer.health === health).length;
-  const sum = (of: (peer: PeerSnapshot) => number): number => peers.reduce((total, peer) => total + of(peer), 0);
+  const sum = (of: (peer: ShownPeer) => number): number => peers.reduce((total, peer) => total + of(peer), 0);
   return {
-    profile: relay.profile,
-    domain: relay.domain,
-    url: relay.url,
-    uptime_s: Math.max(0, (nowMs - relay.startedAtMs) / 1_000),
-    sync_enabled: relay.sync !== undefined,
+    profile,
+    domain: url.replace(/^wss?:\/\//, ""),
+    url,
+    uptime_s: relay ? Math.max(0, (nowMs - relay.startedAtMs) / 1_000) : null,
+    sync_enabled: syncEnabled,
     peers: {
       total: peers.length,
       completely_synced: peers.filter(isCompletelySynced).length,
@@ -282,18 +325,23 @@ function showStatus(relay: RunningRelay, nowMs: number) {
         rate_limited: inHealth("rate_limited"),
       },
     },
-    over_limit: [...(relay.sync?.engine.overLimit() ?? [])],
-    refused_targets: peers.flatMap(({ url, lastFailure }): PeerUrl[] =>
-      lastFailure?.failure.kind === "target_not_allowed" ? [url] : [],
-    ),
-    waiting: {
-      events: waiting.length,
-      oldest_age_s: oldest === undefined ? null : Math.max(0, (nowMs - oldest) / 1_000),
-    },
+    over_limit: [...overLimit],
+    refused_targets: peers
+      .filter((peer) => peer.last_failure?.kind === "target_not_allowed")
+      .map((peer): string => peer.url),
+    waiting: relay ? showQueue(relay.eventIntake.waiting(), nowMs) : null,
     queues: {
-      undecided_events: sum(({ undecidedEvents }) => undecidedEvents),
-      pending_batches: sum(({ pendingBatches }) => pendingBatches.length),
+      undecided_events: sum((peer) => peer.undecided_events),
+      pending_batches: sum((peer) => peer.pending_batches.length),
     },
+  };
+}
+
+function showQueue(waiting: readonly WaitingEvent[], nowMs: number) {
+  const oldest = waiting[0]?.sinceMs;
+  return {
+    events: waiting.length,
+    oldest_age_s: oldest === undefined ? null : Math.max(0, (nowMs - oldest) / 1_000),
   };
 }
 

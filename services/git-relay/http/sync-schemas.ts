@@ -124,22 +124,30 @@ export const transitionSchema = all({
   cause: { type: "string", description: "Why, or what the peer had to say." },
 });
 
-export const peerDetailSchema = all({
-  ...peerProperties,
-  repos: { ...texts, description: "Addresses of repositories that are proven synced." },
-  root_events: { ...texts, description: "Ids of root events that are proven synced." },
+const detailProperties = {
   certificates: {
     ...ofEach(layerNames, { type: "array", items: certificate }),
     description: "The last 30 of each layer, the newest first.",
   },
   transitions: { type: "array", items: transitionSchema, description: "The last 100, the newest first." },
-});
+} as const;
+
+const elsewhere = "Absent when another process syncs.";
+export const peerDetailSchema = {
+  ...all({ ...peerProperties, ...detailProperties }),
+  properties: {
+    ...peerProperties,
+    ...detailProperties,
+    repos: { ...texts, description: `Addresses of repositories that are proven synced. ${elsewhere}` },
+    root_events: { ...texts, description: `Ids of root events that are proven synced. ${elsewhere}` },
+  },
+};
 
 export const statusSchema = all({
   profile: { type: "string", enum: ["grasp", "open"] },
   domain: { type: "string" },
   url: { type: "string" },
-  uptime_s: { type: "number", minimum: 0 },
+  uptime_s: { type: ["number", "null"], minimum: 0, description: "Null: the relay runs in another process." },
   sync_enabled: truth,
   peers: all({
     total: count,
@@ -152,9 +160,11 @@ export const statusSchema = all({
     description: "Peers that announcements name and that are left out, because there are too many.",
   },
   refused_targets: { ...texts, description: "Peers whose addresses may not be called." },
-  waiting: all(
-    { events: count, oldest_age_s: { type: ["number", "null"], minimum: 0 } },
-    "Events of peers that only lack their relation to a repository.",
+  waiting: orNull(
+    all(
+      { events: count, oldest_age_s: { type: ["number", "null"], minimum: 0 } },
+      "Events of peers that only lack their relation to a repository; null when the relay runs in another process.",
+    ),
   ),
   queues: all({ undecided_events: count, pending_batches: count }),
 });

@@ -28,6 +28,13 @@ export interface PeerTables {
     /** A `Certificate` as JSON. */
     certificate: string;
   };
+  /** What the process that syncs sees, for others on the same database. */
+  relay_peer_views: {
+    url: string;
+    at: number;
+    /** JSON. */
+    view: string;
+  };
   /** Announcements and states of peers that were refused. */
   relay_rejected: {
     id: string;
@@ -86,6 +93,12 @@ export const peerMigrations: MigrationSet["migrations"] = [
         .createIndex("relay_certificates_peer")
         .on("relay_certificates")
         .columns(["url", "layer", "at desc"])
+        .execute();
+      await db.schema
+        .createTable("relay_peer_views")
+        .addColumn("url", "text", (column) => column.primaryKey().notNull())
+        .addColumn("at", "bigint", (column) => column.notNull())
+        .addColumn("view", "text", (column) => column.notNull())
         .execute();
       await db.schema
         .createTable("relay_rejected")

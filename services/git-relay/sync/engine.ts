@@ -179,6 +179,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
 
   return {
     ...service,
+    isActive: () => true,
     peers: () => [...peers.values()].map((peer) => peer.snapshot()),
     peer: (url) => peers.get(url)?.snapshot() ?? null,
     overLimit: () => overLimit,

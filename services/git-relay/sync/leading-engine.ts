@@ -76,6 +76,7 @@ export function createLeadingEngine({ lease, create, onRetired, clock, logger }:
         await lease.release().catch((error: unknown) => logger.warn("the lease could not be given up", { error }));
       },
     }),
+    isActive: () => engine !== undefined,
     peers: () => engine?.peers() ?? [],
     peer: (url) => engine?.peer(url) ?? null,
     overLimit: () => engine?.overLimit() ?? [],

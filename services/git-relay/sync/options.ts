@@ -74,6 +74,8 @@ export interface SyncEngineOptions {
  * before `start` as if there were no peers.
  */
 export interface SyncEngine extends Service {
+  /** Whether the sync is this process's; of several on one database one has it. */
+  isActive(): boolean;
   peers(): readonly PeerSnapshot[];
   peer(url: PeerUrl): PeerSnapshot | null;
   /** Peers that announcements name beyond what `maxPeers` allows. */
