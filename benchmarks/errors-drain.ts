@@ -6,7 +6,6 @@ import type { SignalboxServer } from "@signalbox/testing/servers";
 import { type Benchmark, scaled } from "./harness.js";
 import { type ErrorMixOptions, mixedBodies } from "./load/error-mix.js";
 import {
-  assertTaken,
   createSender,
   drained,
   type ErrorStores,
@@ -14,6 +13,7 @@ import {
   quantileBetween,
   scrape,
   storedEvents,
+  takenOf,
   withInstallation,
 } from "./load/errors-server.js";
 import { openRowStore } from "./peers/row-store.js";
@@ -42,16 +42,16 @@ function drainRate(stores: ErrorStores, count: number, options: ErrorMixOptions)
   return withInstallation(stores.env, async (_, install) => {
     const edge = await install(["--only", "ingest"]);
     const ingest = await edge.start();
-    assertTaken(await (await createSender(edge, ingest))(mixedBodies(0, count, options)));
+    const taken = takenOf(await (await createSender(edge, ingest))(mixedBodies(0, count, options)));
     await ingest.stop();
 
     const server = await (await install()).start();
     // It began while it was starting; what it had done by now does not count.
     const before = await storedEvents(server);
     const startMs = performance.now();
-    const seconds = ((await drained(server, count)) - startMs) / 1000;
+    const seconds = ((await drained(server, taken)) - startMs) / 1000;
     await server.stop();
-    return (count - before) / seconds;
+    return (taken - before) / seconds;
   });
 }
 
@@ -65,8 +65,8 @@ function visibleDelay(stores: ErrorStores): Promise<number> {
     await send(mixedBodies(0, warmUp));
     await drained(server, warmUp);
     const before = await scrape(server);
-    assertTaken(await send(mixedBodies(warmUp, steadyEvents), steadyPerSecond));
-    await drained(server, warmUp + steadyEvents);
+    const taken = takenOf(await send(mixedBodies(warmUp, steadyEvents), steadyPerSecond));
+    await drained(server, warmUp + taken);
     const delay = quantileBetween(before, await scrape(server), "signalbox_error_tracking_visible_delay_seconds", 0.95);
     await server.stop();
     return delay;

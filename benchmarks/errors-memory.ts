@@ -2,7 +2,7 @@ import { brotliCompressSync, constants, createDeflate, createGzip, gzipSync } fr
 import type { SignalboxServer } from "@signalbox/testing/servers";
 import { type Benchmark, scaled } from "./harness.js";
 import { mixedBodies } from "./load/error-mix.js";
-import { assertTaken, createSender, drained, residentMiB, withInstallation } from "./load/errors-server.js";
+import { createSender, drained, residentMiB, takenOf, withInstallation } from "./load/errors-server.js";
 
 const steadyPerSecond = 1_000;
 const steadyEvents = scaled(15_000);
@@ -20,7 +20,7 @@ export const errorsMemory: Benchmark = {
       const edge = await install(["--only", "ingest"]);
       const ingest = await edge.start();
       const send = await createSender(edge, ingest);
-      assertTaken(await send(mixedBodies(0, steadyEvents), steadyPerSecond));
+      const taken = takenOf(await send(mixedBodies(0, steadyEvents), steadyPerSecond));
       report({
         workload: `role ingest alone, ${steadyEvents} events of the mix at ${steadyPerSecond}/s: most resident memory`,
         measured: { value: (await residentMiB(ingest.pid)).most, unit: "MiB" },
@@ -29,7 +29,7 @@ export const errorsMemory: Benchmark = {
       await ingest.stop();
 
       const worker = await (await install(["--only", "worker"])).start();
-      await drained(worker, steadyEvents);
+      await drained(worker, taken);
       report({
         workload: `role worker alone with chDB, ${steadyEvents} waiting events stored: most resident memory`,
         measured: { value: (await residentMiB(worker.pid)).most, unit: "MiB" },
@@ -42,8 +42,7 @@ export const errorsMemory: Benchmark = {
       const installation = await install();
       const server = await installation.start();
       const send = await createSender(installation, server);
-      await send(mixedBodies(0, 100));
-      await drained(server, 100);
+      await drained(server, takenOf(await send(mixedBodies(0, 100))));
       const idleMiB = (await residentMiB(server.pid)).now;
       const post = await createPoster(installation, server);
       for (const [name, { body, encoding }] of Object.entries(await makeBombs())) {
