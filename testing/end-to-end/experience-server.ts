@@ -49,7 +49,7 @@ export async function startExperienceServer(environment: Record<string, string> 
     throw new Error("no token was made");
   };
   const writeToken = await token("experience:write");
-  const readToken = await token("experience:read,errors:read,events:read,timeline:read");
+  const readToken = await token("experience:read,errors:read,events:read,relay:read,timeline:read");
 
   const experiences: ExperienceServer = {
     installation,
