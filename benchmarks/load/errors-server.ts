@@ -77,6 +77,12 @@ export async function createSender(
     });
 }
 
+/** For figures that mean something only when nothing was refused. */
+export function assertTaken({ statuses }: HttpLoadResult): void {
+  if (Object.keys(statuses).some((status) => status !== "200"))
+    throw new Error(`not everything was taken: ${JSON.stringify(statuses)}`);
+}
+
 /** How many were taken; a machine that is too busy to take most of them gives no figures. */
 export function takenOf({ statuses }: HttpLoadResult): number {
   const taken = statuses[200] ?? 0;
