@@ -13,6 +13,8 @@ const forge = join(root, "examples", "forge");
 const env = {
   SIGNALBOX_DATA_DIR: join(root, "data", "demo"),
   SIGNALBOX_EXPERIENCE_DEFINITIONS: join(forge, "experiences"),
+  // The neighbour of the forge's relay is on this machine.
+  SIGNALBOX_RELAY_SYNC_ALLOW_PRIVATE_TARGETS: "true",
   // Lines about every event of the forge would bury the token.
   SIGNALBOX_LOG_LEVEL: "warn",
   UV_THREADPOOL_SIZE: "8",

@@ -69,7 +69,7 @@ export function Progress({ peer }: { readonly peer: Peer }) {
         <Box w={64} h={6} bg="var(--app-quiet)" style={{ borderRadius: 3, overflow: "hidden" }} aria-hidden>
           <Box w={`${share * 100}%`} h="100%" bg={share === 1 ? "var(--app-good)" : "var(--app-chart)"} />
         </Box>
-        <Text size="xs" className="figure">
+        <Text size="xs" className="figure" style={{ whiteSpace: "nowrap" }}>
           {Math.floor(share * 100)} %
         </Text>
       </Group>

@@ -14,7 +14,7 @@ import { Page } from "../../shared/page.js";
 import { Empty, Failure, Loaded } from "../../shared/states.js";
 import { Ago, formatSeconds } from "../../shared/time.js";
 import { useTimeRange } from "../../shared/time-range.js";
-import { type Certificate, hostOf, layerLabels, layers, type PeerDetail } from "./peer.js";
+import { type Certificate, type Happening, hostOf, layerLabels, layers, type PeerDetail } from "./peer.js";
 import { HealthBadge, Progress, StatusBadge } from "./peer-badges.js";
 import { StateTimeline } from "./state-timeline.js";
 
@@ -68,7 +68,8 @@ function Troubles({ peer }: { readonly peer: PeerDetail }) {
           variant="light"
           title={`Its mistake does not pass by itself: ${naughty.category.replaceAll("_", " ")}`}
         >
-          It is tried once an hour at most until <Ago at={naughty.until} />. A repair forgets the mistake at once.
+          Until it is forgotten (<Ago at={naughty.until} />) it is tried once an hour at most. Syncing anew forgets it
+          at once.
         </Alert>
       )}
       {failure && peer.failures > 0 && (
@@ -77,12 +78,12 @@ function Troubles({ peer }: { readonly peer: PeerDetail }) {
           variant="light"
           title={peer.failures === 1 ? "The last attempt failed" : `The last ${peer.failures} attempts failed`}
         >
-          {failure.message} ({failure.code}), <Ago at={failure.at} />.
+          {failure.message} (<Ago at={failure.at} />)
         </Alert>
       )}
       {marked && (
         <Alert color="gray" variant="light" title="It is paged, since reconciling failed">
-          {marked.reason}. That is tried again <Ago at={marked.until} />.
+          {marked.reason} (reconciling is tried again <Ago at={marked.until} />)
         </Alert>
       )}
     </>
@@ -163,25 +164,28 @@ function Happenings({ peer }: { readonly peer: PeerDetail }) {
             ) : (
               <Table fz="sm" verticalSpacing={4}>
                 <Table.Tbody>
-                  {rows.slice(0, 20).map((row) => (
-                    <Table.Tr key={`${row.at} ${row.kind} ${row.to} ${row.cause}`}>
-                      <Table.Td w={120}>
-                        <Ago at={row.at} />
-                      </Table.Td>
-                      <Table.Td w={210}>
-                        {row.kind === "notice" ? (
-                          <Badge size="xs" variant="light" color="yellow">
-                            notice
-                          </Badge>
-                        ) : (
-                          `${row.from?.replaceAll("_", " ") ?? "unknown"} → ${row.to?.replaceAll("_", " ") ?? "gone"}`
-                        )}
-                      </Table.Td>
-                      <Table.Td c="dimmed" dir="auto" style={{ overflowWrap: "anywhere" }}>
-                        {row.cause}
-                      </Table.Td>
-                    </Table.Tr>
-                  ))}
+                  {gathered(rows)
+                    .slice(0, shownHappenings)
+                    .map(({ row, times }) => (
+                      <Table.Tr key={`${row.at} ${row.kind} ${row.to} ${row.cause}`}>
+                        <Table.Td w={120}>
+                          <Ago at={row.at} />
+                        </Table.Td>
+                        <Table.Td w={210}>
+                          {row.kind === "notice" ? (
+                            <Badge size="xs" variant="light" color="yellow">
+                              notice
+                            </Badge>
+                          ) : (
+                            `${row.from?.replaceAll("_", " ") ?? "unknown"} → ${row.to?.replaceAll("_", " ") ?? "gone"}`
+                          )}
+                        </Table.Td>
+                        <Table.Td c="dimmed" dir="auto" style={{ overflowWrap: "anywhere" }}>
+                          {row.cause}
+                          {times > 1 && ` (${times} times)`}
+                        </Table.Td>
+                      </Table.Tr>
+                    ))}
                 </Table.Tbody>
               </Table>
             )}
@@ -190,6 +194,20 @@ function Happenings({ peer }: { readonly peer: PeerDetail }) {
       </Loaded>
     </Card>
   );
+}
+
+const shownHappenings = 20;
+
+/** What was said again and again stands once, with the time of the last. */
+function gathered(rows: readonly Happening[]): readonly { readonly row: Happening; readonly times: number }[] {
+  const found: { row: Happening; times: number }[] = [];
+  for (const row of rows) {
+    const before = found.at(-1);
+    if (before && before.row.kind === "notice" && row.kind === "notice" && before.row.cause === row.cause)
+      before.times++;
+    else found.push({ row, times: 1 });
+  }
+  return found;
 }
 
 function Certificates({ peer }: { readonly peer: PeerDetail }) {

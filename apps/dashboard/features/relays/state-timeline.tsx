@@ -28,7 +28,14 @@ export function StateTimeline({
       <Box
         role="img"
         aria-label={`States over time: ${shares.map(([name, share]) => `${statusTones[name].label} ${percent(share)}`).join(", ")}`}
-        style={{ display: "flex", height: 22, borderRadius: 4, overflow: "hidden", background: "var(--app-quiet)" }}
+        style={{
+          display: "flex",
+          justifyContent: "flex-end",
+          height: 22,
+          borderRadius: 4,
+          overflow: "hidden",
+          background: "var(--app-quiet)",
+        }}
       >
         {stretches.map((stretch) => (
           <Tooltip
@@ -37,8 +44,9 @@ export function StateTimeline({
           >
             <Box
               style={{
-                flexGrow: stretch.toMs - stretch.fromMs,
+                width: `${((stretch.toMs - stretch.fromMs) / (toMs - fromMs)) * 100}%`,
                 minWidth: 2,
+                flexShrink: 0,
                 background: `var(--mantine-color-${statusTones[stretch.status].color}-filled)`,
               }}
             />
@@ -64,7 +72,10 @@ export function StateTimeline({
   );
 }
 
-/** Oldest first. Before the first transition in sight it was in the state that this one left. */
+/**
+ * Oldest first. Before the first transition in sight it was in the state that this one left; but nobody knows since when
+ * a relay that was first called then had been disconnected, so that time stays empty.
+ */
 export function stretchesOf(
   happenings: readonly Happening[],
   now: Peer["status"],
@@ -82,7 +93,8 @@ export function stretchesOf(
     endMs = atMs;
     if (isStatus(from)) current = from;
   }
-  if (endMs > fromMs) stretches.push({ status: current, fromMs, toMs: endMs });
+  const isKnown = endMs === toMs || current !== "disconnected";
+  if (endMs > fromMs && isKnown) stretches.push({ status: current, fromMs, toMs: endMs });
   return stretches.reverse();
 }
 
