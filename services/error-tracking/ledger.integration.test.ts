@@ -27,8 +27,8 @@ import { errorPayload, newEventId } from "./testing/received-event.js";
 import { verify } from "./verify.js";
 
 // More of everything: SIGNALBOX_TEST_LEDGER_REQUESTS=20000 SIGNALBOX_TEST_LEDGER_KILLS=20
-const requests = Number(process.env["SIGNALBOX_TEST_LEDGER_REQUESTS"] ?? 250);
-const kills = Number(process.env["SIGNALBOX_TEST_LEDGER_KILLS"] ?? 2);
+const requests = Number(process.env["SIGNALBOX_TEST_LEDGER_REQUESTS"] ?? 150);
+const kills = Number(process.env["SIGNALBOX_TEST_LEDGER_KILLS"] ?? 1);
 const seed = Number(process.env["SIGNALBOX_TEST_SEED"] ?? Date.now() % 1_000_000);
 
 const postgres = requireServers(["postgres"]);
@@ -114,7 +114,7 @@ class Rig {
     this.analytics = analytics;
     this.eventStore = createEventStore({
       ...ports,
-      transport: createSqlTransport({ ...ports, database }),
+      transport: createSqlTransport({ database, clock: systemClock, logger: silentLogger }),
       source: "test",
       configure: (registry) => registry.register(eventReceived),
     });
