@@ -5,6 +5,12 @@ import type { PeerUrl } from "./ports.js";
 /** `state_only`: its announcement is held, so only what can release it is wanted. */
 export type SyncLevel = "full" | "state_only";
 
+/** What belongs to a name. The name is kept with it, so that thousands of equal texts become one. */
+interface Named<Name> {
+  readonly name: Name;
+  readonly values: Set<string>;
+}
+
 interface Source {
   readonly id: string;
   readonly createdAt: number;
@@ -22,19 +28,18 @@ interface Repository {
 /** What should be synced: by repository, and from that by peer. In memory; rebuilt from the store at start. */
 export class WantedIndex {
   readonly #repositories = new Map<string, Repository>();
-  /** Ids of root events by the address of each repository that they name, announced or not. */
-  readonly #roots = new Map<string, Set<string>>();
-  readonly #rootEvents = new Map<string, { readonly author: string; readonly addresses: readonly string[] }>();
-  readonly #addressesOfPeer = new Map<PeerUrl, Set<string>>();
+  /** The root events of each repository that they name, announced or not. */
+  readonly #roots = new Map<string, Named<string>>();
+  readonly #rootEvents = new Map<
+    string,
+    { readonly author: string; readonly repositories: readonly Named<string>[] }
+  >();
+  readonly #addressesOfPeer = new Map<PeerUrl, Named<PeerUrl>>();
   #changed = new Set<PeerUrl>();
 
   /** Every peer that is named, with the number of repositories that name it. */
   peers(): ReadonlyMap<PeerUrl, number> {
-    return new Map([...this.#addressesOfPeer].map(([peer, addresses]) => [peer, addresses.size]));
-  }
-
-  get repositories(): number {
-    return this.#repositories.size;
+    return new Map([...this.#addressesOfPeer].map(([peer, { values }]) => [peer, values.size]));
   }
 
   /** The peers of which something else is wanted than at the last call. */
@@ -46,7 +51,7 @@ export class WantedIndex {
 
   /** What to sync from a peer. */
   of(peer: PeerUrl): SyncItems {
-    const addresses = this.#addressesOfPeer.get(peer);
+    const addresses = this.#addressesOfPeer.get(peer)?.values;
     if (!addresses) return noItems;
     const items = { states: new Set<string>(), repositories: new Set<string>(), roots: new Set<string>() };
     for (const address of addresses) {
@@ -55,14 +60,9 @@ export class WantedIndex {
       items.states.add(repository.identifier);
       if (levelOf(repository) === "state_only") continue;
       items.repositories.add(address);
-      for (const root of this.#roots.get(address) ?? []) items.roots.add(root);
+      for (const root of this.#roots.get(address)?.values ?? []) items.roots.add(root);
     }
     return items;
-  }
-
-  levelOf(address: string): SyncLevel | undefined {
-    const repository = this.#repositories.get(address);
-    return repository && levelOf(repository);
   }
 
   /** A stored (`full`) or held announcement. An older version than the one known changes nothing. */
@@ -72,7 +72,8 @@ export class WantedIndex {
     const known = repository.sources.get(level);
     if (known && !isNewerVersion({ id, created_at: createdAt }, { id: known.id, created_at: known.createdAt })) return;
     this.#change(repository, () => {
-      repository.sources.set(level, { id, createdAt, peers });
+      const names = peers.map((peer) => this.#addressesOfPeer.get(peer)?.name ?? peer);
+      repository.sources.set(level, { id, createdAt, peers: names });
       const held = repository.sources.get("state_only");
       if (level === "full" && held && held.createdAt <= createdAt) repository.sources.delete("state_only");
     });
@@ -87,11 +88,9 @@ export class WantedIndex {
   /** @param addresses every repository that the event names */
   addRoot(id: string, author: string, addresses: readonly string[]): void {
     if (this.#rootEvents.has(id)) return;
-    this.#rootEvents.set(id, { author, addresses });
-    for (const address of addresses) {
-      put(this.#roots, address, id);
-      this.#noteChange(address);
-    }
+    const repositories = addresses.map((address) => put(this.#roots, address, id));
+    this.#rootEvents.set(id, { author, repositories });
+    for (const address of addresses) this.#noteChange(address);
   }
 
   /** The author has deleted everything at the address up to that time. */
@@ -105,9 +104,9 @@ export class WantedIndex {
     const root = this.#rootEvents.get(id);
     if (root?.author === author) {
       this.#rootEvents.delete(id);
-      for (const address of root.addresses) {
-        drop(this.#roots, address, id);
-        this.#noteChange(address);
+      for (const { name } of root.repositories) {
+        drop(this.#roots, name, id);
+        this.#noteChange(name);
       }
     }
     for (const { address, sources } of this.#repositories.values()) {
@@ -144,14 +143,15 @@ function peersOf({ sources }: Repository): ReadonlySet<PeerUrl> {
   return new Set([...sources.values()].flatMap(({ peers }) => peers));
 }
 
-function put<Key>(index: Map<Key, Set<string>>, key: Key, value: string): void {
-  const values = index.get(key) ?? new Set();
-  values.add(value);
-  index.set(key, values);
+function put<Name>(index: Map<Name, Named<Name>>, name: Name, value: string): Named<Name> {
+  const named = index.get(name) ?? { name, values: new Set() };
+  named.values.add(value);
+  index.set(name, named);
+  return named;
 }
 
-function drop<Key>(index: Map<Key, Set<string>>, key: Key, value: string): void {
-  const values = index.get(key);
-  values?.delete(value);
-  if (values?.size === 0) index.delete(key);
+function drop<Name>(index: Map<Name, Named<Name>>, name: Name, value: string): void {
+  const named = index.get(name);
+  named?.values.delete(value);
+  if (named?.values.size === 0) index.delete(name);
 }
