@@ -1,18 +1,33 @@
 import { isJsonObject, type JsonObject } from "@signalbox/sentry-protocol";
 import type { RepositorySettings } from "./project-settings.js";
 
-/** Where the lines of an event's own frames stand in the repository: adds `source_link` to each. Returns a new text. */
-export function addSourceLinks(payload: string, repository: RepositorySettings | undefined): string {
+/**
+ * Where the lines of an event's own frames stand in the repository: adds `source_link` to each. Returns a new text.
+ * `commits` has the newest commit of releases that have any.
+ */
+export function addSourceLinks(
+  payload: string,
+  repository: RepositorySettings | undefined,
+  commits: ReadonlyMap<string, string> = new Map(),
+): string {
   if (repository === undefined) return payload;
   const event: unknown = JSON.parse(payload);
   if (!isJsonObject(event)) return payload;
-  const version = commitOf(event["release"]) ?? repository.defaultBranch;
+  const { release } = event;
+  const known = typeof release === "string" ? commits.get(release) : undefined;
+  const version = known ?? commitOf(release) ?? repository.defaultBranch;
   for (const frame of framesOf(event)) {
     if (frame["in_app"] !== true) continue;
     const link = sourceLink(frame, repository, version);
     if (link !== undefined) frame["source_link"] = link;
   }
   return JSON.stringify(event);
+}
+
+/** The release that a stored event names. */
+export function releaseIn(payload: string): string | undefined {
+  const event: unknown = JSON.parse(payload);
+  return isJsonObject(event) && typeof event["release"] === "string" ? event["release"] : undefined;
 }
 
 /** A release that is nothing but a commit. */

@@ -15,6 +15,7 @@ import { registerMonitorRoutes } from "./monitors.js";
 import { registerProjectSettingRoutes } from "./project-settings.js";
 import { registerProjectRoutes } from "./projects.js";
 import { registerQuotaRoutes } from "./quotas.js";
+import { registerReleaseRoutes } from "./releases.js";
 import { registerVerifyRoute } from "./verify.js";
 
 /**
@@ -44,6 +45,7 @@ export function createApi(dependencies: ApiDependencies): FastifyPluginAsync {
         registerKeyRoutes(scoped, dependencies);
         registerDataRoutes(scoped, dependencies);
         registerVerifyRoute(scoped, dependencies);
+        registerReleaseRoutes(scoped, dependencies);
         registerAttachmentRoutes(scoped, dependencies);
         registerFeedbackRoutes(scoped, dependencies);
         registerMonitorRoutes(scoped, dependencies);

@@ -1,3 +1,4 @@
+import type { Database } from "@signalbox/database";
 import { decodeCursor, pageParameters } from "@signalbox/http";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { explainGrouping } from "../explain-grouping.js";
@@ -15,7 +16,8 @@ import {
 import type { Issue } from "../list-issues.js";
 import { prepareOptionsOf, type RepositorySettings, readSettings } from "../project-settings.js";
 import { ReadError } from "../read-errors.js";
-import { addSourceLinks } from "../source-links.js";
+import { lastCommits } from "../save-release.js";
+import { addSourceLinks, releaseIn } from "../source-links.js";
 import { type ApiDependencies, linkPages, visibleIssue, visibleProject } from "./api-dependencies.js";
 import {
   errorEventExample,
@@ -69,8 +71,8 @@ export function registerErrorEventRoutes(app: FastifyInstance, dependencies: Api
         if (issue === undefined) return reply;
         const page = await listEvents(dependencies, issue, sort, limit, from);
         linkPages(request, reply, limit, page);
-        const { repository } = await readSettings(dependencies.database, issue.project_id);
-        return page.items.map((event) => toErrorEvent(issue, event, repository));
+        const source = await sourceOf(dependencies.database, issue.project_id, page.items);
+        return page.items.map((event) => toErrorEvent(issue, event, source));
       },
     },
   );
@@ -159,9 +161,9 @@ export function registerSingleEventRoutes(app: FastifyInstance, dependencies: Ap
   const placed = async (issue: Issue, which: Parameters<typeof findEvent>[2]) => {
     const found = await findEventInPlace(dependencies, issue, which);
     if (found === undefined) throw new ReadError("ET_EVENT_NOT_FOUND");
-    const { repository } = await readSettings(dependencies.database, issue.project_id);
+    const source = await sourceOf(dependencies.database, issue.project_id, [found.event]);
     return {
-      ...toErrorEvent(issue, found.event, repository),
+      ...toErrorEvent(issue, found.event, source),
       previous: found.previousId ?? null,
       next: found.nextId ?? null,
     };
@@ -285,11 +287,24 @@ const groupingExample = {
   ],
 } as const;
 
-function toErrorEvent(issue: Issue, event: StoredEvent, repository: RepositorySettings | undefined) {
+/** Where the source of some events can be seen. */
+interface Source {
+  readonly repository: RepositorySettings | undefined;
+  readonly commits: ReadonlyMap<string, string>;
+}
+
+async function sourceOf(database: Database, projectId: number, events: readonly StoredEvent[]): Promise<Source> {
+  const { repository } = await readSettings(database, projectId);
+  if (repository === undefined) return { repository, commits: new Map() };
+  const releases = events.map(({ payload }) => releaseIn(payload)).filter((release) => release !== undefined);
+  return { repository, commits: await lastCommits(database, projectId, releases) };
+}
+
+function toErrorEvent(issue: Issue, event: StoredEvent, { repository, commits }: Source) {
   return {
     fingerprint: issue.id,
     project_id: issue.project_id,
-    payload: addSourceLinks(event.payload, repository),
+    payload: addSourceLinks(event.payload, repository, commits),
     name: event.name,
     description: event.description,
     actor: event.actor,

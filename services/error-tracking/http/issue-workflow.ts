@@ -12,6 +12,7 @@ import { searchIssues } from "../search/search-issues.js";
 import type { IssueStatus } from "../store/tables.js";
 import { type ApiDependencies, visibleIssue, visibleProject } from "./api-dependencies.js";
 import { errorExample, errorSchema, fingerprintParameter, jsonAnswer, projectParameter } from "./api-schemas.js";
+import { showRelease } from "./releases.js";
 import { showIssues } from "./show-issue.js";
 import {
   activityExample,
@@ -382,18 +383,7 @@ export function registerIssueWorkflowRoutes(app: FastifyInstance, dependencies: 
       const rows = await listReleases(database, project.id, limit + 1, before);
       const page = pageOf(rows, limit, (row) => [row.created_at_ms, row.id]);
       setNext(request, reply, limit, page.nextCursor);
-      const time = (atMs: number | null) => (atMs === null ? null : new Date(atMs).toISOString());
-      return page.items.map((row) => ({
-        version: row.version,
-        date_created: time(row.created_at_ms),
-        date_released: time(row.released_at_ms),
-        url: row.url,
-        new_issues: row.new_issues,
-        first_event: time(row.first_event_ms),
-        last_event: time(row.last_event_ms),
-        commits: JSON.parse(row.commits),
-        deploys: JSON.parse(row.deploys),
-      }));
+      return page.items.map(showRelease);
     },
   });
 

@@ -145,6 +145,7 @@ export const releaseSchema = {
   required: ["version", "date_created", "new_issues"],
   properties: {
     version: { type: "string" },
+    projects: { type: "array", items: { type: "integer" } },
     date_created: time,
     date_released: maybeTime,
     url: { type: ["string", "null"] },
@@ -158,6 +159,7 @@ export const releaseSchema = {
 
 export const releaseExample = {
   version: "shop@1.4.1",
+  projects: [1],
   date_created: "2026-03-01T09:30:00.125Z",
   date_released: null,
   url: null,

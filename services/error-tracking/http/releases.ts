@@ -1,0 +1,100 @@
+import type { FastifyInstance } from "fastify";
+import type { Release } from "../issue-notes.js";
+import { type Commit, type Deploy, saveRelease } from "../save-release.js";
+import { type ApiDependencies, visibleProject } from "./api-dependencies.js";
+import { jsonAnswer, projectParameter } from "./api-schemas.js";
+import { releaseExample, releaseSchema } from "./workflow-schemas.js";
+
+const time = { type: "string", format: "date-time" } as const;
+const webAddress = { type: "string", maxLength: 2048, pattern: "^https?://[^\\s]+$" } as const;
+const shortText = { type: "string", maxLength: 256 } as const;
+
+const bodySchema = {
+  type: "object",
+  required: ["version"],
+  additionalProperties: false,
+  properties: {
+    version: { type: "string", minLength: 1, maxLength: 250, pattern: "^(?![\\\\/]+$)[^\\r\\n\\t]+$" },
+    date_released: { ...time, type: ["string", "null"] },
+    url: { ...webAddress, type: ["string", "null"] },
+    commits: {
+      type: "array",
+      maxItems: 1000,
+      description: "Oldest first; they replace those that were known.",
+      items: {
+        type: "object",
+        required: ["id"],
+        additionalProperties: false,
+        properties: {
+          id: { type: "string", pattern: "^[0-9a-f]{7,40}$" },
+          message: { type: "string", maxLength: 4096 },
+          author: shortText,
+          date: time,
+        },
+      },
+    },
+    deploys: {
+      type: "array",
+      maxItems: 100,
+      description: "Oldest first; they replace those that were known.",
+      items: {
+        type: "object",
+        required: ["environment"],
+        additionalProperties: false,
+        properties: { environment: { ...shortText, maxLength: 64 }, name: shortText, url: webAddress, date: time },
+      },
+    },
+  },
+  examples: [{ version: "shop@1.4.1", commits: [{ id: "0123abc" }] }],
+} as const;
+
+interface Body {
+  readonly version: string;
+  readonly date_released?: string | null;
+  readonly url?: string | null;
+  readonly commits?: readonly Commit[];
+  readonly deploys?: readonly Deploy[];
+}
+
+/** What people and pipelines say about releases. */
+export function registerReleaseRoutes(app: FastifyInstance, dependencies: ApiDependencies): void {
+  const answer = (what: string) => jsonAnswer(what, releaseSchema, releaseExample);
+
+  app.post<{ Params: { id: number }; Body: Body }>("/projects/:id/releases", {
+    config: { access: { scope: "errors:write" }, errors: ["ET_PROJECT_NOT_FOUND", "unavailable"] },
+    schema: {
+      summary: "Make a release, or say more about one",
+      tags: ["errors"],
+      params: { type: "object", properties: { id: projectParameter } },
+      body: bodySchema,
+      response: { 200: answer("The release as it is now."), 201: answer("The new release.") },
+    },
+    async handler(request, reply) {
+      const project = await visibleProject(request, dependencies.projects, request.params.id);
+      const { version, date_released: released, url, commits, deploys } = request.body;
+      const { release, isNew } = await saveRelease(dependencies, project.id, version, {
+        ...(released === undefined ? {} : { releasedAtMs: released === null ? null : Date.parse(released) }),
+        ...(url === undefined ? {} : { url }),
+        ...(commits === undefined ? {} : { commits }),
+        ...(deploys === undefined ? {} : { deploys }),
+      });
+      return reply.code(isNew ? 201 : 200).send(showRelease(release));
+    },
+  });
+}
+
+export function showRelease(release: Release) {
+  const timeText = (atMs: number | null) => (atMs === null ? null : new Date(atMs).toISOString());
+  return {
+    version: release.version,
+    projects: [release.project_id],
+    date_created: timeText(release.created_at_ms),
+    date_released: timeText(release.released_at_ms),
+    url: release.url,
+    new_issues: release.new_issues,
+    first_event: timeText(release.first_event_ms),
+    last_event: timeText(release.last_event_ms),
+    commits: JSON.parse(release.commits),
+    deploys: JSON.parse(release.deploys),
+  };
+}
