@@ -2,9 +2,9 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startNats, startPostgres, startRedis } from "@signalbox/testing/servers";
+import { openTransport, type TransportPlace } from "@signalbox/testing/transports";
 import { type Benchmark, scaled } from "./harness.js";
 import { createJobStore, jobFinished, jobPayload } from "./load/job-events.js";
-import { openTransportAt, type TransportPlace } from "./load/open-transport.js";
 import { type Program, runProgram } from "./load/program.js";
 
 const perSecond = 300;
@@ -63,7 +63,7 @@ class Handled {
 }
 
 async function run(place: TransportPlace): Promise<Recovery> {
-  const { transport, database } = await openTransportAt(place);
+  const { transport, database } = await openTransport(place);
   const { store } = createJobStore({ transport, database, handling: "single" });
   const handled = new Handled();
   const workers: Program[] = [0, 1].map((index) =>

@@ -1,11 +1,11 @@
 import { createEventStore, defineSubscriber } from "@signalbox/event-store";
+import { openTransport } from "@signalbox/testing/transports";
 import { type JobFinished, jobFinished } from "./job-events.js";
-import { openTransportAt } from "./open-transport.js";
 import { say } from "./program.js";
 
 // A worker whose handler takes a moment, and says which event it has begun and handled.
 const handlerMs = 20;
-const { transport, database } = await openTransportAt(JSON.parse(process.argv[2] ?? "{}"));
+const { transport, database } = await openTransport(JSON.parse(process.argv[2] ?? "{}"));
 const countJobs = defineSubscriber<JobFinished["data"]>("stats.count_jobs", {
   concurrency: 16,
   async handle(event) {

@@ -61,3 +61,10 @@ export {
   type TransportContractOptions,
   type TransportUnderTest,
 } from "./transports/contract.js";
+export {
+  describeTransportOutages,
+  type FragileEngine,
+  type OutageContractOptions,
+} from "./transports/outage-contract.js";
+export { describeTransportProcesses, type ProcessContractOptions } from "./transports/process-contract.js";
+export type { OpenedTransport, TransportModule } from "./transports/process-lab.js";

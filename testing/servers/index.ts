@@ -1,6 +1,7 @@
 export { type ClickHouseHttpServer, startClickHouseHttp } from "./clickhouse-http.js";
 export { findServer } from "./find-server.js";
 export { findFreePort } from "./free-port.js";
+export { type Line, openLine } from "./line.js";
 export { startNats } from "./nats.js";
 export { type PostgresServer, startPostgres } from "./postgres.js";
 export { startRedis } from "./redis.js";

@@ -10,18 +10,24 @@ export interface TransportPlace {
   readonly databasePath?: string;
   /** Of Redis or NATS. */
   readonly url?: string;
+  /** What its keys or its stream are called, so that several share a server. */
+  readonly name?: string;
 }
 
-export async function openTransportAt(
+const maxStreamBytes = 268_435_456;
+
+/** The transport, not open yet, and the database that its store needs. */
+export async function openTransport(
   place: TransportPlace,
-): Promise<{ readonly transport: Transport; readonly database: Database }> {
-  const { kind, databaseUrl, databasePath, url = "" } = place;
+): Promise<{ readonly transport: Transport; readonly database: Database; close(): Promise<void> }> {
+  const { kind, databaseUrl, databasePath, url = "", name } = place;
   const database = await openDatabase({ url: databaseUrl, path: databasePath });
   await migrate(database, [eventStoreMigrations, jetStreamMigrations]);
+  const names = name === undefined ? {} : { names: { stream: name.toUpperCase(), root: name } };
   const create: Readonly<Record<TransportPlace["kind"], () => Transport>> = {
     sql: () => createSqlTransport({ database }),
-    bullmq: () => createBullmqTransport({ url }),
-    jetstream: () => createJetStreamTransport({ servers: url, database }),
+    bullmq: () => createBullmqTransport({ url, ...(name === undefined ? {} : { prefix: name }) }),
+    jetstream: () => createJetStreamTransport({ servers: url, database, maxBytes: maxStreamBytes, ...names }),
   };
-  return { transport: create[kind](), database };
+  return { transport: create[kind](), database, close: () => database.close() };
 }

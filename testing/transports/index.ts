@@ -1,0 +1,1 @@
+export { openTransport, type TransportPlace } from "./open-transport.js";
