@@ -1,4 +1,5 @@
 import { setMaxListeners } from "node:events";
+import { errorMessage, type Logger } from "@signalbox/kernel";
 import { createTurns } from "../turns.js";
 import type { Batch } from "./batches.js";
 import { maxFilterValues, minFilterValues } from "./filters.js";
@@ -19,6 +20,7 @@ export interface ConnectionParts
   extends LinkOptions,
     Pick<HistoricContext, "events" | "intake" | "rejected" | "refusedIds" | "onNegentropyUnusable"> {
   readonly sockets: SocketFactory;
+  readonly logger: Logger;
   readonly timeoutMs: number;
   fetchInformation(signal: AbortSignal): Promise<PeerInformation | null>;
   onInformation(information: PeerInformation): void;
@@ -35,7 +37,7 @@ export async function openConnection(parts: ConnectionParts, signal: AbortSignal
     parts.url,
     {
       onMessage(text) {
-        if (connection) connection.link.receive(text);
+        if (connection) connection.receive(text);
         else early.push(text);
       },
       onClose(failure) {
@@ -46,7 +48,7 @@ export async function openConnection(parts: ConnectionParts, signal: AbortSignal
     { timeoutMs: parts.timeoutMs, signal },
   );
   connection = new PeerConnection(socket, parts);
-  for (const text of early) connection.link.receive(text);
+  for (const text of early) connection.receive(text);
   const { failure } = lost ?? {};
   if (lost) queueMicrotask(() => connection?.end(failure ?? null));
   return connection;
@@ -89,6 +91,17 @@ export class PeerConnection {
   /** How many values the lists of a filter may have. */
   get filterSize(): number {
     return this.#filterSize;
+  }
+
+  /** Takes a message of the peer. Whatever it leads to, only this connection pays for it. */
+  receive(text: string): void {
+    try {
+      this.link.receive(text);
+    } catch (error) {
+      this.#parts.logger.error("a message of a peer was not understood", { error, relay: this.#parts.url });
+      this.#socket.close(1000, "not understood");
+      this.end({ kind: "protocol", code: "UNEXPECTED", message: errorMessage(error) });
+    }
   }
 
   /** Catches up with a batch, when it is its turn. See `syncBatch`. */

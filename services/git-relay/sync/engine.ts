@@ -104,6 +104,10 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     observer.removed(peer.url);
   };
 
+  /** A mistake of ours that shows at one peer leaves the others alone. */
+  const noteFailure = (peer: Peer, error: unknown): void =>
+    logger.error("a peer failed unexpectedly", { error, relay: peer.url });
+
   // The loop, every two seconds. No step waits for anything.
 
   const prune = (): void => {
@@ -114,7 +118,10 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   const connectPeers = (): void => {
     if (!isRunning) return;
     welcomeReturning();
-    for (const peer of peers.values()) if (peer.mayConnect() && !memory.isReturning(peer.url)) void peer.connect();
+    for (const peer of peers.values()) {
+      if (!peer.mayConnect() || memory.isReturning(peer.url)) continue;
+      peer.connect().catch((error: unknown) => noteFailure(peer, error));
+    }
   };
 
   const welcomeReturning = (): void => {
@@ -141,7 +148,13 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     ticking = clock.setTimer(tickMs, tick);
     prune();
     connectPeers();
-    for (const peer of [...peers.values()]) peer.onTick();
+    for (const peer of [...peers.values()]) {
+      try {
+        peer.onTick();
+      } catch (error) {
+        noteFailure(peer, error);
+      }
+    }
     naughty.expire();
     startDailySyncs();
     memory.saveIfDue(clock.monotonicMs());

