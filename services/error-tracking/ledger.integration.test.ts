@@ -57,8 +57,14 @@ function createRandom(start: number): () => number {
 interface Sent {
   readonly items: Map<string, number>;
   readonly acknowledged: Set<string>;
+  /** What may have come in twice: refused because the queue did not answer in time, and taken when it did. */
+  readonly unsure: Map<string, number>;
   /** Requests without an answer. */
   lost: number;
+}
+
+function add(sums: Map<string, number>, name: string, quantity: number): void {
+  sums.set(name, (sums.get(name) ?? 0) + quantity);
 }
 
 type Item = readonly [header: object, payload: object | string];
@@ -97,9 +103,12 @@ const kinds: readonly ((id: string) => { readonly items: readonly Item[]; readon
     () => ({ items: [[{ type: "client_report" }, { discarded_events: [] }]], counts: {} }),
   ];
 
+/** Items of one kind in one envelope. */
+const mostInOne = 7;
+
 class Rig {
   readonly random = createRandom(seed);
-  readonly sent: Sent = { items: new Map(), acknowledged: new Set(), lost: 0 };
+  readonly sent: Sent = { items: new Map(), acknowledged: new Set(), unsure: new Map(), lost: 0 };
   readonly keys: { readonly project: number; readonly key: string }[] = [];
   #url = "";
   #child: ChildProcess | undefined;
@@ -180,9 +189,11 @@ class Rig {
         body: Buffer.from(body),
       });
       const answer = await response.text();
-      expect([200, 400, 413, 429], answer).toContain(response.status);
-      for (const [category, quantity] of Object.entries(counts))
-        this.sent.items.set(category, (this.sent.items.get(category) ?? 0) + quantity);
+      expect([200, 400, 413, 429, 503], answer).toContain(response.status);
+      for (const [category, quantity] of Object.entries(counts)) {
+        add(this.sent.items, category, quantity);
+        if (response.status === 503) add(this.sent.unsure, category, quantity);
+      }
       if (response.status === 200 && answer.includes('"id"') && ownProject === String(project))
         this.sent.acknowledged.add(id);
     } catch (error) {
@@ -299,7 +310,13 @@ async function accountForEverything(database: OpenServiceOptions["database"]): P
   });
   await rig.drained();
   const before = await rig.received();
-  expect(Object.fromEntries(before), `seed ${seed}`).toEqual(Object.fromEntries(rig.sent.items));
+  for (const category of new Set([...before.keys(), ...rig.sent.items.keys()])) {
+    const [received = 0, sent = 0, unsure = 0] = [before, rig.sent.items, rig.sent.unsure].map((of) =>
+      of.get(category),
+    );
+    expect(received, `seed ${seed}: ${category}`).toBeGreaterThanOrEqual(sent);
+    expect(received, `seed ${seed}: ${category}`).toBeLessThanOrEqual(sent + unsure);
+  }
   await rig.expectBalance();
   await rig.expectNothingLost();
 
@@ -320,10 +337,10 @@ async function accountForEverything(database: OpenServiceOptions["database"]): P
   await rig.expectNothingLost();
   // What was answered and refused within the last second before a death may be missing, and nothing else.
   const after = await rig.received();
-  for (const [category, quantity] of after)
-    expect(quantity, `seed ${seed}: ${category}`).toBeLessThanOrEqual(
-      (rig.sent.items.get(category) ?? 0) + 2 * rig.sent.lost,
-    );
+  for (const [category, quantity] of after) {
+    const most = (rig.sent.items.get(category) ?? 0) + (rig.sent.unsure.get(category) ?? 0) + mostInOne * rig.sent.lost;
+    expect(quantity, `seed ${seed}: ${category}`).toBeLessThanOrEqual(most);
+  }
 }
 
 describe("ET-119 ET-090 under random traffic with random quotas, killed and started again, all that was received is accounted for", () => {
