@@ -105,7 +105,7 @@ export function createPreparePool({ workers, logger }: PreparePoolOptions): Prep
       if (closed) return;
       closed = true;
       for (const portion of [...lanes.flatMap((lane) => lane.portion ?? []), ...waiting.splice(0)]) portion.resolve([]);
-      await Promise.all(lanes.map(({ worker }) => worker?.terminate()));
+      await Promise.all(lanes.flatMap(({ worker }) => worker?.terminate() ?? []));
     },
   };
 }
