@@ -33,7 +33,7 @@ import {
 } from "./gather-items.js";
 import { IngestError } from "./http/ingest-errors.js";
 import { eventDepth, unpublishedBytes } from "./ingest-limits.js";
-import { itemReceived, itemReceivedId } from "./items/item-received.js";
+import { itemReceived, itemReceivedId } from "./item-events.js";
 import { type CompressedForm, packPayload } from "./payload.js";
 import { ledgerReason } from "./rate-limiter.js";
 import { isForeignCsp } from "./security/csp.js";

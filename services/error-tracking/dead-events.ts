@@ -9,7 +9,7 @@ import type {
 import { errorCode } from "@signalbox/kernel";
 import { isJsonObject } from "@signalbox/sentry-protocol";
 import { eventReceived } from "./events.js";
-import { itemReceived } from "./items/item-received.js";
+import { itemReceived } from "./item-events.js";
 import { type PackedPayload, unpackPayload } from "./payload.js";
 import { ReadError } from "./read-errors.js";
 

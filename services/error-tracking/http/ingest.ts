@@ -190,17 +190,16 @@ export function createIngest(options: IngestOptions): FastifyPluginAsync {
 
   /** Answers 503 where others are told to send less: a job that is not heard of is taken for one that failed. */
   const takeCheckIn: Handler = async (request, reply) => {
-    try {
-      const { checkInId, problem } = await reports.cron(edgeRequest(request, "cron"));
-      if (problem) throw problem;
-      return reply
-        .code(202)
-        .type("application/json")
-        .send(JSON.stringify({ id: checkInId }));
-    } catch (cause) {
-      if (!(cause instanceof SignalboxError) || cause.status !== 429) throw cause;
-      throw new IngestError("ET_QUEUE_UNAVAILABLE", { cause, headers: { "retry-after": "60" } });
-    }
+    const { checkInId, problem } = await reports.cron(edgeRequest(request, "cron")).catch(neverTooMany);
+    if (problem) neverTooMany(problem);
+    return reply
+      .code(202)
+      .type("application/json")
+      .send(JSON.stringify({ id: checkInId }));
+  };
+  const neverTooMany = (cause: unknown): never => {
+    if (!(cause instanceof SignalboxError) || cause.status !== 429) throw cause;
+    throw new IngestError("ET_QUEUE_UNAVAILABLE", { cause, headers: { "retry-after": "60" } });
   };
 
   const handlers: Partial<Record<IngestRoute, Partial<Record<"GET" | "POST", Handler>>>> = {

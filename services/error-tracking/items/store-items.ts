@@ -4,6 +4,7 @@ import type { BatchResult, HandlerContext } from "@signalbox/event-store";
 import type { Transaction } from "kysely";
 import { isAway } from "../digest.js";
 import { DigestError } from "../digest-errors.js";
+import type { ReceivedItems } from "../item-events.js";
 import type { PrepareOptions } from "../prepare-event.js";
 import { userHashOf } from "../prepare-event.js";
 import { createProjectOptions, type InstanceDefaults } from "../project-settings.js";
@@ -17,7 +18,6 @@ import { addToLedger, type LedgerEntry } from "../store/ledger.js";
 import { existingProjects } from "../store/record-events.js";
 import { insertReleases } from "../store/releases.js";
 import { dashed } from "../user-counts.js";
-import type { ReceivedItems } from "./item-received.js";
 import { type PreparedItems, prepareItems } from "./prepare-items.js";
 import type { SessionState } from "./read-session.js";
 

@@ -21,7 +21,7 @@ import type { FastifyInstance } from "fastify";
 import type { EdgeOutcome } from "../edge-outcomes.js";
 import { eventReceived } from "../events.js";
 import { createIngest, type IngestOptions, rewriteIngestUrl } from "../http/ingest.js";
-import { itemReceived, type ReceivedItems } from "../items/item-received.js";
+import { itemReceived, type ReceivedItems } from "../item-events.js";
 import { createKeyCache } from "../key-cache.js";
 import { unpackPayload } from "../payload.js";
 import { createProjects, type Projects } from "../projects.js";
