@@ -5,10 +5,11 @@ import type { Redis } from "ioredis";
 const oldestVersion = [6, 2] as const;
 
 /**
- * Whether the server can keep the promises of the transport, by what `INFO` says; `CONFIG` may be disabled.
+ * Whether the server can keep the promises of the transport, by what `INFO` says; `CONFIG` may be disabled. Resolves with its
+ * version.
  * @throws {EventStoreError} `EVT_TRANSPORT_UNSUPPORTED` naming what is missing.
  */
-export async function checkServer(redis: Redis, allowVolatile: boolean, logger: Logger): Promise<void> {
+export async function checkServer(redis: Redis, allowVolatile: boolean, logger: Logger): Promise<string> {
   const info = parseInfo(await redis.info());
   const version = info.get("redis_version") ?? "unknown";
   const [major = 0, minor = 0] = version.split(".").map(Number);
@@ -21,12 +22,13 @@ export async function checkServer(redis: Redis, allowVolatile: boolean, logger: 
     refuse(`Redis must not give up deliveries when it is full: set maxmemory-policy to noeviction, it is ${policy}`, {
       maxmemory_policy: policy,
     });
-  if (info.get("aof_enabled") === "1") return warnAboutSync(redis, logger);
-  if (!allowVolatile)
+  if (info.get("aof_enabled") === "1") await warnAboutSync(redis, logger);
+  else if (allowVolatile) logger.warn("Redis writes no append-only file; what it acknowledged is lost when it ends");
+  else
     refuse("Redis must have deliveries on disk before it answers: set appendonly to yes and appendfsync to always", {
       aof_enabled: info.get("aof_enabled"),
     });
-  logger.warn("Redis writes no append-only file; what it acknowledged is lost when it ends");
+  return version;
 }
 
 /** Only with `always` an answer means that the data are on disk; the setting is not in `INFO`. */

@@ -85,6 +85,7 @@ class RedisTransport implements BullmqTransport {
   readonly #settles: Gatherer<SettleItem, SettleResult>;
   readonly #consumers = new Map<string, Set<JobConsumer>>();
   readonly #watch: QueueWatch;
+  #engineVersion: string | undefined;
   #state: "new" | "open" | "closed" = "new";
   #opening: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
@@ -106,6 +107,10 @@ class RedisTransport implements BullmqTransport {
       consumed: () => [...this.#consumers].filter(([, consumers]) => consumers.size > 0).map(([name]) => name),
       wake: (subscriber) => this.#wake(subscriber),
     });
+  }
+
+  get engineVersion(): string | undefined {
+    return this.#engineVersion;
   }
 
   open(): Promise<void> {
@@ -194,7 +199,7 @@ class RedisTransport implements BullmqTransport {
     const connections = [redis, this.#listener];
     try {
       await Promise.all(connections.map((connection) => reach(connection, clock)));
-      await ask(redis, clock, () => checkServer(redis, this.#allowVolatile, logger));
+      this.#engineVersion = await ask(redis, clock, () => checkServer(redis, this.#allowVolatile, logger));
       this.#listener.on("message", (_, subscriber) => this.#wake(subscriber));
       // What was announced while nobody listened is found by the watch.
       await ask(this.#listener, clock, () => this.#listener.subscribe(`${prefix}:!wake`));

@@ -20,6 +20,7 @@ export interface LinkOptions {
 export interface Link {
   readonly manager: JetStreamManager;
   readonly maxPayload: number;
+  readonly serverVersion: string | undefined;
   /** False while the connection is being looked for. */
   readonly isUp: boolean;
   publish(subject: string, messageId: string, payload: Uint8Array): Promise<PublishAck>;
@@ -78,6 +79,7 @@ export async function openLink({ servers, connection, clock, logger }: LinkOptio
     return {
       manager,
       maxPayload: nats.info?.max_payload ?? 1_048_576,
+      serverVersion: nats.info?.version,
       get isUp() {
         return isUp;
       },

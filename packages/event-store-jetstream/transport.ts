@@ -118,6 +118,10 @@ class JetStream implements JetStreamTransport {
     this.#logger = options.logger ?? silentLogger;
   }
 
+  get engineVersion(): string | undefined {
+    return this.#open?.parts.link.serverVersion;
+  }
+
   open(): Promise<void> {
     if (this.#closing) return Promise.reject(new EventStoreError("EVT_CLOSED"));
     this.#opening ??= atRoot(() => this.#connect()).catch((error: unknown) => {

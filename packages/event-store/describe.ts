@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { canonicalJson } from "./canonical-json.js";
-import type { Deprecation } from "./define-event.js";
+import { Definition, type Deprecation, type EventDefinition } from "./define-event.js";
 import type { Limits } from "./limits.js";
 import type { EffectiveOptions, FrozenRegistry } from "./registry.js";
 import type { Transport } from "./transports/transport.js";
@@ -23,7 +23,13 @@ export interface StoreDescription {
     readonly hasKey: boolean;
     readonly options: EffectiveOptions;
   }[];
-  readonly transport: { readonly name: string; readonly cannot: readonly string[]; readonly keyIsolation: string };
+  readonly transport: {
+    readonly name: string;
+    /** `null` where there is no engine, and before the transport was opened. */
+    readonly engineVersion: string | null;
+    readonly cannot: readonly string[];
+    readonly keyIsolation: string;
+  };
   readonly limits: Limits;
 }
 
@@ -43,12 +49,21 @@ export function describeStore(registry: FrozenRegistry, transport: Transport, li
       subscriber: subscription.subscriber.name,
       event: subscription.event.type,
       hasCondition: subscription.condition !== null,
-      hasKey: subscription.key !== null,
+      hasKey: subscription.key !== null || definesKey(subscription.event),
       options: subscription.options,
     })),
-    transport: { name: transport.name, cannot: transport.cannot, keyIsolation: transport.keyIsolation },
+    transport: {
+      name: transport.name,
+      engineVersion: transport.engineVersion ?? null,
+      cannot: transport.cannot,
+      keyIsolation: transport.keyIsolation,
+    },
     limits,
   };
   // Functions among the options are no JSON and say nothing to a reader.
   return JSON.parse(JSON.stringify(description)) as StoreDescription;
+}
+
+function definesKey(definition: EventDefinition<unknown>): boolean {
+  return Definition.is(definition) && Definition.hasKey(definition);
 }

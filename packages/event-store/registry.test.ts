@@ -493,9 +493,22 @@ test("ES-285 equal stores are described equally, as JSON, in whatever order even
       { type: Finished.type },
     ],
     subscriptions: [{ subscriber: First.name, event: Created.type, hasCondition: true, hasKey: false }],
-    transport: { name: "memory", cannot: ["durability"], keyIsolation: "exact" },
+    transport: { name: "memory", engineVersion: null, cannot: ["durability"], keyIsolation: "exact" },
     limits: { slots: 64 },
   });
+});
+
+test("ES-285 a subscription has a key when it or its event's definition says which", () => {
+  const keyed = defineEvent("ci.job_finished", { schema: { type: "object" }, key: () => "k" });
+  const store = storeOf((registry) => {
+    registry.subscribe(First, { to: [keyed, Created] });
+    registry.subscribe(Second, { to: Created, key: () => "k" });
+  });
+  expect(store.describe().subscriptions.map(({ id, hasKey }) => [id, hasKey])).toEqual([
+    ["merge_requests.first/ci.job_finished", true],
+    ["merge_requests.first/ci.pipeline_created", false],
+    ["onboarding.second/ci.pipeline_created", true],
+  ]);
 });
 
 function storeOf(...configure: Configure[]): EventStore {

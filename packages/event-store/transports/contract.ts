@@ -123,6 +123,12 @@ export function describeTransport({ name, create, cannot = [], runner, pace = 1 
       await destroy();
     });
 
+    test("ES-285 an engine tells its version once the transport is open", async () => {
+      const { transport } = await subject();
+      if (cannot.includes("durability")) assert.equal(transport.engineVersion, undefined);
+      else assert.match(transport.engineVersion ?? "", /^\d+\.\d+/);
+    });
+
     test("ES-200 closing while busy lets the calls under way finish", async () => {
       const { transport, destroy } = await create();
       await transport.open();

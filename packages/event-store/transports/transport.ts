@@ -160,6 +160,8 @@ export interface Transport {
   readonly name: string;
   readonly cannot: readonly TransportOptOut[];
   readonly keyIsolation: "exact" | "partition";
+  /** What the engine calls its version; known once the transport is open, and absent where there is no engine. */
+  readonly engineVersion?: string | undefined;
   /** The database whose transactions `enqueue` can join. */
   readonly database?: Database;
   /** True when records about deliveries (dead letters, pauses) need a database that the transport does not bring. */

@@ -71,6 +71,7 @@ class SqlTransport implements Transport {
   readonly #settles: Gatherer<SettleItem, SettleResult>;
   readonly #consumers = new Map<string, Set<SqlConsumer>>();
   readonly #watch: QueueWatch;
+  #engineVersion: string | undefined;
   #state: "new" | "open" | "closed" = "new";
   #opening: Promise<void> | undefined;
   #closing: Promise<void> | undefined;
@@ -95,6 +96,10 @@ class SqlTransport implements Transport {
       consumed: () => [...this.#consumers].filter(([, consumers]) => consumers.size > 0).map(([name]) => name),
       wake: (subscriber) => this.#wake(subscriber),
     });
+  }
+
+  get engineVersion(): string | undefined {
+    return this.#engineVersion;
   }
 
   open(): Promise<void> {
@@ -189,7 +194,9 @@ class SqlTransport implements Transport {
   async #open(): Promise<void> {
     try {
       // Beside the writer, because the first publish may come from inside a transaction.
-      await sql`select seq from event_deliveries limit 0`.execute(this.database.reader());
+      const reader = this.database.reader();
+      await sql`select seq from event_deliveries limit 0`.execute(reader);
+      this.#engineVersion = await readVersion(reader, this.database.engine);
     } catch (error) {
       if (errorCode(error) !== "DATABASE_QUERY_FAILED") throw unavailable(error);
       throw new EventStoreError("EVT_TRANSPORT_UNSUPPORTED", {
@@ -267,4 +274,18 @@ class SqlTransport implements Transport {
   #refuseUnlessOpen(): void {
     if (this.#state !== "open") throw new EventStoreError("EVT_CLOSED");
   }
+}
+
+async function readVersion(
+  reader: ReturnType<Database["reader"]>,
+  engine: Database["engine"],
+): Promise<string | undefined> {
+  const asked =
+    engine === "postgres" ? sql<Version>`show server_version` : sql<Version>`select sqlite_version() as server_version`;
+  const { rows } = await asked.execute(reader);
+  return rows[0]?.server_version;
+}
+
+interface Version {
+  readonly server_version: string;
 }

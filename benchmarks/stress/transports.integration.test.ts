@@ -1,0 +1,37 @@
+import { execFile } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { expect, test } from "vitest";
+
+const root = fileURLToPath(new URL("../../", import.meta.url));
+
+interface Ended {
+  readonly exitCode: number | string | null | undefined;
+  readonly output: string;
+}
+
+/** `npm run stress:transports`, smaller. */
+function stress(names: readonly string[], runs: number): Promise<Ended> {
+  const { VITEST: _, NODE_OPTIONS: __, ...env } = process.env;
+  const settings = { SIGNALBOX_STRESS_RUNS: String(runs), SIGNALBOX_STRESS_PARALLEL: "2", SIGNALBOX_STRESS_SEED: "7" };
+  return new Promise((resolve) => {
+    execFile(
+      process.execPath,
+      ["scripts/stress-transports.mjs", ...names],
+      { cwd: root, env: { ...env, ...settings } },
+      (error, stdout, stderr) => resolve({ exitCode: error ? error.code : 0, output: stdout + stderr }),
+    );
+  });
+}
+
+test("ES-228 the stress run repeats contract and torture with a seed for each run, and says where it began", async () => {
+  const { exitCode, output } = await stress(["memory"], 2);
+  const [line = "{}"] = output.split("\n").filter((text) => text.startsWith("{"));
+  expect(JSON.parse(line)).toMatchObject({ transport: "memory", runs: 2, failed: 0, firstSeed: 7 });
+  expect(exitCode).toBe(0);
+});
+
+test("ES-228 a transport that there is not is refused by name", async () => {
+  const { exitCode, output } = await stress(["kafka"], 1);
+  expect(output).toContain("Unknown transport: kafka. There are: memory, sqlite, postgres, bullmq, jetstream");
+  expect(exitCode).toBe(2);
+});
