@@ -133,7 +133,7 @@ test("GR-478 a server that is killed while it catches up has everything after it
     messageMs: 1,
   });
   ending.push(() => proxy.close());
-  const conversation = makeConversation({ identifier: "shop", hosts: [source, own], relays: [proxy.url], roots: 700 });
+  const conversation = makeConversation({ identifier: "shop", hosts: [source, own], relays: [proxy.url], roots: 400 });
   await a.client.publish(conversation.events);
   const b = await startInstance(own, { SIGNALBOX_RELAY_SYNC_BOOTSTRAP_RELAYS: proxy.url });
 

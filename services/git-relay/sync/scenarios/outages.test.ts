@@ -228,6 +228,26 @@ test("GR-333 once a day everything is compared again, over the same connection a
     await expectEverything(world, silently ? [silently] : []);
   }));
 
+test("GR-333 no more than four peers are compared at one time", () =>
+  simulate({ config: { negentropy: false } }, async (world) => {
+    const hosts = Array.from({ length: 6 }, (_, index) => `peer-${index}.example`);
+    const shop = makeRepository({ random: world.random.fork("shop"), name: "shop", domains: [ourDomain, ...hosts] });
+    const peers = hosts.map((each) => world.addPeer(each, { events: shop.events }));
+    await world.start();
+    await world.publish(shop.announcement);
+    for (const each of hosts) await world.until("it is in sync", () => world.status(each) === "connected");
+    await world.advance(22 * hourMs);
+    for (const { behaviour } of peers) behaviour.sendsEose = false;
+    // The last of them is due at the 25th hour; a request without an answer is given up after forty minutes only.
+    let most = 0;
+    for (let minutes = 0; minutes < 200; minutes += 5) {
+      await world.advance(5 * minuteMs);
+      const running = hosts.filter((each) => world.status(each) === "syncing").length;
+      most = Math.max(most, running);
+    }
+    expect(most).toBe(4);
+  }));
+
 test("GR-335 an event that was made before an absence and came to the peer during it is found within an hour", () =>
   simulate({ bootstrap: [host] }, async (world) => {
     const { peer, shop } = await syncedWorld(world);
