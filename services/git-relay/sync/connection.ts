@@ -100,7 +100,7 @@ export class PeerConnection {
     } catch (error) {
       this.#parts.logger.error("a message of a peer was not understood", { error, relay: this.#parts.url });
       this.#socket.close(1000, "not understood");
-      this.end({ kind: "protocol", code: "UNEXPECTED", message: errorMessage(error) });
+      this.end({ kind: "lost", code: "UNEXPECTED", message: errorMessage(error) });
     }
   }
 

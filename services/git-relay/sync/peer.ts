@@ -364,7 +364,7 @@ export class Peer {
 
 function failureOf(error: unknown): PeerFailure {
   if (error instanceof PeerConnectError) return error.failure;
-  return { kind: "protocol", code: "UNEXPECTED", message: errorMessage(error) };
+  return { kind: "lost", code: "UNEXPECTED", message: errorMessage(error) };
 }
 
 function isPast(moment: number | null, now: number): boolean {
