@@ -1,6 +1,17 @@
 import { AnalyticsError } from "@signalbox/analytics";
-import { type ClickHouseHttpServer, startClickHouseHttp } from "@signalbox/testing/servers";
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { systemClock } from "@signalbox/kernel";
+import {
+  type ClickHouseHttpServer,
+  requireServers,
+  startClickHouseHttp,
+  startPostgres,
+} from "@signalbox/testing/servers";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test } from "vitest";
+import { requestDeletion, runDeletions } from "../delete-data.js";
+import { listFeedback } from "../list-feedback.js";
+import { listCheckIns, listMonitors } from "../list-monitors.js";
+import { lastCommits, saveRelease } from "../save-release.js";
+import { referredBlobs } from "../store/attachments.js";
 import type { IssueTables } from "../store/tables.js";
 import { createTestDigest, uninterrupted } from "../testing/digest.js";
 import { errorPayload, newEventId, receivedEvent } from "../testing/received-event.js";
@@ -239,4 +250,54 @@ test("ET-288 items of a project that is gone are counted as such and leave nothi
     { outcome: "invalid", reason: "project_gone" },
     { outcome: "received", reason: "" },
   ]);
+});
+
+const needed = requireServers(["postgres"]);
+
+describe.skipIf(needed.skip)(needed.title("PostgreSQL"), () => {
+  test("ET-281 everything that is no event is stored once, listed and removed there, too", async () => {
+    const postgres = await startPostgres();
+    onTestFinished(() => postgres.stop());
+    await stores.close();
+    stores = await openTestDatabase(await postgres.createDatabase());
+    for (const nextId = projectId + 1; projectId < nextId; ) ({ id: projectId } = await stores.projects.create("Shop"));
+    const eventId = newEventId();
+    const report = { discarded_events: [{ reason: "sample_rate", category: "error", quantity: 4 }] };
+    const blob = "error-attachments/01JZ3V2M5T8Q4X9C7B6A1D0E2F";
+    const message = receivedItems(
+      [
+        ["session", session("exited")],
+        ["check_in", { monitor_slug: "m", status: "in_progress", check_in_id: "1".repeat(32) }],
+        ["check_in", { monitor_slug: "m", status: "ok", check_in_id: "0".repeat(32) }],
+        ["user_report", { event_id: eventId, comments: "It broke", email: "ann@example.com" }],
+        ["client_report", report],
+      ],
+      { projectId, eventId, attachments: [{ blob, name: "log.txt", bytes: 3, sha256: "ab" }] },
+    );
+    await handle(message, message);
+    await handle(message);
+    const { digest } = createTestDigest(stores, stored);
+    await digest.handle([receivedEvent(errorPayload("checkout"), { projectId, eventId })], uninterrupted);
+    expect(await checkIns()).toMatchObject([{ status: "ok", monitor_id: 1 }]);
+    expect((await db().selectFrom("error_client_discards").selectAll().execute()).map((row) => row.quantity)).toEqual([
+      4,
+    ]);
+    const [issue] = await db().selectFrom("error_issues").select("id").execute();
+    const stand = { database: stores.database, clock: systemClock };
+    const listed = await listFeedback(stand, projectId, issue?.id, 10, undefined);
+    expect(listed.items).toMatchObject([{ message: "It broke", issue_id: issue?.id }]);
+    const [monitor] = await listMonitors(stores.database, projectId);
+    expect((await listCheckIns(stores.database, monitor?.id ?? 0, { limit: 10 })).items).toHaveLength(1);
+    const { release, isNew } = await saveRelease(stand, projectId, "shop@1.0", { commits: [{ id: "0123abc" }] });
+    expect([release.commits, isNew]).toEqual(['[{"id":"0123abc"}]', false]);
+    expect(await lastCommits(stores.database, projectId, ["shop@1.0", "none"])).toEqual(
+      new Map([["shop@1.0", "0123abc"]]),
+    );
+    expect(await referredBlobs(stores.database, [blob, "other"])).toEqual(new Set([blob]));
+    await requestDeletion({ ...stand, analytics: stored.analytics }, projectId, { kind: "event", eventId }, "tester");
+    await runDeletions({ ...stand, analytics: stored.analytics });
+    expect(await referredBlobs(stores.database, [blob])).toEqual(new Set());
+    expect(await feedback()).toEqual([]);
+    expect(await ledger()).toMatchObject({ "monitor stored": 2, "attachment stored": 1, "session stored": 1 });
+  });
 });
