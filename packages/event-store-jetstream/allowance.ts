@@ -23,6 +23,7 @@ export class Allowance {
   readonly #clock: Clock;
   readonly #holder: string;
   readonly #held = new Map<string, number>();
+  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(database: Database, clock: Clock) {
     this.#database = database;
@@ -31,8 +32,12 @@ export class Allowance {
   }
 
   /** How many of `wanted` may begin now; they count until `release`. */
-  async acquire({ subscriber, maxTotal, rateLimit }: ConsumeSpec, wanted: number): Promise<number> {
-    return this.#database.transaction(async (transaction) => {
+  acquire(spec: ConsumeSpec, wanted: number): Promise<number> {
+    return this.#inTurn(() => this.#acquire(spec, wanted));
+  }
+
+  async #acquire({ subscriber, maxTotal, rateLimit }: ConsumeSpec, wanted: number): Promise<number> {
+    const granted = await this.#database.transaction(async (transaction) => {
       const execute: Execute = async (batch) =>
         (await this.#database.batch(batch, transaction)).flatMap(({ rows }) => rows);
       if (this.#database.engine === "postgres") await execute([statement(exclusive, subscriber)]);
@@ -46,11 +51,12 @@ export class Allowance {
       if (rateLimit && granted > 0) granted = await spend(subscriber, rateLimit, granted, nowMs, execute);
       if (maxTotal !== null && granted > 0) {
         const held = (this.#held.get(subscriber) ?? 0) + granted;
-        this.#held.set(subscriber, held);
         await execute([statement(hold, subscriber, this.#holder, held, nowMs + permitLeaseMs)]);
       }
       return granted;
     });
+    if (maxTotal !== null && granted > 0) this.#held.set(subscriber, (this.#held.get(subscriber) ?? 0) + granted);
+    return granted;
   }
 
   /** Deliveries have ended. The figure in the database follows with `renew`. */
@@ -60,7 +66,18 @@ export class Allowance {
   }
 
   /** Tells the others what is held here, and that this process lives. */
-  async renew(): Promise<void> {
+  renew(): Promise<void> {
+    return this.#inTurn(() => this.#renew());
+  }
+
+  /** A figure that was read before another one was written must not be written after it. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#turn.then(work);
+    this.#turn = result.catch(() => {});
+    return result;
+  }
+
+  async #renew(): Promise<void> {
     if (this.#held.size === 0) return;
     const nowMs = this.#clock.nowMs();
     const rows = [...this.#held].map(([subscriber, held]) => [subscriber, this.#holder, held, nowMs + permitLeaseMs]);
