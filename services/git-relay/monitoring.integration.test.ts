@@ -29,11 +29,8 @@ describe.skipIf(needed.skip)(needed.title("rules in Prometheus' own eyes"), () =
 
   test.each([
     ["a sum in place of the count", "count(ngit_sync_relay_status == 3) > 5", "sum(ngit_sync_relay_status == 3) > 5"],
-    ["a limit of four", "== 3) > 5", "== 3) > 4"],
     ["a limit of six", "== 3) > 5", "== 3) > 6"],
     ["58 minutes", "for: 1h", "for: 58m"],
-    ["two days", "for: 1d", "for: 2d"],
-    ["25 hours", "for: 26h", "for: 25h"],
   ])("GR-436 the tests of the rules notice %s", async (_, right, wrong) => {
     const directory = mkdtempSync(join(tmpdir(), "rules-"));
     try {
