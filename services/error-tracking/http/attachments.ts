@@ -76,7 +76,15 @@ export function registerAttachmentRoutes(app: FastifyInstance, dependencies: Api
         },
       },
       response: {
-        200: { description: "Its bytes, to be saved and never to be shown.", type: "string", format: "binary" },
+        200: {
+          description: "Its bytes, to be saved and never to be shown.",
+          content: {
+            "application/octet-stream": {
+              schema: { type: "string", format: "binary" },
+              examples: { example: { value: "the basket is empty" } },
+            },
+          },
+        },
       },
     },
     async handler(request, reply) {

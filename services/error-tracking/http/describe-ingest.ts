@@ -12,8 +12,12 @@ const eventAnswer = {
 } as const;
 
 const empty = { description: "Durably taken or counted.", type: "null" } as const;
-const emptyObject = { description: "Durably taken or counted.", type: "object" } as const;
-const uuid = { description: "Durably taken: the id with dashes.", type: "string" } as const;
+const emptyObject = { description: "Durably taken or counted.", type: "object", examples: [{}] } as const;
+const uuid = {
+  description: "Durably taken: the id with dashes.",
+  type: "string",
+  examples: ["fc6d8c0c-43fc-4630-ad85-0ee518f1b9d0"],
+} as const;
 
 /** What each route takes, and how it answers when that is durable. */
 const routes: Readonly<

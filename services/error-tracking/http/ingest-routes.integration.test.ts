@@ -8,7 +8,9 @@ import { gzipSync } from "node:zlib";
 import type { LogFields, Logger } from "@signalbox/kernel";
 import { isJsonObject, type JsonObject, parseJsonObject } from "@signalbox/sentry-protocol";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { noFilters } from "../filters/filter-settings.js";
 import { unpackPayload } from "../payload.js";
+import { updateSettings } from "../project-settings.js";
 import { dataOf, envelope, type IngestServer, sentEvent, startIngestServer } from "../testing/ingest-server.js";
 import { zstdEncode } from "../testing/zstd-frames.js";
 
@@ -415,6 +417,14 @@ describe("security reports", () => {
       ["security", "raw_security", "filtered", "csp_source", 1],
       ["security", "raw_security", "filtered", "csp_source", 1],
     ]);
+    await updateSettings(server.database, 1, { filters: { ...noFilters, cspSources: false } });
+    await expect
+      .poll(async () => {
+        await send(at("/security/"), csp("chrome-extension://abc/x"), asCsp);
+        return (await server.received(0)).length;
+      })
+      .toBeGreaterThan(events);
+    await updateSettings(server.database, 1, { filters: noFilters });
   });
 
   test("ET-058 security items of an envelope are read like reports, and what makes no event is counted", async () => {
