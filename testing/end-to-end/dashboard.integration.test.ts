@@ -22,6 +22,7 @@ describe.skipIf(needed.skip)(needed.title("the dashboard on the demo's data"), (
   const directory = mkdtempSync(join(tmpdir(), "signalbox-dashboard-"));
   let server: SignalboxServer;
   let token: string;
+  let dsn: string;
   let browser: TestBrowser;
   let page: Page;
 
@@ -35,15 +36,36 @@ describe.skipIf(needed.skip)(needed.title("the dashboard on the demo's data"), (
     const create = async (scope: string): Promise<string> =>
       readText(await installation.command("token", "create", "--scope", scope), "token");
     token = await create("admin");
+    dsn = readText(await installation.command("project", "create", "forge"), "dsn");
     Object.assign(installation.env, {
       FORGE_TOKEN: await create("experience:write"),
-      FORGE_DSN: readText(await installation.command("project", "create", "forge"), "dsn"),
+      FORGE_DSN: dsn,
     });
     server = await installation.start();
     browser = await startBrowser();
     page = browser.page;
     page.setDefaultTimeout(patienceMs);
   }, 180_000);
+
+  const send = async (event: object): Promise<void> => {
+    const { host, username } = new URL(dsn);
+    const answer = await fetch(`http://${host}/api/1/store/?sentry_key=${username}`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(event),
+    });
+    if (!answer.ok) throw new Error(`${answer.status}: ${await answer.text()}`);
+  };
+  const sendError = (type: string, value: string): Promise<void> =>
+    send({ level: "error", exception: { values: [{ type, value }] } });
+  const countIssues = async (words: string): Promise<number> => {
+    const query = encodeURIComponent(`"${words}"`);
+    const answer = await fetch(`${server.url}/api/v1/projects/1/errors?limit=100&query=${query}`, {
+      headers: { authorization: `Bearer ${token}` },
+    });
+    const issues: unknown = await answer.json();
+    return Array.isArray(issues) ? issues.length : 0;
+  };
 
   afterAll(async () => {
     await browser?.close();
@@ -68,12 +90,13 @@ describe.skipIf(needed.skip)(needed.title("the dashboard on the demo's data"), (
   test("from the overview two clicks lead from a journey that timed out to the exception in a subscriber", async () => {
     await page.goto(`${server.url}/overview`);
     const experiences = page.getByRole("region", { name: "Experiences" });
-    const broken = experiences.locator("div", { hasText: "timed out" }).getByRole("link", { name: "run_pipeline" });
+    const broken = experiences.locator("div:has(> p:text-is('timed out'))").getByRole("link", { name: "run_pipeline" });
     await broken.first().waitFor();
     await broken.first().click();
 
     const axis = page.getByRole("region", { name: "Timeline" });
-    for (const lane of ["Journeys", "Events and handlers", "Errors"]) await axis.getByText(lane).waitFor();
+    for (const lane of ["Journeys", "Events and handlers", "Errors"])
+      await axis.getByText(lane, { exact: true }).waitFor();
     const error = page.getByRole("link", { name: "TypeError: The configuration of the pipeline has no stages" });
     await error.first().click();
 
@@ -82,16 +105,155 @@ describe.skipIf(needed.skip)(needed.title("the dashboard on the demo's data"), (
     expect(await page.getByText("merge_requests/update-head-pipeline").count()).toBeGreaterThan(0);
     // And back from the error to everything else of its journey.
     await page.getByRole("link", { name: "What else happened in this journey" }).click();
-    await axis.getByText("Journeys").waitFor();
+    await axis.getByText("Journeys", { exact: true }).waitFor();
   });
 
   test("an issue is resolved and found among the resolved ones", async () => {
     await page.goto(`${server.url}/projects/1/errors`);
     await page.getByRole("link", { name: "Error", exact: true }).first().click();
-    await page.getByRole("button", { name: "Resolve" }).click();
+    await page.getByRole("button", { name: "Resolve", exact: true }).click();
     await page.getByRole("button", { name: "Reopen" }).waitFor();
     await page.goto(`${server.url}/projects/1/errors?status=resolved`);
     await page.getByText("The diff service did not answer in time").waitFor();
+  });
+
+  test("the command palette jumps to a page, an experience, and to what a pasted id names", async () => {
+    await page.goto(`${server.url}/overview`);
+    await page.getByRole("heading", { level: 1, name: "Overview" }).waitFor();
+    const ask = async (text: string): Promise<void> => {
+      await page.keyboard.press("Control+k");
+      await page.getByPlaceholder(/Page, issue, experience/).fill(text);
+    };
+    await ask("dead");
+    await page.getByRole("button", { name: "Dead letters" }).first().click();
+    await page.waitForURL(/\/events\/dead/);
+    await ask("run_pipe");
+    await page.getByRole("button", { name: "run_pipeline" }).first().click();
+    await page.waitForURL(/\/experiences\/run_pipeline/);
+    await ask("01JP0EM7HB39WSJNR4662MYZ6V");
+    await page.getByRole("button", { name: /Timeline Everything that carried/ }).click();
+    await page.waitForURL(/\/timeline\/01JP0EM7HB39WSJNR4662MYZ6V/);
+  });
+
+  test("the time range stands in the address, goes along to other pages, and the way back knows it", async () => {
+    await page.goto(`${server.url}/projects/1/errors`);
+    await page.getByRole("button", { name: /Time range/ }).click();
+    await page.getByRole("menuitem", { name: "Last 14 days" }).click();
+    await page.waitForURL(/range=14d/);
+    await page.getByRole("link", { name: "InvalidMarkdown" }).waitFor();
+    await page.getByRole("navigation", { name: "Main" }).getByRole("link", { name: "Runs" }).click();
+    await page.waitForURL(/experiences\/runs\?range=14d/);
+    await page.goBack();
+    await page.waitForURL(/errors\?range=14d/);
+  });
+
+  test("a list stands still while new rows come, and shows them when it is asked to", async () => {
+    await page.goto(`${server.url}/projects/1/errors?sort=first_seen_desc`);
+    const names = page.getByRole("table", { name: "Issues" }).getByRole("link");
+    await names.first().waitFor();
+    const before = await names.allInnerTexts();
+    await sendError("FreshlyBroken", "Nobody has seen this before");
+    await page.getByRole("button", { name: /1 new, click to show/ }).waitFor();
+    expect(await names.allInnerTexts()).toEqual(before);
+    await page.getByRole("button", { name: /1 new, click to show/ }).click();
+    await expect.poll(async () => (await names.allInnerTexts())[0]).toBe("FreshlyBroken");
+  });
+
+  test("columns are chosen, and rows are copied as Markdown and CSV", async () => {
+    await browser.context.grantPermissions(["clipboard-read", "clipboard-write"]);
+    await page.goto(`${server.url}/projects/1/errors`);
+    const table = page.getByRole("table", { name: "Issues" });
+    await table.getByRole("link").first().waitFor();
+    await page.getByRole("button", { name: "Choose columns" }).click();
+    await page.getByRole("menuitemcheckbox", { name: "Short id" }).click();
+    await page.waitForURL(/columns=[^&]*short_id/);
+    await table.getByRole("columnheader", { name: "Short id" }).waitFor();
+    await page.keyboard.press("Escape");
+    const copyAs = async (form: string): Promise<string> => {
+      await page.getByRole("button", { name: "Copy the rows" }).click();
+      await page.getByRole("menuitem", { name: `Copy as ${form}` }).click();
+      return page.evaluate(() => navigator.clipboard.readText());
+    };
+    expect((await copyAs("Markdown")).split("\n")[0]).toContain("| Issue |");
+    expect((await copyAs("CSV")).split("\r\n")[0]).toMatch(/^Issue,.*,Short id$/);
+  });
+
+  test("UI-008 hostile content of an event is text: no script runs, nothing is loaded, no layout breaks", async () => {
+    const attack = `<img src=x onerror="window.hacked=1"><script>window.hacked=1</script>`;
+    const event = {
+      level: "error",
+      exception: {
+        values: [
+          {
+            type: `Hostile ${attack}`,
+            value: `${attack} \u202Egnirts desrever a\u202C ${"M".repeat(100_000)}`,
+            stacktrace: {
+              frames: [
+                {
+                  function: attack,
+                  filename: `javascript:window.hacked=1//${"x".repeat(4_000)}`,
+                  lineno: 1,
+                  in_app: true,
+                  context_line: `${attack}${"y".repeat(20_000)}`,
+                  vars: { [attack]: attack },
+                },
+              ],
+            },
+          },
+        ],
+      },
+      tags: { attack, link: "javascript:window.hacked=1" },
+      user: { id: attack, email: `${attack}@example.com` },
+      request: { url: "http://evil.example/beacon.png", method: "GET", headers: { cookie: attack } },
+      breadcrumbs: { values: [{ category: attack, message: attack, data: { html: attack } }] },
+      contexts: { [`x${attack}`]: { html: attack } },
+    };
+    const elsewhere: string[] = [];
+    const watch = (request: { url(): string }): void => {
+      if (!request.url().startsWith(server.url) && !request.url().startsWith("data:")) elsewhere.push(request.url());
+    };
+    page.on("request", watch);
+    await send(event);
+    await page.goto(`${server.url}/projects/1/errors?query=Hostile`);
+    const issue = page.getByRole("link", { name: /^Hostile <img src=x/ });
+    await issue.first().waitFor();
+    expect(await tooWideBy(page)).toBeLessThanOrEqual(0);
+    await issue.first().click();
+    await page.getByRole("heading", { level: 1, name: /^Hostile <img/ }).waitFor();
+    for (const tab of ["Breadcrumbs (1)", "Details", "Grouping", "Raw", "Stack trace"]) {
+      await page.getByRole("tab", { name: tab }).click();
+      await page.getByRole("tabpanel").getByText("window.hacked=1").first().waitFor();
+      expect(await tooWideBy(page), tab).toBeLessThanOrEqual(0);
+    }
+    await page.goto(`${server.url}/overview`);
+    await page.getByRole("heading", { level: 1, name: "Overview" }).waitFor();
+    page.off("request", watch);
+    expect(await page.evaluate(() => Reflect.get(window, "hacked"))).toBeUndefined();
+    expect(elsewhere).toEqual([]);
+  });
+
+  test("a long list is drawn only where it is seen, and scrolls to its end", async () => {
+    const count = Number(process.env["SIGNALBOX_DASHBOARD_ISSUES"] ?? 400);
+    for (let sent = 0; sent < count; sent += 50)
+      await Promise.all(
+        Array.from({ length: Math.min(50, count - sent) }, (_, index) =>
+          sendError(`Many${letters(sent + index)}`, "One of very many"),
+        ),
+      );
+    await expect.poll(() => countIssues("One of very many"), { timeout: patienceMs }).toBeGreaterThanOrEqual(100);
+    await page.goto(`${server.url}/projects/1/errors?query=${encodeURIComponent('"One of very many"')}`);
+    const table = page.getByRole("table", { name: "Issues" });
+    await table.getByRole("link").first().waitFor();
+    await expect
+      .poll(
+        async () => {
+          await page.mouse.wheel(0, 20_000);
+          return Number(await table.getAttribute("aria-rowcount"));
+        },
+        { timeout: patienceMs },
+      )
+      .toBe(count + 1);
+    expect(await table.getByRole("row").count()).toBeLessThan(120);
   });
 
   test("dead letters are replayed after a trial that says how many there are", async () => {
@@ -107,7 +269,7 @@ describe.skipIf(needed.skip)(needed.title("the dashboard on the demo's data"), (
     await page.goto(`${server.url}/events/queues`);
     const row = page.getByRole("row", { name: /onboarding\.pipelines_onboarded/ });
     await row.getByRole("button", { name: "Pause" }).click();
-    await row.getByText("paused").waitFor();
+    await row.getByText("paused", { exact: true }).waitFor();
     await row.getByRole("button", { name: "Resume" }).click();
     await row.getByRole("button", { name: "Pause" }).waitFor();
   });
@@ -122,16 +284,20 @@ describe.skipIf(needed.skip)(needed.title("the dashboard on the demo's data"), (
 
   const pages = [
     ["/overview", "Overview"],
-    ["/projects/1/errors", "Errors"],
-    ["/projects/1/errors/1", "TypeError"],
+    ["/projects/1/errors", "Issues"],
+    ["/projects/1/errors/1", /./],
+    ["/projects/1/releases", "Releases"],
     ["/projects/1/settings", "Project settings"],
     ["/experiences", "Experiences"],
+    ["/experiences/run_pipeline?range=1h", "run_pipeline"],
+    ["/experiences/runs", "Runs"],
     ["/timeline", "Timeline"],
     ["/relays/repositories", "Repositories"],
     ["/events/queues", "Queues"],
     ["/events/dead", "Dead letters"],
     ["/events/log", "Event log"],
-    ["/events/catalogue", "Event catalogue"],
+    ["/events/catalogue", "Catalogue"],
+    ["/events/graph", "Graph"],
   ] as const;
 
   test.each(pages)("axe finds no serious violation on %s, in neither theme", async (path, heading) => {
@@ -158,6 +324,16 @@ describe.skipIf(needed.skip)(needed.title("the dashboard on the demo's data"), (
     expect(browser.complaints.filter((text) => !text.includes("401"))).toEqual([]);
   });
 });
+
+/** How many pixels the page is wider than the window. */
+function tooWideBy(page: Page): Promise<number> {
+  return page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+}
+
+/** A name without digits, which grouping would take for a parameter. */
+function letters(number: number): string {
+  return [...number.toString().padStart(5, "0")].map((digit) => "abcdefghij"[Number(digit)] ?? "").join("");
+}
 
 /** Serious and critical ones, each with where it is. */
 async function violations(page: Page): Promise<readonly string[]> {

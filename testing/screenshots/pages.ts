@@ -23,14 +23,14 @@ export async function pagesToTake(ask: Ask): Promise<readonly PageToTake[]> {
   const identifier = text(repository, "identifier");
   return [
     { name: "overview", path: "/overview", showing: /timed out/, inReadme: true },
-    { name: "errors", path: `/projects/${project}/errors`, showing: "TypeError", inReadme: true },
+    { name: "errors", path: `/projects/${project}/errors`, showing: "TypeError" },
     {
       name: "issue",
       path: `/projects/${project}/errors/${text(issue, "fingerprint")}`,
       showing: "What else happened",
       inReadme: true,
     },
-    { name: "experiences", path: "/experiences?range=1h", showing: experience, inReadme: true },
+    { name: "experiences", path: "/experiences?range=1h", showing: experience },
     { name: "experience", path: `/experiences/${experience}?range=15m`, showing: "Definition", inReadme: true },
     { name: "runs", path: "/experiences/runs", showing: experience },
     {

@@ -23,7 +23,7 @@ export async function takePictures(
   const { page } = browser;
   const notes: string[] = [];
   try {
-    page.setDefaultTimeout(20_000);
+    page.setDefaultTimeout(60_000);
     await page.goto(url);
     await page.getByLabel("Token").fill(token);
     await page.getByRole("button", { name: "Log in" }).click();

@@ -40,6 +40,8 @@ export function IssueEvents({ path }: { readonly path: IssuePath }) {
       );
     },
     placeholderData: (previous) => previous,
+    // An issue is known a moment before its first event can be read.
+    refetchInterval: ({ state }) => (state.data === null ? 3_000 : false),
   });
   return (
     <Loaded query={event} skeleton={12}>
