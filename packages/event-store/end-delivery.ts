@@ -140,7 +140,8 @@ export function letterOf(
     id: `${item.eventId}.${subscription}`,
     subscription,
     eventType: subscription.slice(subscription.indexOf("/") + 1),
-    event: typeof item.wire === "string" ? item.wire : JSON.stringify(item.wire),
+    // Whatever it was: a body that is no JSON is kept as a JSON text, so that letters can always be read.
+    event: JSON.stringify(item.wire),
     reason,
     error: record,
     attempts: progress.attempts,

@@ -99,7 +99,9 @@ async function fetchItem(item: Item, { codec, eventBlobs }: ItemReader): Promise
 function parseBody(body: string): readonly unknown[] {
   try {
     const parsed: unknown = JSON.parse(body);
-    return Array.isArray(parsed) ? parsed : [parsed];
+    if (!Array.isArray(parsed)) return [parsed];
+    // A group without events says nothing, and has to end all the same.
+    return parsed.length > 0 ? parsed : [body];
   } catch {
     return [body];
   }
@@ -128,8 +130,14 @@ function hasDataRef(wire: unknown): boolean {
 }
 
 function parseProgress(json: string | null): Readonly<Record<string, ItemProgress>> | null {
-  // Written by `encodeProgress` alone.
-  return json === null ? null : (JSON.parse(json) as Record<string, ItemProgress>);
+  if (json === null) return null;
+  try {
+    // Written by `encodeProgress` alone.
+    return JSON.parse(json) as Record<string, ItemProgress>;
+  } catch {
+    // Somebody else has been at it: the attempts so far are forgotten, the event is not.
+    return null;
+  }
 }
 
 export function addFailure(progress: ItemProgress, attempt: AttemptRecord, nowMs: number): ItemProgress {
