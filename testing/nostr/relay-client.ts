@@ -86,10 +86,11 @@ export async function connectRelay(url: string): Promise<RelayClient> {
       const found = new Map<string, NostrEvent>();
       for (let until: number | undefined; ; ) {
         const events = await page(until === undefined ? filter : { ...filter, until });
+        if (events.length === 0) return [...found.values()];
         const news = events.filter(({ id }) => !found.has(id));
         for (const event of news) found.set(event.id, event);
-        if (news.length === 0) return [...found.values()];
-        until = Math.min(...events.map(({ created_at }) => created_at));
+        // A page of known events may be full of those of one second.
+        until = Math.min(...events.map(({ created_at }) => created_at)) - (news.length === 0 ? 1 : 0);
       }
     },
     follow(filter, onEvent) {
