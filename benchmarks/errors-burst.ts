@@ -63,19 +63,32 @@ async function assertAccounted(
   return account;
 }
 
+/** Stops the server whatever becomes of the work. */
+async function whileServing<T>(
+  installation: SignalboxInstallation,
+  work: (server: SignalboxServer) => Promise<T>,
+): Promise<T> {
+  const server = await installation.start();
+  try {
+    return await work(server);
+  } finally {
+    await server.stop();
+  }
+}
+
 function burst(stores: ErrorStores): Promise<{ readonly seconds: number; readonly p99: number }> {
   return withInstallation(stores.env, async (_, install) => {
     const installation = await install();
-    const server = await installation.start();
-    const send = await createSender(installation, server);
-    const bodies = mixedBodies(0, burstEvents);
-    const startMs = performance.now();
-    const sent = await send(bodies, burstEvents / burstSeconds);
-    assertTaken(sent);
-    const seconds = ((await ended(server, burstEvents)) - startMs) / 1000;
-    await assertAccounted(installation, server, burstEvents);
-    await server.stop();
-    return { seconds, p99: sent.latencyMs.p99 };
+    return whileServing(installation, async (server) => {
+      const send = await createSender(installation, server);
+      const bodies = mixedBodies(0, burstEvents);
+      const startMs = performance.now();
+      const sent = await send(bodies, burstEvents / burstSeconds);
+      assertTaken(sent);
+      const seconds = ((await ended(server, burstEvents)) - startMs) / 1000;
+      await assertAccounted(installation, server, burstEvents);
+      return { seconds, p99: sent.latencyMs.p99 };
+    });
   });
 }
 
@@ -126,15 +139,16 @@ function storm(keep: number): Promise<Storm> {
   };
   return withInstallation(env, async (dataDirectory, install) => {
     const installation = await install();
-    const server = await installation.start();
-    const send = await createSender(installation, server);
-    const timestamp = Math.floor(Date.now() / 3_600_000) * 3600 - 1800;
-    for (let from = 0; from < stormEvents; from += portion)
-      assertTaken(await send(stormBodies(from, Math.min(portion, stormEvents - from), timestamp)));
-    await ended(server, stormEvents);
-    const { outcomes } = await assertAccounted(installation, server, stormEvents);
-    const [issue] = (await installation.command("errors", "list", "--project", "1")) as { event_count: number }[];
-    await server.stop();
+    const { outcomes, issue } = await whileServing(installation, async (server) => {
+      const send = await createSender(installation, server);
+      const timestamp = Math.floor(Date.now() / 3_600_000) * 3600 - 1800;
+      for (let from = 0; from < stormEvents; from += portion)
+        assertTaken(await send(stormBodies(from, Math.min(portion, stormEvents - from), timestamp)));
+      await ended(server, stormEvents);
+      const account = await assertAccounted(installation, server, stormEvents);
+      const [first] = (await installation.command("errors", "list", "--project", "1")) as { event_count: number }[];
+      return { outcomes: account.outcomes, issue: first };
+    });
     const tables = await mergedSizes(join(dataDirectory, "analytics"));
     const counted = issue?.event_count ?? 0;
     if (counted !== stormEvents) throw new Error(`${counted} of ${stormEvents} events are counted`);
