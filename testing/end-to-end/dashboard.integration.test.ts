@@ -108,6 +108,51 @@ describe.skipIf(needed.skip)(needed.title("the dashboard on the demo's data"), (
     await axis.getByText("Journeys", { exact: true }).waitFor();
   });
 
+  const filled = [
+    ["/overview", "run_pipeline"],
+    ["/projects/1/errors", "TypeError"],
+    ["/projects/1/releases", "forge@1.4.2"],
+    ["/projects/1/settings", "Default"],
+    ["/experiences?range=1h", "create_merge_request"],
+    ["/experiences/run_pipeline?range=1h", "Where timed-out runs died"],
+    ["/experiences/runs", "succeeded"],
+    ["/events/queues", "merge_requests.update_head_pipeline"],
+    ["/events/dead", "merge_requests.update_head_pipeline/ci.pipeline_created"],
+    ["/events/log", "ci.pipeline_created"],
+    ["/events/catalogue", "ci.pipeline_created"],
+    ["/events/graph?view=list", "ci.pipeline_created"],
+    ["/relays/repositories", "runner"],
+  ] as const;
+
+  test.each(filled)("the forge fills %s", async (path, text) => {
+    await page.goto(`${server.url}${path}`);
+    await page.getByRole("main").getByText(text).first().waitFor();
+  });
+
+  test("the first page needs at most 250 kB of compressed script", async () => {
+    const fresh = await startBrowser();
+    try {
+      await fresh.context.addCookies(await browser.context.cookies());
+      const sizes: Promise<number>[] = [];
+      fresh.page.on("response", (response) => {
+        if (new URL(response.url()).pathname.endsWith(".js"))
+          sizes.push(
+            response
+              .request()
+              .sizes()
+              .then(({ responseBodySize }) => responseBodySize),
+          );
+      });
+      await fresh.page.goto(`${server.url}/overview`);
+      await fresh.page.getByRole("region", { name: "Experiences" }).waitFor();
+      const total = (await Promise.all(sizes)).reduce((sum, size) => sum + size, 0);
+      expect(total).toBeGreaterThan(50_000);
+      expect(total).toBeLessThanOrEqual(250_000);
+    } finally {
+      await fresh.close();
+    }
+  });
+
   test("an issue is resolved and found among the resolved ones", async () => {
     await page.goto(`${server.url}/projects/1/errors`);
     await page.getByRole("link", { name: "Error", exact: true }).first().click();

@@ -65,12 +65,12 @@ export function SliChart({ answer, slo }: { readonly answer: SeriesAnswer; reado
         yAxisProps={{ domain: [bottom, 100], width: 52 }}
         xAxisProps={{ minTickGap: 48 }}
         referenceLines={[
-          { y: slo.apdex_pct, label: `apdex ${slo.apdex_pct} %`, color: "indigo.5", labelPosition: "insideBottomLeft" },
+          { y: slo.apdex_pct, label: `apdex ${slo.apdex_pct} %`, color: "indigo.5", labelPosition: "insideTopLeft" },
           {
             y: 100 - slo.error_pct,
             label: `errors ${slo.error_pct} %`,
             color: "orange.6",
-            labelPosition: "insideBottomRight",
+            labelPosition: "insideBottomLeft",
           },
         ]}
         series={[
