@@ -1,6 +1,5 @@
-export { errorTrackingAnalytics } from "./analytics-migrations.js";
 export { type ErrorTrackingSettings, errorTrackingSection } from "./config.js";
-export { DigestError, type DigestErrorCode, digestErrors } from "./digest-errors.js";
+export { DigestError, type DigestErrorCode, digestErrors } from "./digest/digest-errors.js";
 export { eventReceived } from "./events.js";
 export { compileGroupingRules } from "./grouping/compile-rules.js";
 export { groupEvent } from "./grouping/group-event.js";
@@ -8,7 +7,7 @@ export { markInApp } from "./grouping/mark-in-app.js";
 export { RuleError, type RuleErrorCode, ruleErrors } from "./grouping/rule-errors.js";
 export { rewriteIngestUrl } from "./http/ingest.js";
 export { IngestError, type IngestErrorCode, ingestErrors } from "./http/ingest-errors.js";
-export { IssueError, type IssueErrorCode, issueErrors } from "./issue-errors.js";
+export { IssueError, type IssueErrorCode, issueErrors } from "./issues/issue-errors.js";
 export {
   issueCreated,
   issueIgnored,
@@ -16,9 +15,11 @@ export {
   issueRegressed,
   issueResolved,
   issueUnmuted,
-} from "./issue-events.js";
+} from "./issues/issue-events.js";
+export { ReadError, type ReadErrorCode, readErrors } from "./issues/read-errors.js";
+export { errorTrackingAnalytics } from "./migrations/analytics-migrations.js";
 export { normaliseEvent } from "./normalise/normalise-event.js";
-export { ProjectError, type ProjectErrorCode, projectErrors } from "./project-errors.js";
+export { ProjectError, type ProjectErrorCode, projectErrors } from "./projects/project-errors.js";
 export {
   createProjects,
   type KeyChanges,
@@ -28,9 +29,8 @@ export {
   type ProjectKey,
   type Projects,
   type ProjectsOptions,
-} from "./projects.js";
-export type { Quota } from "./quotas.js";
-export { ReadError, type ReadErrorCode, readErrors } from "./read-errors.js";
+} from "./projects/projects.js";
+export type { Quota } from "./projects/quotas.js";
 export { QueryError, type QueryErrorCode, queryErrors } from "./search/query-error.js";
 export {
   createErrorTracking,

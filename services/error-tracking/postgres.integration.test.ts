@@ -6,16 +6,16 @@ import {
   startPostgres,
 } from "@signalbox/testing/servers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { changeIssues } from "./change-issues.js";
-import { type DeletionKind, requestDeletion, runDeletions } from "./delete-data.js";
-import { type IssueFilter, listIssues } from "./list-issues.js";
-import { removeExpired } from "./retention.js";
+import { moveByTime } from "./digest/time-moves.js";
+import { changeIssues } from "./issues/change-issues.js";
+import { type IssueFilter, listIssues } from "./issues/list-issues.js";
 import { searchIssues } from "./search/search-issues.js";
 import { createTestDigest, uninterrupted } from "./testing/digest.js";
 import { errorPayload, receivedEvent } from "./testing/received-event.js";
 import { openTestAnalytics, openTestDatabase, type TestAnalytics, type TestDatabase } from "./testing/stores.js";
-import { moveByTime } from "./time-moves.js";
-import { verify } from "./verify.js";
+import { type DeletionKind, requestDeletion, runDeletions } from "./upkeep/delete-data.js";
+import { removeExpired } from "./upkeep/retention.js";
+import { verify } from "./upkeep/verify.js";
 
 const needed = requireServers(["postgres"]);
 

@@ -6,7 +6,7 @@ import type { JsonObject } from "@signalbox/sentry-protocol";
 import { type ClickHouseHttpServer, startClickHouseHttp } from "@signalbox/testing/servers";
 import type { FastifyInstance } from "fastify";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { digestSteps } from "./digest-metrics.js";
+import { digestSteps } from "./digest/digest-metrics.js";
 import { rewriteIngestUrl } from "./http/ingest.js";
 import { type OpenService, openService } from "./testing/open-service.js";
 import { errorPayload, newEventId, receivedEvent } from "./testing/received-event.js";

@@ -1,7 +1,7 @@
 import { BlockList, isIP } from "node:net";
 import type { JsonObject } from "@signalbox/sentry-protocol";
 import { matchesGlob } from "../glob.js";
-import { ProjectError } from "../project-errors.js";
+import { ProjectError } from "../projects/project-errors.js";
 import { type FilteredEvent, readFilteredEvent } from "./filtered-event.js";
 import { filterCrawlers, filterExtensions, filterLegacyBrowsers, filterLocalhost } from "./ready-made.js";
 

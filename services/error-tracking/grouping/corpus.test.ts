@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync } from "node:fs";
 import type { JsonObject } from "@signalbox/sentry-protocol";
 import { describe, expect, test } from "vitest";
+import { titleOf } from "../digest/title.js";
 import { normaliseEvent } from "../normalise/normalise-event.js";
-import { titleOf } from "../title.js";
 import { compileGroupingRules } from "./compile-rules.js";
 import { groupEvent } from "./group-event.js";
 import { markInApp } from "./mark-in-app.js";

@@ -1,4 +1,4 @@
-import type { ErrorEvent } from "../error-event.js";
+import type { ErrorEvent } from "../digest/error-event.js";
 import { type MatchedFrame, type Matcher, matchesEvent, readMatchers } from "./rule-matchers.js";
 import { createRuleScanner, ruleLines } from "./rule-scanner.js";
 

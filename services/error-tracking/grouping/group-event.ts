@@ -1,4 +1,4 @@
-import type { ErrorEvent } from "../error-event.js";
+import type { ErrorEvent } from "../digest/error-event.js";
 import type { Grouping, GroupingRules } from "./grouping.js";
 import { groupV1 } from "./v1/group.js";
 

@@ -1,4 +1,4 @@
-import type { ErrorEvent, Frame } from "../error-event.js";
+import type { ErrorEvent, Frame } from "../digest/error-event.js";
 import type { FingerprintRules } from "./fingerprint-rules.js";
 import type { StackRules } from "./stack-rules.js";
 

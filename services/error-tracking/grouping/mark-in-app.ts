@@ -1,4 +1,4 @@
-import type { ErrorEvent, Frame, Stacktrace } from "../error-event.js";
+import type { ErrorEvent, Frame, Stacktrace } from "../digest/error-event.js";
 import type { GroupingRules } from "./grouping.js";
 import { isInApp } from "./v1/in-app.js";
 

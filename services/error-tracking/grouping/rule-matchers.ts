@@ -1,4 +1,4 @@
-import type { ErrorEvent, Exception, Frame } from "../error-event.js";
+import type { ErrorEvent, Exception, Frame } from "../digest/error-event.js";
 import { matchesGlob } from "../glob.js";
 import { tagValue } from "../normalise/tags.js";
 import type { RuleScanner } from "./rule-scanner.js";

@@ -1,4 +1,4 @@
-import type { ErrorEvent, Frame } from "../error-event.js";
+import type { ErrorEvent, Frame } from "../digest/error-event.js";
 import { type Matcher, matchesFrame, readMatchers } from "./rule-matchers.js";
 import { createRuleScanner, ruleLines } from "./rule-scanner.js";
 

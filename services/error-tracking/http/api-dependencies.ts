@@ -4,18 +4,18 @@ import type { Database } from "@signalbox/database";
 import { allowsProject, encodeCursor, linkHeader, principalOf, type RouteConfig } from "@signalbox/http";
 import type { Clock } from "@signalbox/kernel";
 import type { FastifyReply, FastifyRequest } from "fastify";
-import type { ChangeDependencies } from "../change-issues.js";
-import type { LetterStore } from "../dead-events.js";
-import type { TransactionalPublisher } from "../digest.js";
-import { findIssue } from "../find-issue.js";
+import type { LetterStore } from "../digest/dead-events.js";
+import type { TransactionalPublisher } from "../digest/digest.js";
+import type { QueueState } from "../digest/pending-events.js";
+import type { ChangeDependencies } from "../issues/change-issues.js";
+import { findIssue } from "../issues/find-issue.js";
+import type { Issue } from "../issues/list-issues.js";
 import type { KeysetPage } from "../keyset-page.js";
-import type { Issue } from "../list-issues.js";
-import type { QueueState } from "../pending-events.js";
-import { ProjectError } from "../project-errors.js";
-import type { InstanceDefaults } from "../project-settings.js";
-import type { Project, Projects } from "../projects.js";
-import type { Quota } from "../quotas.js";
-import type { VerifyCheck } from "../verify.js";
+import { ProjectError } from "../projects/project-errors.js";
+import type { InstanceDefaults } from "../projects/project-settings.js";
+import type { Project, Projects } from "../projects/projects.js";
+import type { Quota } from "../projects/quotas.js";
+import type { VerifyCheck } from "../upkeep/verify.js";
 
 /** What the routes of the API need. */
 export interface ApiDependencies {

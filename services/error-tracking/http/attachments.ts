@@ -1,8 +1,8 @@
 import { Readable } from "node:stream";
 import { errorCode } from "@signalbox/kernel";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
-import { listAttachments, type StoredAttachment } from "../list-attachments.js";
-import { ReadError } from "../read-errors.js";
+import { ReadError } from "../issues/read-errors.js";
+import { listAttachments, type StoredAttachment } from "../items/list-attachments.js";
 import { type ApiDependencies, visibleProject } from "./api-dependencies.js";
 import { jsonAnswer, projectParameter } from "./api-schemas.js";
 

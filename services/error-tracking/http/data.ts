@@ -1,7 +1,7 @@
 import { principalOf } from "@signalbox/http";
 import type { FastifyInstance, FastifyRequest } from "fastify";
-import { type DeletionJob, findDeletion, requestDeletion, runDeletions } from "../delete-data.js";
-import { ReadError } from "../read-errors.js";
+import { ReadError } from "../issues/read-errors.js";
+import { type DeletionJob, findDeletion, requestDeletion, runDeletions } from "../upkeep/delete-data.js";
 import { type ApiDependencies, visibleProject } from "./api-dependencies.js";
 import { jsonAnswer, projectParameter } from "./api-schemas.js";
 import { deletionExample, deletionSchema } from "./workflow-schemas.js";

@@ -16,7 +16,7 @@ import {
   type DeadEventPosition,
   letterName,
   type RawItem,
-} from "../dead-events.js";
+} from "../digest/dead-events.js";
 import { type ApiDependencies, visibleProject } from "./api-dependencies.js";
 import { jsonAnswer, listAnswer, projectParameter } from "./api-schemas.js";
 

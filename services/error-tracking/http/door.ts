@@ -8,14 +8,14 @@ import {
   parseClientInfo,
   readCredentials,
 } from "@signalbox/sentry-protocol";
-import { type Acceptance, type Acceptor, backpressure, type IngestRequest, sdkOf } from "../accept.js";
-import type { RecordOutcome } from "../edge-outcomes.js";
-import type { IncomingItem } from "../gather-items.js";
+import { type Acceptance, type Acceptor, backpressure, type IngestRequest, sdkOf } from "../edge/accept.js";
+import type { RecordOutcome } from "../edge/edge-outcomes.js";
+import type { IncomingItem } from "../edge/gather-items.js";
+import { concurrentStreams, type IngestLimits, waitingStreams, wholeBodyBytes } from "../edge/ingest-limits.js";
+import type { KeyCache } from "../edge/key-cache.js";
+import type { SdkUsage } from "../edge/sdk-usage.js";
+import type { Sender } from "../edge/sender.js";
 import { matchesGlob } from "../glob.js";
-import { concurrentStreams, type IngestLimits, waitingStreams, wholeBodyBytes } from "../ingest-limits.js";
-import type { KeyCache } from "../key-cache.js";
-import type { SdkUsage } from "../sdk-usage.js";
-import type { Sender } from "../sender.js";
 import { decodeStream, decodeWhole, parseContentEncoding } from "./decode-body.js";
 import { IngestError } from "./ingest-errors.js";
 import { type Body, type BodyReader, createBodyReader } from "./read-body.js";

@@ -1,7 +1,7 @@
 import type { Database } from "@signalbox/database";
 import { decodeCursor, pageParameters } from "@signalbox/http";
 import type { FastifyInstance, FastifyRequest } from "fastify";
-import { explainGrouping } from "../explain-grouping.js";
+import { explainGrouping } from "../issues/explain-grouping.js";
 import {
   type EventSort,
   eventSorts,
@@ -12,12 +12,12 @@ import {
   listEvents,
   listMessages,
   type StoredEvent,
-} from "../find-events.js";
-import type { Issue } from "../list-issues.js";
-import { prepareOptionsOf, type RepositorySettings, readSettings } from "../project-settings.js";
-import { ReadError } from "../read-errors.js";
-import { lastCommits } from "../save-release.js";
-import { addSourceLinks, releaseIn } from "../source-links.js";
+} from "../issues/find-events.js";
+import type { Issue } from "../issues/list-issues.js";
+import { ReadError } from "../issues/read-errors.js";
+import { lastCommits } from "../issues/save-release.js";
+import { addSourceLinks, releaseIn } from "../issues/source-links.js";
+import { prepareOptionsOf, type RepositorySettings, readSettings } from "../projects/project-settings.js";
 import { type ApiDependencies, linkPages, visibleIssue, visibleProject } from "./api-dependencies.js";
 import {
   errorEventExample,

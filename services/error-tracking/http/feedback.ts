@@ -1,6 +1,6 @@
 import { decodeCursor, type PageQuery, pageParameters } from "@signalbox/http";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
-import { isFeedbackPosition, listFeedback, type StoredFeedback } from "../list-feedback.js";
+import { isFeedbackPosition, listFeedback, type StoredFeedback } from "../items/list-feedback.js";
 import { type ApiDependencies, linkPages, visibleIssue, visibleProject } from "./api-dependencies.js";
 import { fingerprintParameter, listAnswer, projectParameter } from "./api-schemas.js";
 

@@ -1,5 +1,5 @@
 import { decodeUtf8, isJsonObject, type JsonObject, type JsonValue, parseJson } from "@signalbox/sentry-protocol";
-import { eventDepth } from "../ingest-limits.js";
+import { eventDepth } from "../edge/ingest-limits.js";
 
 /** The fields of a form that are no files, as they came. */
 export interface FormFields {

@@ -8,9 +8,9 @@ import { gzipSync } from "node:zlib";
 import type { LogFields, Logger } from "@signalbox/kernel";
 import { isJsonObject, type JsonObject, parseJsonObject } from "@signalbox/sentry-protocol";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { unpackPayload } from "../digest/payload.js";
 import { noFilters } from "../filters/filter-settings.js";
-import { unpackPayload } from "../payload.js";
-import { updateSettings } from "../project-settings.js";
+import { updateSettings } from "../projects/project-settings.js";
 import { dataOf, envelope, type IngestServer, sentEvent, startIngestServer } from "../testing/ingest-server.js";
 import { zstdEncode } from "../testing/zstd-frames.js";
 

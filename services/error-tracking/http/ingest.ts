@@ -19,14 +19,14 @@ import {
   parseProjectId,
 } from "@signalbox/sentry-protocol";
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest, FastifySchema } from "fastify";
-import { type Acceptance, createAcceptor, type EventPublisher } from "../accept.js";
-import { createOutcomeCounter, type RecordOutcome } from "../edge-outcomes.js";
-import { defaultIngestLimits, type IngestLimits } from "../ingest-limits.js";
-import type { KeyCache } from "../key-cache.js";
-import { createNotStoredLog } from "../not-stored-log.js";
-import type { QuotaWindows } from "../quota-windows.js";
-import { createRateLimiter, type FairShare, ledgerReason } from "../rate-limiter.js";
-import type { SdkUsage } from "../sdk-usage.js";
+import { type Acceptance, createAcceptor, type EventPublisher } from "../edge/accept.js";
+import { createOutcomeCounter, type RecordOutcome } from "../edge/edge-outcomes.js";
+import { defaultIngestLimits, type IngestLimits } from "../edge/ingest-limits.js";
+import type { KeyCache } from "../edge/key-cache.js";
+import { createNotStoredLog } from "../edge/not-stored-log.js";
+import type { QuotaWindows } from "../edge/quota-windows.js";
+import { createRateLimiter, type FairShare, ledgerReason } from "../edge/rate-limiter.js";
+import type { SdkUsage } from "../edge/sdk-usage.js";
 import { crashDialog } from "./crash-dialog.js";
 import { describeRoute } from "./describe-ingest.js";
 import { createDoor, type EdgeRequest } from "./door.js";

@@ -1,10 +1,10 @@
 import { decodeCursor, pageParameters, principalOf } from "@signalbox/http";
 import type { FastifyInstance } from "fastify";
-import { changeIssues } from "../change-issues.js";
-import { periodMs, type StatsPeriod, statsPeriods } from "../issue-frequencies.js";
-import { type Issue, type IssueSort, issueSorts, isWalkPosition, listIssues } from "../list-issues.js";
-import type { Project } from "../projects.js";
-import { ReadError } from "../read-errors.js";
+import { changeIssues } from "../issues/change-issues.js";
+import { periodMs, type StatsPeriod, statsPeriods } from "../issues/issue-frequencies.js";
+import { type Issue, type IssueSort, issueSorts, isWalkPosition, listIssues } from "../issues/list-issues.js";
+import { ReadError } from "../issues/read-errors.js";
+import type { Project } from "../projects/projects.js";
 import { searchIssues } from "../search/search-issues.js";
 import { type IssueStatus, issueStatuses } from "../store/tables.js";
 import { type ApiDependencies, linkPages, visibleIssue, visibleProject } from "./api-dependencies.js";

@@ -1,7 +1,7 @@
 import { createVirtualClock, silentLogger } from "@signalbox/kernel";
 import { type ClickHouseHttpServer, startClickHouseHttp } from "@signalbox/testing/servers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { createSdkUsage, type SdkSighting } from "../sdk-usage.js";
+import { createSdkUsage, type SdkSighting } from "../edge/sdk-usage.js";
 import { addClientDiscards } from "../store/client-discards.js";
 import { type ApiKit, openApiKit } from "../testing/api-kit.js";
 import { errorPayload } from "../testing/received-event.js";

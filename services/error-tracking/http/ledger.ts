@@ -1,7 +1,7 @@
 import { HttpProblem } from "@signalbox/http";
 import type { FastifyInstance } from "fastify";
-import { listSdks, type SdkUse } from "../list-sdks.js";
-import { endedOf, type LedgerGrouping, type LedgerSum, ledgerGroupings, readLedger } from "../read-ledger.js";
+import { listSdks, type SdkUse } from "../ledger/list-sdks.js";
+import { endedOf, type LedgerGrouping, type LedgerSum, ledgerGroupings, readLedger } from "../ledger/read-ledger.js";
 import { type ApiDependencies, visibleProject } from "./api-dependencies.js";
 import { jsonAnswer, projectParameter } from "./api-schemas.js";
 

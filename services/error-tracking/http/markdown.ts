@@ -1,7 +1,7 @@
 import type { FastifyInstance } from "fastify";
-import { findEvent, findIssueOfEvent } from "../find-events.js";
-import { eventMarkdown, issueMarkdown } from "../markdown.js";
-import { ReadError } from "../read-errors.js";
+import { findEvent, findIssueOfEvent } from "../issues/find-events.js";
+import { eventMarkdown, issueMarkdown } from "../issues/markdown.js";
+import { ReadError } from "../issues/read-errors.js";
 import { type ApiDependencies, visibleIssue, visibleProject } from "./api-dependencies.js";
 import { fingerprintParameter, projectParameter } from "./api-schemas.js";
 import { shortId } from "./show-issue.js";

@@ -1,8 +1,14 @@
 import { decodeCursor, type PageQuery, pageParameters } from "@signalbox/http";
 import type { FastifyInstance, FastifyRequest } from "fastify";
+import { ReadError } from "../issues/read-errors.js";
+import {
+  isCheckInPosition,
+  listCheckIns,
+  listMonitors,
+  type Monitor,
+  type StoredCheckIn,
+} from "../items/list-monitors.js";
 import { intervalUnits } from "../items/read-check-in.js";
-import { isCheckInPosition, listCheckIns, listMonitors, type Monitor, type StoredCheckIn } from "../list-monitors.js";
-import { ReadError } from "../read-errors.js";
 import { checkInStatuses } from "../store/tables.js";
 import { type ApiDependencies, linkPages, visibleProject } from "./api-dependencies.js";
 import { jsonAnswer, listAnswer, projectParameter } from "./api-schemas.js";

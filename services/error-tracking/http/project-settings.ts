@@ -1,7 +1,7 @@
 import { isJsonObject, type JsonObject } from "@signalbox/sentry-protocol";
 import type { FastifyInstance } from "fastify";
 import { normaliseEvent } from "../normalise/normalise-event.js";
-import { type ProjectSettings, readSettings, retentions, updateSettings } from "../project-settings.js";
+import { type ProjectSettings, readSettings, retentions, updateSettings } from "../projects/project-settings.js";
 import { scrubEvent } from "../scrub/scrub-event.js";
 import { type ScrubRule, type ScrubSettings, scrubKinds, scrubMethods } from "../scrub/scrub-settings.js";
 import { type ApiDependencies, visibleProject } from "./api-dependencies.js";

@@ -1,6 +1,6 @@
 import { allowsProject, HttpProblem, principalOf } from "@signalbox/http";
 import type { FastifyInstance } from "fastify";
-import type { Project } from "../projects.js";
+import type { Project } from "../projects/projects.js";
 import type { ApiDependencies } from "./api-dependencies.js";
 import { jsonAnswer } from "./api-schemas.js";
 

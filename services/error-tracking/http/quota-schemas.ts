@@ -1,6 +1,6 @@
 import type { Category } from "@signalbox/sentry-protocol";
 import type { FilterSettings } from "../filters/filter-settings.js";
-import type { Quota } from "../quotas.js";
+import type { Quota } from "../projects/quotas.js";
 
 const categories = [
   "default",

@@ -5,10 +5,10 @@ import { createPrometheusMetrics } from "@signalbox/http";
 import type { Category } from "@signalbox/sentry-protocol";
 import { afterEach, describe, expect, test } from "vitest";
 import { noFilters } from "../filters/filter-settings.js";
-import { writeInstanceSettings } from "../instance-settings.js";
-import { updateSettings } from "../project-settings.js";
-import type { Projects } from "../projects.js";
-import type { Quota } from "../quotas.js";
+import { writeInstanceSettings } from "../projects/instance-settings.js";
+import { updateSettings } from "../projects/project-settings.js";
+import type { Projects } from "../projects/projects.js";
+import type { Quota } from "../projects/quotas.js";
 import {
   envelope,
   eventEnvelope,

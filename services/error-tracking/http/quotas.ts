@@ -1,7 +1,7 @@
 import { HttpProblem, principalOf } from "@signalbox/http";
 import type { FastifyInstance } from "fastify";
-import { readInstanceSettings, writeInstanceSettings } from "../instance-settings.js";
-import { listQuotas, type QuotaInUse } from "../list-quotas.js";
+import { readInstanceSettings, writeInstanceSettings } from "../projects/instance-settings.js";
+import { listQuotas, type QuotaInUse } from "../projects/list-quotas.js";
 import { type ApiDependencies, visibleProject } from "./api-dependencies.js";
 import { jsonAnswer, projectParameter } from "./api-schemas.js";
 import { type QuotaBody, quotaExample, quotaSchema, quotasSchema, showQuota, toQuota } from "./quota-schemas.js";

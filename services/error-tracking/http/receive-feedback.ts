@@ -8,8 +8,8 @@ import {
   parseDsn,
   parseJsonObject,
 } from "@signalbox/sentry-protocol";
-import type { Acceptance } from "../accept.js";
-import { itemBytes } from "../ingest-limits.js";
+import type { Acceptance } from "../edge/accept.js";
+import { itemBytes } from "../edge/ingest-limits.js";
 import { type Door, type EdgeRequest, noHeader } from "./door.js";
 import { IngestError } from "./ingest-errors.js";
 

@@ -9,10 +9,10 @@ import {
   parseJson,
   parseJsonObject,
 } from "@signalbox/sentry-protocol";
-import type { Acceptance } from "../accept.js";
-import type { RecordOutcome } from "../edge-outcomes.js";
-import type { IncomingItem } from "../gather-items.js";
-import { eventDepth, type IngestLimits, itemBytes } from "../ingest-limits.js";
+import type { Acceptance } from "../edge/accept.js";
+import type { RecordOutcome } from "../edge/edge-outcomes.js";
+import type { IncomingItem } from "../edge/gather-items.js";
+import { eventDepth, type IngestLimits, itemBytes } from "../edge/ingest-limits.js";
 import { toSlug } from "../items/read-check-in.js";
 import { airbrakeEvent } from "./airbrake-event.js";
 import { type Door, type EdgeRequest, noHeader } from "./door.js";

@@ -1,8 +1,8 @@
 import { type JsonValue, normalizeEventId } from "@signalbox/sentry-protocol";
-import type { Acceptance } from "../accept.js";
-import { minidumpEvent } from "../crash-event.js";
-import type { IncomingItem } from "../gather-items.js";
-import type { IngestLimits } from "../ingest-limits.js";
+import type { Acceptance } from "../edge/accept.js";
+import { minidumpEvent } from "../edge/crash-event.js";
+import type { IncomingItem } from "../edge/gather-items.js";
+import type { IngestLimits } from "../edge/ingest-limits.js";
 import { decodeStream } from "./decode-body.js";
 import { type Door, type EdgeRequest, noHeader } from "./door.js";
 import { type FormFields, readFormFields } from "./form-fields.js";

@@ -8,10 +8,10 @@ import {
   readStoreBody,
   resolveClaim,
 } from "@signalbox/sentry-protocol";
-import type { Acceptance } from "../accept.js";
-import type { IncomingItem } from "../gather-items.js";
-import { envelopeHeaderBytes, type IngestLimits, wholeEnvelopeBytes } from "../ingest-limits.js";
-import type { Sender } from "../sender.js";
+import type { Acceptance } from "../edge/accept.js";
+import type { IncomingItem } from "../edge/gather-items.js";
+import { envelopeHeaderBytes, type IngestLimits, wholeEnvelopeBytes } from "../edge/ingest-limits.js";
+import type { Sender } from "../edge/sender.js";
 import { decodeStream, decodeWhole, parseContentEncoding } from "./decode-body.js";
 import { type Door, type EdgeRequest, noHeader, piecesOf } from "./door.js";
 

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from "fastify";
-import type { Release } from "../issue-notes.js";
-import { type Commit, type Deploy, saveRelease } from "../save-release.js";
+import type { Release } from "../issues/issue-notes.js";
+import { type Commit, type Deploy, saveRelease } from "../issues/save-release.js";
 import { type ApiDependencies, visibleProject } from "./api-dependencies.js";
 import { jsonAnswer, projectParameter } from "./api-schemas.js";
 import { releaseExample, releaseSchema } from "./workflow-schemas.js";

@@ -1,8 +1,8 @@
-import { type Bucket, issueFrequencies, type StatsPeriod } from "../issue-frequencies.js";
-import type { Issue } from "../list-issues.js";
-import { readSettings } from "../project-settings.js";
-import type { Project } from "../projects.js";
-import { newIssueLink } from "../source-links.js";
+import { type Bucket, issueFrequencies, type StatsPeriod } from "../issues/issue-frequencies.js";
+import type { Issue } from "../issues/list-issues.js";
+import { newIssueLink } from "../issues/source-links.js";
+import { readSettings } from "../projects/project-settings.js";
+import type { Project } from "../projects/projects.js";
 import type { ApiDependencies } from "./api-dependencies.js";
 
 /** Issues in GitLab's shape of an error, with their frequencies over a period. */

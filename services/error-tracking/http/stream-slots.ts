@@ -1,4 +1,4 @@
-import { backpressure } from "../accept.js";
+import { backpressure } from "../edge/accept.js";
 
 export interface StreamSlots {
   /**

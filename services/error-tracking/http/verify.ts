@@ -1,6 +1,6 @@
 import { HttpProblem, principalOf } from "@signalbox/http";
 import type { FastifyInstance } from "fastify";
-import { verify, verifyChecks } from "../verify.js";
+import { verify, verifyChecks } from "../upkeep/verify.js";
 import { type ApiDependencies, visibleProject } from "./api-dependencies.js";
 import { jsonAnswer, projectParameter } from "./api-schemas.js";
 

@@ -2,10 +2,10 @@ import { systemClock } from "@signalbox/kernel";
 import type { JsonObject } from "@signalbox/sentry-protocol";
 import { type ClickHouseHttpServer, startClickHouseHttp } from "@signalbox/testing/servers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { runDeletions } from "../delete-data.js";
 import type { IssueTables } from "../store/tables.js";
 import { type ApiKit, openApiKit } from "../testing/api-kit.js";
 import { errorPayload } from "../testing/received-event.js";
+import { runDeletions } from "../upkeep/delete-data.js";
 
 let engine: ClickHouseHttpServer;
 let kit: ApiKit;

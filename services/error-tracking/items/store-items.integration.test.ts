@@ -7,16 +7,16 @@ import {
   startPostgres,
 } from "@signalbox/testing/servers";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test } from "vitest";
-import { requestDeletion, runDeletions } from "../delete-data.js";
-import { listFeedback } from "../list-feedback.js";
-import { listCheckIns, listMonitors } from "../list-monitors.js";
-import { lastCommits, saveRelease } from "../save-release.js";
+import { lastCommits, saveRelease } from "../issues/save-release.js";
 import { referredBlobs } from "../store/attachments.js";
 import type { IssueTables } from "../store/tables.js";
 import { createTestDigest, uninterrupted } from "../testing/digest.js";
 import { errorPayload, newEventId, receivedEvent } from "../testing/received-event.js";
 import { type ReceivedItemsOptions, receivedItems } from "../testing/received-items.js";
 import { openTestAnalytics, openTestDatabase, type TestAnalytics, type TestDatabase } from "../testing/stores.js";
+import { requestDeletion, runDeletions } from "../upkeep/delete-data.js";
+import { listFeedback } from "./list-feedback.js";
+import { listCheckIns, listMonitors } from "./list-monitors.js";
 import { createItemStorage, type ItemStorage, type StoreItemsDependencies } from "./store-items.js";
 
 let engine: ClickHouseHttpServer;

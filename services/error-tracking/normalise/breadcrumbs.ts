@@ -1,5 +1,5 @@
 import { isJsonObject, type JsonObject } from "@signalbox/sentry-protocol";
-import type { Breadcrumb } from "../error-event.js";
+import type { Breadcrumb } from "../digest/error-event.js";
 import { readLevel } from "./level.js";
 import { at, note, type Place } from "./notes.js";
 import { isoTime, parseTime } from "./times.js";

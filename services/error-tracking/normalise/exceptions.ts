@@ -1,5 +1,5 @@
 import { isJsonObject, type JsonObject } from "@signalbox/sentry-protocol";
-import type { Exception, Mechanism } from "../error-event.js";
+import type { Exception, Mechanism } from "../digest/error-event.js";
 import { at, note, type Place } from "./notes.js";
 import { normaliseStacktrace } from "./stacktrace.js";
 import { trimMiddle, trimText } from "./trim.js";

@@ -1,4 +1,4 @@
-import { type Level, levels } from "../error-event.js";
+import { type Level, levels } from "../digest/error-event.js";
 import type { Sent } from "./values.js";
 
 const aliases: ReadonlyMap<string, Level> = new Map([

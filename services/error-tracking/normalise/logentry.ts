@@ -1,5 +1,5 @@
 import { isJsonObject, type JsonObject, type JsonValue } from "@signalbox/sentry-protocol";
-import type { LogEntry } from "../error-event.js";
+import type { LogEntry } from "../digest/error-event.js";
 import { at, note, type Place } from "./notes.js";
 import { fittedField, keepUnknown, type Sent, text } from "./values.js";
 

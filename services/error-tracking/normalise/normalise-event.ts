@@ -1,6 +1,6 @@
 import { canonicalCorrelationId, isCorrelationId } from "@signalbox/kernel";
 import { isJsonObject, type JsonObject, type JsonValue, normalizeEventId } from "@signalbox/sentry-protocol";
-import type { ErrorEvent, EventType, Sdk, Template } from "../error-event.js";
+import type { ErrorEvent, EventType, Sdk, Template } from "../digest/error-event.js";
 import { normaliseBreadcrumbs } from "./breadcrumbs.js";
 import { normaliseContexts, normaliseDebugMeta, normaliseExtra, normaliseModules } from "./contexts.js";
 import { normaliseExceptions } from "./exceptions.js";

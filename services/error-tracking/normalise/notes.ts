@@ -1,4 +1,4 @@
-import type { ProcessingError, ProcessingErrorType } from "../error-event.js";
+import type { ProcessingError, ProcessingErrorType } from "../digest/error-event.js";
 import { trimText } from "./trim.js";
 
 const maxNotes = 50;

@@ -1,4 +1,4 @@
-import type { Pair, Request } from "../error-event.js";
+import type { Pair, Request } from "../digest/error-event.js";
 import { at, type Place } from "./notes.js";
 import { fittedField, keepUnknown, object, pairs, type Sent, text } from "./values.js";
 

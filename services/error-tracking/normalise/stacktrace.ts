@@ -1,5 +1,5 @@
 import { isJsonObject, type JsonObject, type JsonValue } from "@signalbox/sentry-protocol";
-import type { Frame, Stacktrace } from "../error-event.js";
+import type { Frame, Stacktrace } from "../digest/error-event.js";
 import { at, note, type Place } from "./notes.js";
 import { trimMiddle } from "./trim.js";
 import { count, fittedField, flag, keepUnknown, lines, object, objectList, type Sent, setOwn, text } from "./values.js";

@@ -1,4 +1,4 @@
-import type { Pair } from "../error-event.js";
+import type { Pair } from "../digest/error-event.js";
 import { note, type Place } from "./notes.js";
 import { trimText } from "./trim.js";
 import { pairs, type Sent } from "./values.js";

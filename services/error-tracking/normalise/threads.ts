@@ -1,5 +1,5 @@
 import type { JsonObject } from "@signalbox/sentry-protocol";
-import type { Thread } from "../error-event.js";
+import type { Thread } from "../digest/error-event.js";
 import { at, note, type Place } from "./notes.js";
 import { normaliseStacktrace } from "./stacktrace.js";
 import { trimMiddle } from "./trim.js";

@@ -1,5 +1,5 @@
 import type { JsonObject } from "@signalbox/sentry-protocol";
-import type { ErrorEvent } from "../error-event.js";
+import type { ErrorEvent } from "../digest/error-event.js";
 import { setOwn } from "./values.js";
 
 interface Named {

@@ -1,5 +1,5 @@
 import { isIP } from "node:net";
-import type { User } from "../error-event.js";
+import type { User } from "../digest/error-event.js";
 import { at, note, type Place } from "./notes.js";
 import { keepUnknown, object, type Sent, text } from "./values.js";
 

@@ -1,5 +1,5 @@
 import { isJsonObject, type JsonObject, type JsonValue } from "@signalbox/sentry-protocol";
-import type { Pair } from "../error-event.js";
+import type { Pair } from "../digest/error-event.js";
 import { at, note, type Place } from "./notes.js";
 import { trimText, trimTextToBytes } from "./trim.js";
 

@@ -1,4 +1,4 @@
-import type { ErrorEvent } from "../error-event.js";
+import type { ErrorEvent } from "../digest/error-event.js";
 import { setOwn } from "../normalise/values.js";
 import { type Pattern, patternOf } from "./patterns.js";
 import type { ScrubRule } from "./scrub-settings.js";

@@ -1,10 +1,10 @@
 import type { JsonObject, JsonValue } from "@signalbox/sentry-protocol";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { ErrorEvent } from "../error-event.js";
+import type { ErrorEvent } from "../digest/error-event.js";
+import { explainHash, prepareEvent } from "../digest/prepare-event.js";
 import { groupEvent } from "../grouping/group-event.js";
 import { normaliseEvent } from "../normalise/normalise-event.js";
-import { explainHash, prepareEvent } from "../prepare-event.js";
 import { anyEvent } from "../testing/any-event.js";
 import { defaultOptions } from "../testing/prepare.js";
 import { receivedEvent } from "../testing/received-event.js";

@@ -1,5 +1,5 @@
 import { isJsonObject, type JsonObject, type JsonValue } from "@signalbox/sentry-protocol";
-import type { ErrorEvent, Frame, Pair, ScrubbedValue, Stacktrace } from "../error-event.js";
+import type { ErrorEvent, Frame, Pair, ScrubbedValue, Stacktrace } from "../digest/error-event.js";
 import { setOwn } from "../normalise/values.js";
 import { applyRules, type CompiledRule, compileRules } from "./project-rules.js";
 import { defaultScrubSettings, type ScrubSettings } from "./scrub-settings.js";

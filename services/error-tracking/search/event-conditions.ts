@@ -1,5 +1,5 @@
 import { canonicalCorrelationId } from "@signalbox/kernel";
-import { compareReleases, newestRelease, type OrderedRelease } from "../release-order.js";
+import { compareReleases, newestRelease, type OrderedRelease } from "../issues/release-order.js";
 import type { Comparison, Term } from "./parse-query.js";
 import { invalidQuery } from "./query-error.js";
 import { likePattern } from "./read-value.js";

@@ -1,8 +1,8 @@
 import type { Analytics } from "@signalbox/analytics";
 import type { Database } from "@signalbox/database";
-import { keptSinceMs } from "../project-settings.js";
+import { dashed } from "../digest/user-counts.js";
+import { keptSinceMs } from "../projects/project-settings.js";
 import type { IssueTables } from "../store/tables.js";
-import { dashed } from "../user-counts.js";
 import { type EventCondition, eventCondition } from "./event-conditions.js";
 import {
   type Condition,

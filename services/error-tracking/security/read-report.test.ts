@@ -1,9 +1,9 @@
 import type { JsonObject, JsonValue } from "@signalbox/sentry-protocol";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { culpritOf, titleOf } from "../digest/title.js";
 import { groupEvent } from "../grouping/group-event.js";
 import { normaliseEvent } from "../normalise/normalise-event.js";
-import { culpritOf, titleOf } from "../title.js";
 import { isForeignCsp, readCspViolation } from "./csp.js";
 import { readSecurityReport } from "./read-report.js";
 

@@ -1,5 +1,5 @@
 import type { Database, TransactionHandle } from "@signalbox/database";
-import type { DigestedEvent } from "../digested-event.js";
+import type { DigestedEvent } from "../digest/digested-event.js";
 import { type ProjectCounter, takeShortNumbers } from "./counters.js";
 import { issueGrowth } from "./growth.js";
 import { hashKey, insertHashes, type NewHash, readOwners } from "./hashes.js";

@@ -1,5 +1,5 @@
 import type { Database, TransactionHandle } from "@signalbox/database";
-import { type DigestedEvent, primaryHashOf } from "../digested-event.js";
+import { type DigestedEvent, primaryHashOf } from "../digest/digested-event.js";
 import { overRows, runOverRows } from "./json-rows.js";
 import type { EventState } from "./tables.js";
 

@@ -1,4 +1,4 @@
-import { type DigestedEvent, primaryHashOf } from "../digested-event.js";
+import { type DigestedEvent, primaryHashOf } from "../digest/digested-event.js";
 import type { IssueOfEvent } from "./assign-issues.js";
 import { type HashCount, type HashKey, hashKey } from "./hashes.js";
 import type { IssueGrowth, ReleaseSighting } from "./issues.js";

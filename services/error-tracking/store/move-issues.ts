@@ -1,14 +1,14 @@
 import type { Database, TransactionHandle } from "@signalbox/database";
-import type { DigestedEvent } from "../digested-event.js";
+import type { DigestedEvent } from "../digest/digested-event.js";
 import {
   escalationFloor,
   escalationHistoryHours,
   type IgnoreConditions,
   isEscalating,
   readIgnoreConditions,
-} from "../ignore-conditions.js";
-import type { OrderedRelease } from "../release-order.js";
-import { isAfterBase, isRegression, type Resolution, readResolution } from "../resolution.js";
+} from "../issues/ignore-conditions.js";
+import type { OrderedRelease } from "../issues/release-order.js";
+import { isAfterBase, isRegression, type Resolution, readResolution } from "../issues/resolution.js";
 import type { IssueOfEvent } from "./assign-issues.js";
 import type { HashCount } from "./hashes.js";
 import { hashKey } from "./hashes.js";

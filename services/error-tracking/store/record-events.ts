@@ -1,5 +1,5 @@
 import type { Database, TransactionHandle } from "@signalbox/database";
-import { type CountedEvent, type DigestedEvent, primaryHashOf } from "../digested-event.js";
+import { type CountedEvent, type DigestedEvent, primaryHashOf } from "../digest/digested-event.js";
 import { assignIssues, type CreatedIssue, type ExplainHash, type IssueOfEvent } from "./assign-issues.js";
 import { insertAttachments } from "./attachments.js";
 import { lockProjects, type ProjectCounter } from "./counters.js";

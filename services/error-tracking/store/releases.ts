@@ -1,6 +1,6 @@
 import type { Database, TransactionHandle } from "@signalbox/database";
-import type { DigestedEvent } from "../digested-event.js";
-import type { OrderedRelease } from "../release-order.js";
+import type { DigestedEvent } from "../digest/digested-event.js";
+import type { OrderedRelease } from "../issues/release-order.js";
 import { overRows, runOverRows } from "./json-rows.js";
 
 /** What a batch tells of one release of a project. */

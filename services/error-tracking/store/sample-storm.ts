@@ -1,5 +1,5 @@
 import type { Database, TransactionHandle } from "@signalbox/database";
-import { type DigestedEvent, primaryHashOf } from "../digested-event.js";
+import { type DigestedEvent, primaryHashOf } from "../digest/digested-event.js";
 import type { IssueOfEvent } from "./assign-issues.js";
 import { type HashCount, hashKey } from "./hashes.js";
 import { overRows, runOverRows } from "./json-rows.js";

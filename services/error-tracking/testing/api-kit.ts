@@ -3,7 +3,7 @@ import { type Authenticator, createHttpServer, HttpProblem, type Principal, type
 import { type Clock, systemClock } from "@signalbox/kernel";
 import type { JsonObject } from "@signalbox/sentry-protocol";
 import type { FastifyInstance } from "fastify";
-import type { LetterStore } from "../dead-events.js";
+import type { LetterStore } from "../digest/dead-events.js";
 import { createApi } from "../http/api.js";
 import { createTestDigest, type TestDigest, uninterrupted } from "./digest.js";
 import { receivedEvent, type SampleOptions } from "./received-event.js";

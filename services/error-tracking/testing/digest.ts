@@ -1,6 +1,6 @@
 import { noMetrics, silentLogger, systemClock } from "@signalbox/kernel";
-import { createDigest, type Digest, type DigestDependencies } from "../digest.js";
-import type { QueueState } from "../pending-events.js";
+import { createDigest, type Digest, type DigestDependencies } from "../digest/digest.js";
+import type { QueueState } from "../digest/pending-events.js";
 import type { TestAnalytics, TestDatabase } from "./stores.js";
 
 export interface TestDigest {

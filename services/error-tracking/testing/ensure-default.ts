@@ -1,6 +1,6 @@
 import { migrate, openDatabase } from "@signalbox/database";
 import { noMetrics, silentLogger, systemClock } from "@signalbox/kernel";
-import { createProjects } from "../projects.js";
+import { createProjects } from "../projects/projects.js";
 import { errorTrackingMigrations } from "../service.js";
 
 // A server that starts for the first time, as far as its projects go. Argument: where the database is, as JSON.

@@ -19,9 +19,9 @@ import {
   silentLogger,
   systemClock,
 } from "@signalbox/kernel";
-import { errorTrackingAnalytics } from "../analytics-migrations.js";
 import { type ErrorTrackingSettings, errorTrackingSection } from "../config.js";
-import type { DigestStep } from "../digest-metrics.js";
+import type { DigestStep } from "../digest/digest-metrics.js";
+import { errorTrackingAnalytics } from "../migrations/analytics-migrations.js";
 import { createErrorTracking, type ErrorTracking, errorTrackingMigrations } from "../service.js";
 
 export interface OpenServiceOptions {

@@ -1,5 +1,5 @@
-import type { PrepareOptions } from "../prepare-event.js";
-import { defaultProjectSettings, prepareOptionsOf } from "../project-settings.js";
+import type { PrepareOptions } from "../digest/prepare-event.js";
+import { defaultProjectSettings, prepareOptionsOf } from "../projects/project-settings.js";
 import type { RecordOptions } from "../store/record-events.js";
 
 /** A project that changed nothing, on an instance that changed nothing. */

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { IngestLimits } from "../ingest-limits.js";
+import type { IngestLimits } from "../edge/ingest-limits.js";
 
 export interface IngestProcess {
   readonly envelopeUrl: string;

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { type Analytics, migrateAnalytics, openAnalytics } from "@signalbox/analytics";
 import { type Database, migrate, openDatabase } from "@signalbox/database";
 import { noMetrics, silentLogger, systemClock } from "@signalbox/kernel";
-import { errorTrackingAnalytics } from "../analytics-migrations.js";
-import { createProjects, type Projects } from "../projects.js";
+import { errorTrackingAnalytics } from "../migrations/analytics-migrations.js";
+import { createProjects, type Projects } from "../projects/projects.js";
 import { errorTrackingMigrations } from "../service.js";
 
 const ports = { logger: silentLogger, metrics: noMetrics, clock: systemClock };

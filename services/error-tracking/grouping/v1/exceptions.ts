@@ -1,5 +1,5 @@
 import { isJsonObject } from "@signalbox/sentry-protocol";
-import type { ErrorEvent, Exception } from "../../error-event.js";
+import type { ErrorEvent, Exception } from "../../digest/error-event.js";
 import type { Component, GroupingRules } from "../grouping.js";
 import { hashTokens, ignored, leaf, node, tokensOf } from "./component.js";
 import { textComponent } from "./message.js";

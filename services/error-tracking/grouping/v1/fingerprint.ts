@@ -1,4 +1,4 @@
-import type { ErrorEvent, Frame } from "../../error-event.js";
+import type { ErrorEvent, Frame } from "../../digest/error-event.js";
 import { tagValue } from "../../normalise/tags.js";
 import type { Component, GroupingRules } from "../grouping.js";
 import { leaf, node } from "./component.js";

@@ -1,4 +1,4 @@
-import type { ErrorEvent, Frame } from "../../error-event.js";
+import type { ErrorEvent, Frame } from "../../digest/error-event.js";
 import type { Component } from "../grouping.js";
 import { ignored, leaf, node } from "./component.js";
 import { type Family, familyOf } from "./family.js";

@@ -1,4 +1,4 @@
-import type { ErrorEvent } from "../../error-event.js";
+import type { ErrorEvent } from "../../digest/error-event.js";
 import { summariseSecurity } from "../../security/security-kinds.js";
 import type { Component, Grouping, GroupingHash, GroupingRules, Strategy, VariantName } from "../grouping.js";
 import type { MatchedFrame } from "../rule-matchers.js";

@@ -1,4 +1,4 @@
-import type { ErrorEvent, Frame } from "../../error-event.js";
+import type { ErrorEvent, Frame } from "../../digest/error-event.js";
 import type { GroupingRules } from "../grouping.js";
 import { familyOf } from "./family.js";
 

@@ -1,4 +1,4 @@
-import type { LogEntry } from "../../error-event.js";
+import type { LogEntry } from "../../digest/error-event.js";
 import type { Component } from "../grouping.js";
 import { leaf } from "./component.js";
 import { parameterise } from "./parameterise.js";

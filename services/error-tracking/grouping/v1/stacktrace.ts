@@ -1,4 +1,4 @@
-import type { ErrorEvent, Frame, Stacktrace } from "../../error-event.js";
+import type { ErrorEvent, Frame, Stacktrace } from "../../digest/error-event.js";
 import type { Component, GroupingRules } from "../grouping.js";
 import { node, without } from "./component.js";
 import { familyOf } from "./family.js";

@@ -1,0 +1,449 @@
+import type { DomainEvent } from "@signalbox/event-store";
+import {
+  type Clock,
+  canonicalCorrelationId,
+  errorCode,
+  isCorrelationId,
+  isRetryable,
+  type SignalboxError,
+} from "@signalbox/kernel";
+import {
+  type ClientInfo,
+  createEventId,
+  isItemType,
+  isJsonObject,
+  itemCategory,
+  type JsonObject,
+  type JsonValue,
+  normalizeEventId,
+  ProtocolError,
+  parseJsonObject,
+  type RateLimit,
+  repairText,
+} from "@signalbox/sentry-protocol";
+import { type CompressedForm, packPayload } from "../digest/payload.js";
+import { eventReceived, eventReceivedId } from "../events.js";
+import { IngestError } from "../http/ingest-errors.js";
+import { itemReceived, itemReceivedId } from "../items/item-events.js";
+import { isForeignCsp } from "../security/csp.js";
+import { readSecurityReport } from "../security/read-report.js";
+import type { EventAttachment } from "../store/attachments.js";
+import { crashEvent } from "./crash-event.js";
+import type { EdgeOutcome, RecordOutcome } from "./edge-outcomes.js";
+import {
+  type CollectedItem,
+  createItemGatherer,
+  type GatherDependencies,
+  type Gathered,
+  type IncomingItem,
+} from "./gather-items.js";
+import { eventDepth, unpublishedBytes } from "./ingest-limits.js";
+import { ledgerReason } from "./rate-limiter.js";
+import type { Sender } from "./sender.js";
+
+/** What is known about a request beside its items. */
+export interface IngestRequest extends Sender {
+  readonly receivedAtMs: number;
+  readonly client: ClientInfo | undefined;
+  readonly clientAddress: string | undefined;
+  readonly origin: string | undefined;
+  readonly userAgent: string | undefined;
+  readonly correlationId: string | undefined;
+}
+
+/** Items with what the envelope's header says about all of them. */
+interface IncomingEnvelope {
+  readonly eventId: string | undefined;
+  readonly sentAtMs: number | undefined;
+  readonly sdk: JsonObject | undefined;
+  readonly items: Iterable<IncomingItem> | AsyncIterable<IncomingItem>;
+}
+
+export interface Acceptance {
+  /** Id of the event that was published; undefined when there was none or it was not taken. */
+  readonly eventId: string | undefined;
+  /** Items that arrived whole. */
+  readonly wholeItems: number;
+  /** Why something was not taken, when the client is to be told. What could be published was published all the same. */
+  readonly problem: SignalboxError | undefined;
+  /** Why items were refused because there were too many of their kind. */
+  readonly limits: readonly RateLimit[];
+  /** Items that are not kept, by their type. */
+  readonly notStored: ReadonlyMap<string, number>;
+  /** All limits that hold for the sender now. */
+  readonly standing: readonly RateLimit[];
+}
+
+/** The part of the event store that is needed here. */
+export interface EventPublisher {
+  publish(event: DomainEvent<unknown>): Promise<{ readonly decisions: readonly { readonly decision: string }[] }>;
+}
+
+export interface AcceptDependencies extends GatherDependencies {
+  readonly events: EventPublisher;
+  readonly clock: Clock;
+  readonly recordOutcome: RecordOutcome;
+  /** Called with how long each publish took. */
+  readonly onPublished?: (seconds: number) => void;
+}
+
+export interface Acceptor {
+  /**
+   * Takes what one request brought: attachments to the blob store, the event to the event store, everything else into the
+   * outcomes. Resolves when all of it is durable. The same event may be accepted again; it is published once.
+   * @throws what `envelope.items` throws beyond broken framing; then nothing was kept
+   */
+  accept(envelope: IncomingEnvelope, request: IngestRequest): Promise<Acceptance>;
+}
+
+/** Why an event is not wanted. */
+interface Unwanted {
+  /** What the client is told; nothing of filters. */
+  readonly limits: readonly RateLimit[];
+  readonly outcome: Pick<EdgeOutcome, "outcome" | "reason">;
+}
+
+/** How long a transport that does not answer is waited for. */
+const publishPatienceMs = 2000;
+const publishRetryMs = 100;
+
+export function createAcceptor(dependencies: AcceptDependencies): Acceptor {
+  const { events, clock, recordOutcome, limiter, onPublished = () => {} } = dependencies;
+  const gatherer = createItemGatherer(dependencies);
+  let waitingBytes = 0;
+
+  const countItem = (
+    { projectId, keyId }: Sender,
+    itemType: string,
+    outcome: Pick<EdgeOutcome, "outcome" | "reason">,
+    quantity = 1,
+  ): void => {
+    if (quantity > 0)
+      recordOutcome({ projectId, keyId, category: itemCategory(itemType), itemType, quantity, ...outcome });
+  };
+
+  /** Resolves with whether this event is new to the transport. */
+  const publish = async (event: DomainEvent<unknown>, bytes: number): Promise<boolean> => {
+    if (waitingBytes + bytes > unpublishedBytes) throw backpressure();
+    waitingBytes += bytes;
+    const startedMs = clock.monotonicMs();
+    try {
+      const isNew = await publishPatiently(events, event, clock);
+      onPublished((clock.monotonicMs() - startedMs) / 1000);
+      return isNew;
+    } finally {
+      waitingBytes -= bytes;
+    }
+  };
+
+  /** Why an event that can be read is not taken; undefined when it is, and then it is counted against its quotas. */
+  const screenEvent = (payload: Uint8Array, itemType: string, request: IngestRequest): Unwanted | undefined => {
+    const filter = request.filter?.(parseJsonObject(payload, { maxDepth: eventDepth }), request);
+    if (filter !== undefined) return { limits: [], outcome: { outcome: "filtered", reason: filter } };
+    const limit = limiter.take(request, itemCategory(itemType) ?? "default");
+    return limit && { limits: [limit], outcome: { outcome: "rate_limited", reason: ledgerReason(limit) } };
+  };
+
+  const acceptEvent = async (
+    { payload, itemType, attachments, compressed }: IncomingEvent,
+    envelope: IncomingEnvelope,
+    request: IngestRequest,
+  ): Promise<{ readonly eventId: string; readonly limits: readonly RateLimit[] }> => {
+    const facts = readFacts(payload);
+    const eventId = envelope.eventId ?? facts.eventId ?? createEventId();
+    const unwanted = screenEvent(payload, itemType, request);
+    if (unwanted !== undefined) {
+      countItem(request, itemType, unwanted.outcome);
+      await gatherer.discard(attachments, request);
+      return { eventId, limits: unwanted.limits };
+    }
+    const receivedAt = new Date(request.receivedAtMs).toISOString();
+    const category = itemCategory(itemType);
+    const data = {
+      project_id: request.projectId,
+      key_id: request.keyId,
+      event_id: eventId,
+      received_at: receivedAt,
+      payload: await packPayload(payload, compressed),
+      attachments: [...attachments],
+      ...whereDefined({
+        category: category === null || category === "error" ? undefined : category,
+        sent_at: envelope.sentAtMs === undefined ? undefined : new Date(envelope.sentAtMs).toISOString(),
+        client_address: request.clientAddress,
+        origin: request.origin,
+        user_agent: request.userAgent,
+        sdk: sdkOf(envelope.sdk) ?? request.client,
+        request_correlation_id: request.correlationId,
+      }),
+    };
+    const correlationId = facts.correlationId ?? request.correlationId;
+    const event = eventReceived.create(data, {
+      id: eventReceivedId(request.projectId, eventId),
+      time: receivedAt,
+      ...(correlationId === undefined ? {} : { correlationId }),
+    });
+    const isNew = await publish(event, payload.length);
+    if (!isNew) {
+      const copy = { outcome: "duplicate", reason: "same_content" } as const;
+      countItem(request, itemType, copy);
+      countItem(request, "attachment", copy, attachments.length);
+    }
+    return { eventId, limits: [] };
+  };
+
+  /** `acceptEvent`, with what is told of an event that is not taken. */
+  const tryEvent = async (
+    event: IncomingEvent,
+    envelope: IncomingEnvelope,
+    request: IngestRequest,
+  ): Promise<Partial<Pick<Acceptance, "eventId" | "problem" | "limits">>> => {
+    try {
+      return await acceptEvent(event, envelope, request);
+    } catch (error) {
+      const refusal = refusalOf(error);
+      if (!refusal) throw error;
+      countItem(request, event.itemType, refusal.outcome);
+      // After a failed publish the event may still turn up later, so its attachments stay; unused ones are
+      // collected in time.
+      if (refusal.outcome.outcome === "invalid") await gatherer.discard(event.attachments, request);
+      return { problem: refusal.problem };
+    }
+  };
+
+  /** What an envelope brought beside events, as one message. */
+  const acceptOthers = async (
+    items: readonly CollectedItem[],
+    attachments: readonly EventAttachment[],
+    { eventId, sentAtMs }: IncomingEnvelope,
+    request: IngestRequest,
+  ): Promise<Pick<Partial<Acceptance>, "problem">> => {
+    if (items.length === 0 && attachments.length === 0) return {};
+    const countAll = (outcome: Pick<EdgeOutcome, "outcome" | "reason">): void => {
+      for (const { type } of items) if (itemCategory(type) !== null) countItem(request, type, outcome);
+      countItem(request, "attachment", outcome, attachments.length);
+    };
+    const receivedAt = new Date(request.receivedAtMs).toISOString();
+    const packed = items.map(async ({ type, payload }) => ({ type, payload: await packPayload(payload) }));
+    const message = itemReceived.create(
+      {
+        project_id: request.projectId,
+        key_id: request.keyId,
+        received_at: receivedAt,
+        items: await Promise.all(packed),
+        attachments: [...attachments],
+        ...whereDefined({
+          event_id: eventId,
+          sent_at: sentAtMs === undefined ? undefined : new Date(sentAtMs).toISOString(),
+        }),
+      },
+      {
+        id: itemReceivedId(request.projectId, items, { eventId, sentAtMs, attachments }),
+        time: receivedAt,
+        ...(request.correlationId === undefined ? {} : { correlationId: request.correlationId }),
+      },
+    );
+    try {
+      const isNew = await publish(
+        message,
+        items.reduce((sum, { payload }) => sum + payload.length, 0),
+      );
+      if (!isNew) countAll({ outcome: "duplicate", reason: "same_content" });
+      return {};
+    } catch (error) {
+      const refusal = refusalOf(error);
+      if (!refusal) throw error;
+      countAll(refusal.outcome);
+      return { problem: refusal.problem };
+    }
+  };
+
+  /** The events of a security report that are worth keeping; what makes none is counted. */
+  const readReport = ({ type, payload, attributes }: CollectedItem, request: IngestRequest): IncomingEvent[] => {
+    try {
+      const { sentry_release: release, sentry_environment: environment } = attributes;
+      const reports = readSecurityReport(payload, { release, environment, userAgent: request.userAgent });
+      if (reports.length === 0) countItem(request, type, { outcome: "not_stored", reason: type });
+      const own = reports.filter((event) => !request.filterCspSources || !isForeignCsp(event["csp"]));
+      countItem(request, type, { outcome: "filtered", reason: "csp_source" }, reports.length - own.length);
+      return own.map((event) => ({ payload: Buffer.from(JSON.stringify(event)), itemType: type, attachments: [] }));
+    } catch (error) {
+      const refusal = refusalOf(error);
+      if (!refusal) throw error;
+      countItem(request, type, refusal.outcome);
+      return [];
+    }
+  };
+
+  const acceptItems = async (
+    envelope: IncomingEnvelope,
+    request: IngestRequest,
+  ): Promise<Omit<Acceptance, "standing">> => {
+    const gathered = await gatherer.gather(envelope.items, request);
+    const { attachments, items, securityReports, wholeItems } = gathered;
+    const event = eventOf(gathered);
+    const accepted = event === undefined ? {} : await tryEvent(event, envelope, request);
+    const parts: Partial<Pick<Acceptance, "problem" | "limits">>[] = [gathered, accepted];
+    // Each report is an event of its own, whatever id the envelope has.
+    for (const report of securityReports)
+      for (const made of readReport(report, request))
+        parts.push(await tryEvent(made, { ...envelope, eventId: undefined }, request));
+    const alone = event === undefined ? attachments : [];
+    const keepsThem = envelope.eventId !== undefined && gathered.events === 0;
+    if (!keepsThem) await gatherer.discard(alone, request);
+    parts.push(await acceptOthers(items, keepsThem ? alone : [], envelope, request));
+    return {
+      eventId: accepted.eventId,
+      wholeItems,
+      problem: parts.find(({ problem }) => problem !== undefined)?.problem,
+      limits: parts.flatMap(({ limits = [] }) => limits),
+      notStored: notStoredOf(gathered.outcomes),
+    };
+  };
+
+  return {
+    async accept(envelope, request) {
+      const acceptance = await acceptItems(envelope, request);
+      return { ...acceptance, standing: limiter.standing(request) };
+    },
+  };
+}
+
+const nothing: ReadonlyMap<string, number> = new Map();
+
+function notStoredOf(outcomes: readonly EdgeOutcome[]): ReadonlyMap<string, number> {
+  if (outcomes.length === 0) return nothing;
+  const byType = new Map<string, number>();
+  for (const { outcome, itemType, quantity } of outcomes) {
+    if (outcome !== "not_stored") continue;
+    // Clients can invent any number of types.
+    const type = isItemType(itemType) ? itemType : "unknown_type";
+    byType.set(type, (byType.get(type) ?? 0) + quantity);
+  }
+  return byType;
+}
+
+/** An event on its way to be published. */
+interface IncomingEvent {
+  readonly payload: Uint8Array;
+  /** The item that it came as. */
+  readonly itemType: string;
+  readonly attachments: readonly EventAttachment[];
+  readonly compressed?: CompressedForm | undefined;
+}
+
+/** The event of an envelope, or the one that the report of a crash stands for. */
+function eventOf({ event, events, compressedEvent, attachments }: Gathered): IncomingEvent | undefined {
+  if (event !== undefined) return { payload: event, itemType: "event", attachments, compressed: compressedEvent };
+  const crash = events === 0 ? crashEvent(attachments) : undefined;
+  return crash && { payload: Buffer.from(JSON.stringify(crash)), itemType: "event", attachments };
+}
+
+function refusalOf(error: unknown) {
+  if (error instanceof ProtocolError) {
+    const reason = error.code === "ET_JSON_TOO_DEEP" ? "too_deep" : "json";
+    return { problem: error, outcome: { outcome: "invalid", reason } } as const;
+  }
+  if (error instanceof IngestError)
+    return { problem: error, outcome: { outcome: "rate_limited", reason: "backpressure" } } as const;
+  return undefined;
+}
+
+/** Decisions after which a subscription has the event, or had it before. */
+const heldDecisions: ReadonlySet<string> = new Set(["dispatched", "scheduled", "duplicate", "deduplicated"]);
+
+/**
+ * Publishes, and waits a while for a transport that is away: SDKs drop what is answered with 503. Resolves with false when
+ * the transport had the event already.
+ * @throws {IngestError} `ET_BACKPRESSURE`, `ET_QUEUE_UNAVAILABLE`
+ */
+async function publishPatiently(events: EventPublisher, event: DomainEvent<unknown>, clock: Clock): Promise<boolean> {
+  const deadlineMs = clock.monotonicMs() + publishPatienceMs;
+  for (;;) {
+    try {
+      const { decisions } = await withDeadline(events.publish(event), deadlineMs - clock.monotonicMs(), clock);
+      // An event that nobody holds is lost, however well the publish went.
+      if (!decisions.some(({ decision }) => heldDecisions.has(decision))) throw unavailable();
+      return decisions.some(({ decision }) => decision !== "duplicate");
+    } catch (cause) {
+      const code = errorCode(cause);
+      if (code === "EVT_TRANSPORT_FULL" || code === "EVT_OVERLOADED") throw backpressure(cause);
+      if (code !== "EVT_CLOSED" && !isRetryable(cause)) throw cause;
+      if (code === "EVT_CLOSED" || clock.monotonicMs() + publishRetryMs >= deadlineMs) throw unavailable(cause);
+      await clock.sleep(publishRetryMs);
+    }
+  }
+}
+
+function unavailable(cause?: unknown): IngestError {
+  return new IngestError("ET_QUEUE_UNAVAILABLE", { cause, headers: { "retry-after": "10" } });
+}
+
+function withDeadline<T>(work: Promise<T>, remainingMs: number, clock: Clock): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const timer = clock.setTimer(Math.max(0, remainingMs), () => reject(unavailable()));
+    work.then(resolve, reject).finally(() => timer.cancel());
+  });
+}
+
+/** What SDKs are told when no more can be taken: it concerns everybody and every category. */
+export function backpressure(
+  cause?: unknown,
+  code: "ET_BACKPRESSURE" | "ET_DISK_FULL" = "ET_BACKPRESSURE",
+): IngestError {
+  return new IngestError(code, {
+    cause,
+    headers: { "retry-after": "60", "x-sentry-rate-limits": "60::organization:backpressure" },
+  });
+}
+
+interface EventFacts {
+  readonly eventId: string | undefined;
+  readonly correlationId: string | undefined;
+}
+
+/**
+ * The little that the edge needs to know of an event. Nothing of the parsed payload is kept.
+ * @throws {ProtocolError} `ET_JSON_INVALID`, `ET_JSON_TOO_DEEP`
+ */
+function readFacts(payload: Uint8Array): EventFacts {
+  const event = parseJsonObject(payload, { maxDepth: eventDepth });
+  const { contexts } = event;
+  const trace = isJsonObject(contexts) ? contexts["trace"] : undefined;
+  return {
+    eventId: normalizeEventId(event["event_id"]),
+    correlationId:
+      toCorrelationId(findTag(event["tags"], "correlation_id")) ??
+      toCorrelationId(isJsonObject(trace) ? trace["trace_id"] : undefined),
+  };
+}
+
+function toCorrelationId(value: JsonValue | undefined): string | undefined {
+  return typeof value === "string" && isCorrelationId(value) ? canonicalCorrelationId(value) : undefined;
+}
+
+/** Tags come as a map, as a list of pairs, or as a list of objects with key and value. */
+function findTag(tags: JsonValue | undefined, name: string): JsonValue | undefined {
+  if (isJsonObject(tags)) return tags[name];
+  if (!Array.isArray(tags)) return undefined;
+  for (const tag of tags) {
+    const [key, value] = Array.isArray(tag) ? tag : isJsonObject(tag) ? [tag["key"], tag["value"]] : [];
+    if (key === name) return value;
+  }
+  return undefined;
+}
+
+/** The SDK as the header of an envelope names it. */
+export function sdkOf(sdk: JsonObject | undefined): { name: string; version?: string } | undefined {
+  const { name, version } = sdk ?? {};
+  if (typeof name !== "string" || name === "") return undefined;
+  return {
+    name: repairText(name.slice(0, 64)),
+    ...(typeof version === "string" ? { version: repairText(version.slice(0, 32)) } : {}),
+  };
+}
+
+function whereDefined<T extends object>(fields: T): { [Name in keyof T]?: Exclude<T[Name], undefined> } {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as {
+    [Name in keyof T]?: Exclude<T[Name], undefined>;
+  };
+}

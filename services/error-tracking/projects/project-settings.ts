@@ -1,0 +1,181 @@
+import type { Database } from "@signalbox/database";
+import type { Transaction } from "kysely";
+import type { PrepareOptions } from "../digest/prepare-event.js";
+import { checkFilters, type FilterSettings, noFilters } from "../filters/filter-settings.js";
+import { parseFingerprintRules } from "../grouping/fingerprint-rules.js";
+import { parseStackRules } from "../grouping/stack-rules.js";
+import type { ProjectTables } from "../migrations/projects-migration.js";
+import { defaultScrubSettings, type ScrubSettings } from "../scrub/scrub-settings.js";
+import { ProjectError } from "./project-errors.js";
+import { projectsChannel } from "./projects.js";
+import type { Quota } from "./quotas.js";
+
+export const retentions = [7, 14, 30, 60, 90, 180, 365] as const;
+
+/** What a project decides for itself. What it leaves open, the instance decides. */
+export interface ProjectSettings {
+  /** Days for which events are kept. */
+  readonly retentionDays?: number | undefined;
+  readonly scrubbing: ScrubSettings;
+  /** False: the address that a report came from is not taken for the user's. */
+  readonly storeAddresses: boolean;
+  /** The algorithm that the project is pinned to. */
+  readonly groupingVersion?: number | undefined;
+  /** One rule per line; see `parseFingerprintRules`. */
+  readonly fingerprintRules: string;
+  /** One rule per line; see `parseStackRules`. */
+  readonly stackRules: string;
+  /** Unresolved issues without an event for so many days are resolved; 0: never. */
+  readonly autoResolveDays: number;
+  /** Absent: those that the instance gives to each project. */
+  readonly quotas?: readonly Quota[] | undefined;
+  readonly filters: FilterSettings;
+  readonly repository?: RepositorySettings | undefined;
+  /** Address of the forge's form for a new issue, with `{title}`, `{description}` and `{url}`. */
+  readonly issueTemplate?: string | undefined;
+}
+
+/** Where the source of a project can be seen. */
+export interface RepositorySettings {
+  /** With `{commit}`, `{path}` and `{line}`. */
+  readonly urlTemplate: string;
+  readonly stripPrefixes: readonly string[];
+  readonly addPrefix: string;
+  readonly defaultBranch: string;
+}
+
+export const defaultProjectSettings: ProjectSettings = {
+  scrubbing: defaultScrubSettings,
+  storeAddresses: true,
+  fingerprintRules: "",
+  stackRules: "",
+  autoResolveDays: 0,
+  filters: noFilters,
+};
+
+/** The settings in the column of a project, over the defaults. */
+export function readProjectSettings(json: string): ProjectSettings {
+  const stored: Partial<ProjectSettings> = JSON.parse(json);
+  return {
+    ...defaultProjectSettings,
+    ...stored,
+    scrubbing: { ...defaultScrubSettings, ...stored.scrubbing },
+    filters: { ...noFilters, ...stored.filters },
+  };
+}
+
+/** What the instance decides for projects that do not. */
+export interface InstanceDefaults {
+  readonly retentionDays: number;
+  readonly groupingVersion: number;
+}
+
+/** Options of the pure steps for each project, as of now. */
+export interface ProjectOptions {
+  /** One small read per call; projects are read again only after one of them was changed. */
+  load(): Promise<(projectId: number) => PrepareOptions>;
+}
+
+export function createProjectOptions(database: Database, defaults: InstanceDefaults): ProjectOptions {
+  const byDefault = prepareOptionsOf(defaultProjectSettings, defaults);
+  let known: ReadonlyMap<number, PrepareOptions> = new Map();
+  let revision = -1;
+  return {
+    async load() {
+      const db = database.reader<ProjectTables>();
+      const row = await db.selectFrom("project_revision").select("revision").executeTakeFirstOrThrow();
+      if (row.revision !== revision) {
+        const rows = await db.selectFrom("projects").select(["id", "settings"]).execute();
+        known = new Map(
+          rows.map(({ id, settings }) => [
+            id,
+            settings === "{}" ? byDefault : prepareOptionsOf(readProjectSettings(settings), defaults),
+          ]),
+        );
+        revision = row.revision;
+      }
+      const options = known;
+      return (projectId) => options.get(projectId) ?? byDefault;
+    },
+  };
+}
+
+export function prepareOptionsOf(settings: ProjectSettings, defaults: InstanceDefaults): PrepareOptions {
+  const { scrubbing, storeAddresses, fingerprintRules, stackRules } = settings;
+  return {
+    groupingVersion: settings.groupingVersion ?? defaults.groupingVersion,
+    retentionDays: settings.retentionDays ?? defaults.retentionDays,
+    scrubbing,
+    storeAddresses,
+    fingerprintRules,
+    stackRules,
+  };
+}
+
+/** The settings of a project; the defaults when there is no such project. */
+export async function readSettings(database: Database, projectId: number): Promise<ProjectSettings> {
+  const row = await database
+    .reader<ProjectTables>()
+    .selectFrom("projects")
+    .select("settings")
+    .where("id", "=", projectId)
+    .executeTakeFirst();
+  return readProjectSettings(row?.settings ?? "{}");
+}
+
+/**
+ * Changes some of a project's settings. Every process uses the new ones from the next batch on.
+ * @throws {RuleError} `ET_RULE_INVALID` with line and column
+ * @throws {ProjectError} `ET_PROJECT_NOT_FOUND`; `ET_TEMPLATE_INVALID`; `ET_NETWORK_INVALID`
+ */
+export function updateSettings(
+  database: Database,
+  projectId: number,
+  changes: Partial<ProjectSettings>,
+): Promise<ProjectSettings> {
+  checkSettings(changes);
+  return database.transaction(async (transaction: Transaction<ProjectTables>) => {
+    // Changes run one after the other: each takes this row first.
+    await transaction
+      .updateTable("project_revision")
+      .set((row) => ({ revision: row("revision", "+", 1) }))
+      .execute();
+    const before = await transaction
+      .selectFrom("projects")
+      .select("settings")
+      .where("id", "=", projectId)
+      .executeTakeFirst();
+    if (before === undefined) throw new ProjectError("ET_PROJECT_NOT_FOUND");
+    const settings: ProjectSettings = { ...readProjectSettings(before.settings), ...changes };
+    await transaction
+      .updateTable("projects")
+      .set({ settings: JSON.stringify(settings) })
+      .where("id", "=", projectId)
+      .execute();
+    database.notify(projectsChannel);
+    return settings;
+  });
+}
+
+function checkSettings(changes: Partial<ProjectSettings>): void {
+  const { fingerprintRules, stackRules, repository, issueTemplate, filters } = changes;
+  if (filters !== undefined) checkFilters(filters);
+  if (fingerprintRules !== undefined) parseFingerprintRules(fingerprintRules);
+  if (stackRules !== undefined) parseStackRules(stackRules);
+  for (const template of [repository?.urlTemplate, issueTemplate])
+    if (template !== undefined && !isWebAddress(template)) throw new ProjectError("ET_TEMPLATE_INVALID");
+}
+
+function isWebAddress(template: string): boolean {
+  // What is filled in never decides where a link leads.
+  return /^https?:\/\/[^\s{}/]+(?:\/\S*)?$/.test(template);
+}
+
+const dayMs = 86_400_000;
+const longestRetentionDays = Math.max(...retentions);
+
+/** Events before it are hidden: what a project keeps no longer is gone at once, whenever its rows are removed. */
+export async function keptSinceMs(database: Database, projectId: number, nowMs: number): Promise<number> {
+  const { retentionDays = longestRetentionDays } = await readSettings(database, projectId);
+  return nowMs - retentionDays * dayMs;
+}
