@@ -512,6 +512,260 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/session/logins": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List where people can log in */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Issuers with which a session can begin. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example [
+                         *       {
+                         *         "label": "git.example.com",
+                         *         "href": "/api/v1/session/login/0"
+                         *       }
+                         *     ]
+                         */
+                        "application/json": {
+                            label: string;
+                            href: string;
+                        }[];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `shutting_down`: The server is stopping. */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session/login/{login}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Begin to log in at an issuer */
+        get: {
+            parameters: {
+                query?: {
+                    /**
+                     * @description Page of the dashboard to come back to.
+                     * @example /overview
+                     */
+                    to?: string;
+                };
+                header?: never;
+                path: {
+                    /**
+                     * @description Which one of the list.
+                     * @example 0
+                     */
+                    login: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description To the issuer. */
+                302: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description `invalid_parameter`: The request does not have the expected form. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `not_found`: There is nothing at this address. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `shutting_down`: The server is stopping. */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session/login/callback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Finish to log in
+         * @description Where the issuer sends the browser back to.
+         */
+        get: {
+            parameters: {
+                query?: {
+                    /**
+                     * @description What the issuer gives a token for.
+                     * @example x
+                     */
+                    code?: string;
+                    /**
+                     * @description As it was sent to the issuer.
+                     * @example y
+                     */
+                    state?: string;
+                    /**
+                     * @description Why there is no code.
+                     * @example access_denied
+                     */
+                    error?: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description To the page where the browser was. */
+                302: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description `invalid_parameter`: The request does not have the expected form. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `shutting_down`: The server is stopping. */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/events/types": {
         parameters: {
             query?: never;
@@ -4079,6 +4333,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
+                        /** @example fc6d8c0c-43fc-4630-ad85-0ee518f1b9d0 */
                         "application/json": string;
                     };
                 };
@@ -4291,6 +4546,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
+                        /** @example {} */
                         "application/json": Record<string, never>;
                     };
                 };
@@ -4372,6 +4628,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
+                        /** @example fc6d8c0c-43fc-4630-ad85-0ee518f1b9d0 */
                         "application/json": string;
                     };
                 };
@@ -4414,6 +4671,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
+                        /** @example {} */
                         "application/json": Record<string, never>;
                     };
                 };
@@ -4467,6 +4725,112 @@ export interface paths {
                             /** @description Where the event can be read. */
                             url?: string;
                         };
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/0/projects/{organization}/{argument}/user-feedback/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take what a user said of an event
+         * @description For Sentry SDKs. The credential is the DSN's key, in X-Sentry-Auth or in the query as sentry_key.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    organization: string;
+                    argument: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Durably taken or counted. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /** @example {} */
+                        "application/json": Record<string, never>;
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/embed/error-page/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show the dialog of a crash
+         * @description For Sentry SDKs. The credential is the DSN's key, in X-Sentry-Auth or in the query as sentry_key.
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The script of the dialog. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": string;
+                    };
+                };
+            };
+        };
+        put?: never;
+        /**
+         * Take what a user said in the dialog of a crash
+         * @description For Sentry SDKs. The credential is the DSN's key, in X-Sentry-Auth or in the query as sentry_key.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Durably taken or counted. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /** @example {} */
+                        "application/json": Record<string, never>;
                     };
                 };
             };
@@ -9536,6 +9900,7 @@ export interface paths {
                     content: {
                         "application/json": {
                             version: string;
+                            projects?: number[];
                             /**
                              * Format: date-time
                              * @example 2026-03-01T09:30:00.125Z
@@ -9639,7 +10004,224 @@ export interface paths {
             };
         };
         put?: never;
-        post?: never;
+        /** Make a release, or say more about one */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /**
+                     * @description Number of the project.
+                     * @example 1
+                     */
+                    id: number;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    /**
+                     * @example {
+                     *       "version": "shop@1.4.1",
+                     *       "commits": [
+                     *         {
+                     *           "id": "0123abc"
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": {
+                        version: string;
+                        /** Format: date-time */
+                        date_released?: string | null;
+                        url?: string | null;
+                        /** @description Oldest first; they replace those that were known. */
+                        commits?: {
+                            id: string;
+                            message?: string;
+                            author?: string;
+                            /** Format: date-time */
+                            date?: string;
+                        }[];
+                        /** @description Oldest first; they replace those that were known. */
+                        deploys?: {
+                            environment: string;
+                            name?: string;
+                            url?: string;
+                            /** Format: date-time */
+                            date?: string;
+                        }[];
+                    };
+                };
+            };
+            responses: {
+                /** @description The release as it is now. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            version: string;
+                            projects?: number[];
+                            /**
+                             * Format: date-time
+                             * @example 2026-03-01T09:30:00.125Z
+                             */
+                            date_created: string;
+                            /** Format: date-time */
+                            date_released?: string | null;
+                            url?: string | null;
+                            /** @description Errors whose first event came from it. */
+                            new_issues: number;
+                            /** Format: date-time */
+                            first_event?: string | null;
+                            /** Format: date-time */
+                            last_event?: string | null;
+                            commits?: {
+                                [key: string]: unknown;
+                            }[];
+                            deploys?: {
+                                [key: string]: unknown;
+                            }[];
+                        };
+                    };
+                };
+                /** @description The new release. */
+                201: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            version: string;
+                            projects?: number[];
+                            /**
+                             * Format: date-time
+                             * @example 2026-03-01T09:30:00.125Z
+                             */
+                            date_created: string;
+                            /** Format: date-time */
+                            date_released?: string | null;
+                            url?: string | null;
+                            /** @description Errors whose first event came from it. */
+                            new_issues: number;
+                            /** Format: date-time */
+                            first_event?: string | null;
+                            /** Format: date-time */
+                            last_event?: string | null;
+                            commits?: {
+                                [key: string]: unknown;
+                            }[];
+                            deploys?: {
+                                [key: string]: unknown;
+                            }[];
+                        };
+                    };
+                };
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `empty_body`: The body is empty.
+                 *
+                 *     `malformed_json`: The body is not acceptable JSON.
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `ET_PROJECT_NOT_FOUND`: There is no such project. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `body_too_large`: The body is larger than this address takes. */
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `unsupported_media_type`: The body has a media type that this address does not take.
+                 *
+                 *     `unsupported_encoding`: The body has a content encoding that this address does not take.
+                 */
+                415: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
         delete?: never;
         options?: never;
         head?: never;
@@ -10372,6 +10954,8 @@ export interface paths {
                                 /** @description Length of a window; windows begin at multiples of it since 1970. */
                                 window_s: number;
                             }[];
+                            /** @description Globs over the web origins that browsers may send from, such as https://*.shop.example; none: all. */
+                            allowed_origins: string[];
                             /** Format: date-time */
                             created_at: string;
                             /** Format: date-time */
@@ -10511,6 +11095,8 @@ export interface paths {
                                 /** @description Length of a window; windows begin at multiples of it since 1970. */
                                 window_s: number;
                             }[];
+                            /** @description Globs over the web origins that browsers may send from, such as https://*.shop.example; none: all. */
+                            allowed_origins: string[];
                             /** Format: date-time */
                             created_at: string;
                             /** Format: date-time */
@@ -10760,7 +11346,7 @@ export interface paths {
         };
         options?: never;
         head?: never;
-        /** Rename, enable or disable a key, or change its quotas */
+        /** Rename, enable or disable a key, or change its quotas and origins */
         patch: {
             parameters: {
                 query?: never;
@@ -10800,6 +11386,8 @@ export interface paths {
                             /** @description Length of a window; windows begin at multiples of it since 1970. */
                             window_s: number;
                         }[];
+                        /** @description Globs over the web origins that browsers may send from, such as https://*.shop.example; none: all. */
+                        allowed_origins?: string[];
                     };
                 };
             };
@@ -10828,6 +11416,8 @@ export interface paths {
                                 /** @description Length of a window; windows begin at multiples of it since 1970. */
                                 window_s: number;
                             }[];
+                            /** @description Globs over the web origins that browsers may send from, such as https://*.shop.example; none: all. */
+                            allowed_origins: string[];
                             /** Format: date-time */
                             created_at: string;
                             /** Format: date-time */
@@ -11018,6 +11608,8 @@ export interface paths {
                                 /** @description Length of a window; windows begin at multiples of it since 1970. */
                                 window_s: number;
                             }[];
+                            /** @description Globs over the web origins that browsers may send from, such as https://*.shop.example; none: all. */
+                            allowed_origins: string[];
                             /** Format: date-time */
                             created_at: string;
                             /** Format: date-time */
@@ -11791,7 +12383,7 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        "application/json": string;
+                        "application/octet-stream": string;
                     };
                 };
                 /** @description `invalid_parameter`: The request does not have the expected form. */
@@ -17993,7 +18585,8 @@ export interface paths {
                             profile: "grasp" | "open";
                             domain: string;
                             url: string;
-                            uptime_s: number;
+                            /** @description Null: the relay runs in another process. */
+                            uptime_s: number | null;
                             sync_enabled: boolean;
                             peers: {
                                 total: number;
@@ -18019,11 +18612,11 @@ export interface paths {
                             over_limit: string[];
                             /** @description Peers whose addresses may not be called. */
                             refused_targets: string[];
-                            /** @description Events of peers that only lack their relation to a repository. */
+                            /** @description Events of peers that only lack their relation to a repository; null when the relay runs in another process. */
                             waiting: {
                                 events: number;
                                 oldest_age_s: number | null;
-                            };
+                            } | null;
                             queues: {
                                 undecided_events: number;
                                 pending_batches: number;
@@ -18416,10 +19009,6 @@ export interface paths {
                                 ids_asked: number;
                                 ids_seen: number;
                             }[];
-                            /** @description Addresses of repositories that are proven synced. */
-                            repos: string[];
-                            /** @description Ids of root events that are proven synced. */
-                            root_events: string[];
                             /** @description The last 30 of each layer, the newest first. */
                             certificates: {
                                 announcements: {
@@ -18518,6 +19107,10 @@ export interface paths {
                                 /** @description Why, or what the peer had to say. */
                                 cause: string;
                             }[];
+                            /** @description Addresses of repositories that are proven synced. Absent when another process syncs. */
+                            repos?: string[];
+                            /** @description Ids of root events that are proven synced. Absent when another process syncs. */
+                            root_events?: string[];
                         };
                     };
                 };
@@ -19246,6 +19839,129 @@ export interface paths {
                 };
             };
         };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/relay/policy/review": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List stored events that would be refused today
+         * @description Looks at all stored events, which takes a while. Nothing is changed.
+         */
+        get: {
+            parameters: {
+                query?: {
+                    /**
+                     * @description Stops after so many.
+                     * @example 1000
+                     */
+                    limit?: number;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description What no longer fits. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            /** @description Events that were looked at. */
+                            checked: number;
+                            /** @description Newest first. */
+                            unfit: {
+                                event_id: string;
+                                kind: number;
+                                /** @description npub */
+                                author: string;
+                                /** @description How it would be refused today. */
+                                message: string;
+                            }[];
+                            /** @description Whether there may be more. */
+                            is_cut: boolean;
+                        };
+                    };
+                };
+                /** @description `invalid_parameter`: The request does not have the expected form. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;

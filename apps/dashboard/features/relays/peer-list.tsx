@@ -183,7 +183,7 @@ export function PeerList() {
                   : `${refused.length} relays may not be called, ${left.length} are too many`
               }
             >
-              {formatCount(waiting.events)}
+              {waiting === null ? "–" : formatCount(waiting.events)}
             </Figure>
           </SimpleGrid>
         )}

@@ -110,7 +110,10 @@ function Figures({ peer }: { readonly peer: PeerDetail }) {
       >
         <HealthBadge health={peer.health} />
       </Figure>
-      <Figure label="Synced" hint={`${formatCount(peer.confirmed.repos)} repositories, ${formatCount(peer.confirmed.root_events)} conversations`}>
+      <Figure
+        label="Synced"
+        hint={`${formatCount(peer.confirmed.repos)} repositories, ${formatCount(peer.confirmed.root_events)} conversations`}
+      >
         <Progress peer={peer} />
       </Figure>
       <Figure label="Followed live" hint={`${formatCount(peer.undecided_events)} events not decided yet`}>
