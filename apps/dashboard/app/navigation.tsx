@@ -1,6 +1,7 @@
 import { NavLink, ScrollArea } from "@mantine/core";
 import {
   IconBug,
+  IconFilter,
   IconGauge,
   IconGitBranch,
   IconInbox,
@@ -43,6 +44,7 @@ export function navigationGroups(session: Session, project: number): readonly Na
       entries: [
         { to: `/projects/${project}/errors`, label: "Issues", icon: IconBug },
         { to: `/projects/${project}/releases`, label: "Releases", icon: IconPackage },
+        { to: `/projects/${project}/ledger`, label: "Intake", icon: IconFilter },
       ],
     },
     mayReadExperiences && {

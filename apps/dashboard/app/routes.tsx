@@ -35,6 +35,10 @@ export const routes: RouteObject[] = [
         lazy: async () => ({ Component: (await import("../features/errors/release-list.js")).ReleaseList }),
       },
       {
+        path: "projects/:project/ledger",
+        lazy: async () => ({ Component: (await import("../features/errors/ledger-page.js")).LedgerPage }),
+      },
+      {
         path: "experiences",
         lazy: async () => ({ Component: (await import("../features/experiences/experience-list.js")).ExperienceList }),
       },

@@ -8,3 +8,12 @@ export function formatCount(value: number): string {
 export function formatShare(value: number | null | undefined): string {
   return value === null || value === undefined ? "–" : percent.format(value);
 }
+
+const byteUnits = ["kB", "MB", "GB"] as const;
+
+/** In units of a thousand, as file managers have them. */
+export function formatBytes(bytes: number): string {
+  const power = bytes < 1000 ? 0 : Math.min(byteUnits.length, Math.floor(Math.log10(bytes) / 3));
+  const unit = byteUnits[power - 1];
+  return unit === undefined ? `${bytes} B` : `${(bytes / 1000 ** power).toFixed(1)} ${unit}`;
+}

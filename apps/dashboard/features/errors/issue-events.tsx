@@ -15,6 +15,7 @@ import { Copy } from "../../shared/copy.js";
 import { Empty, Loaded } from "../../shared/states.js";
 import { Ago } from "../../shared/time.js";
 import { useUrlState } from "../../shared/url-state.js";
+import { AttachmentList, useAttachments } from "./attachment-list.js";
 import { BreadcrumbList } from "./breadcrumb-list.js";
 import { EventDetails } from "./event-details.js";
 import { EventList } from "./event-list.js";
@@ -129,7 +130,7 @@ function EventBar({
   );
 }
 
-const tabs = ["trace", "breadcrumbs", "details", "events", "grouping", "raw"] as const;
+const tabs = ["trace", "breadcrumbs", "details", "attachments", "events", "grouping", "raw"] as const;
 
 function EventView({
   path,
@@ -147,6 +148,7 @@ function EventView({
   const exceptions = payload.exception?.values ?? [];
   const threads = payload.threads?.values ?? [];
   const breadcrumbs = breadcrumbsOf(payload);
+  const attachments = useAttachments(path.id, event).data?.length ?? 0;
   const correlation = pairsOf(payload.tags).find(([name]) => name === "correlation_id")?.[1];
   return (
     <Tabs value={tab} onChange={(value) => url.set({ tab: value === "trace" ? null : value }, { replace: true })}>
@@ -166,6 +168,7 @@ function EventView({
         <Tabs.Tab value="trace">Stack trace</Tabs.Tab>
         <Tabs.Tab value="breadcrumbs">Breadcrumbs {breadcrumbs.length > 0 && `(${breadcrumbs.length})`}</Tabs.Tab>
         <Tabs.Tab value="details">Details</Tabs.Tab>
+        <Tabs.Tab value="attachments">Attachments {attachments > 0 && `(${attachments})`}</Tabs.Tab>
         <Tabs.Tab value="events">All events</Tabs.Tab>
         <Tabs.Tab value="grouping">Grouping</Tabs.Tab>
         <Tabs.Tab value="raw">Raw</Tabs.Tab>
@@ -186,6 +189,9 @@ function EventView({
       </Tabs.Panel>
       <Tabs.Panel value="details" pt="md">
         <EventDetails payload={payload} />
+      </Tabs.Panel>
+      <Tabs.Panel value="attachments" pt="md">
+        <AttachmentList project={path.id} event={event} />
       </Tabs.Panel>
       <Tabs.Panel value="events" pt="md">
         <EventList path={path} shown={event} />

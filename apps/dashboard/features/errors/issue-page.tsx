@@ -12,6 +12,7 @@ import { Loaded } from "../../shared/states.js";
 import { Ago } from "../../shared/time.js";
 import { statsPeriod, useRangeSearch, useTimeRange } from "../../shared/time-range.js";
 import { Activity } from "./activity.js";
+import { FeedbackList } from "./feedback-list.js";
 import { bucketsOf, type Issue, type IssuePath, levelColors } from "./issue.js";
 import { IssueActions } from "./issue-actions.js";
 import { IssueEvents } from "./issue-events.js";
@@ -81,6 +82,7 @@ function IssueView({
               <Fact label="Assigned to">{issue.assigned_to ?? "nobody"}</Fact>
             </Paper>
             <Tags path={path} />
+            <FeedbackList path={path} />
             <Activity path={path} />
           </Stack>
         </Grid.Col>
