@@ -26,6 +26,6 @@ function compressed(): Plugin {
 export default defineConfig({
   plugins: [react(), compressed()],
   build: { target: "es2022", assetsInlineLimit: 0 },
-  // `npm run dev`: pages from here, data from a server that runs.
-  server: { proxy: { "/api": server, "/openapi.json": server, "/-": server } },
+  // `npm run dev`: pages from here, data from a server that runs. What else begins with /api is the folder here.
+  server: { proxy: { "/api/v1": server, "/openapi.json": server, "/-": server } },
 });

@@ -101,7 +101,7 @@ export function SdkList({ project }: { readonly project: number }) {
             empty={
               <Empty title="No SDK has sent anything">
                 How one is told where to send to is written in the{" "}
-                <Anchor component={Link} to={`/projects/${project}/settings`} size="sm">
+                <Anchor component={Link} to={`/projects/${project}/settings`} size="sm" underline="always">
                   project's settings
                 </Anchor>
                 .

@@ -136,9 +136,50 @@ export function ErrorsPanel() {
           )
         }
       </Loaded>
+      <Intake project={project} />
     </Panel>
   );
 }
+
+/** What became of everything that was received; quiet, unless something was lost. */
+function Intake({ project }: { readonly project: number }) {
+  const range = useTimeRange();
+  const search = useRangeSearch();
+  const ledger = useQuery({
+    queryKey: ["errors", project, "overview", "ledger", range.key],
+    queryFn: () =>
+      dataOf(
+        api.GET("/api/v1/projects/{id}/errors/ledger", {
+          params: {
+            path: { id: project },
+            // Only the sums are looked at, and days reach further back.
+            query: { from: range.since(), interval: "1d", ...(range.until === undefined ? {} : { to: range.until }) },
+          },
+        }),
+      ),
+    refetchInterval: 30_000,
+    placeholderData: (previous) => previous,
+  });
+  const { data } = ledger;
+  if (data === undefined)
+    return <PanelNote>{ledger.isError ? "What was received could not be read." : "Received …"}</PanelNote>;
+  const quantityOf = (outcome: string): number => data.outcomes[outcome]?.quantity ?? 0;
+  const dropped = droppedOutcomes.reduce((sum, outcome) => sum + quantityOf(outcome), 0);
+  return (
+    <PanelNote>
+      <Anchor component={Link} to={`/projects/${project}/ledger${search}`} size="sm" c="inherit" underline="always">
+        {formatCount(data.received)} received
+      </Anchor>
+      {`, ${formatCount(quantityOf("stored"))} stored, ${formatCount(quantityOf("rate_limited"))} limited, `}
+      <Text span size="sm" {...(quantityOf("dead_lettered") > 0 ? { c: "var(--app-bad)" } : {})}>
+        {formatCount(dropped)} dropped
+      </Text>
+    </PanelNote>
+  );
+}
+
+/** Every way to end except to be stored or to be over a limit. */
+const droppedOutcomes = ["sampled", "duplicate", "not_stored", "filtered", "invalid", "discarded", "dead_lettered"];
 
 function rank(substatus: string | null | undefined): number {
   return substatus === "regressed" || substatus === "escalating" ? 0 : 1;
