@@ -8,6 +8,7 @@ export { addHealthRoutes, type DependencyCheck, type HealthOptions } from "./hea
 export { createHttpService, type HttpService, type HttpServiceOptions } from "./http-service.js";
 export type { IssuerOptions } from "./issuers.js";
 export { defaultMaxJsonDepth, parseJson } from "./json-body.js";
+export { createLogins, type LoginDependencies, type LoginOptions } from "./logins.js";
 export { createMetricsServer, type MetricsServerOptions } from "./metrics-server.js";
 export { findUndocumented, type OpenApiOptions } from "./openapi.js";
 export * from "./pagination.js";
@@ -27,7 +28,6 @@ export type { RouteConfig } from "./route.js";
 export * from "./scopes.js";
 export { escapeHtml } from "./security-headers.js";
 export * from "./server.js";
-export { createLogins, type LoginDependencies, type LoginOptions } from "./logins.js";
 export { createSessions, type SessionOptions, type Sessions } from "./sessions.js";
 export type { Shutdown } from "./shutdown.js";
 export {

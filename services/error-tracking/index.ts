@@ -1,13 +1,6 @@
 export { type ErrorTrackingSettings, errorTrackingSection } from "./config.js";
 export { DigestError, type DigestErrorCode, digestErrors } from "./digest/digest-errors.js";
-export { eventReceived } from "./events.js";
-export { compileGroupingRules } from "./grouping/compile-rules.js";
-export { groupEvent } from "./grouping/group-event.js";
-export { markInApp } from "./grouping/mark-in-app.js";
-export { RuleError, type RuleErrorCode, ruleErrors } from "./grouping/rule-errors.js";
-export { rewriteIngestUrl } from "./http/ingest.js";
-export { IngestError, type IngestErrorCode, ingestErrors } from "./http/ingest-errors.js";
-export { IssueError, type IssueErrorCode, issueErrors } from "./issues/issue-errors.js";
+export { eventReceived } from "./events/event-received.js";
 export {
   issueCreated,
   issueIgnored,
@@ -15,7 +8,14 @@ export {
   issueRegressed,
   issueResolved,
   issueUnmuted,
-} from "./issues/issue-events.js";
+} from "./events/issue-events.js";
+export { compileGroupingRules } from "./grouping/compile-rules.js";
+export { groupEvent } from "./grouping/group-event.js";
+export { markInApp } from "./grouping/mark-in-app.js";
+export { RuleError, type RuleErrorCode, ruleErrors } from "./grouping/rule-errors.js";
+export { rewriteIngestUrl } from "./http/ingest.js";
+export { IngestError, type IngestErrorCode, ingestErrors } from "./http/ingest-errors.js";
+export { IssueError, type IssueErrorCode, issueErrors } from "./issues/issue-errors.js";
 export { ReadError, type ReadErrorCode, readErrors } from "./issues/read-errors.js";
 export { errorTrackingAnalytics } from "./migrations/analytics-migrations.js";
 export { normaliseEvent } from "./normalise/normalise-event.js";

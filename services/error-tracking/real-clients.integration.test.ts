@@ -136,13 +136,10 @@ describe.skipIf(needed.skip)(needed.title("Chromium"), () => {
     const eventId = "a".repeat(32);
     const query = new URLSearchParams({ dsn: server.dsn, eventId, name: "Ann", title: "<b>Oh no</b>" });
     // As the SDK loads it.
-    await page.evaluate((src) => {
-      const script = document.createElement("script");
-      script.async = true;
-      script.crossOrigin = "anonymous";
-      script.src = src;
-      document.head.appendChild(script);
-    }, `${server.url}/forge/api/embed/error-page/?${query}`);
+    const src = JSON.stringify(`${server.url}/forge/api/embed/error-page/?${query}`);
+    await page.evaluate(
+      `document.head.append(Object.assign(document.createElement("script"), { async: true, crossOrigin: "anonymous", src: ${src} }))`,
+    );
     const dialog = page.getByRole("dialog");
     await dialog.waitFor();
     expect(await dialog.getByRole("heading").textContent()).toBe("<b>Oh no</b>");
@@ -153,7 +150,7 @@ describe.skipIf(needed.skip)(needed.title("Chromium"), () => {
     await dialog.getByRole("button", { name: "Submit" }).click();
     await dialog.getByText("Your feedback has been sent. Thank you!").waitFor();
     const closed = page.evaluate(
-      () => new Promise((resolve) => addEventListener("message", ({ data }) => resolve(data), { once: true })),
+      `new Promise((resolve) => addEventListener("message", ({ data }) => resolve(data), { once: true }))`,
     );
     await page.keyboard.press("Escape");
     expect(await closed).toBe("__sentry_reportdialog_closed__");

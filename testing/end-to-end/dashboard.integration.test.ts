@@ -217,7 +217,7 @@ describe.skipIf(needed.skip)(needed.title("the dashboard on the demo's data"), (
     const copyAs = async (form: string): Promise<string> => {
       await page.getByRole("button", { name: "Copy the rows" }).click();
       await page.getByRole("menuitem", { name: `Copy as ${form}` }).click();
-      return page.evaluate(() => navigator.clipboard.readText());
+      return page.evaluate<string>("navigator.clipboard.readText()");
     };
     expect((await copyAs("Markdown")).split("\n")[0]).toContain("| Issue |");
     expect((await copyAs("CSV")).split("\r\n")[0]).toMatch(/^Issue,.*,Short id$/);
@@ -273,7 +273,7 @@ describe.skipIf(needed.skip)(needed.title("the dashboard on the demo's data"), (
     await page.goto(`${server.url}/overview`);
     await page.getByRole("heading", { level: 1, name: "Overview" }).waitFor();
     page.off("request", watch);
-    expect(await page.evaluate(() => Reflect.get(window, "hacked"))).toBeUndefined();
+    expect(await page.evaluate("window.hacked")).toBeUndefined();
     expect(elsewhere).toEqual([]);
   });
 
@@ -372,7 +372,7 @@ describe.skipIf(needed.skip)(needed.title("the dashboard on the demo's data"), (
 
 /** How many pixels the page is wider than the window. */
 function tooWideBy(page: Page): Promise<number> {
-  return page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+  return page.evaluate<number>("document.documentElement.scrollWidth - window.innerWidth");
 }
 
 /** A name without digits, which grouping would take for a parameter. */

@@ -32,13 +32,13 @@ export async function takePictures(
       await page.goto(`${url}${path}`);
       try {
         await page.getByText(showing).first().waitFor();
-        await page.waitForFunction(() => document.querySelector('[aria-busy="true"]') === null);
+        await page.waitForFunction(`document.querySelector('[aria-busy="true"]') === null`);
       } catch {
         notes.push(`${name} (${colorScheme}, ${width} px) does not show ${String(showing)}`);
       }
       // Charts and the list grow into place.
       await page.waitForTimeout(400);
-      const tooWide = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+      const tooWide = await page.evaluate<number>("document.documentElement.scrollWidth - window.innerWidth");
       if (tooWide > 0) notes.push(`${name} (${colorScheme}, ${width} px) is ${tooWide} px wider than the window`);
       await page.screenshot({ path: join(folder, `${name}-${colorScheme}-${width}.png`), fullPage: width < 600 });
     }

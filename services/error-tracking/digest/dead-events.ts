@@ -8,9 +8,9 @@ import type {
 } from "@signalbox/event-store";
 import { errorCode } from "@signalbox/kernel";
 import { isJsonObject } from "@signalbox/sentry-protocol";
-import { eventReceived } from "../events.js";
+import { eventReceived } from "../events/event-received.js";
+import { itemReceived } from "../events/item-events.js";
 import { ReadError } from "../issues/read-errors.js";
-import { itemReceived } from "../items/item-events.js";
 import { type PackedPayload, unpackPayload } from "./payload.js";
 
 /** What operators can do with events and items of a project that could not be stored. */

@@ -1,7 +1,7 @@
 import { type Configure, defineSubscriber, type PayloadOf } from "@signalbox/event-store";
 import { errorCode } from "@signalbox/kernel";
-import { eventReceived } from "../events.js";
-import { issueEvents } from "../issues/issue-events.js";
+import { eventReceived } from "../events/event-received.js";
+import { issueEvents } from "../events/issue-events.js";
 import type { Digest } from "./digest.js";
 import { digestSubscriber } from "./pending-events.js";
 

@@ -1,6 +1,6 @@
 import type { Database } from "@signalbox/database";
 import type { DeadLetters, Queues } from "@signalbox/event-store";
-import { eventReceived } from "../events.js";
+import { eventReceived } from "../events/event-received.js";
 import { overRows, runOverRows } from "../store/json-rows.js";
 
 /** The part of the event store that tells what waits and what was given up. */

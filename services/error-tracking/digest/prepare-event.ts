@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { DomainEvent, PayloadOf } from "@signalbox/event-store";
 import { parseJsonObject } from "@signalbox/sentry-protocol";
-import type { eventReceived } from "../events.js";
+import type { eventReceived } from "../events/event-received.js";
 import { compileGroupingRules } from "../grouping/compile-rules.js";
 import { groupEvent } from "../grouping/group-event.js";
 import { explanationText } from "../grouping/grouping.js";

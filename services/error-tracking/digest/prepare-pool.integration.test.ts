@@ -3,12 +3,12 @@ import { afterEach, expect, test } from "vitest";
 import { defaultOptions } from "../testing/prepare.js";
 import { errorPayload, receivedEvent } from "../testing/received-event.js";
 import { prepareEvent } from "./prepare-event.js";
-import { createPreparePool, type Preparer } from "./prepare-pool.js";
+import { createPreparePool, type PrepareRequest, type Preparer } from "./prepare-pool.js";
 
 let pool: Preparer | undefined;
 afterEach(() => pool?.close());
 
-function makeRequests(count: number) {
+function makeRequests(count: number): PrepareRequest[] {
   return Array.from({ length: count }, (_, index) => ({
     message: receivedEvent(errorPayload(`E${index}`, { message: "x".repeat(index * 40) })),
     options: defaultOptions,
@@ -16,7 +16,7 @@ function makeRequests(count: number) {
 }
 
 /** A message that the edge would not have let through. */
-function broken() {
+function broken(): PrepareRequest {
   const message = receivedEvent(errorPayload("broken"));
   const payload = { encoding: "text" as const, content: "no JSON", bytes: 7 };
   return {

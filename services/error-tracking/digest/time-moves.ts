@@ -1,8 +1,8 @@
 import type { Database } from "@signalbox/database";
 import type { Clock } from "@signalbox/kernel";
 import type { Transaction } from "kysely";
+import { issueResolved, issueUnmuted } from "../events/issue-events.js";
 import { readIgnoreConditions } from "../issues/ignore-conditions.js";
-import { issueResolved, issueUnmuted } from "../issues/issue-events.js";
 import type { createIssueMetrics } from "../issues/issue-metrics.js";
 import type { Issue } from "../issues/list-issues.js";
 import type { ProjectTables } from "../migrations/projects-migration.js";

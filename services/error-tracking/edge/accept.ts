@@ -22,9 +22,9 @@ import {
   repairText,
 } from "@signalbox/sentry-protocol";
 import { type CompressedForm, packPayload } from "../digest/payload.js";
-import { eventReceived, eventReceivedId } from "../events.js";
+import { eventReceived, eventReceivedId } from "../events/event-received.js";
+import { itemReceived, itemReceivedId } from "../events/item-events.js";
 import { IngestError } from "../http/ingest-errors.js";
-import { itemReceived, itemReceivedId } from "../items/item-events.js";
 import { isForeignCsp } from "../security/csp.js";
 import { readSecurityReport } from "../security/read-report.js";
 import type { EventAttachment } from "../store/attachments.js";

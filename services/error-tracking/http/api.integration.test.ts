@@ -11,6 +11,8 @@ import { issueErrors } from "../issues/issue-errors.js";
 import { readErrors } from "../issues/read-errors.js";
 import { projectErrors } from "../projects/project-errors.js";
 import { queryErrors } from "../search/query-error.js";
+import { noLetters } from "../testing/api-kit.js";
+import { emptyQueue } from "../testing/digest.js";
 import { errorPayload, newEventId, receivedEvent, type SampleOptions } from "../testing/received-event.js";
 import { openTestAnalytics, openTestDatabase, type TestAnalytics, type TestDatabase } from "../testing/stores.js";
 import { createApi } from "./api.js";
@@ -39,6 +41,7 @@ beforeAll(async () => {
     retentionDays: 90,
     dedupDays: 7,
     groupingVersion: 1,
+    keepPerHour: 10_000,
   });
   app = await createHttpServer({
     authenticator,
@@ -57,6 +60,8 @@ beforeAll(async () => {
       clock: systemClock,
       publisher,
       defaults: { retentionDays: 90, groupingVersion: 1 },
+      queue: () => emptyQueue,
+      letters: () => noLetters,
       serverUrl: () => "https://signalbox.example",
     }),
   );

@@ -308,7 +308,7 @@ describe("what is known", () => {
     const commits = [{ id: "1111111" }, { id: "2222222" }];
     await kit.call("POST", `/api/v1/projects/${project}/releases`, { version: "shop@1.0.0", commits });
     const linkOf = async (release: string): Promise<string> => {
-      const frames = [
+      const frames: JsonObject[] = [
         { function: "f", filename: "../up.py", in_app: true },
         { function: "g", filename: "a/b c.py", lineno: 7, in_app: true },
       ];

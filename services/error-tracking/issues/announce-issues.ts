@@ -1,9 +1,9 @@
 import type { TransactionHandle } from "@signalbox/database";
 import type { TransactionalPublisher } from "../digest/digest.js";
 import type { DigestedEvent } from "../digest/digested-event.js";
+import { issueCreated, issueRegressed, issueUnmuted } from "../events/issue-events.js";
 import type { CreatedIssue } from "../store/assign-issues.js";
 import type { MovedIssue } from "../store/move-issues.js";
-import { issueCreated, issueRegressed, issueUnmuted } from "./issue-events.js";
 
 /** Tells of a new issue, inside the transaction that made it. */
 export async function announceCreated(

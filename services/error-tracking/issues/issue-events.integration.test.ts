@@ -7,11 +7,11 @@ import {
   startPostgres,
 } from "@signalbox/testing/servers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { issueCreated, issueRegressed } from "../events/issue-events.js";
 import type { IssueTables } from "../store/tables.js";
 import { type OpenService, openService } from "../testing/open-service.js";
 import { errorPayload, receivedEvent } from "../testing/received-event.js";
 import { changeIssues } from "./change-issues.js";
-import { issueCreated, issueRegressed } from "./issue-events.js";
 
 const needed = requireServers(["postgres"]);
 const workers = 3;

@@ -2,13 +2,13 @@ import type { Analytics } from "@signalbox/analytics";
 import type { Database } from "@signalbox/database";
 import type { Transaction } from "kysely";
 import { countUsers, dashed } from "../digest/user-counts.js";
+import { issueMerged } from "../events/issue-events.js";
 import { lockProjects, takeShortNumbers } from "../store/counters.js";
 import { keepPositions, recountIssues } from "../store/issue-totals.js";
 import type { IssueTables } from "../store/tables.js";
 import { noteActivity } from "../store/transitions.js";
 import type { ChangeDependencies } from "./change-issues.js";
 import { IssueError } from "./issue-errors.js";
-import { issueMerged } from "./issue-events.js";
 import type { Issue } from "./list-issues.js";
 import { ReadError } from "./read-errors.js";
 

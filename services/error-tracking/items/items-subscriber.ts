@@ -1,6 +1,6 @@
 import { type Configure, defineSubscriber, type PayloadOf } from "@signalbox/event-store";
 import { errorCode } from "@signalbox/kernel";
-import { itemReceived } from "./item-events.js";
+import { itemReceived } from "../events/item-events.js";
 import type { ItemStorage } from "./store-items.js";
 
 export interface ItemsSubscription {

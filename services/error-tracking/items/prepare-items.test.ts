@@ -1,4 +1,4 @@
-import type { JsonValue } from "@signalbox/sentry-protocol";
+import type { JsonObject, JsonValue } from "@signalbox/sentry-protocol";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { defaultOptions } from "../testing/prepare.js";
@@ -57,13 +57,11 @@ describe("sessions", () => {
   });
 
   test("ET-300 sessions that the client counted are one entry for each kind, with an id that stays the same", () => {
-    const item = {
-      aggregates: [
-        { started: "2026-03-10T11:00:00Z", did: "ann", exited: 12, errored: 3, crashed: 1 },
-        { started: "2026-03-10T11:01:00Z", abnormal: 2, exited: 0 },
-      ],
-      attrs: { release: "shop@1.2.0" },
-    };
+    const aggregates: JsonObject[] = [
+      { started: "2026-03-10T11:00:00Z", did: "ann", exited: 12, errored: 3, crashed: 1 },
+      { started: "2026-03-10T11:01:00Z", abnormal: 2, exited: 0 },
+    ];
+    const item = { aggregates, attrs: { release: "shop@1.2.0" } };
     const message = receivedItems([["sessions", item]], { receivedAtMs });
     const { sessions } = prepareItems(message, defaultOptions);
     expect(sessions.map(({ status, quantity }) => [status, quantity])).toEqual([
@@ -132,13 +130,13 @@ describe("check-ins", () => {
     const interval = { schedule: { type: "interval", value: 2, unit: "hours" } };
     expect(readMonitorConfig(interval)?.schedule).toEqual({ type: "interval", value: 2, unit: "hour" });
     expect(readMonitorConfig({ ...interval, timezone: "Moon/Base" })?.timezone).toBe("UTC");
-    for (const schedule of [
+    const unusable: JsonValue[] = [
       { type: "interval", value: 0, unit: "hour" },
       { type: "crontab", value: "rm -rf" },
       null,
       "daily",
-    ])
-      expect(readMonitorConfig({ schedule })).toBeUndefined();
+    ];
+    for (const schedule of unusable) expect(readMonitorConfig({ schedule })).toBeUndefined();
   });
 });
 

@@ -1,12 +1,12 @@
 import { itemCategory, type JsonObject, ProtocolError, parseJsonObject } from "@signalbox/sentry-protocol";
 import { unpackPayload } from "../digest/payload.js";
 import type { PrepareOptions } from "../digest/prepare-event.js";
+import type { ReceivedItems } from "../events/item-events.js";
 import { clockDriftMs, parseTime } from "../normalise/times.js";
 import type { AttachmentsOfEvent } from "../store/attachments.js";
 import type { ClientDiscard } from "../store/client-discards.js";
 import type { ItemMessage } from "../store/item-messages.js";
 import type { LedgerEntry } from "../store/ledger.js";
-import type { ReceivedItems } from "./item-events.js";
 import { type CheckIn, readCheckIn } from "./read-check-in.js";
 import { readClientReport } from "./read-client-report.js";
 import { type Feedback, readFeedback, readUserReport } from "./read-feedback.js";

@@ -7,6 +7,7 @@ import { DigestError } from "../digest/digest-errors.js";
 import type { PrepareOptions } from "../digest/prepare-event.js";
 import { userHashOf } from "../digest/prepare-event.js";
 import { dashed } from "../digest/user-counts.js";
+import type { ReceivedItems } from "../events/item-events.js";
 import { createProjectOptions, type InstanceDefaults } from "../projects/project-settings.js";
 import { insertAttachments } from "../store/attachments.js";
 import { recordCheckIns } from "../store/check-ins.js";
@@ -17,7 +18,6 @@ import { claimMessages } from "../store/item-messages.js";
 import { addToLedger, type LedgerEntry } from "../store/ledger.js";
 import { existingProjects } from "../store/record-events.js";
 import { insertReleases } from "../store/releases.js";
-import type { ReceivedItems } from "./item-events.js";
 import { type PreparedItems, prepareItems } from "./prepare-items.js";
 import type { SessionState } from "./read-session.js";
 

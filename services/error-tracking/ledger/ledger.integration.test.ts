@@ -14,7 +14,7 @@ import { parseDsn } from "@signalbox/sentry-protocol";
 import { requireServers, startClickHouseHttp, startPostgres } from "@signalbox/testing/servers";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { countAllPending } from "../digest/pending-events.js";
-import { eventReceived } from "../events.js";
+import { eventReceived } from "../events/event-received.js";
 import { updateSettings } from "../projects/project-settings.js";
 import { createProjects } from "../projects/projects.js";
 import type { Quota } from "../projects/quotas.js";

@@ -80,7 +80,8 @@ test("ET-151 reports of one directive and host are one issue, whatever page and 
     csp({ "blocked-uri": "https://evil.example:443/b.js", "document-uri": "https://shop.example/other" }),
   );
   expect(other.hash).toBe(first.hash);
-  for (const more of [{ "blocked-uri": "https://other.example/" }, { "violated-directive": "img-src" }])
+  const others: JsonObject[] = [{ "blocked-uri": "https://other.example/" }, { "violated-directive": "img-src" }];
+  for (const more of others)
     expect(seen(csp({ "blocked-uri": "https://evil.example/a.js", ...more })).hash).not.toBe(first.hash);
 });
 

@@ -77,7 +77,7 @@ export async function openApiKit(analyticsUrl: string, clock: Clock = systemCloc
   };
 }
 
-const noLetters: LetterStore = {
+export const noLetters: LetterStore = {
   list: async () => ({ letters: [], next: null }),
   get: async () => null,
   replay: async () => ({ replayed: 0 }),

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { defineSubscriber } from "@signalbox/event-store";
 import type { DigestStep } from "../digest/digest-metrics.js";
-import { issueCreated } from "../issues/issue-events.js";
+import { issueCreated } from "../events/issue-events.js";
 import type { IssueTables } from "../store/tables.js";
 import { type OpenServiceOptions, openService } from "./open-service.js";
 import { errorPayload, receivedEvent } from "./received-event.js";

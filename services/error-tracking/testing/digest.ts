@@ -39,7 +39,7 @@ export function createTestDigest(
   return { digest, published, outcomes, queue: emptyQueue };
 }
 
-const emptyQueue: QueueState = {
+export const emptyQueue: QueueState = {
   queues: { get: async () => null, countUnsettled: async () => 0 },
   dead: { tally: async () => [] },
 };

@@ -22,9 +22,9 @@ import { unpackPayload } from "../digest/payload.js";
 import type { EdgeOutcome } from "../edge/edge-outcomes.js";
 import { createKeyCache } from "../edge/key-cache.js";
 import { createQuotaWindows } from "../edge/quota-windows.js";
-import { eventReceived } from "../events.js";
+import { eventReceived } from "../events/event-received.js";
+import { itemReceived, type ReceivedItems } from "../events/item-events.js";
 import { createIngest, type IngestOptions, rewriteIngestUrl } from "../http/ingest.js";
-import { itemReceived, type ReceivedItems } from "../items/item-events.js";
 import { createProjects, type Projects } from "../projects/projects.js";
 import { errorTrackingMigrations } from "../service.js";
 

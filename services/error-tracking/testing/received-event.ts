@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { JsonObject } from "@signalbox/sentry-protocol";
 import type { ReceivedEvent } from "../digest/prepare-event.js";
-import { eventReceived, eventReceivedId } from "../events.js";
+import { eventReceived, eventReceivedId } from "../events/event-received.js";
 
 export interface SampleOptions {
   readonly projectId?: number;

@@ -1,5 +1,5 @@
 import type { JsonValue } from "@signalbox/sentry-protocol";
-import { itemReceived, itemReceivedId, type ReceivedItems } from "../items/item-events.js";
+import { itemReceived, itemReceivedId, type ReceivedItems } from "../events/item-events.js";
 import type { EventAttachment } from "../store/attachments.js";
 
 export interface ReceivedItemsOptions {

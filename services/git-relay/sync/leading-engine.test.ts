@@ -20,6 +20,7 @@ function createWorld() {
       }),
       peers: () => [],
       peer: () => null,
+      isActive: () => true,
       overLimit: () => [url],
       repair: () => true,
       forget: async () => true,
