@@ -332,6 +332,7 @@ describe.skipIf(needed.skip)(needed.title("the dashboard on the demo's data"), (
     ["/projects/1/errors", "Issues"],
     ["/projects/1/errors/1", /./],
     ["/projects/1/releases", "Releases"],
+    ["/projects/1/ledger", "Intake"],
     ["/projects/1/settings", "Project settings"],
     ["/experiences", "Experiences"],
     ["/experiences/run_pipeline?range=1h", "run_pipeline"],

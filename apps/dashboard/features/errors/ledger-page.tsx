@@ -11,6 +11,7 @@ import { Page } from "../../shared/page.js";
 import { Empty, Loaded } from "../../shared/states.js";
 import { useTimeRange } from "../../shared/time-range.js";
 import { useUrlState } from "../../shared/url-state.js";
+import { DeadLetterList } from "./dead-letter-list.js";
 import {
   formatMoment,
   type Interval,
@@ -51,6 +52,7 @@ export function LedgerPage() {
         {(data) => <LedgerView ledger={data} interval={interval} rangeLabel={range.label} />}
       </Loaded>
       <SdkList project={project} />
+      <DeadLetterList project={project} />
     </Page>
   );
 }

@@ -14,8 +14,8 @@ interface OutcomeKind {
 export const outcomeKinds = [
   { outcome: "stored", label: "Stored", meaning: "Kept, to be looked at", color: "teal.6" },
   { outcome: "sampled", label: "Sampled", meaning: "Counted, its row is left out", color: "cyan.5" },
-  { outcome: "duplicate", label: "Duplicate", meaning: "Had come before", color: "gray.5" },
-  { outcome: "not_stored", label: "Not stored", meaning: "Of a kind that is not kept here", color: "gray.7" },
+  { outcome: "duplicate", label: "Duplicate", meaning: "Had come before", color: "blue.4" },
+  { outcome: "not_stored", label: "Not stored", meaning: "Of a kind that is not kept here", color: "gray.6" },
   { outcome: "filtered", label: "Filtered", meaning: "The project does not want it", color: "indigo.5" },
   {
     outcome: "rate_limited",

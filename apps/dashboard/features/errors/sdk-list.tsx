@@ -16,7 +16,7 @@ const columns: readonly Column<Sdk>[] = [
     id: "sdk",
     header: "SDK",
     value: ({ name, version }) => `${name} ${version}`,
-    cell: ({ name, version, malformed, accepted }) => (
+    cell: ({ name, version, malformed, accepted, not_stored: byType, last_error_codes: codes }) => (
       <Stack gap={2}>
         <Text size="sm" fw={600} style={{ overflowWrap: "anywhere" }}>
           {name}
@@ -31,6 +31,20 @@ const columns: readonly Column<Sdk>[] = [
             </Badge>
           )}
         </Group>
+        <Stack gap={2} align="flex-start" hiddenFrom="sm">
+          {malformed > 0 && (
+            <>
+              <Text size="xs">{formatCount(malformed)} malformed</Text>
+              <Codes codes={codes} />
+            </>
+          )}
+          {sumOf(byType) > 0 && (
+            <>
+              <Text size="xs">{formatCount(sumOf(byType))} not stored</Text>
+              <ByType quantities={byType} />
+            </>
+          )}
+        </Stack>
       </Stack>
     ),
   },
@@ -53,14 +67,21 @@ const columns: readonly Column<Sdk>[] = [
     id: "sdk_not_stored",
     header: "Not stored",
     width: 180,
+    wideOnly: true,
     align: "right",
     value: ({ not_stored: byType }) => sumOf(byType),
-    cell: ({ not_stored: byType }) => <ByType quantities={byType} />,
+    cell: ({ not_stored: byType }) => (
+      <Stack gap={0} align="flex-end">
+        <Text size="sm">{formatCount(sumOf(byType))}</Text>
+        <ByType quantities={byType} />
+      </Stack>
+    ),
   },
   {
     id: "sdk_malformed",
     header: "Malformed",
     width: 210,
+    wideOnly: true,
     align: "right",
     value: ({ malformed }) => malformed,
     cell: ({ malformed, last_error_codes: codes }) => (
@@ -68,11 +89,7 @@ const columns: readonly Column<Sdk>[] = [
         <Text size="sm" {...(malformed > 0 ? { c: "var(--app-bad)", fw: 600 } : {})}>
           {formatCount(malformed)}
         </Text>
-        {[...new Set(codes)].map((code) => (
-          <Code key={code} fz={11} style={{ overflowWrap: "anywhere" }}>
-            {code}
-          </Code>
-        ))}
+        <Codes codes={codes} />
       </Stack>
     ),
   },
@@ -115,17 +132,22 @@ export function SdkList({ project }: { readonly project: number }) {
 }
 
 function ByType({ quantities }: { readonly quantities: Readonly<Record<string, number>> }) {
-  const largestFirst = Object.entries(quantities).sort(([, left], [, right]) => right - left);
-  return (
-    <Stack gap={0} align="flex-end">
-      <Text size="sm">{formatCount(sumOf(quantities))}</Text>
-      {largestFirst.map(([type, quantity]) => (
-        <Text key={type} size="xs" c="dimmed" style={{ overflowWrap: "anywhere" }}>
-          {type} {formatCount(quantity)}
-        </Text>
-      ))}
-    </Stack>
-  );
+  return Object.entries(quantities)
+    .sort(([, left], [, right]) => right - left)
+    .map(([type, quantity]) => (
+      <Text key={type} size="xs" c="dimmed" style={{ overflowWrap: "anywhere" }}>
+        {type} {formatCount(quantity)}
+      </Text>
+    ));
+}
+
+/** Of the last requests that were malformed, each once. */
+function Codes({ codes }: { readonly codes: readonly string[] }) {
+  return [...new Set(codes)].map((code) => (
+    <Code key={code} fz={11} style={{ overflowWrap: "anywhere" }}>
+      {code}
+    </Code>
+  ));
 }
 
 function sumOf(quantities: Readonly<Record<string, number>>): number {
