@@ -160,7 +160,11 @@ function MomentTable({
     .map((kind, index) => ({ ...kind, index }))
     .filter(({ index }) => moments.some(({ quantities }) => (quantities[index] ?? 0) > 0));
   return (
-    <Table.ScrollContainer minWidth={220 + present.length * 90} maxHeight={420}>
+    <Table.ScrollContainer
+      minWidth={220 + present.length * 90}
+      maxHeight={420}
+      scrollAreaProps={{ viewportProps: { tabIndex: 0, role: "region", "aria-label": "Scrollable table" } }}
+    >
       <Table fz="sm" aria-label={`Items per ${interval === "1h" ? "hour" : "day"}`} stickyHeader>
         <Table.Thead>
           <Table.Tr>
