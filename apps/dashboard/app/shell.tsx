@@ -120,7 +120,6 @@ function SearchButton({ onOpen }: { readonly onOpen: () => void }) {
       <UnstyledButton
         onClick={onOpen}
         visibleFrom="sm"
-        aria-label="Search or jump to"
         style={{
           border: "1px solid var(--mantine-color-default-border)",
           borderRadius: "var(--mantine-radius-md)",

@@ -13,6 +13,7 @@ export function TimeRangePicker() {
     url.set({ range: value === "24h" ? null : value, from: null, to: null });
     setOpened(false);
   };
+  const shortLabel = range.key.includes("/") ? "custom" : range.key;
   return (
     <Menu opened={opened} onChange={setOpened} position="bottom-end" width={290} trapFocus>
       <Menu.Target>
@@ -20,7 +21,7 @@ export function TimeRangePicker() {
           variant="default"
           size="xs"
           style={{ flex: "none" }}
-          aria-label={`Time range: ${range.label}`}
+          aria-label={`Time range: ${shortLabel}, ${range.label}`}
           leftSection={<IconCalendarTime size={15} />}
           rightSection={<IconChevronDown size={13} />}
         >
@@ -28,7 +29,7 @@ export function TimeRangePicker() {
             {range.label}
           </Text>
           <Text span size="xs" fw={550} hiddenFrom="md">
-            {range.key.includes("/") ? "custom" : range.key}
+            {shortLabel}
           </Text>
         </Button>
       </Menu.Target>
