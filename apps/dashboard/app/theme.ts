@@ -68,9 +68,9 @@ export const cssVariables: CSSVariablesResolver = () => ({
     "--app-quiet": "#e9edf3",
     "--app-code": "#f4f6fa",
     "--app-chart": "var(--mantine-color-indigo-5)",
-    "--app-bad": "#d6363b",
-    "--app-good": "#2b8a4b",
-    "--app-warn": "#d98a00",
+    "--app-bad": "#cc2f34",
+    "--app-good": "#217a3f",
+    "--app-warn": "#966000",
     "--app-quiet-mark": "#8f9bb0",
   },
   dark: {

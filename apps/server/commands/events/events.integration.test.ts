@@ -287,7 +287,9 @@ describe("beside a server", () => {
       text
         ?.replaceAll("replaying", "resolved")
         .replaceAll(/"ready": \d+/g, '"ready": 0')
-        .replaceAll(/"oldest_ready_at": .*/g, "");
+        .replaceAll(/"oldest_ready_at": .*/g, "")
+        // How they got on is known to who can read the history.
+        .replaceAll(/"work": (null|\{[^}]*\})/g, "");
     expect(after.map(({ out }) => settled(out))).toEqual(before.map(({ out }) => settled(out)));
 
     const done = await events("replay", "--group", await groupOf(ids[2]), "--yes", "--rate", "100");
