@@ -125,7 +125,7 @@ test("GR-405 a scrape each 100 ms sees a peer disconnected, connecting, syncing 
   expect(seen.slice(0, seen.lastIndexOf(0)).every((value) => value === 0 || value === 1)).toBe(true);
 });
 
-test("GR-478 a server that is killed while it catches up has everything after its next start", async () => {
+test("a server that is killed while it catches up has everything after its next start", async () => {
   const a = await startInstance(await host(), { SIGNALBOX_RELAY_DOMAIN: source });
   const own = await host();
   const proxy = await startDelayingProxy({

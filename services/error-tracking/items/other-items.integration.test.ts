@@ -88,7 +88,7 @@ describe("attachments", () => {
     expect((await server.call("GET", `${elsewhere}/1`)).status).toBe(404);
   });
 
-  test("ET-161 ET-380 attachments and feedback go with their event, their issue and their project", async () => {
+  test("ET-161 attachments and feedback go with their event, their issue and their project", async () => {
     for (const [digit, name] of [
       ["a", "checkout"],
       ["b", "checkout"],
@@ -226,7 +226,7 @@ describe("feedback", () => {
 });
 
 describe("monitors", () => {
-  test("ET-313 monitors and their check-ins can be read", async () => {
+  test("monitors and their check-ins can be read", async () => {
     const cron = async (slug: string, query: string, body?: object) => {
       const response = await fetch(`${server.ingest(`/cron/${slug}/`)}&${query}`, {
         method: "POST",

@@ -164,7 +164,7 @@ describe("the sync in the API", () => {
     expect(Date.parse(next_attempt_at) - Date.parse(last_failure.at)).toBe(3_600_000);
   });
 
-  test("GR-451 the status counts peers and says what needs a look", async () => {
+  test("the status counts peers and says what needs a look", async () => {
     await expect
       .poll(async () => (await ask("GET", "/status")).body)
       .toMatchObject({
@@ -192,7 +192,7 @@ describe("the sync in the API", () => {
     expect(await ask("DELETE", "/peers/nobody", "admin")).toMatchObject({ status: 404 });
   });
 
-  test("GR-453 an event is explained by what is true of it", async () => {
+  test("an event is explained by what is true of it", async () => {
     const explain = async (id: string) => (await ask("GET", `/explain/event/${id}`)).body.findings;
     expect(await explain(announcement.id)).toMatchObject([
       { state: "stored", kind: 30617, source: "sync", peer: source.url },
@@ -233,14 +233,14 @@ describe("the sync in the API", () => {
     expect((await ask("GET", "/explain/event/nonsense")).status).toBe(400);
   });
 
-  test("GR-453 somebody else's wish to delete an event does not make it deleted", async () => {
+  test("somebody else's wish to delete an event does not make it deleted", async () => {
     const event = signEvent(stranger, { kind: kinds.issue, tags: [repositoryTag(owner, "shop")], content: "stays" });
     await accept(relay, event);
     await accept(relay, signEvent(owner, { kind: kinds.deletion, tags: [["e", event.id]] }));
     expect((await ask("GET", `/explain/event/${event.id}`)).body.findings).toMatchObject([{ state: "stored" }]);
   });
 
-  test("GR-454 a repair needs the scope, says what it would do, and then syncs anew", async () => {
+  test("a repair needs the scope, says what it would do, and then syncs anew", async () => {
     const body = { relay: source.url };
     expect(await ask("POST", "/repair", "reader", body)).toMatchObject({
       status: 403,
@@ -256,7 +256,7 @@ describe("the sync in the API", () => {
     await expect.poll(async () => (await peerOf(source.url)).status, { timeout: 30_000 }).toBe("connected");
   });
 
-  test("GR-454 a repair forgets failures and tries at once", async () => {
+  test("a repair forgets failures and tries at once", async () => {
     await expect.poll(async () => (await peerOf(noPeer)).failures).toBeGreaterThan(0);
     const { body } = await ask("POST", "/repair", "admin", { relay: noPeer });
     expect(body.actions[0]).toMatch(/^forget \d+ failures? and try at once$/);

@@ -55,7 +55,7 @@ async function listenToPeers(): Promise<{ readonly topic: StreamTopic; readonly 
   return { topic, messages };
 }
 
-test("GR-456 live pages hear how a peer is reached, and that it is gone", async () => {
+test("live pages hear how a peer is reached, and that it is gone", async () => {
   const { topic, messages } = await listenToPeers();
   const source = await startTestRelay({ name: "the source" });
   ends.push(() => source.destroy());
@@ -70,7 +70,7 @@ test("GR-456 live pages hear how a peer is reached, and that it is gone", async 
   await expect.poll(() => messages.at(-1)).toEqual({ type: "relay.peer_changed", url: source.url, peer: null });
 });
 
-test("GR-456 many changes become ten messages a second, each with the newest state", async () => {
+test("many changes become ten messages a second, each with the newest state", async () => {
   const { topic, messages } = await listenToPeers();
   const clock = createVirtualClock();
   let found = 0;

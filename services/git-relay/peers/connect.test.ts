@@ -183,7 +183,7 @@ test("GR-272 a small message that inflates beyond 2 MiB ends the connection", as
   expect(messages).toEqual([]);
 });
 
-test("GR-376 an invalid frame is a mistake of the protocol", async () => {
+test("an invalid frame is a mistake of the protocol", async () => {
   const server = createHttpServer();
   const sockets = new WebSocketServer({ noServer: true });
   server.on("upgrade", (request, socket, head) => {
@@ -266,14 +266,14 @@ test.each([
   ["404 Not Found", "HTTP_404"],
   ["200 OK", "HTTP_200"],
   ["503 Service Unavailable", "HTTP_503"],
-])("GR-376 the answer %s in place of a WebSocket is a mistake of the protocol", async (status, code) => {
+])("the answer %s in place of a WebSocket is a mistake of the protocol", async (status, code) => {
   const port = await serveBytes((socket) => {
     socket.once("data", () => socket.end(`HTTP/1.1 ${status}\r\ncontent-length: 0\r\n\r\n`));
   });
   expect(await failureOf(open(testPeer(`ws://127.0.0.1:${port}`)))).toMatchObject({ kind: "protocol", code });
 });
 
-test("GR-376 a wrong accept key, or no HTTP at all, is a mistake of the protocol", async () => {
+test("a wrong accept key, or no HTTP at all, is a mistake of the protocol", async () => {
   const upgrade = "HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: upgrade\r\n";
   for (const answer of [`${upgrade}sec-websocket-accept: wrong\r\n\r\n`, "220 mail.example.test ESMTP\r\n\r\n"]) {
     const port = await serveBytes((socket) => void socket.once("data", () => socket.end(answer)));
@@ -341,7 +341,7 @@ test("GR-395 a name is resolved once for a connection, which goes to the checked
 test.each([
   ["ENOTFOUND", "ENOTFOUND"],
   ["EAI_AGAIN", "EAI_AGAIN"],
-])("GR-376 a name that cannot be resolved is told with the code %s", async (code, expected) => {
+])("a name that cannot be resolved is told with the code %s", async (code, expected) => {
   const resolve = (): Promise<string[]> => Promise.reject(Object.assign(new Error("getaddrinfo"), { code }));
   expect(await failureOf(open(testPeer("ws://peer.example.test"), { guard: { resolve } }))).toMatchObject({
     kind: "dns",
@@ -370,7 +370,7 @@ test("GR-395 over TLS the certificate has to be that of the name, although the a
   });
 });
 
-test("GR-376 a certificate that nobody vouches for is a failure of TLS", async () => {
+test("a certificate that nobody vouches for is a failure of TLS", async () => {
   const { port } = await serveTls("peer.example.test");
   expect(await failureOf(open(testPeer(`wss://peer.example.test:${port}`), { guard: toLoopback }))).toMatchObject({
     kind: "tls",

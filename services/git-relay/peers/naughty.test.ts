@@ -26,7 +26,7 @@ test.each<[PeerFailureKind, string, string]>([
   ["tls", "UNABLE_TO_VERIFY_LEAF_SIGNATURE", "tls_certificate_invalid"],
   ["protocol", "HTTP_404", "protocol_error"],
   ["protocol", "WS_ERR_INVALID_OPCODE", "protocol_error"],
-])("GR-376 a failure %s %s is %s", (kind, code, category) => {
+])("a failure %s %s is %s", (kind, code, category) => {
   naughty.record(peer, failure(kind, code));
   expect(naughty.find(peer)?.category).toBe(category);
 });
@@ -41,12 +41,12 @@ test.each<[PeerFailureKind, string]>([
   ["tls", "ECONNRESET"],
   ["tls", "EPROTO"],
   ["target_not_allowed", "EGRESS_REFUSED"],
-])("GR-376 a failure %s %s lists nobody, whatever its text says", (kind, code) => {
+])("a failure %s %s lists nobody, whatever its text says", (kind, code) => {
   naughty.record(peer, failure(kind, code, "getaddrinfo ENOTFOUND certificate has expired protocol error"));
   expect(naughty.find(peer)).toBeNull();
 });
 
-test("GR-375 an entry lasts 12 h from the first sighting", async () => {
+test("an entry lasts 12 h from the first sighting", async () => {
   naughty.record(peer, unknownName);
   await clock.advanceBy(11 * hourMs);
   naughty.record(peer, failure("tls", "CERT_HAS_EXPIRED"));
@@ -60,7 +60,7 @@ test("GR-375 an entry lasts 12 h from the first sighting", async () => {
   expect(naughty.attemptAllowed(peer)).toBe(true);
 });
 
-test("GR-375 while listed, a peer is tried once an hour at most", async () => {
+test("while listed, a peer is tried once an hour at most", async () => {
   naughty.record(peer, unknownName);
   expect(naughty.nextAttemptAt(peer)).toBe(clock.nowMs() + hourMs);
   await clock.advanceBy(hourMs - 1);
@@ -71,14 +71,14 @@ test("GR-375 while listed, a peer is tried once an hour at most", async () => {
   expect(naughty.attemptAllowed(peer)).toBe(false);
 });
 
-test("GR-375 how long entries last is a setting", async () => {
+test("how long entries last is a setting", async () => {
   const short = createNaughtyList({ clock, listedMs: hourMs / 2 });
   short.record(peer, unknownName);
   await clock.advanceBy(hourMs / 2);
   expect(short.attemptAllowed(peer)).toBe(true);
 });
 
-test("GR-375 a repair clears the entry", () => {
+test("a repair clears the entry", () => {
   naughty.record(peer, unknownName);
   naughty.clear(peer);
   expect(naughty.attemptAllowed(peer)).toBe(true);
