@@ -16,6 +16,7 @@ const listeners = new Set<Listener>();
 const watchers = new Set<() => void>();
 let source: EventSource | undefined;
 let topics = "";
+let lastId = "";
 let state: LiveState = "connecting";
 let scheduled: ReturnType<typeof setTimeout> | undefined;
 
@@ -39,22 +40,29 @@ function reconnect(): void {
   source = undefined;
   setState("connecting");
   if (wanted === "") return;
-  const opened = new EventSource(`/api/v1/stream?topics=${encodeURIComponent(wanted)}`);
+  // What a page has read before its connection stood may have changed since: the server repeats what came after the last
+  // id that is known here. Without one nobody knows, and everything is read again.
+  const after = lastId;
+  const opened = new EventSource(
+    `/api/v1/stream?${new URLSearchParams({ topics: wanted, ...(after && { last_event_id: after }) })}`,
+  );
   source = opened;
-  let wasLost = false;
   const tell = (topic?: string): void => {
     for (const listener of listeners) if (topic === undefined || listener.topic === topic) listener.changed();
   };
-  for (const topic of wanted.split(",")) opened.addEventListener(topic, () => tell(topic));
-  opened.addEventListener("reset", () => tell());
-  opened.addEventListener("open", () => {
-    // What was missed meanwhile is not known.
-    if (wasLost) tell();
-    wasLost = false;
-    setState("live");
+  const on = (name: string, then: () => void): void =>
+    opened.addEventListener(name, ({ lastEventId }: MessageEvent) => {
+      if (source !== opened) return;
+      lastId = lastEventId;
+      then();
+    });
+  for (const topic of wanted.split(",")) on(topic, () => tell(topic));
+  on("reset", () => tell());
+  on("ready", () => {
+    if (after === "") tell();
   });
+  opened.addEventListener("open", () => setState("live"));
   opened.addEventListener("error", () => {
-    wasLost = true;
     setState("lost");
     // The browser connects anew by itself, unless the server has refused.
     if (opened.readyState === EventSource.CLOSED && source === opened) {
