@@ -10,6 +10,10 @@ export const digestErrors = defineErrors("Error tracking: digest", {
     message: "The event cannot be stored: the database or the analytics engine refuses it.",
     remedy: "Look at the cause in the dead letter; replay it once the program can store it.",
   },
+  ET_EVENT_TOO_SLOW: {
+    message: "The event took too long to be understood, and others were waiting.",
+    remedy: "Look for what is slow: rules of the project that look at many frames, or very long texts. Then replay it.",
+  },
 });
 
 export type DigestErrorCode = keyof typeof digestErrors.entries;

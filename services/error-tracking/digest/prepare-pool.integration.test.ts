@@ -1,9 +1,10 @@
+import type { Worker } from "node:worker_threads";
 import { silentLogger } from "@signalbox/kernel";
 import { afterEach, expect, test } from "vitest";
 import { defaultOptions } from "../testing/prepare.js";
 import { errorPayload, receivedEvent } from "../testing/received-event.js";
 import { prepareEvent } from "./prepare-event.js";
-import { createPreparePool, type PrepareRequest, type Preparer } from "./prepare-pool.js";
+import { createPreparePool, type PrepareRequest, type Preparer, prepareHere } from "./prepare-pool.js";
 
 let pool: Preparer | undefined;
 afterEach(() => pool?.close());
@@ -57,4 +58,52 @@ test("closing under way loses nothing: what the threads have not done is prepare
   await pool.close();
   expect((await underway).every((outcome) => "digested" in outcome)).toBe(true);
   expect((await pool.prepare(requests)).every((outcome) => "digested" in outcome)).toBe(true);
+});
+
+/** An event on which the rules of its project cannot be done with in time: each looks at each frame of each exception. */
+function slow(): PrepareRequest {
+  const frames = Array.from({ length: 250 }, () => ({ function: "a".repeat(250), filename: "work.py" }));
+  const values = Array.from({ length: 50 }, () => ({ type: "E", value: "v", stacktrace: { frames } }));
+  const rule = `function:*${"a".repeat(120)}b -> x`;
+  return {
+    message: receivedEvent({ platform: "python", exception: { values } }),
+    options: { ...defaultOptions, fingerprintRules: Array.from({ length: 300 }, () => rule).join("\n") },
+  };
+}
+
+test("ET-287 an event that takes too long is ended alone, its neighbours are prepared", async () => {
+  pool = createPreparePool({ workers: 1, logger: silentLogger });
+  const requests = makeRequests(20).with(7, slow());
+  const prepared = await pool.prepare(requests);
+  expect(prepared.map((outcome) => ("error" in outcome ? outcome.error : "prepared"))).toEqual(
+    requests.map((_, index) =>
+      index === 7 ? expect.objectContaining({ code: "ET_EVENT_TOO_SLOW", retryable: false }) : "prepared",
+    ),
+  );
+  // The thread that was held up goes on.
+  const after = makeRequests(20);
+  expect((await pool.prepare(after)).every((outcome) => "digested" in outcome)).toBe(true);
+});
+
+test("ET-287 where no thread is worth it, too", async () => {
+  const prepared = await prepareHere(makeRequests(3).with(1, slow()));
+  expect(prepared.map((outcome) => ("error" in outcome ? outcome.error : "prepared"))).toEqual([
+    "prepared",
+    expect.objectContaining({ code: "ET_EVENT_TOO_SLOW" }),
+    "prepared",
+  ]);
+});
+
+test("a thread that is killed in the middle of a batch loses nothing and doubles nothing", async () => {
+  const threads: Worker[] = [];
+  pool = createPreparePool({ workers: 1, logger: silentLogger, onThread: (thread) => threads.push(thread) });
+  const requests = makeRequests(300);
+  const expected = requests.map(({ message, options }) => ({ digested: prepareEvent(message, options) }));
+  const underway = pool.prepare(requests);
+  await threads[0]?.terminate();
+  expect(await underway).toEqual(expected);
+  // Killed while it has nothing to do, it is replaced as well.
+  await threads.at(-1)?.terminate();
+  expect(await pool.prepare(requests)).toEqual(expected);
+  expect(threads).toHaveLength(3);
 });

@@ -3,6 +3,8 @@ import { availableParallelism } from "node:os";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { Worker } from "node:worker_threads";
 import { createPace, type Logger } from "@signalbox/kernel";
+import { createCpuGuard } from "./cpu-guard.js";
+import { DigestError } from "./digest-errors.js";
 import type { DigestedEvent } from "./digested-event.js";
 import { type PrepareOptions, prepareEvent, type ReceivedMessage } from "./prepare-event.js";
 
@@ -25,10 +27,15 @@ export interface PreparePoolOptions {
   /** Default: one less than there are cores, at least one, at most four. */
   readonly workers?: number;
   readonly logger: Logger;
+  /** Called with each thread that starts. */
+  readonly onThread?: (thread: Worker) => void;
 }
 
-/** What a thread is sent, and what it answers: `undefined` for a message that it could not prepare. */
-export type PrepareAnswer = readonly (DigestedEvent | undefined)[];
+/**
+ * What a thread answers for each message of a portion: `undefined` when it could not prepare it, `too_slow` when it took
+ * more time than one event may.
+ */
+export type PrepareAnswer = readonly (DigestedEvent | "too_slow" | undefined)[];
 
 interface Portion {
   readonly requests: readonly PrepareRequest[];
@@ -50,10 +57,11 @@ const portionLength = 262_144;
 
 /**
  * Prepares batches in worker threads, so that requests need not wait for it. The threads start with the first batch
- * that is worth it; one that failed starts again with the next. A message that a thread cannot prepare is tried again by the calling thread: it is as pure there,
- * and what it throws then is the error itself and no copy.
+ * that is worth it; one that ended starts again with the next. A message that a thread cannot prepare is tried again by
+ * the calling thread: it is as pure there, and what it throws then is the error itself and no copy. A message that takes
+ * more than two seconds of processor time has failed, and its neighbours do not wait for more than that.
  */
-export function createPreparePool({ workers, logger }: PreparePoolOptions): Preparer {
+export function createPreparePool({ workers, logger, onThread = () => {} }: PreparePoolOptions): Preparer {
   const waiting: Portion[] = [];
   const count = workers ?? Math.min(4, Math.max(1, availableParallelism() - 1));
   const lanes = Array.from({ length: count }, (): Lane => ({ worker: undefined, portion: undefined }));
@@ -62,12 +70,15 @@ export function createPreparePool({ workers, logger }: PreparePoolOptions): Prep
   const startWorker = (lane: Lane): Worker => {
     const worker = new Worker(...workerProgram());
     worker.on("message", (answer: PrepareAnswer) => end(lane, answer));
-    worker.on("error", (error) => {
+    worker.on("error", (error) => logger.error("a thread that prepares events failed", { error }));
+    // However it ended: what it has not answered is prepared by the calling thread.
+    worker.on("exit", (code) => {
       if (closed) return;
-      logger.error("a thread that prepares events failed", { error });
+      logger.warn("a thread that prepares events ended and is started again", { exit_code: code });
       lane.worker = undefined;
       end(lane, []);
     });
+    onThread(worker);
     return worker;
   };
   const feed = (lane: Lane): void => {
@@ -110,7 +121,7 @@ export function createPreparePool({ workers, logger }: PreparePoolOptions): Prep
   };
 }
 
-/** Prepares in the calling thread and gives way now and then. */
+/** Prepares in the calling thread and gives way now and then. What takes too long is ended. */
 export async function prepareHere(requests: readonly PrepareRequest[]): Promise<Prepared[]> {
   const prepared: Prepared[] = [];
   // Requests that are being taken in go first: what is digested has been acknowledged already.
@@ -122,9 +133,11 @@ export async function prepareHere(requests: readonly PrepareRequest[]): Promise<
   return prepared;
 }
 
+const guard = createCpuGuard();
+
 function prepareOne({ message, options }: PrepareRequest): Prepared {
   try {
-    return { digested: prepareEvent(message, options) };
+    return { digested: guard.run(() => prepareEvent(message, options)) };
   } catch (error) {
     return { error };
   }
@@ -135,6 +148,7 @@ async function complete(requests: readonly PrepareRequest[], answer: PrepareAnsw
   const late = await prepareHere(left);
   return requests.map((_, index) => {
     const digested = answer[index];
+    if (digested === "too_slow") return { error: new DigestError("ET_EVENT_TOO_SLOW") };
     return digested === undefined ? (late.shift() ?? { error: undefined }) : { digested };
   });
 }
