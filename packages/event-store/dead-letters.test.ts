@@ -8,9 +8,9 @@ import type { DeadLetterFilter, NewDeadLetter } from "./records/records.js";
 import { createTestStore, type TestStore } from "./test-store.js";
 
 const JobFinished = defineEvent("ci.job_finished", {
-  schema: { type: "object", properties: { job_id: { type: "integer" } } },
+  schema: { type: "object", properties: { job_id: { type: "integer" }, secret: { type: "string" } } },
 });
-type Job = { job_id?: number };
+type Job = { job_id?: number; secret?: string };
 
 // Letters
 
@@ -405,4 +405,54 @@ test("ES-253 letters are found by how the ids of their events begin, and replaye
   expect(await made.store.dead.replay({ idPrefix: "jobs%1:" })).toMatchObject({ matched: 1, replayed: 1 });
   expect(await made.store.dead.discard({ idPrefix: "jobs_1:" }, { reason: "known" })).toEqual({ discarded: 2 });
   expect(await found()).toEqual([]);
+});
+
+describe("what letters carry can be forgotten", () => {
+  const setUpLetters = async (): Promise<TestStore> => {
+    const made = setUp({ retry: { maxAttempts: 1 }, handle: async () => expect.fail("said by job 7") });
+    await made.store.start();
+    for (const id of ["jobs:1", "jobs:2", "others:1"])
+      await made.store.publish(JobFinished.create({ job_id: 7, secret: "hunter2" }, { id }));
+    await made.advanceBy(60_000);
+    return made;
+  };
+  const letterId = (id: string): string => `${id}.ci.worker/ci.job_finished`;
+
+  test("what names a letter stays, and what is asked for of its data", async () => {
+    const { store } = await setUpLetters();
+    expect(await store.dead.forget({ idPrefix: "jobs:" }, { reason: "erased", keep: ["job_id"] })).toEqual({
+      forgotten: 2,
+    });
+    const letter = await store.dead.get(letterId("jobs:1"));
+    expect(letter).toMatchObject({
+      state: "discarded",
+      note: "erased",
+      subscription: "ci.worker/ci.job_finished",
+      attempts: [],
+      error: { message: "", stack: null },
+    });
+    expect(JSON.parse(letter?.event ?? "")).toMatchObject({ id: "jobs:1", data: { job_id: 7 } });
+    expect(JSON.stringify(letter)).not.toMatch(/hunter2|said by/);
+    expect((await store.dead.get(letterId("others:1")))?.event).toContain("hunter2");
+    // Again, there is nothing left to do.
+    expect(await store.dead.forget({ idPrefix: "jobs:" }, { reason: "erased", keep: ["job_id"] })).toEqual({
+      forgotten: 0,
+    });
+  });
+
+  test("a letter that ended keeps its state, and one that is on its way is left alone", async () => {
+    const { store } = await setUpLetters();
+    await store.dead.discard([letterId("jobs:1")], { reason: "known" });
+    await store.pause("ci.worker");
+    await store.dead.replay([letterId("jobs:2")]);
+    const ids = ["jobs:1", "jobs:2", "nobody"].map(letterId);
+    expect(await store.dead.forget(ids, { reason: "erased" })).toEqual({ forgotten: 1 });
+    expect(await store.dead.get(letterId("jobs:1"))).toMatchObject({ state: "discarded", note: "known" });
+    expect((await store.dead.get(letterId("jobs:2")))?.event).toContain("hunter2");
+  });
+
+  test("everything is not a selection", async () => {
+    const { store } = await setUpLetters();
+    await expect(store.dead.forget({}, { reason: "erased" })).rejects.toMatchObject({ code: "EVT_FILTER_EMPTY" });
+  });
 });

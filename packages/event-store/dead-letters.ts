@@ -55,6 +55,15 @@ export interface DeadLetters {
     selection: DeadLetterSelection,
     options: { readonly reason: string },
   ): Promise<{ readonly discarded: number }>;
+  /**
+   * For data that must not be kept: discards letters in state `dead`, and of them and those that ended before only what
+   * names them stays. Envelopes lose their data but for the fields in `keep`, errors their messages and stacks. A filter
+   * selects letters in any state; those that are being replayed are left alone. May be repeated.
+   */
+  forget(
+    selection: DeadLetterSelection,
+    options: { readonly reason: string; readonly keep?: readonly string[] },
+  ): Promise<{ readonly forgotten: number }>;
 }
 
 export interface DeadLetterDependencies extends ReplayDependencies {
@@ -78,6 +87,7 @@ const filterKeys: readonly (keyof DeadLetterFilter)[] = [
   "text",
 ];
 const maxSelected = 10_000;
+const lettersAtOnce = 500;
 
 export function createDeadLetters(dependencies: DeadLetterDependencies): DeadLetters {
   const { records, open, clock, limits, logger, eventBlobs } = dependencies;
@@ -122,6 +132,26 @@ export function createDeadLetters(dependencies: DeadLetterDependencies): DeadLet
     logger.info("dead letters replayed", { ...result, failed: result.failed.length });
     return { ...nothing, ...result };
   };
+
+  /** In any state, newest first. */
+  async function* selected(selection: DeadLetterSelection): AsyncGenerator<DeadLetter> {
+    if (isIds(selection)) {
+      for (const id of selection) {
+        const letter = await records.deadLetters.get(id);
+        if (letter !== null) yield letter;
+      }
+      return;
+    }
+    checkFilter(selection);
+    if (Object.values(selection).every((value) => value === undefined)) throw new EventStoreError("EVT_FILTER_EMPTY");
+    let after: DeadLetterCursor | undefined;
+    do {
+      const letters = await records.deadLetters.list(selection, lettersAtOnce, after);
+      yield* letters;
+      const last = letters.length === lettersAtOnce ? letters.at(-1) : undefined;
+      after = last && { deadAtMs: last.deadAtMs, id: last.id };
+    } while (after !== undefined);
+  }
 
   return {
     async list(filter = {}, { limit = 20, after } = {}) {
@@ -172,7 +202,30 @@ export function createDeadLetters(dependencies: DeadLetterDependencies): DeadLet
       logger.info("dead letters discarded", { discarded, reason });
       return { discarded };
     },
+
+    async forget(selection, { reason, keep = [] }) {
+      await open();
+      let forgotten = 0;
+      for await (const letter of selected(selection)) {
+        if (!(await records.deadLetters.forget(letter.id, withoutData(letter.event, keep), reason))) continue;
+        await eventBlobs?.release(letterHolder(letter.id));
+        forgotten++;
+      }
+      if (forgotten > 0) logger.info("dead letters forgotten", { forgotten, reason });
+      return { forgotten };
+    },
   };
+}
+
+/** An envelope with those fields of its data alone. */
+function withoutData(event: string, keep: readonly string[]): string {
+  const envelope: unknown = JSON.parse(event);
+  if (typeof envelope !== "object" || envelope === null) return "{}";
+  const rest = Object.entries(envelope).filter(([name]) => name !== "data" && name !== "dataref");
+  const data: unknown = "data" in envelope ? envelope.data : undefined;
+  if (typeof data !== "object" || data === null) return JSON.stringify(Object.fromEntries(rest));
+  const kept = Object.entries(data).filter(([name]) => keep.includes(name));
+  return JSON.stringify(Object.fromEntries([...rest, ["data", Object.fromEntries(kept)]]));
 }
 
 function isIds(selection: DeadLetterSelection): selection is readonly string[] {

@@ -105,6 +105,14 @@ function createDeadLetters(): DeadLetterRecords {
       letters.set(id, Object.freeze({ ...letter, state: "discarded", note }));
       return true;
     },
+    async forget(id, event, note) {
+      const letter = letters.get(id);
+      if (letter === undefined || letter.state === "replaying" || letter.event === event) return false;
+      const ended = letter.state === "dead" ? ({ state: "discarded", note } as const) : {};
+      const error = { ...letter.error, message: "", stack: null };
+      letters.set(id, Object.freeze({ ...letter, ...ended, event, error, attempts: [] }));
+      return true;
+    },
     async replayingSince(beforeMs, limit) {
       return [...letters.values()]
         .filter((letter) => letter.state === "replaying" && (letter.lastReplayedAtMs ?? 0) < beforeMs)

@@ -141,6 +141,11 @@ export interface DeadLetterRecords {
   beginReplay(id: string, nowMs: number): Promise<boolean>;
   /** `dead` → `discarded`. False when the letter is in another state. */
   discard(id: string, note: string): Promise<boolean>;
+  /**
+   * Leaves of a letter that is not `replaying` what names it: puts `event` in the place of its envelope and takes messages
+   * and stacks of its errors away; `dead` → `discarded`, other states stay. False when nothing was changed.
+   */
+  forget(id: string, event: string, note: string): Promise<boolean>;
   /** Letters in state `replaying` since before the time. */
   replayingSince(beforeMs: number, limit: number): Promise<readonly DeadLetter[]>;
   /** `dead` → `expired` for what died before the time; resolves with the ids, at most `limit`. */

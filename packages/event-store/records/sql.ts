@@ -140,6 +140,18 @@ function createDeadLetters(database: Database): DeadLetterRecords {
         return changes === 1;
       }),
 
+    forget: (id, event, note) =>
+      guard(async () => {
+        const { changes } = await database.run(
+          `update event_dead_letters set event = ?, error_message = '', error_stack = null, attempts = '[]',
+             note = case when state = 'dead' then ? else note end,
+             state = case when state = 'dead' then 'discarded' else state end
+           where id = ? and state <> 'replaying' and event <> ?`,
+          [event, note, id, event],
+        );
+        return changes === 1;
+      }),
+
     replayingSince: (beforeMs, limit) =>
       guard(async () => {
         const { rows } = await database.run(
