@@ -15,6 +15,7 @@ import {
   type FamilySource,
   observeProcess,
   observeQueues,
+  watchHealth,
 } from "@signalbox/http";
 import {
   type Clock,
@@ -242,6 +243,9 @@ async function startSystems(
   return { url: listener ? serverUrl() : undefined, announcements: announcements.flat() };
 }
 
+/** What the health routes tell anybody, whoever may look at anything may be told. */
+const readScopes = ["errors:read", "experience:read", "events:read", "relay:read", "timeline:read"] as const;
+
 /** The systems put together, none of them running: what every entrance to them shares. */
 export interface ComposedSystems {
   readonly running: readonly ServerSystem[];
@@ -256,9 +260,10 @@ export async function composeSystems(
   surroundings: Pick<SystemContext, "serverUrl" | "isDiskFull" | "isDiskLow">,
   configure?: readonly Configure[],
 ): Promise<ComposedSystems> {
-  const { clock, metrics } = context;
+  const { clock, metrics, logger, health } = context;
   const streams = createStreamHub({ clock, metrics });
-  const running: ServerSystem[] = [];
+  const topic = streams.addTopic("system.health", { scope: readScopes });
+  const running: ServerSystem[] = [{ service: watchHealth({ topic, checks: health.checks, clock, logger }) }];
   const definitions = context.app === undefined ? systems : [...systems, appSystem(context.app)];
   for (const { create } of definitions) running.push(await create({ ...context, stores, streams, ...surroundings }));
   const eventStore = composeEventStore(context, stores, running, surroundings.serverUrl, configure);

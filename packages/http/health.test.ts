@@ -1,6 +1,6 @@
 import { createVirtualClock, SignalboxError } from "@signalbox/kernel";
-import { describe, expect, test } from "vitest";
-import { addHealthRoutes, type DependencyCheck } from "./health.js";
+import { describe, expect, onTestFinished, test } from "vitest";
+import { addHealthRoutes, type DependencyCheck, watchHealth } from "./health.js";
 import { eventually } from "./testing/eventually.js";
 import { createRecordingLogger } from "./testing/recording-logger.js";
 import { bodyOf, serve } from "./testing/serve.js";
@@ -134,4 +134,42 @@ describe("PF-053 health", () => {
     const readiness = await fetch(`${url}/-/readiness`);
     expect([readiness.status, await bodyOf(readiness)]).toMatchObject([503, { status: "shutting_down" }]);
   });
+});
+
+test("PF-047 listeners to the health hear how it is, and then each change; nothing is asked for nobody", async () => {
+  const clock = createVirtualClock();
+  const published: unknown[] = [];
+  let [isListenedTo, isUp, asked] = [false, true, 0];
+  const watch = watchHealth({
+    topic: {
+      name: "system.health",
+      get isListenedTo() {
+        return isListenedTo;
+      },
+      publish: (data) => void published.push(data),
+    },
+    checks: [
+      {
+        name: "database",
+        check: async () => {
+          asked++;
+          if (!isUp) throw Object.assign(new Error("away"), { code: "DATABASE_UNAVAILABLE" });
+        },
+      },
+    ],
+    clock,
+    everyMs: 1_000,
+  });
+  await watch.start();
+  onTestFinished(() => watch.stop({ deadlineMs: 1_000 }));
+  await clock.advanceBy(3_000);
+  expect([asked, published]).toEqual([0, []]);
+  isListenedTo = true;
+  await clock.advanceBy(3_000);
+  expect(published).toEqual([{ status: "ready", checks: [{ name: "database", status: "up" }] }]);
+  isUp = false;
+  await clock.advanceBy(3_000);
+  expect(published.slice(1)).toEqual([
+    { status: "not_ready", checks: [{ name: "database", status: "down", reason: "DATABASE_UNAVAILABLE" }] },
+  ]);
 });

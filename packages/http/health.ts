@@ -1,5 +1,15 @@
-import { type Clock, errorCode, type Logger, silentLogger, systemClock } from "@signalbox/kernel";
+import {
+  type Clock,
+  createService,
+  errorCode,
+  type Logger,
+  type Service,
+  silentLogger,
+  systemClock,
+  type Timer,
+} from "@signalbox/kernel";
 import type { FastifyInstance } from "fastify";
+import type { StreamTopic } from "./stream-hub.js";
 
 /** Something the running roles cannot work without. */
 export interface DependencyCheck {
@@ -25,6 +35,7 @@ interface DependencyState {
 }
 
 const defaultTimeoutMs = 2000;
+const defaultWatchMs = 5000;
 /** Everyone may ask; the dependencies are asked at most this often. */
 const reuseMs = 1000;
 
@@ -110,6 +121,55 @@ export function addHealthRoutes(app: FastifyInstance, options: HealthOptions): v
       return { status, checks };
     },
   );
+}
+
+export interface HealthWatchOptions extends HealthOptions {
+  readonly topic: StreamTopic;
+  /** How often the dependencies are asked while somebody listens. Default 5,000. */
+  readonly everyMs?: number;
+}
+
+/**
+ * Publishes what readiness says when that changes, as `{ status, checks: [{ name, status, reason? }] }`. Whoever begins to
+ * listen hears how it is. Nothing is asked while nobody listens.
+ */
+export function watchHealth({ topic, everyMs = defaultWatchMs, ...options }: HealthWatchOptions): Service {
+  const { clock = systemClock } = options;
+  const askAll = createChecks(options);
+  let told = "";
+  let timer: Timer | undefined;
+  let looking: Promise<void> = Promise.resolve();
+  let isStopped = false;
+
+  const look = async (): Promise<void> => {
+    if (!topic.isListenedTo) {
+      told = "";
+      return;
+    }
+    const checks = (await askAll()).map(({ name, status, reason }) => ({ name, status, ...(reason && { reason }) }));
+    const state = { status: checks.every(({ status }) => status === "up") ? "ready" : "not_ready", checks };
+    const text = JSON.stringify(state);
+    if (text !== told) topic.publish(state);
+    told = text;
+  };
+  const again = (): void => {
+    if (isStopped) return;
+    timer = clock.setTimer(everyMs, () => {
+      looking = look().finally(again);
+    });
+  };
+
+  return createService({
+    name: "changes of health",
+    async start() {
+      again();
+    },
+    async stop() {
+      isStopped = true;
+      timer?.cancel();
+      await looking;
+    },
+  });
 }
 
 function createChecks(options: HealthOptions): () => Promise<readonly DependencyState[]> {

@@ -4,7 +4,13 @@ export { acceptedEncodings, type BodyLimits, readBody } from "./body.js";
 export { addressGroup, type ClientAddresses, createClientAddresses, type Peer } from "./client-address.js";
 export * from "./errors.js";
 export type { Exemplar, Exposition, Family, Sample } from "./exposition.js";
-export { addHealthRoutes, type DependencyCheck, type HealthOptions } from "./health.js";
+export {
+  addHealthRoutes,
+  type DependencyCheck,
+  type HealthOptions,
+  type HealthWatchOptions,
+  watchHealth,
+} from "./health.js";
 export { createHttpService, type HttpService, type HttpServiceOptions } from "./http-service.js";
 export type { IssuerOptions } from "./issuers.js";
 export { defaultMaxJsonDepth, parseJson } from "./json-body.js";

@@ -75,6 +75,47 @@ export async function typeStatistics(
   return statistics;
 }
 
+/** Where events of one type came from. */
+export interface Publisher {
+  /** What the chain of events began with, as `POST /pipelines`; `null` when nobody said. */
+  readonly caller: string | null;
+  /** Type of the event that was being handled; `null`: none, or it is not logged. */
+  readonly handling: string | null;
+  readonly published: number;
+}
+
+/** Looked at to find out who publishes; older ones say the same. */
+const eventsLookedAt = 20_000;
+const publishersShown = 10;
+
+/** By event type, those who published most first; types without rows are left out. */
+export async function publishersOf(
+  analytics: Analytics,
+  types: readonly string[],
+  sinceMs: number,
+): Promise<ReadonlyMap<string, readonly Publisher[]>> {
+  if (types.length === 0) return new Map();
+  const newest = `SELECT event_type, root_caller, causation_id FROM event_dispatches
+    WHERE published_at >= {since:DateTime64(3)} AND event_type IN {types:Array(String)}
+    ORDER BY published_at DESC LIMIT ${eventsLookedAt}`;
+  const rows = await analytics.query<{ type: string; caller: string; handling: string; published: string }>(
+    `SELECT newest.event_type AS type, newest.root_caller AS caller, cause.event_type AS handling, count() AS published
+     FROM (${newest}) AS newest
+     LEFT JOIN (SELECT event_id, any(event_type) AS event_type FROM event_dispatches
+       WHERE event_id IN (SELECT causation_id FROM (${newest}) WHERE causation_id != '') GROUP BY event_id) AS cause
+     ON newest.causation_id = cause.event_id
+     GROUP BY type, caller, handling ORDER BY published DESC, caller, handling LIMIT ${publishersShown} BY type`,
+    { types, since: new Date(sinceMs) },
+  );
+  const publishers = new Map<string, Publisher[]>();
+  for (const { type, caller, handling, published } of rows) {
+    const known = publishers.get(type) ?? [];
+    known.push({ caller: caller || null, handling: handling || null, published: Number(published) });
+    publishers.set(type, known);
+  }
+  return publishers;
+}
+
 /** By subscription; those without rows are left out. */
 export async function subscriptionStatistics(
   analytics: Analytics,

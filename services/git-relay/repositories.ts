@@ -26,6 +26,8 @@ export interface Repository {
   readonly announcement: Announcement;
   readonly position: EventPosition;
   readonly npub: string;
+  /** What its owner's profile says, where the relay has that. */
+  readonly ownerName: string | undefined;
 }
 
 export type ConversationKind = "issue" | "patch" | "pull_request";
@@ -101,6 +103,19 @@ export function createRepositories({ events, clock, authority }: RepositoriesOpt
     return found;
   };
 
+  /** By public key, of those whose profiles are here. */
+  const namesOf = async (pubkeys: readonly string[]): Promise<ReadonlyMap<string, string>> => {
+    if (pubkeys.length === 0) return new Map();
+    const authors = [...new Set(pubkeys)];
+    const profiles = await readMatching({ kinds: [kinds.profile], authors }, authors.length);
+    return new Map(
+      profiles.flatMap(({ event }) => {
+        const name = nameOfProfile(event.content);
+        return name === undefined ? [] : [[event.pubkey, name] as const];
+      }),
+    );
+  };
+
   const conversationsOf = async (
     address: string,
     maintainers: MaintainerSet["members"],
@@ -122,9 +137,12 @@ export function createRepositories({ events, clock, authority }: RepositoriesOpt
   return {
     async list(limit, after) {
       const found = await readMatching({ kinds: [kinds.announcement] }, limit + 1, after);
+      const names = await namesOf(found.map(({ event }) => event.pubkey));
       return found.flatMap(({ position, raw }) => {
         const announcement = readStoredAnnouncement(raw);
-        return announcement ? [{ announcement, position, npub: encodeNpub(announcement.pubkey) }] : [];
+        if (!announcement) return [];
+        const { pubkey } = announcement;
+        return [{ announcement, position, npub: encodeNpub(pubkey), ownerName: names.get(pubkey) }];
       });
     },
 
@@ -153,6 +171,7 @@ export function createRepositories({ events, clock, authority }: RepositoriesOpt
       return {
         ...own,
         npub: encodeNpub(pubkey),
+        ownerName: (await namesOf([pubkey])).get(pubkey),
         maintainers,
         state: latestState(readable, maintainers.members),
         conversations: await conversationsOf(own.announcement.address, maintainers.members),
@@ -186,6 +205,19 @@ function describeConversation(
     status: (newest && statusOfKind[newest.kind]) ?? "open",
     commit: root.kind === kinds.pullRequest ? commitOf(root) : undefined,
   };
+}
+
+/** People write their profiles as they like; what is no name is none. */
+function nameOfProfile(content: string): string | undefined {
+  try {
+    const profile: unknown = JSON.parse(content);
+    if (typeof profile !== "object" || profile === null) return undefined;
+    const names = ["display_name", "name"].map((field): unknown => Reflect.get(profile, field));
+    const name = names.find((value): value is string => typeof value === "string" && value.trim() !== "");
+    return name?.trim().slice(0, 100);
+  } catch {
+    return undefined;
+  }
 }
 
 function firstLine(text: string): string {

@@ -9,9 +9,17 @@ import {
   type Metrics,
   type Service,
 } from "@signalbox/kernel";
-import { kinds, readPublicKey, readServiceAddress, type ServiceAddress, type Signer } from "@signalbox/nostr";
+import {
+  kinds,
+  readPublicKey,
+  readServiceAddress,
+  type ServiceAddress,
+  type Signer,
+  type VerifiedEvent,
+} from "@signalbox/nostr";
 import type { FastifyPluginAsync } from "fastify";
 import { createEventIntake, type EventIntake } from "./accept-event.js";
+import { createRepositoryAnnouncer } from "./announce-repositories.js";
 import type { RelaySettings } from "./config.js";
 import { RelayError } from "./errors.js";
 import { describeSaved, eventSaved } from "./events.js";
@@ -53,6 +61,8 @@ export interface GitRelayDependencies {
   readonly verifier?: Verifier;
   /** Where live pages hear what changes at peers. */
   readonly peersTopic?: StreamTopic;
+  /** Where live pages hear about which repositories something new is stored. */
+  readonly repositoriesTopic?: StreamTopic;
   /** Where syncs with peers are recorded as journeys. Default: nowhere. */
   readonly journeys?: SyncJourneys | undefined;
 }
@@ -128,7 +138,13 @@ export function createGitRelay(dependencies: GitRelayDependencies): GitRelay {
     logger,
     metrics: dependencies.metrics,
   });
-  eventIntake.onSaved(({ event }) => live.tell(event));
+  const { repositoriesTopic } = dependencies;
+  const announcer = repositoriesTopic && createRepositoryAnnouncer({ topic: repositoriesTopic, clock });
+  const tellStored = (event: VerifiedEvent): void => {
+    live.tell(event);
+    announcer?.note(event);
+  };
+  eventIntake.onSaved(({ event }) => tellStored(event));
   let unfollow = async (): Promise<void> => {};
 
   const connectionLimits: ConnectionLimits = {
@@ -211,10 +227,11 @@ export function createGitRelay(dependencies: GitRelayDependencies): GitRelay {
       createService({
         name: "relay events of other processes",
         start: async () => {
-          unfollow = events.follow((event) => live.tell(event));
+          unfollow = events.follow(tellStored);
         },
         stop: () => unfollow(),
       }),
+      ...(announcer ? [announcer.service] : []),
       ...(sync ? [sync.service] : []),
     ]),
     intake: createServiceGroup("git relay intake", [listener.service, ...(sync ? [sync.engine] : [])]),

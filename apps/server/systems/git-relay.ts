@@ -28,7 +28,9 @@ export const gitRelay: SystemDefinition = {
       },
     ];
     const timeline = createRelayTimelineSource(stores.database);
-    const peersTopic = streams.addTopic("relay.peers", { scope: "relay:read" });
+    const [peersTopic, repositoriesTopic] = ["relay.peers", "relay.repositories"].map((topic) =>
+      streams.addTopic(topic, { scope: "relay:read" }),
+    );
     // Every process that publishes or handles knows the events; only one with the role listens.
     if (!roles.has("relay"))
       return { configure: (registry) => void registry.register(eventSaved), routes: routesOf(), timeline };
@@ -53,7 +55,8 @@ export const gitRelay: SystemDefinition = {
       signer: loadRelayKey({ directory: dataDirectory, configured: config.relay.secretKey?.reveal() }),
       version,
       trustedProxies: config.http.trustedProxies,
-      peersTopic,
+      ...(peersTopic && { peersTopic }),
+      ...(repositoriesTopic && { repositoriesTopic }),
       journeys: recording?.journeys,
     });
     return {

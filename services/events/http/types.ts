@@ -3,7 +3,7 @@ import { InvalidEvent } from "@signalbox/event-store";
 import type { CatalogueEvent } from "@signalbox/event-store/catalogue";
 import { decodeCursor, pageParameters } from "@signalbox/http";
 import type { FastifyInstance } from "fastify";
-import { noTypeStatistics, type TypeStatistics, typeStatistics } from "../statistics.js";
+import { noTypeStatistics, type Publisher, publishersOf, type TypeStatistics, typeStatistics } from "../statistics.js";
 import { countSchema, jsonAnswer, listAnswer, page, shareSchema, textOrNull } from "./answers.js";
 import type { ApiDependencies } from "./dependencies.js";
 
@@ -41,6 +41,7 @@ const typeExample = {
       delay_ms: 0,
     },
   ],
+  publishers: [{ caller: "POST /api/:project/envelope/", handling: "error_tracking.event_received", published: 42 }],
   published_24h: 42,
   attempts_24h: 42,
   failure_share: 0.05,
@@ -85,6 +86,19 @@ const typeSchema = {
         },
       },
     },
+    publishers: {
+      type: ["array", "null"],
+      description: "Who published the newest of the last 24 hours, as far as they are logged; null when nobody knows.",
+      items: {
+        type: "object",
+        required: ["caller", "handling", "published"],
+        properties: {
+          caller: { ...textOrNull, description: "What the chain of events began with." },
+          handling: { ...textOrNull, description: "Type of the event that was being handled." },
+          published: countSchema,
+        },
+      },
+    },
     published_24h: {
       ...countOrNull,
       description: "As far as it is logged; this and the other figures are null while the log cannot be read.",
@@ -102,13 +116,19 @@ export function registerTypeRoutes(app: FastifyInstance, dependencies: ApiDepend
 
   const describe = async (events: readonly CatalogueEvent[]) => {
     const types = events.map(({ type }) => type);
-    const [statistics, versions] = await Promise.all([
+    const sinceMs = clock.nowMs() - dayMs;
+    const [statistics, publishers, versions] = await Promise.all([
       // Schemas are worth seeing also while the dispatch log is away.
-      typeStatistics(analytics, types, clock.nowMs() - dayMs).catch(() => null),
+      typeStatistics(analytics, types, sinceMs).catch(() => null),
+      publishersOf(analytics, types, sinceMs).catch(() => null),
       schemas.versions(types),
     ]);
     return events.map((event) =>
-      toType(event, versions.get(event.type) ?? [], statistics && (statistics.get(event.type) ?? noTypeStatistics)),
+      toType(event, {
+        remembered: versions.get(event.type) ?? [],
+        statistics: statistics && (statistics.get(event.type) ?? noTypeStatistics),
+        publishers: publishers && (publishers.get(event.type) ?? []),
+      }),
     );
   };
 
@@ -203,7 +223,14 @@ export function registerTypeRoutes(app: FastifyInstance, dependencies: ApiDepend
   });
 }
 
-function toType(event: CatalogueEvent, remembered: readonly number[], statistics: TypeStatistics | null) {
+/** What is known of an event beside its definition; `null` while the dispatch log is away. */
+interface Observed {
+  readonly remembered: readonly number[];
+  readonly statistics: TypeStatistics | null;
+  readonly publishers: readonly Publisher[] | null;
+}
+
+function toType(event: CatalogueEvent, { remembered, statistics, publishers }: Observed) {
   const { published, attempts, failed, p50Ms, p95Ms } = statistics ?? unknownStatistics;
   return {
     type: event.type,
@@ -228,6 +255,7 @@ function toType(event: CatalogueEvent, remembered: readonly number[], statistics
       condition,
       delay_ms: delayMs,
     })),
+    publishers,
     published_24h: published,
     attempts_24h: attempts,
     failure_share: attempts === null || failed === null || attempts === 0 ? null : failed / attempts,

@@ -25,6 +25,7 @@ export const repositorySchema = {
   type: "object",
   required: [
     "npub",
+    "owner_name",
     "identifier",
     "address",
     "name",
@@ -37,6 +38,7 @@ export const repositorySchema = {
   ],
   properties: {
     npub: { type: "string", description: "The owner." },
+    owner_name: { ...nullableText, description: "As the owner's profile says; null where the relay has none." },
     identifier: { type: "string" },
     address: { type: "string", description: "As other events name it." },
     name: nullableText,
@@ -120,6 +122,7 @@ export const detailSchema = {
 
 export const repositoryExample = {
   npub: npubExample,
+  owner_name: "Ada",
   identifier: "signalbox",
   address: "30617:7e7e9c42a91bfef19fa929e5fda1b72e0ebc1a4c1141673e2794234d86addf4e:signalbox",
   name: "Signalbox",

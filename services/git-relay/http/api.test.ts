@@ -1,6 +1,6 @@
 import { createHttpServer, findUndocumented, HttpProblem, type Principal } from "@signalbox/http";
 import { silentLogger, systemClock } from "@signalbox/kernel";
-import { encodeNpub } from "@signalbox/nostr";
+import { encodeNpub, kinds } from "@signalbox/nostr";
 import { repositoryTag, signAnnouncement, signEvent, signState, testSigner } from "@signalbox/nostr/testing";
 import type { FastifyInstance } from "fastify";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -41,6 +41,8 @@ describe("repositories in the API", () => {
     const issue = root(1621, "An issue");
     const patch = root(1617, "A patch");
     const pull = root(1618, "A pull request", [["c", commit]]);
+    const profile = (author: typeof owner, content: string) =>
+      signEvent(author, { kind: kinds.profile, created_at: 2_000, content });
     const status = (author: typeof owner, kind: number, id: string, created_at: number) =>
       signEvent(author, { kind, created_at, tags: [["e", id]] });
     const events = [
@@ -67,6 +69,8 @@ describe("repositories in the API", () => {
       status(stranger, 1632, issue.id, 3_000),
       status(friend, 1630, issue.id, 3_001),
       status(testSigner("nobody"), 1632, issue.id, 9_000),
+      profile(owner, JSON.stringify({ name: "olga", display_name: " Olga Owner " })),
+      profile(stranger, "{ no JSON"),
     ];
     for (const event of events)
       await server.relay.eventIntake.accept(event, {
@@ -86,14 +90,17 @@ describe("repositories in the API", () => {
 
   test("the list goes through all announcements, the last first, page by page", async () => {
     const names: string[] = [];
+    const owners = new Set<string | null>();
     let pages = 0;
     for (let url: string | undefined = "/api/v1/relay/repositories?limit=2"; url !== undefined; pages++) {
       const { status, body, link } = await get(url);
       expect(status).toBe(200);
       names.push(...body.map((repository: { identifier: string }) => repository.identifier));
+      for (const repository of body) owners.add(repository.owner_name);
       url = /<([^>]+)>; rel="next"/.exec(String(link ?? ""))?.[1];
     }
     expect(names).toEqual([identifier, "other 4", "other 3", "other 2", "other 1", "other 0"]);
+    expect([...owners]).toEqual(["Olga Owner", null]);
     expect(pages).toBe(3);
     expect(await get("/api/v1/relay/repositories?cursor=x")).toMatchObject({
       status: 400,
@@ -106,6 +113,7 @@ describe("repositories in the API", () => {
     expect(status).toBe(200);
     expect(body).toMatchObject({
       npub,
+      owner_name: "Olga Owner",
       identifier,
       name: "Odd",
       announced_at: "1970-01-01T00:16:40.000Z",

@@ -130,10 +130,11 @@ function toPosition([createdAt, id]: [number, string]): EventPosition {
   return { createdAt, id };
 }
 
-function showRepository({ announcement, npub }: Repository) {
+function showRepository({ announcement, npub, ownerName }: Repository) {
   const { identifier, address, name, description, clone, relays, web, createdAt, id } = announcement;
   return {
     npub,
+    owner_name: ownerName ?? null,
     identifier,
     address,
     name: name ?? null,

@@ -61,7 +61,7 @@ function showBatch(batch: BatchSnapshot, nowMs: number) {
     batch_id: batch.batchId,
     layer: batch.layer,
     method: batch.method,
-    items: batch.items,
+    items: batch.items.length,
     age_s: Math.max(0, Math.round((nowMs - batch.startedAt) / 1_000)),
     retries: batch.retries,
     failed: batch.failed,

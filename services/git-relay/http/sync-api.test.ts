@@ -263,6 +263,19 @@ describe("the sync in the API", () => {
     await expect.poll(async () => (await peerOf(noPeer)).failures).toBe(1);
   });
 
+  test("a peer is tried at once, with the scope for it, and its failures are not forgotten", async () => {
+    const path = `/peers/${encodeURIComponent(noPeer)}/retry`;
+    expect((await ask("POST", path)).status).toBe(403);
+    await expect.poll(async () => (await peerOf(noPeer)).status).toBe("disconnected");
+    const { failures } = await peerOf(noPeer);
+    expect(failures).toBeGreaterThan(0);
+    expect(await ask("POST", path, "admin")).toMatchObject({ status: 200, body: { relay: noPeer, action: "connect" } });
+    await expect.poll(async () => (await peerOf(noPeer)).failures).toBeGreaterThan(failures);
+    const answer = await ask("POST", `/peers/${encodeURIComponent(source.url)}/retry`, "admin");
+    expect(answer.body).toEqual({ relay: source.url, action: "nothing" });
+    expect((await ask("POST", "/peers/nobody/retry", "admin")).status).toBe(404);
+  });
+
   test("GR-458 a peer can be forgotten, with the scope for it", async () => {
     const path = `/peers/${encodeURIComponent(noPeer)}`;
     expect((await ask("DELETE", path)).status).toBe(403);

@@ -36,6 +36,8 @@ import {
   repairBodySchema,
   repairExample,
   repairSchema,
+  retryExample,
+  retrySchema,
   statusExample,
   statusSchema,
   transitionExample,
@@ -206,6 +208,24 @@ export function registerSyncRoutes(app: FastifyInstance, options: SyncApiOptions
       },
     },
   );
+
+  app.post<{ Params: { url: string } }>("/peers/:url/retry", {
+    config: { access: admin, errors: ["relay_peer_unknown", "unavailable"] },
+    schema: {
+      summary: "Do at once what a peer waits for",
+      description: "Connects, or fetches what had failed, before its time has come. Nothing is forgotten.",
+      tags: ["relay"],
+      params: peerParams,
+      response: { 200: answer("What is done.", retrySchema, retryExample) },
+    },
+    async handler(request) {
+      const { engine, peer } = findOwn(request.params.url);
+      const action = engine.retry(peer.url);
+      if (action === null) throw unknownPeer();
+      logger.info("a peer is tried by hand", { relay: peer.url, caller: principalOf(request).subject, action });
+      return { relay: peer.url, action };
+    },
+  });
 
   app.delete<{ Params: { url: string } }>("/peers/:url", {
     config: { access: admin, errors: ["relay_peer_unknown", "unavailable"] },

@@ -224,6 +224,17 @@ export const repairSchema = all({
   actions: { ...texts, description: "What was done, or would be." },
 });
 
+export const retrySchema = all({
+  relay: { type: "string" },
+  action: {
+    type: "string",
+    enum: ["connect", "fetch", "nothing"],
+    description: "Connect, fetch what had failed, or nothing, since it waits for nothing.",
+  },
+});
+
+export const retryExample = { relay: peerUrl, action: "connect" };
+
 const now = "2026-03-01T09:30:00.000Z";
 
 export const peerExample = {

@@ -202,6 +202,14 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
       connectPeers();
       return peer !== undefined;
     },
+    retry(url) {
+      const peer = peers.get(url);
+      if (!peer) return null;
+      if (!isRunning) return "nothing";
+      if (!peer.isDisconnected) return peer.retryFailed() ? "fetch" : "nothing";
+      peer.connect().catch((error: unknown) => noteFailure(peer, error));
+      return "connect";
+    },
     async forget(url) {
       const peer = peers.get(url);
       if (!peer) return false;

@@ -23,6 +23,7 @@ function createWorld() {
       isActive: () => true,
       overLimit: () => [url],
       repair: () => true,
+      retry: () => "nothing",
       forget: async () => true,
       syncAgain() {},
     };
@@ -41,10 +42,10 @@ test("GR-479 the engine runs while the lease is ours, and anew when it is ours a
   const { clock, log, lease, engine } = createWorld();
   lease.answer = async () => false;
   await engine.start();
-  expect([log, engine.overLimit(), engine.repair(url)]).toEqual([[], [], false]);
+  expect([log, engine.overLimit(), engine.repair(url), engine.retry(url)]).toEqual([[], [], false, null]);
   lease.answer = async () => true;
   await clock.advanceBy(5_000);
-  expect([log, engine.overLimit()]).toEqual([["engine 1 starts"], [url]]);
+  expect([log, engine.overLimit(), engine.retry(url)]).toEqual([["engine 1 starts"], [url], "nothing"]);
   await clock.advanceBy(60_000);
   expect(log).toHaveLength(1);
   lease.answer = async () => false;

@@ -81,6 +81,7 @@ export function createLeadingEngine({ lease, create, onRetired, clock, logger }:
     peer: (url) => engine?.peer(url) ?? null,
     overLimit: () => engine?.overLimit() ?? [],
     repair: (url) => engine?.repair(url) ?? false,
+    retry: (url) => engine?.retry(url) ?? null,
     forget: async (url) => (await engine?.forget(url)) ?? false,
     syncAgain: (what) => engine?.syncAgain(what),
   };

@@ -68,6 +68,9 @@ export interface SyncEngineOptions {
   readonly logger: Logger;
 }
 
+/** What a peer was told to do at once: connect, fetch what had failed, or nothing, since it waits for nothing. */
+export type PeerRetry = "connect" | "fetch" | "nothing";
+
 /**
  * Keeps the relay in sync with its peers while it runs. `start` resolves when what is wanted was read from the store;
  * connections follow. `stop` closes every connection without counting a failure. All reading methods answer at once, and
@@ -82,6 +85,8 @@ export interface SyncEngine extends Service {
   overLimit(): readonly PeerUrl[];
   /** Forgets failures, marks and refused ids of a peer and syncs it anew; false when it is not known. */
   repair(url: PeerUrl): boolean;
+  /** Does at once what a peer waits for, without forgetting anything; nothing when it is not known. */
+  retry(url: PeerUrl): PeerRetry | null;
   /** Asks all peers again for what was proven synced before, because it would be accepted now. */
   syncAgain(what: { readonly identifiers: readonly string[]; readonly announcements: boolean }): void;
   /** Ends a peer and forgets everything about it; it comes back when an announcement still names it. False when unknown. */

@@ -84,9 +84,13 @@ export class Peer {
 
   // Connecting
 
+  get isDisconnected(): boolean {
+    return this.#status === "disconnected";
+  }
+
   mayConnect(): boolean {
     const { health, naughty } = this.#context;
-    return this.#status === "disconnected" && health.attemptAllowed(this.url) && naughty.attemptAllowed(this.url);
+    return this.isDisconnected && health.attemptAllowed(this.url) && naughty.attemptAllowed(this.url);
   }
 
   /** Tries to connect, once. Resolves when the attempt is over. */
@@ -192,7 +196,7 @@ export class Peer {
       this.#wasRateLimited = false;
       this.#sync.recompute();
     }
-    if (isPast(this.#record.failedSince, now - failedRetryMs)) this.#retryFailed();
+    if (isPast(this.#record.failedSince, now - failedRetryMs)) this.retryFailed();
     if (isOpen(this.#status) && isPast(this.#record.verifyAt, now)) {
       this.#record.verifyAt = null;
       this.#sync.verify();
@@ -218,11 +222,13 @@ export class Peer {
     this.#startFresh(this.#connection, "daily");
   }
 
-  #retryFailed(): void {
-    if (!isOpen(this.#status)) return;
+  /** Tries the batches again that had failed for good; false when there are none. */
+  retryFailed(): boolean {
+    if (!isOpen(this.#status) || this.#record.failedSince === null) return false;
     this.#record.failedSince = null;
     if (this.#status === "connected_with_failures") this.#move("syncing", "failed batches are tried again");
     this.#sync.retryFailed();
+    return true;
   }
 
   // By hand, and the end
@@ -283,7 +289,6 @@ export class Peer {
       isBootstrap: this.isBootstrap,
       status: this.#status,
       record: this.#record,
-      wanted: this.#sync.wanted,
       ledger: this.#sync.ledger,
       mark: this.#mark,
       connection: this.#connection,

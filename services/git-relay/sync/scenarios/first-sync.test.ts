@@ -146,6 +146,20 @@ describe("a first sync", () => {
       await world.until("everything is here", async () => (await world.storedIds()).size === shop.events.length);
     }));
 
+  test("what has failed for good is fetched at once when that is asked for", () =>
+    simulate({ bootstrap: [host], config: { negentropy: false } }, async (world) => {
+      const shop = shopOf(world);
+      const peer = world.addPeer(host, { events: shop.events, behaviour: { maxFilterValues: 0 } });
+      await world.start();
+      await world.until("it failed for good", () => world.status(host) === "connected_with_failures", {
+        withinMs: 3_600_000,
+      });
+      peer.behaviour.maxFilterValues = 1_000;
+      expect(world.engine.retry(peer.url)).toBe("fetch");
+      expect(world.engine.retry(peer.url)).toBe("nothing");
+      await world.until("the failure is gone", () => world.status(host) === "connected", { withinMs: 300_000 });
+    }));
+
   test("GR-241 a peer that no announcement names any more is closed and forgotten a minute later; a bootstrap relay stays", () =>
     simulate({ bootstrap: [host] }, async (world) => {
       const other = "other.example";
