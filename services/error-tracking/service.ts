@@ -30,6 +30,7 @@ import { configureItems } from "./items/items-subscriber.js";
 import { createItemStorage } from "./items/store-items.js";
 import { createLedgerMetrics } from "./ledger/ledger-metrics.js";
 import { errorTrackingAnalytics } from "./migrations/analytics-migrations.js";
+import { issuePlacesMigration } from "./migrations/issue-places-migration.js";
 import { issuesMigration } from "./migrations/issues-migration.js";
 import { itemsMigration } from "./migrations/items-migration.js";
 import { projectMigrations } from "./migrations/projects-migration.js";
@@ -51,6 +52,7 @@ export const errorTrackingMigrations: MigrationSet = {
     upkeepMigration,
     itemsMigration,
     quotasMigration,
+    issuePlacesMigration,
   ],
 };
 

@@ -1,4 +1,5 @@
 import createClient, { type Middleware } from "openapi-fetch";
+import { useSyncExternalStore } from "react";
 import type { paths } from "./schema.js";
 
 /** An answer that is not what was asked for, with what a person needs to report it. */
@@ -7,6 +8,8 @@ export class ApiError extends Error {
   readonly code: string;
   readonly correlationId: string | null;
   readonly retryAfterS: number | null;
+  /** Address of what was asked for. */
+  readonly asked: string | null;
 
   constructor(fields: {
     readonly status: number;
@@ -14,6 +17,7 @@ export class ApiError extends Error {
     readonly message: string;
     readonly correlationId: string | null;
     readonly retryAfterS?: number | null;
+    readonly asked?: string | null;
   }) {
     super(fields.message);
     this.name = "ApiError";
@@ -21,6 +25,7 @@ export class ApiError extends Error {
     this.code = fields.code;
     this.correlationId = fields.correlationId;
     this.retryAfterS = fields.retryAfterS ?? null;
+    this.asked = fields.asked ?? null;
   }
 }
 
@@ -43,15 +48,44 @@ api.use(carryCsrfToken);
 
 async function fetchOrExplain(request: Request): Promise<Response> {
   try {
-    return await fetch(request);
+    const response = await fetch(request);
+    sayReachable(true);
+    return response;
   } catch (cause) {
+    sayReachable(false);
     throw new ApiError({
       status: 0,
       code: "unreachable",
       message: `The server cannot be reached (${cause instanceof Error ? cause.message : "unknown reason"}).`,
       correlationId: null,
+      asked: addressOf(request.url),
     });
   }
+}
+
+function addressOf(url: string): string {
+  const { pathname, search } = new URL(url);
+  return `${pathname}${search}`;
+}
+
+let reachable = true;
+const reachableWatchers = new Set<() => void>();
+
+function sayReachable(now: boolean): void {
+  if (reachable === now) return;
+  reachable = now;
+  for (const watcher of reachableWatchers) watcher();
+}
+
+/** Whether the server answered when it was asked last. */
+export function useReachable(): boolean {
+  return useSyncExternalStore(
+    (watcher) => {
+      reachableWatchers.add(watcher);
+      return () => reachableWatchers.delete(watcher);
+    },
+    () => reachable,
+  );
 }
 
 interface Answer<Data> {
@@ -98,5 +132,6 @@ function toError(response: Response, problem: unknown): ApiError {
     message: read("detail") ?? read("title") ?? `The server answered ${response.status}.`,
     correlationId: read("correlation_id") ?? response.headers.get("x-correlation-id"),
     retryAfterS: Number.isFinite(retryAfter) && retryAfter > 0 ? retryAfter : null,
+    asked: response.url === "" ? null : addressOf(response.url),
   });
 }

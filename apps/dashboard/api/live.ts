@@ -63,9 +63,10 @@ function reconnect(): void {
   });
   opened.addEventListener("open", () => setState("live"));
   opened.addEventListener("error", () => {
+    if (source !== opened) return;
     setState("lost");
     // The browser connects anew by itself, unless the server has refused.
-    if (opened.readyState === EventSource.CLOSED && source === opened) {
+    if (opened.readyState === EventSource.CLOSED) {
       topics = "";
       setTimeout(reconnectSoon, 5_000);
     }

@@ -846,6 +846,14 @@ export interface paths {
                                 condition: string | null;
                                 delay_ms: number;
                             }[];
+                            /** @description Who published the newest of the last 24 hours, as far as they are logged; null when nobody knows. */
+                            publishers: {
+                                /** @description What the chain of events began with. */
+                                caller: string | null;
+                                /** @description Type of the event that was being handled. */
+                                handling: string | null;
+                                published: number;
+                            }[] | null;
                             /** @description As far as it is logged; this and the other figures are null while the log cannot be read. */
                             published_24h: number | null;
                             attempts_24h: number | null;
@@ -1004,6 +1012,14 @@ export interface paths {
                                 condition: string | null;
                                 delay_ms: number;
                             }[];
+                            /** @description Who published the newest of the last 24 hours, as far as they are logged; null when nobody knows. */
+                            publishers: {
+                                /** @description What the chain of events began with. */
+                                caller: string | null;
+                                /** @description Type of the event that was being handled. */
+                                handling: string | null;
+                                published: number;
+                            }[] | null;
                             /** @description As far as it is logged; this and the other figures are null while the log cannot be read. */
                             published_24h: number | null;
                             attempts_24h: number | null;
@@ -4887,6 +4903,16 @@ export interface paths {
                      * @example 30d
                      */
                     query_period?: "15m" | "30m" | "1h" | "24h" | "7d" | "14d" | "30d";
+                    /**
+                     * @description Beginning of a time that both periods are replaced by; `stats.frequency` has it as `window`. At most 400 days.
+                     * @example 2026-03-01T00:00:00Z
+                     */
+                    from?: string;
+                    /**
+                     * @description With `from`: the end of that time. Default: now. What was seen in it is known by whole hours.
+                     * @example 2026-03-02T00:00:00Z
+                     */
+                    to?: string;
                 };
                 header?: never;
                 path: {
@@ -4918,6 +4944,12 @@ export interface paths {
                             description: string;
                             /** @description Where it happened: the transaction, or a function of the application. */
                             actor: string;
+                            /** @description File of the frame where it happened first; empty without a stack. */
+                            file?: string;
+                            /** @description Function of that frame. */
+                            function?: string;
+                            /** @description The program did not catch all of its events. */
+                            unhandled?: boolean;
                             /** @description Exact, events that were not kept included. */
                             event_count: number;
                             /** @description Exact below 1,000, within 1 % above. */
@@ -4975,6 +5007,8 @@ export interface paths {
                  *     `ET_QUERY_INVALID`: The query cannot be read.
                  *
                  *     `invalid_cursor`: The cursor was not made by this list.
+                 *
+                 *     `invalid_parameter`: The request does not have the expected form.
                  */
                 400: {
                     headers: {
@@ -5258,6 +5292,16 @@ export interface paths {
                      * @example 24h
                      */
                     stats_period?: "15m" | "30m" | "1h" | "24h" | "7d" | "14d" | "30d";
+                    /**
+                     * @description Beginning of a time that both periods are replaced by; `stats.frequency` has it as `window`. At most 400 days.
+                     * @example 2026-03-01T00:00:00Z
+                     */
+                    from?: string;
+                    /**
+                     * @description With `from`: the end of that time. Default: now. What was seen in it is known by whole hours.
+                     * @example 2026-03-02T00:00:00Z
+                     */
+                    to?: string;
                 };
                 header?: never;
                 path: {
@@ -5292,6 +5336,12 @@ export interface paths {
                             description: string;
                             /** @description Where it happened: the transaction, or a function of the application. */
                             actor: string;
+                            /** @description File of the frame where it happened first; empty without a stack. */
+                            file?: string;
+                            /** @description Function of that frame. */
+                            function?: string;
+                            /** @description The program did not catch all of its events. */
+                            unhandled?: boolean;
                             /** @description Exact, events that were not kept included. */
                             event_count: number;
                             /** @description Exact below 1,000, within 1 % above. */
@@ -5343,7 +5393,11 @@ export interface paths {
                         };
                     };
                 };
-                /** @description `invalid_parameter`: The request does not have the expected form. */
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `invalid_parameter`: The request does not have the expected form.
+                 */
                 400: {
                     headers: {
                         [name: string]: unknown;
@@ -5474,6 +5528,12 @@ export interface paths {
                             description: string;
                             /** @description Where it happened: the transaction, or a function of the application. */
                             actor: string;
+                            /** @description File of the frame where it happened first; empty without a stack. */
+                            file?: string;
+                            /** @description Function of that frame. */
+                            function?: string;
+                            /** @description The program did not catch all of its events. */
+                            unhandled?: boolean;
                             /** @description Exact, events that were not kept included. */
                             event_count: number;
                             /** @description Exact below 1,000, within 1 % above. */
@@ -5831,6 +5891,12 @@ export interface paths {
                             description: string;
                             /** @description Where it happened: the transaction, or a function of the application. */
                             actor: string;
+                            /** @description File of the frame where it happened first; empty without a stack. */
+                            file?: string;
+                            /** @description Function of that frame. */
+                            function?: string;
+                            /** @description The program did not catch all of its events. */
+                            unhandled?: boolean;
                             /** @description Exact, events that were not kept included. */
                             event_count: number;
                             /** @description Exact below 1,000, within 1 % above. */
@@ -6983,6 +7049,16 @@ export interface paths {
                      * @example 30d
                      */
                     query_period?: "15m" | "30m" | "1h" | "24h" | "7d" | "14d" | "30d";
+                    /**
+                     * @description Beginning of a time that both periods are replaced by; `stats.frequency` has it as `window`. At most 400 days.
+                     * @example 2026-03-01T00:00:00Z
+                     */
+                    from?: string;
+                    /**
+                     * @description With `from`: the end of that time. Default: now. What was seen in it is known by whole hours.
+                     * @example 2026-03-02T00:00:00Z
+                     */
+                    to?: string;
                 };
                 header?: never;
                 path: {
@@ -7014,6 +7090,12 @@ export interface paths {
                             description: string;
                             /** @description Where it happened: the transaction, or a function of the application. */
                             actor: string;
+                            /** @description File of the frame where it happened first; empty without a stack. */
+                            file?: string;
+                            /** @description Function of that frame. */
+                            function?: string;
+                            /** @description The program did not catch all of its events. */
+                            unhandled?: boolean;
                             /** @description Exact, events that were not kept included. */
                             event_count: number;
                             /** @description Exact below 1,000, within 1 % above. */
@@ -7071,6 +7153,8 @@ export interface paths {
                  *     `ET_QUERY_INVALID`: The query cannot be read.
                  *
                  *     `invalid_cursor`: The cursor was not made by this list.
+                 *
+                 *     `invalid_parameter`: The request does not have the expected form.
                  */
                 400: {
                     headers: {
@@ -7170,6 +7254,16 @@ export interface paths {
                      * @example 24h
                      */
                     stats_period?: "15m" | "30m" | "1h" | "24h" | "7d" | "14d" | "30d";
+                    /**
+                     * @description Beginning of a time that both periods are replaced by; `stats.frequency` has it as `window`. At most 400 days.
+                     * @example 2026-03-01T00:00:00Z
+                     */
+                    from?: string;
+                    /**
+                     * @description With `from`: the end of that time. Default: now. What was seen in it is known by whole hours.
+                     * @example 2026-03-02T00:00:00Z
+                     */
+                    to?: string;
                 };
                 header?: never;
                 path: {
@@ -7204,6 +7298,12 @@ export interface paths {
                             description: string;
                             /** @description Where it happened: the transaction, or a function of the application. */
                             actor: string;
+                            /** @description File of the frame where it happened first; empty without a stack. */
+                            file?: string;
+                            /** @description Function of that frame. */
+                            function?: string;
+                            /** @description The program did not catch all of its events. */
+                            unhandled?: boolean;
                             /** @description Exact, events that were not kept included. */
                             event_count: number;
                             /** @description Exact below 1,000, within 1 % above. */
@@ -7255,7 +7355,11 @@ export interface paths {
                         };
                     };
                 };
-                /** @description `invalid_parameter`: The request does not have the expected form. */
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `invalid_parameter`: The request does not have the expected form.
+                 */
                 400: {
                     headers: {
                         [name: string]: unknown;
@@ -7386,6 +7490,12 @@ export interface paths {
                             description: string;
                             /** @description Where it happened: the transaction, or a function of the application. */
                             actor: string;
+                            /** @description File of the frame where it happened first; empty without a stack. */
+                            file?: string;
+                            /** @description Function of that frame. */
+                            function?: string;
+                            /** @description The program did not catch all of its events. */
+                            unhandled?: boolean;
                             /** @description Exact, events that were not kept included. */
                             event_count: number;
                             /** @description Exact below 1,000, within 1 % above. */
@@ -8565,6 +8675,12 @@ export interface paths {
                             description: string;
                             /** @description Where it happened: the transaction, or a function of the application. */
                             actor: string;
+                            /** @description File of the frame where it happened first; empty without a stack. */
+                            file?: string;
+                            /** @description Function of that frame. */
+                            function?: string;
+                            /** @description The program did not catch all of its events. */
+                            unhandled?: boolean;
                             /** @description Exact, events that were not kept included. */
                             event_count: number;
                             /** @description Exact below 1,000, within 1 % above. */
@@ -8804,6 +8920,12 @@ export interface paths {
                             description: string;
                             /** @description Where it happened: the transaction, or a function of the application. */
                             actor: string;
+                            /** @description File of the frame where it happened first; empty without a stack. */
+                            file?: string;
+                            /** @description Function of that frame. */
+                            function?: string;
+                            /** @description The program did not catch all of its events. */
+                            unhandled?: boolean;
                             /** @description Exact, events that were not kept included. */
                             event_count: number;
                             /** @description Exact below 1,000, within 1 % above. */
@@ -18150,6 +18272,8 @@ export interface paths {
                         "application/json": {
                             /** @description The owner. */
                             npub: string;
+                            /** @description As the owner's profile says; null where the relay has none. */
+                            owner_name: string | null;
                             identifier: string;
                             /** @description As other events name it. */
                             address: string;
@@ -18282,6 +18406,8 @@ export interface paths {
                         "application/json": {
                             /** @description The owner. */
                             npub: string;
+                            /** @description As the owner's profile says; null where the relay has none. */
+                            owner_name: string | null;
                             identifier: string;
                             /** @description As other events name it. */
                             address: string;
@@ -19431,6 +19557,131 @@ export interface paths {
         };
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/relay/peers/{url}/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Do at once what a peer waits for
+         * @description Connects, or fetches what had failed, before its time has come. Nothing is forgotten.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /**
+                     * @description Address of the peer, percent-encoded.
+                     * @example wss://relay.example
+                     */
+                    url: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description What is done. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            relay: string;
+                            /**
+                             * @description Connect, fetch what had failed, or nothing, since it waits for nothing.
+                             * @enum {string}
+                             */
+                            action: "connect" | "fetch" | "nothing";
+                        };
+                    };
+                };
+                /** @description `invalid_parameter`: The request does not have the expected form. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `relay_peer_unknown`: No such peer is synced from */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
         delete?: never;
         options?: never;
         head?: never;

@@ -17,14 +17,15 @@ import {
 } from "@mantine/core";
 import { useDisclosure, useHotkeys } from "@mantine/hooks";
 import { IconLogout, IconMoon, IconPlugConnectedX, IconSearch, IconSun, IconUser } from "@tabler/icons-react";
-import { useQuery } from "@tanstack/react-query";
-import { lazy, Suspense, useState } from "react";
-import { Link, Outlet, useNavigate } from "react-router";
-import { api, dataOf } from "../api/client.js";
-import { useLiveState } from "../api/live.js";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { lazy, Suspense, useEffect, useRef, useState } from "react";
+import { Link, Outlet, useLocation, useNavigate } from "react-router";
+import { api, dataOf, useReachable } from "../api/client.js";
+import { useLive, useLiveState } from "../api/live.js";
 import { allows, type Session, useSession, useSessionActions } from "../api/session.js";
 import { useProjectId } from "../shared/project.js";
 import { Failure } from "../shared/states.js";
+import { useRangeSearch } from "../shared/time-range.js";
 import { TimeRangePicker } from "../shared/time-range-picker.js";
 import { Login } from "./login.js";
 import { Navigation } from "./navigation.js";
@@ -82,7 +83,6 @@ function Frame({ session }: { readonly session: Session }) {
         <Box component="nav" aria-label="Main" style={{ display: "flex", flex: 1, minHeight: 0 }}>
           <Navigation session={session} onNavigate={close} />
         </Box>
-        <Connection />
       </AppShell.Navbar>
       <AppShell.Main id="content" tabIndex={-1}>
         <Container size={1360} px={0}>
@@ -91,6 +91,7 @@ function Frame({ session }: { readonly session: Session }) {
           </Suspense>
         </Container>
       </AppShell.Main>
+      <Connection session={session} />
       {palette.wanted && (
         <Suspense>
           <Palette session={session} opened={palette.opened} onClose={palette.close} />
@@ -144,21 +145,47 @@ function SearchButton({ onOpen }: { readonly onOpen: () => void }) {
   );
 }
 
-/** Said only when changes do not arrive by themselves; it comes back by itself. */
-function Connection() {
-  const state = useLiveState();
-  if (state !== "lost") return null;
+/** Topics by which the connection is watched, with the scope that each needs. */
+const topics = [
+  ["errors.issues", "errors:read"],
+  ["experience.verdicts", "experience:read"],
+  ["relay.peers", "relay:read"],
+  ["events.dead", "events:read"],
+] as const;
+
+/** Said only when the server does not answer. When it does again, everything that a page shows is read again. */
+function Connection({ session }: { readonly session: Session }) {
+  const queries = useQueryClient();
+  const [topic] = topics.find(([, scope]) => allows(session, scope)) ?? [];
+  // Also on pages that follow nothing, so that it is known when the server is away.
+  useLive(topic === undefined ? {} : { [topic]: ["connection"] });
+  const live = useLiveState();
+  const isReachable = useReachable();
+  const isLost = live === "lost" || !isReachable;
+  const wasLost = useRef(false);
+  useEffect(() => {
+    if (wasLost.current && !isLost) void queries.invalidateQueries();
+    wasLost.current = isLost;
+  }, [isLost, queries]);
   return (
-    <Group gap={8} p="xs" role="status" c="var(--app-bad)" wrap="nowrap">
-      <IconPlugConnectedX size={16} aria-hidden />
-      <Text size="xs">The connection is lost; trying again.</Text>
-    </Group>
+    <div role="status" className="connection">
+      {isLost && (
+        <Group gap={8} px="md" py={8} wrap="nowrap">
+          <IconPlugConnectedX size={17} aria-hidden />
+          <Text size="sm">The connection to the server is lost. Trying again …</Text>
+        </Group>
+      )}
+    </div>
   );
 }
 
 function ProjectSwitcher() {
   const navigate = useNavigate();
+  const { pathname } = useLocation();
+  const range = useRangeSearch();
   const current = useProjectId();
+  // From a list to the same list of the other project; what is of one project only has no counterpart.
+  const section = /^\/projects\/\d+\/(errors|releases|ledger|settings)/.exec(pathname)?.[1] ?? "errors";
   const projects = useQuery({ queryKey: ["projects"], queryFn: () => dataOf(api.GET("/api/v1/projects")) });
   return (
     <Select
@@ -170,7 +197,7 @@ function ProjectSwitcher() {
       comboboxProps={{ width: 220, position: "bottom-start" }}
       value={String(current)}
       data={(projects.data ?? []).map(({ id, name }) => ({ value: String(id), label: name }))}
-      onChange={(value) => value && void navigate(`/projects/${value}/errors`)}
+      onChange={(value) => value && void navigate(`/projects/${value}/${section}${range}`)}
     />
   );
 }

@@ -72,6 +72,8 @@ export const cssVariables: CSSVariablesResolver = () => ({
     "--app-good": "#217a3f",
     "--app-warn": "#966000",
     "--app-quiet-mark": "#8f9bb0",
+    "--app-lost": "#8f1d22",
+    "--app-lost-text": "#ffffff",
   },
   dark: {
     "--mantine-color-dimmed": "var(--mantine-color-dark-1)",
@@ -89,5 +91,7 @@ export const cssVariables: CSSVariablesResolver = () => ({
     "--app-good": "#43b56b",
     "--app-warn": "#f0ab33",
     "--app-quiet-mark": "#65728a",
+    "--app-lost": "#f0898d",
+    "--app-lost-text": "#2a0608",
   },
 });

@@ -3,6 +3,7 @@ import { IconAlertTriangle, IconInbox } from "@tabler/icons-react";
 import type { UseQueryResult } from "@tanstack/react-query";
 import type { ReactNode } from "react";
 import { ApiError } from "../api/client.js";
+import { Copy } from "./copy.js";
 
 /** What a query has, or what is to be seen instead. */
 export function Loaded<Data>({
@@ -34,7 +35,7 @@ export function Loaded<Data>({
 
 function Lines({ count }: { readonly count: number }) {
   return (
-    <Stack gap="sm" aria-busy="true" aria-label="Loading">
+    <Stack gap="sm" role="status" aria-busy="true" aria-label="Loading">
       {Array.from({ length: count }, (_, line) => (
         // biome-ignore lint/suspicious/noArrayIndexKey: placeholders have nothing else.
         <Skeleton key={line} height={line === 0 ? 28 : 20} width={`${100 - ((line * 13) % 40)}%`} />
@@ -64,13 +65,23 @@ export function Failure({
       title={stale ? "This could not be brought up to date" : "This could not be read"}
     >
       <Stack gap="xs">
-        <Text size="sm">{error.message}</Text>
+        <Text size="sm" style={{ overflowWrap: "anywhere" }}>
+          {error.message}
+        </Text>
+        {known?.asked && (
+          <Text size="xs" c="dimmed" style={{ overflowWrap: "anywhere" }}>
+            Asked for: <Code>{known.asked}</Code>
+          </Text>
+        )}
         <Group gap="md">
           {known?.code && <Code>{known.code}</Code>}
           {known?.correlationId && (
-            <Text size="xs" c="dimmed">
-              Correlation id <Code>{known.correlationId}</Code>
-            </Text>
+            <Group gap={4} wrap="nowrap">
+              <Text size="xs" c="dimmed">
+                Correlation id <Code>{known.correlationId}</Code>
+              </Text>
+              <Copy value={known.correlationId} label="Copy the correlation id" />
+            </Group>
           )}
           {retry && (
             <Button size="compact-sm" variant="default" onClick={retry}>
@@ -83,7 +94,16 @@ export function Failure({
   );
 }
 
-export function Empty({ title, children }: { readonly title: string; readonly children?: ReactNode }) {
+/** What to do next stands below the title; a snippet can be copied. */
+export function Empty({
+  title,
+  snippet,
+  children,
+}: {
+  readonly title: string;
+  readonly snippet?: string | undefined;
+  readonly children?: ReactNode;
+}) {
   return (
     <Stack align="center" gap="xs" py="xl" data-testid="empty">
       <IconInbox size={32} stroke={1.4} aria-hidden opacity={0.6} />
@@ -91,6 +111,26 @@ export function Empty({ title, children }: { readonly title: string; readonly ch
       <Text size="sm" c="dimmed" ta="center" maw={520} component="div">
         {children}
       </Text>
+      {snippet !== undefined && <Snippet code={snippet} />}
     </Stack>
+  );
+}
+
+/** Lines to be put into a program or a shell. */
+export function Snippet({ code, label = "Copy the snippet" }: { readonly code: string; readonly label?: string }) {
+  return (
+    <Group
+      gap={4}
+      wrap="nowrap"
+      align="flex-start"
+      style={{ background: "var(--app-code)", borderRadius: "var(--mantine-radius-sm)", maxWidth: "100%" }}
+    >
+      <Code block tabIndex={0} bg="transparent" style={{ flex: 1, minWidth: 0, overflowX: "auto" }}>
+        {code}
+      </Code>
+      <Box p={6}>
+        <Copy value={code} label={label} />
+      </Box>
+    </Group>
   );
 }

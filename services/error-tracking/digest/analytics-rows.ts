@@ -127,7 +127,8 @@ function stackFrames(event: ErrorEvent): readonly Frame[] {
   return frames.slice(-maxFrames);
 }
 
-function handledOf(event: ErrorEvent): "unknown" | "yes" | "no" {
+/** What the mechanisms of its exceptions say. */
+export function handledOf(event: ErrorEvent): "unknown" | "yes" | "no" {
   const said = (event.exception?.values ?? []).map(({ mechanism }) => mechanism?.handled);
   if (said.includes(false)) return "no";
   return said.includes(true) ? "yes" : "unknown";

@@ -1,7 +1,7 @@
 import type { Strategy, VariantName } from "../grouping/grouping.js";
 import type { EventAttachment } from "../store/attachments.js";
 import type { Level } from "./error-event.js";
-import type { Title } from "./title.js";
+import type { Place, Title } from "./title.js";
 
 /**
  * An event that went through the pure steps: what is left is to count it and to write it. Plain data. Holds texts and numbers rather
@@ -20,6 +20,9 @@ export interface DigestedEvent {
   readonly bodyDigest: string;
   readonly title: Title;
   readonly culprit: string;
+  readonly place: Place;
+  /** The program did not catch it. */
+  readonly unhandled: boolean;
   readonly level: Level;
   readonly platform: string;
   readonly environment: string;

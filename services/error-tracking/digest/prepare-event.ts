@@ -11,10 +11,10 @@ import { parseTime } from "../normalise/times.js";
 import { userIdentity } from "../normalise/user.js";
 import { scrubEvent, scrubText } from "../scrub/scrub-event.js";
 import type { ScrubSettings } from "../scrub/scrub-settings.js";
-import { makeEventRow } from "./analytics-rows.js";
+import { handledOf, makeEventRow } from "./analytics-rows.js";
 import type { DigestedEvent } from "./digested-event.js";
 import { unpackPayload } from "./payload.js";
-import { culpritOf, titleOf } from "./title.js";
+import { culpritOf, placeOf, titleOf } from "./title.js";
 
 /** A message as the edge published it. */
 export type ReceivedEvent = DomainEvent<PayloadOf<typeof eventReceived>>;
@@ -58,6 +58,8 @@ export function prepareEvent(received: ReceivedMessage, options: PrepareOptions)
     bodyDigest: createHash("sha256").update(bytes).digest("hex").slice(0, 32),
     title: ruleTitle === undefined ? title : { ...title, title: ruleTitle },
     culprit,
+    place: placeOf(event),
+    unhandled: handledOf(event) === "no",
     level: event.level,
     platform: event.platform,
     environment: event.environment,

@@ -54,6 +54,21 @@ export function culpritOf(event: ErrorEvent): string {
   return trimText(ofFrame ?? event.culprit ?? "", maxCulprit);
 }
 
+/** File and function of the frame that an issue is shown with: the last one of the application, else the last one. */
+export interface Place {
+  readonly file: string;
+  readonly function: string;
+}
+
+export function placeOf(event: ErrorEvent): Place {
+  const frames = framesToCrashSite(framesOf(event), event);
+  const frame = frames.findLast((candidate) => candidate.in_app === true) ?? frames.at(-1);
+  return {
+    file: trimText(frame?.filename ?? frame?.abs_path ?? frame?.module ?? "", maxCulprit),
+    function: trimText(frame?.function ?? "", maxCulprit),
+  };
+}
+
 function describeFrame(frame: Frame): string | undefined {
   const place = frame.module ?? frame.filename;
   if (frame.function === undefined) return place;

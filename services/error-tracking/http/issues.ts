@@ -1,7 +1,7 @@
-import { decodeCursor, pageParameters, principalOf } from "@signalbox/http";
+import { decodeCursor, HttpProblem, pageParameters, principalOf } from "@signalbox/http";
 import type { FastifyInstance } from "fastify";
 import { changeIssues } from "../issues/change-issues.js";
-import { periodMs, type StatsPeriod, statsPeriods } from "../issues/issue-frequencies.js";
+import { periodMs, type StatsPeriod, type StatsWindow, statsPeriods } from "../issues/issue-frequencies.js";
 import { type Issue, type IssueSort, issueSorts, isWalkPosition, listIssues } from "../issues/list-issues.js";
 import { ReadError } from "../issues/read-errors.js";
 import type { Project } from "../projects/projects.js";
@@ -18,7 +18,12 @@ import {
 } from "./api-schemas.js";
 import { showIssues } from "./show-issue.js";
 
-interface ListQuery {
+interface Window {
+  readonly from?: string;
+  readonly to?: string;
+}
+
+interface ListQuery extends Window {
   readonly sort: IssueSort;
   readonly status?: IssueStatus;
   readonly query?: string;
@@ -39,6 +44,36 @@ const period = (description: string, byDefault: StatsPeriod) => ({
   description,
   examples: [byDefault],
 });
+
+const windowParameters = {
+  from: {
+    type: "string",
+    format: "date-time",
+    description:
+      "Beginning of a time that both periods are replaced by; `stats.frequency` has it as `window`. At most 400 days.",
+    examples: ["2026-03-01T00:00:00Z"],
+  },
+  to: {
+    type: "string",
+    format: "date-time",
+    description: "With `from`: the end of that time. Default: now. What was seen in it is known by whole hours.",
+    examples: ["2026-03-02T00:00:00Z"],
+  },
+} as const;
+
+const maxWindowMs = 400 * 86_400_000;
+
+/** The time that a request names by its ends, if it does. */
+function readWindow({ from, to }: Window, nowMs: number): StatsWindow | undefined {
+  if (from === undefined) return undefined;
+  const fromMs = Date.parse(from);
+  const untilMs = to === undefined ? nowMs : Date.parse(to);
+  if (fromMs < untilMs && untilMs - fromMs <= maxWindowMs) return { fromMs, untilMs };
+  const message = "`from` must be before `to`, and at most 400 days lie between them.";
+  throw new HttpProblem("invalid_parameter", {
+    errors: [{ pointer: "/querystring/from", code: "range", message }],
+  });
+}
 
 const listParameters = {
   sort: {
@@ -63,6 +98,7 @@ const listParameters = {
   ...pageParameters,
   stats_period: period("Time that `stats.frequency` covers.", "24h"),
   query_period: period("Only errors that were seen within this time.", "30d"),
+  ...windowParameters,
 } as const;
 
 const params = { id: projectParameter, fingerprint: fingerprintParameter } as const;
@@ -76,7 +112,7 @@ export function registerIssueRoutes(app: FastifyInstance, dependencies: ApiDepen
     config: {
       ...gitlabAccess,
       access: { scope: "errors:read" },
-      errors: ["ET_PROJECT_NOT_FOUND", "ET_QUERY_INVALID", "invalid_cursor", "unavailable"],
+      errors: ["ET_PROJECT_NOT_FOUND", "ET_QUERY_INVALID", "invalid_cursor", "invalid_parameter", "unavailable"],
     },
     schema: {
       summary: "List the errors of a project",
@@ -89,38 +125,50 @@ export function registerIssueRoutes(app: FastifyInstance, dependencies: ApiDepen
       const { sort, status, query = "", cursor, limit, stats_period: shown, query_period: within } = request.query;
       const project = await visibleProject(request, projects, request.params.id);
       const nowMs = clock.nowMs();
-      const sinceMs = nowMs - periodMs(within);
+      const window = readWindow(request.query, nowMs);
+      const sinceMs = window?.fromMs ?? nowMs - periodMs(within);
+      const until = window === undefined || request.query.to === undefined ? {} : { untilMs: window.untilMs };
       const subject = principalOf(request).subject;
-      const found = await searchIssues(dependencies, { projectId: project.id, query, subject, sinceMs, nowMs });
+      const scope = { projectId: project.id, query, subject, sinceMs, nowMs, ...until };
+      const found = await searchIssues(dependencies, scope);
       const filter = {
         projectId: project.id,
         status: status ?? (found.speaksOfStatus ? undefined : ("unresolved" as const)),
         sort,
         seenSinceMs: found.isEventId ? 0 : sinceMs,
+        ...(found.isEventId || until.untilMs === undefined ? {} : { seenUntilMs: until.untilMs }),
         conditions: found.conditions,
       };
       const from = cursor === undefined ? undefined : decodeCursor(cursor, isWalkPosition);
       const page = await listIssues(database, filter, limit, from);
       linkPages(request, reply, limit, page);
-      return withFrequencies(project, page.items, shown);
+      return withFrequencies(project, page.items, window ?? shown);
     },
   });
 
-  app.get<{ Params: IssueParams; Querystring: { stats_period: StatsPeriod } }>("/projects/:id/errors/:fingerprint", {
-    config: { ...gitlabAccess, access: { scope: "errors:read" }, errors: [...notFound, "unavailable"] },
-    schema: {
-      summary: "Show one error",
-      tags: ["errors"],
-      params: { type: "object", properties: params },
-      querystring: { type: "object", properties: { stats_period: listParameters.stats_period } },
-      response: { 200: jsonAnswer("The error.", errorSchema, errorExample) },
+  app.get<{ Params: IssueParams; Querystring: Window & { stats_period: StatsPeriod } }>(
+    "/projects/:id/errors/:fingerprint",
+    {
+      config: {
+        ...gitlabAccess,
+        access: { scope: "errors:read" },
+        errors: [...notFound, "invalid_parameter", "unavailable"],
+      },
+      schema: {
+        summary: "Show one error",
+        tags: ["errors"],
+        params: { type: "object", properties: params },
+        querystring: { type: "object", properties: { stats_period: listParameters.stats_period, ...windowParameters } },
+        response: { 200: jsonAnswer("The error.", errorSchema, errorExample) },
+      },
+      async handler(request, reply) {
+        const { project, issue } = await visibleIssue(request, reply, dependencies);
+        if (issue === undefined) return reply;
+        const { stats_period: shown } = request.query;
+        return withFrequency(project, issue, readWindow(request.query, clock.nowMs()) ?? shown);
+      },
     },
-    async handler(request, reply) {
-      const { project, issue } = await visibleIssue(request, reply, dependencies);
-      if (issue === undefined) return reply;
-      return withFrequency(project, issue, request.query.stats_period);
-    },
-  });
+  );
 
   app.put<{ Params: IssueParams; Body: { status: IssueStatus; updated_by_id?: number } }>(
     "/projects/:id/errors/:fingerprint",
@@ -159,10 +207,10 @@ export function registerIssueRoutes(app: FastifyInstance, dependencies: ApiDepen
     },
   );
 
-  const withFrequencies = (project: Project, issues: readonly Issue[], shown: StatsPeriod) =>
+  const withFrequencies = (project: Project, issues: readonly Issue[], shown: StatsPeriod | StatsWindow) =>
     showIssues(dependencies, project, issues, shown);
 
-  const withFrequency = async (project: Project, issue: Issue, shown: StatsPeriod) => {
+  const withFrequency = async (project: Project, issue: Issue, shown: StatsPeriod | StatsWindow) => {
     const [error] = await withFrequencies(project, [issue], shown);
     return error;
   };

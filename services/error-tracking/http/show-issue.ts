@@ -1,4 +1,4 @@
-import { type Bucket, issueFrequencies, type StatsPeriod } from "../issues/issue-frequencies.js";
+import { type Bucket, issueFrequencies, type StatsPeriod, type StatsWindow } from "../issues/issue-frequencies.js";
 import type { Issue } from "../issues/list-issues.js";
 import { newIssueLink } from "../issues/source-links.js";
 import { readSettings } from "../projects/project-settings.js";
@@ -10,7 +10,7 @@ export async function showIssues(
   { database, clock, serverUrl }: ApiDependencies,
   project: Project,
   issues: readonly Issue[],
-  shown: StatsPeriod,
+  shown: StatsPeriod | StatsWindow,
 ) {
   const ids = issues.map(({ id }) => id);
   const frequencies = await issueFrequencies(database, project.id, ids, shown, clock.nowMs());
@@ -26,19 +26,22 @@ export async function showIssues(
   }));
 }
 
-function showIssue(project: Project, issue: Issue, shown: StatsPeriod, frequency: readonly Bucket[]) {
+function showIssue(project: Project, issue: Issue, shown: StatsPeriod | StatsWindow, frequency: readonly Bucket[]) {
   return {
     fingerprint: issue.id,
     project_id: issue.project_id,
     name: issue.name,
     description: issue.description,
     actor: issue.culprit,
+    file: issue.place_file,
+    function: issue.place_function,
+    unhandled: issue.unhandled === 1,
     event_count: issue.event_count,
     approximated_user_count: issue.user_count,
     last_seen_at: new Date(issue.last_seen_ms).toISOString(),
     first_seen_at: new Date(issue.first_seen_ms).toISOString(),
     status: issue.status,
-    stats: { frequency: { [shown]: frequency } },
+    stats: { frequency: { [typeof shown === "string" ? shown : "window"]: frequency } },
     title: issue.title,
     short_id: shortId(project, issue),
     level: issue.level,

@@ -31,24 +31,46 @@ const resolutions: Readonly<Record<StatsPeriod, Resolution>> = {
   "30d": { ...days, buckets: 30 },
 };
 
+/** A time between two moments, instead of one that ends now. */
+export interface StatsWindow {
+  readonly fromMs: number;
+  /** Not part of it. */
+  readonly untilMs: number;
+}
+
+const hourMs = 3_600_000;
+/** Minutes are counted for two hours; a bucket of the first one may be half gone. */
+const minutesKnownMs = 1.9 * hourMs;
+
+/** As fine as is counted and as can be looked at. */
+function resolutionOf({ fromMs, untilMs }: StatsWindow, nowMs: number): Resolution {
+  const lengthMs = untilMs - fromMs;
+  const unit =
+    lengthMs <= 2 * hourMs && fromMs > nowMs - minutesKnownMs ? minutes : lengthMs <= 8 * 24 * hourMs ? hours : days;
+  const bucketMs = unit.bucketS * 1000;
+  return { ...unit, buckets: Math.ceil(untilMs / bucketMs) - Math.floor(fromMs / bucketMs) };
+}
+
 export function periodMs(period: StatsPeriod): number {
   const { bucketS, buckets } = resolutions[period];
   return bucketS * buckets * 1000;
 }
 
 /**
- * Exact events of each issue per bucket, oldest first, zeros included. The last bucket is the one that is running.
- * Minutes, hours and days begin with those of UTC.
+ * Exact events of each issue per bucket, oldest first, zeros included. The last bucket of a period is the one that is
+ * running; those of a window hold all of it. Minutes, hours and days begin with those of UTC.
  */
 export async function issueFrequencies(
   database: Database,
   projectId: number,
   issueIds: readonly number[],
-  period: StatsPeriod,
+  time: StatsPeriod | StatsWindow,
   nowMs: number,
 ): Promise<Map<number, Bucket[]>> {
-  const { table, slotColumn, slotsPerBucket, bucketS, buckets } = resolutions[period];
-  const last = Math.floor(nowMs / 1000 / bucketS);
+  const { table, slotColumn, slotsPerBucket, bucketS, buckets } =
+    typeof time === "string" ? resolutions[time] : resolutionOf(time, nowMs);
+  const endMs = typeof time === "string" ? nowMs : time.untilMs - 1;
+  const last = Math.floor(endMs / 1000 / bucketS);
   const first = last - buckets + 1;
   const result = new Map(
     issueIds.map((id) => [id, Array.from({ length: buckets }, (_, index): Bucket => [(first + index) * bucketS, 0])]),

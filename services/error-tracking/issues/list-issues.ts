@@ -16,6 +16,8 @@ export interface IssueFilter {
   readonly sort: IssueSort;
   /** Only issues that were seen since. */
   readonly seenSinceMs: number;
+  /** And of these only such with an event before, by whole hours. */
+  readonly seenUntilMs?: number;
   /** What else must hold; see `searchIssues`. */
   readonly conditions: readonly Condition[];
 }
@@ -153,13 +155,23 @@ function beyond(column: ReturnType<typeof sql.ref>, value: number, id: number, d
     : sql<SqlBool>`(${column}, issue.id) > (${value}, ${id})`;
 }
 
-function filtered(db: Kysely<IssueTables>, { projectId, status, seenSinceMs, conditions }: IssueFilter) {
+const hourMs = 3_600_000;
+
+function filtered(db: Kysely<IssueTables>, filter: IssueFilter) {
+  const { projectId, status, seenSinceMs, seenUntilMs, conditions } = filter;
   let query = db
     .selectFrom("error_issues as issue")
     .where("issue.project_id", "=", projectId)
     .where("issue.merged_into", "is", null)
     .where("issue.last_seen_ms", ">=", seenSinceMs);
   if (status !== undefined) query = query.where("issue.status", "=", status);
+  if (seenUntilMs !== undefined)
+    query = query.where(
+      sql<SqlBool>`exists (select 1 from error_hashes as owned
+        join error_hash_hours as counted on counted.project_id = owned.project_id and counted.hash = owned.hash
+        where owned.project_id = issue.project_id and owned.issue_id = issue.id
+          and counted.hour >= ${Math.floor(seenSinceMs / hourMs)} and counted.hour < ${Math.ceil(seenUntilMs / hourMs)})`,
+    );
   for (const condition of conditions) query = query.where(condition);
   return query;
 }

@@ -94,6 +94,7 @@ function combined(issues: readonly Issue[]) {
     first_release_at_ms: first?.first_release_at_ms ?? null,
     last_release: last?.last_release ?? null,
     last_release_at_ms: last?.last_release_at_ms ?? null,
+    unhandled: Math.max(...issues.map((issue) => issue.unhandled)),
   };
 }
 
@@ -195,6 +196,10 @@ interface Sighting {
   readonly culprit: string;
   readonly level: string;
   readonly platform: string;
+  readonly file: string;
+  readonly function: string;
+  /** 1: one of the events was not caught. */
+  readonly unhandled: number;
   readonly name: string;
   readonly description: string;
 }
@@ -209,7 +214,9 @@ async function readSightings(
     `SELECT primary_hash, min(timestamp) AS first, max(timestamp) AS last,
       argMax(title, timestamp) AS newest_title, argMax(culprit, timestamp) AS newest_culprit,
       argMax(level, timestamp) AS newest_level, argMax(platform, timestamp) AS newest_platform,
-      argMax(exception_types[-1], timestamp) AS newest_type, argMax(exception_values[-1], timestamp) AS newest_value
+      argMax(exception_types[-1], timestamp) AS newest_type, argMax(exception_values[-1], timestamp) AS newest_value,
+      argMax(stack_files[-1], timestamp) AS newest_file, argMax(stack_functions[-1], timestamp) AS newest_function,
+      max(handled = 'no') AS any_unhandled
     FROM error_events FINAL
     WHERE project_id = {project:UInt64} AND primary_hash IN {hashes:Array(UUID)}
       AND timestamp > now64(3) - INTERVAL 400 DAY
@@ -227,6 +234,9 @@ async function readSightings(
         culprit: row["newest_culprit"] ?? "",
         level: row["newest_level"] ?? "error",
         platform: row["newest_platform"] ?? "other",
+        file: row["newest_file"] ?? "",
+        function: row["newest_function"] ?? "",
+        unhandled: Number(row["any_unhandled"] ?? 0),
         name: row["newest_type"] || (row["newest_level"] ?? ""),
         description: row["newest_value"] || (row["newest_title"] ?? ""),
       },
@@ -280,6 +290,9 @@ async function makeIssue(
       culprit: newest?.culprit ?? from.culprit,
       level: newest?.level ?? from.level,
       platform: newest?.platform ?? from.platform,
+      place_file: newest?.file ?? from.place_file,
+      place_function: newest?.function ?? from.place_function,
+      unhandled: Math.max(0, ...sightings.map(({ unhandled }) => unhandled)),
       status: "unresolved",
       substatus: "ongoing",
       status_changed_at_ms: atMs,

@@ -24,6 +24,8 @@ export interface IssueSearch extends IssueScope {
   readonly query: string;
   /** Events before it are not looked at. */
   readonly sinceMs: number;
+  /** Nor those after it. Absent: all that are newer, also those whose clock is a minute ahead. */
+  readonly untilMs?: number;
 }
 
 /** What a query demands of issues. */
@@ -47,7 +49,8 @@ export async function searchIssues(stores: SearchStores, search: IssueSearch): P
   const query = search.query.trim();
   if (eventId.test(query)) {
     // An id is looked for among everything that is kept.
-    const hashes = await findHashes(stores, { ...search, sinceMs: 0 }, [
+    const { untilMs: _, ...always } = search;
+    const hashes = await findHashes(stores, { ...always, sinceMs: 0 }, [
       { sql: "event_id = {event:UUID}", params: { event: dashed(query.replaceAll("-", "").toLowerCase()) } },
     ]);
     return { conditions: [ownsHash(hashes, stores.database.engine)], speaksOfStatus: true, isEventId: true };
@@ -65,7 +68,7 @@ export async function searchIssues(stores: SearchStores, search: IssueSearch): P
 
 async function findHashes(
   { analytics, database }: SearchStores,
-  { projectId, sinceMs, nowMs }: IssueSearch,
+  { projectId, sinceMs, nowMs, untilMs = nowMs + 120_000 }: IssueSearch,
   conditions: readonly EventCondition[],
 ): Promise<string[]> {
   const rows = await analytics.query<{ primary_hash: string }>(
@@ -77,8 +80,7 @@ async function findHashes(
     {
       project: projectId,
       since: new Date(Math.max(sinceMs, await keptSinceMs(database, projectId, nowMs))).toISOString(),
-      // Times of events may be a minute ahead.
-      until: new Date(nowMs + 120_000).toISOString(),
+      until: new Date(untilMs).toISOString(),
       ...Object.assign({}, ...conditions.map(({ params }) => params)),
     },
     { maxExecutionSeconds: 10, maxMemoryBytes: 512 * 1024 * 1024, maxResultRows: maxHashes },

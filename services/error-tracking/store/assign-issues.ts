@@ -132,6 +132,7 @@ function newIssue(
     name: cause.title.name,
     description: cause.title.description,
     culprit: cause.culprit,
+    place: cause.place,
     level: cause.level,
     platform: cause.platform,
     changeSeq,

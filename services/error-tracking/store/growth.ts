@@ -59,5 +59,6 @@ export function issueGrowth(events: readonly DigestedEvent[]): IssueGrowth {
     if (firstRelease === undefined || receivedAtMs < firstRelease.receivedAtMs) firstRelease = sighting;
     if (lastRelease === undefined || receivedAtMs >= lastRelease.receivedAtMs) lastRelease = sighting;
   }
-  return { events: events.length, firstSeenMs, lastSeenMs, firstRelease, lastRelease };
+  const unhandled = events.some((event) => event.unhandled);
+  return { events: events.length, firstSeenMs, lastSeenMs, unhandled, firstRelease, lastRelease };
 }

@@ -1,4 +1,5 @@
 import type { Database, TransactionHandle } from "@signalbox/database";
+import type { Place } from "../digest/title.js";
 import { keepPositions } from "./issue-totals.js";
 import { overRows, runOverRows } from "./json-rows.js";
 
@@ -7,6 +8,8 @@ export interface IssueGrowth {
   readonly events: number;
   readonly firstSeenMs: number;
   readonly lastSeenMs: number;
+  /** The program did not catch one of them. */
+  readonly unhandled: boolean;
   /** Releases of the events with the earliest and the latest receipt, of those that name one. */
   readonly firstRelease: ReleaseSighting | undefined;
   readonly lastRelease: ReleaseSighting | undefined;
@@ -24,6 +27,7 @@ export interface NewIssue {
   readonly name: string;
   readonly description: string;
   readonly culprit: string;
+  readonly place: Place;
   readonly level: string;
   readonly platform: string;
   readonly changeSeq: number;
@@ -35,12 +39,14 @@ const insert = overRows(`
     project_id, short_number, title, name, description, culprit, level, platform,
     status, substatus, status_changed_at_ms, first_seen_ms, last_seen_ms,
     first_release, first_release_at_ms, last_release, last_release_at_ms,
-    event_count, user_count, change_seq, created_seq, created_at_ms)
+    event_count, user_count, change_seq, created_seq, created_at_ms,
+    place_file, place_function, unhandled)
   select
     $int(0), $int(1), $2, $3, $4, $5, $6, $7,
     'unresolved', 'new', $int(8), $int(9), $int(10),
     $11, $int(12), $13, $int(14),
-    $int(15), 0, $int(16), $int(16), $int(8)
+    $int(15), 0, $int(16), $int(16), $int(8),
+    $17, $18, $int(19)
   from $rows
   returning id, project_id, short_number`);
 
@@ -66,6 +72,9 @@ export async function insertIssues(
     ...releaseColumns(issue.growth),
     issue.growth.events,
     issue.changeSeq,
+    issue.place.file,
+    issue.place.function,
+    Number(issue.growth.unhandled),
   ]);
   const made = await runOverRows<{ id: number; project_id: number; short_number: number }>(
     database,
@@ -95,10 +104,12 @@ const grow = overRows(`
       then more.last_release else error_issues.last_release end,
     last_release_at_ms = case when more.last_release_at_ms >= coalesce(error_issues.last_release_at_ms, more.last_release_at_ms)
       then more.last_release_at_ms else error_issues.last_release_at_ms end,
+    unhandled = case when more.unhandled > error_issues.unhandled then more.unhandled else error_issues.unhandled end,
     change_seq = more.change_seq
   from (
     select $int(0) as id, $int(1) as change_seq, $int(2) as events, $int(3) as first_seen_ms, $int(4) as last_seen_ms,
-      $5 as first_release, $int(6) as first_release_at_ms, $7 as last_release, $int(8) as last_release_at_ms
+      $5 as first_release, $int(6) as first_release_at_ms, $7 as last_release, $int(8) as last_release_at_ms,
+      $int(9) as unhandled
     from $rows
   ) as more
   where error_issues.id = more.id`);
@@ -118,6 +129,7 @@ export async function growIssues(
     growth.firstSeenMs,
     growth.lastSeenMs,
     ...releaseColumns(growth),
+    Number(growth.unhandled),
   ]);
   await runOverRows(database, grow, rows, transaction);
 }

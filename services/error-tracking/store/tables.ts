@@ -53,6 +53,11 @@ interface IssuesTable {
   name: string;
   description: string;
   culprit: string;
+  /** File and function of the event that made it; empty when it had no stack. */
+  place_file: string;
+  place_function: string;
+  /** 1: the program did not catch one of its events. */
+  unhandled: number;
   level: string;
   platform: string;
   status: IssueStatus;
