@@ -451,6 +451,25 @@ export function describeExperienceStore({ name, create, cannot = [] }: StoreCont
         await other.close();
       });
 
+      test.skipIf(!shared)("XP-434 a process that acknowledges too late ends nobody else's turn", async () => {
+        await drainOutbox(store);
+        const [slow, third] = [await subject.another(), await subject.another()];
+        const definition = newDefinition();
+        await applyOne(newCheckpoint(definition, nextUlid(), "start"));
+        const late = await slow.takeOutbox(10);
+        await subject.clock.advanceBy(30_001);
+        const mine = await store.takeOutbox(10);
+        expect(mine.map(({ id }) => id)).toEqual(late.map(({ id }) => id));
+        await slow.ackOutbox(late.map(({ id }) => id));
+        await applyOne(newCheckpoint(definition, nextUlid(), "start"));
+        expect(await third.takeOutbox(10)).toEqual([]);
+        await store.ackOutbox(mine.map(({ id }) => id));
+        const rest = await third.takeOutbox(10);
+        expect(rest).toHaveLength(1);
+        await third.ackOutbox(rest.map(({ id }) => id));
+        for (const other of [slow, third]) await other.close();
+      });
+
       test("XP-735 a silence of all processes is a gap, of one of them it is none", async () => {
         await subject.clock.advanceBy(100_000);
         const beatAs = (replica: string, reason: "tracker_down" | "store_down" = "tracker_down") =>

@@ -102,7 +102,7 @@ export function createReaper(options: ReaperOptions): Reaper {
         if (more) warnWhenBehind(await store.nextDue());
       }
       const dueMs = await store.nextDue();
-      const untilDueMs = dueMs === undefined ? longestSleepMs : dueMs + 1 - clock.nowMs();
+      const untilDueMs = dueMs === undefined ? Number.POSITIVE_INFINITY : dueMs + 1 - clock.nowMs();
       const jitter = 0.9 + random() * 0.2;
       return Math.max(1, Math.min(untilDueMs, longestSleepMs * jitter));
     },

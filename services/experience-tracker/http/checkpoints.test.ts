@@ -61,6 +61,33 @@ describe("one checkpoint", () => {
     expect(end.body.deadline).toBeUndefined();
   });
 
+  test("XP-209 GitLab's logging context comes along as meta, and is shown to those who may see it", async () => {
+    const meta = {
+      user: "alice",
+      project: "gitlab-org/gitlab",
+      root_namespace: "gitlab-org",
+      client_id: "user/1",
+      caller_id: "POST /api/:version/projects/:id/merge_requests",
+      remote_ip: "192.0.2.7",
+      job_id: "17",
+      pipeline_id: "18",
+      related_class: "MergeRequest",
+      feature_category: "code_review_workflow",
+      root_caller_id: "MergeRequestsController#create",
+    };
+    const prefixed = Object.fromEntries(Object.entries(meta).map(([key, value]) => [`meta.${key}`, value]));
+    for (const sent of [meta, prefixed]) {
+      const { status, body } = await tracker.send({ meta: sent });
+      expect(status).toBe(201);
+      expect(body).toMatchObject({ meta, feature_category: "code_review_workflow", warnings: [], anomalies: [] });
+      const path = `/runs/create_merge_request/${body.correlation_id}`;
+      const shown = await tracker.get(path, "experience:read", "experience:read_meta");
+      expect(shown.body.timeline[0].meta).toEqual(meta);
+      expect((await tracker.get(path)).body.timeline[0].meta).toBeUndefined();
+    }
+    expect((await tracker.send({ meta: undefined })).body.meta).toBeUndefined();
+  });
+
   test("XP-177 the answer's correlation header is the request's, not the journey's", async () => {
     const { headers, body } = await tracker.send({}, { "x-correlation-id": "my-request-1" });
     expect(headers.get("x-correlation-id")).toBe("my-request-1");

@@ -27,7 +27,7 @@ import { listRuns } from "./redis/list-runs.js";
 import { decodeRecord, type StreamEntry } from "./redis/outbox.js";
 import { requireUsableServer, watchServer } from "./redis/require-server.js";
 import { stepScript } from "./redis/script.js";
-import { createScript, heartbeatScript, takeOutboxScript } from "./redis/scripts.js";
+import { ackOutboxScript, createScript, heartbeatScript, takeOutboxScript } from "./redis/scripts.js";
 import { away } from "./store-error.js";
 
 export interface RedisStoreOptions {
@@ -53,6 +53,7 @@ const waitAofMs = 5_000;
 const step = createScript(stepScript);
 const beat = createScript(heartbeatScript);
 const take = createScript(takeOutboxScript);
+const forget = createScript(ackOutboxScript);
 
 /** A store that also has to look at its server before it is used. */
 export interface RedisStore extends ExperienceStore {
@@ -287,12 +288,7 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
     }
     for (const [number, entries] of byShard) {
       const shard = keys.shards[number];
-      if (shard)
-        await client
-          .multi()
-          .xdel(shard.outbox, ...entries)
-          .hdel(shard.meta, "outbox_until_ms", "outbox_owner")
-          .exec();
+      if (shard) await forget.run(client, [shard.meta, shard.outbox], [replica, ...entries]);
     }
   };
 

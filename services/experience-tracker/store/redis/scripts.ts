@@ -1,6 +1,9 @@
 import { createHash } from "node:crypto";
 import type { Redis } from "ioredis";
 
+/** The consumer group that reads the outbox. */
+const outboxGroup = "publish";
+
 /** A script that the server may or may not know. */
 export interface Script {
   run(client: Redis, keys: readonly string[], values: readonly string[]): Promise<unknown>;
@@ -59,18 +62,52 @@ redis.call('HSET', meta, 'replica:' .. replica, string.format('%.0f', now))
 return { gap, string.format('%.0f', hold), alive }
 `;
 
-/** KEYS: meta, outbox. ARGV: now or empty, replica, lease, limit. Nothing while somebody has records in hand. */
+/**
+ * KEYS: meta, outbox. ARGV: now or empty, replica, lease, limit. Nothing while somebody has records in hand, so that those of
+ * a run are published in their order. What a consumer had in hand when its lease ran out is handed out again before
+ * anything new.
+ */
 export const takeOutboxScript = `
+local meta, outbox, consumer = KEYS[1], KEYS[2], ARGV[2]
 local now = tonumber(ARGV[1])
 if not now then
   local t = redis.call('TIME')
   now = tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
 end
-local until_ms = tonumber(redis.call('HGET', KEYS[1], 'outbox_until_ms') or '0')
-if until_ms > now then return {} end
-local found = redis.call('XRANGE', KEYS[2], '-', '+', 'COUNT', ARGV[4])
+if tonumber(redis.call('HGET', meta, 'outbox_until_ms') or '0') > now then return {} end
+local pending = redis.pcall('XPENDING', outbox, '${outboxGroup}')
+if pending.err then
+  redis.call('XGROUP', 'CREATE', outbox, '${outboxGroup}', '0', 'MKSTREAM')
+  pending = { 0 }
+end
+local found, room = {}, tonumber(ARGV[4])
+if pending[1] > 0 then
+  -- The lease tells that they were idle long enough.
+  found = redis.call('XAUTOCLAIM', outbox, '${outboxGroup}', consumer, '0', '0-0', 'COUNT', room)[2]
+end
+if #found < room then
+  local read = redis.call('XREADGROUP', 'GROUP', '${outboxGroup}', consumer, 'COUNT', room - #found, 'STREAMS', outbox, '>')
+  for _, entry in ipairs(read and read[1][2] or {}) do found[#found + 1] = entry end
+end
 if #found > 0 then
-  redis.call('HSET', KEYS[1], 'outbox_until_ms', string.format('%.0f', now + tonumber(ARGV[3])), 'outbox_owner', ARGV[2])
+  -- Without anything in hand a consumer is but a name; whoever lives comes back by reading.
+  for _, other in ipairs(redis.call('XINFO', 'CONSUMERS', outbox, '${outboxGroup}')) do
+    if other[2] ~= consumer and other[4] == 0 then redis.call('XGROUP', 'DELCONSUMER', outbox, '${outboxGroup}', other[2]) end
+  end
+  redis.call('HSET', meta, 'outbox_until_ms', string.format('%.0f', now + tonumber(ARGV[3])), 'outbox_owner', consumer)
 end
 return found
+`;
+
+/** KEYS: meta, outbox. ARGV: replica, ids. A lease that somebody else has taken over meanwhile stays. */
+export const ackOutboxScript = `
+local meta, outbox = KEYS[1], KEYS[2]
+local ids = { unpack(ARGV, 2) }
+if #ids > 0 and redis.call('EXISTS', outbox) == 1 then
+  redis.call('XACK', outbox, '${outboxGroup}', unpack(ids))
+  redis.call('XDEL', outbox, unpack(ids))
+end
+if redis.call('HGET', meta, 'outbox_owner') == ARGV[1] then
+  redis.call('HDEL', meta, 'outbox_until_ms', 'outbox_owner')
+end
 `;

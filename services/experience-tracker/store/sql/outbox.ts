@@ -30,14 +30,19 @@ export async function takeRecords(
 }
 
 export async function forgetRecords(
-  { database }: SqlStoreDependencies,
+  { database, replica }: SqlStoreDependencies,
   ids: readonly string[],
   transaction: TransactionHandle,
 ): Promise<void> {
+  const lease = await readLease(database, transaction);
   await database.batch(
     [
       { sql: "delete from experience_outbox where id = ?", rows: ids.map((id) => [Number(id)]) },
-      { sql: "delete from experience_meta where name = ?", rows: [[metaNames.outboxLease]] },
+      // Who comes late with an acknowledgement does not end the lease of whoever took over.
+      {
+        sql: "delete from experience_meta where name = ?",
+        rows: lease?.replica === replica ? [[metaNames.outboxLease]] : [],
+      },
     ],
     transaction,
   );
