@@ -126,7 +126,8 @@ export function VolumeChart({ answer }: { readonly answer: SeriesAnswer }) {
 export function LatencyChart({ answer }: { readonly answer: LatencyAnswer }) {
   const { threshold_s: threshold } = answer;
   const total = answer.bars.reduce((sum, { count }) => sum + count, 0);
-  const data = answer.bars.map(({ up_to_s: upTo, count }) => ({
+  const bars = allBars(answer);
+  const data = bars.map(({ up_to_s: upTo, count }) => ({
     at: formatSeconds(upTo),
     "Good enough": upTo <= threshold ? count : 0,
     "Too slow": upTo > threshold ? count : 0,
@@ -148,6 +149,16 @@ export function LatencyChart({ answer }: { readonly answer: LatencyAnswer }) {
         legendProps={{ verticalAlign: "top", height: 34 }}
         yAxisProps={{ width: 40, allowDecimals: false }}
         xAxisProps={{ minTickGap: 24 }}
+        referenceLines={[
+          {
+            // Drawn where the first bar begins that is beyond it.
+            x: formatSeconds(bars.find(({ up_to_s: upTo }) => upTo > threshold)?.up_to_s),
+            position: "start",
+            label: `threshold ${formatSeconds(threshold)}`,
+            labelPosition: "insideTopLeft",
+            color: "red.6",
+          },
+        ]}
         series={[
           { name: "Good enough", color: "teal.6" },
           { name: "Too slow", color: "orange.6" },
@@ -158,6 +169,19 @@ export function LatencyChart({ answer }: { readonly answer: LatencyAnswer }) {
       </Text>
     </figure>
   );
+}
+
+/** Four bars for each doubling, as the server counts; those without runs too, and one beyond the threshold at least. */
+function allBars({ bars, threshold_s: threshold }: LatencyAnswer): LatencyAnswer["bars"] {
+  const numberOf = (upTo: number): number => Math.round(Math.log2(upTo) * 4);
+  const counts = new Map(bars.map(({ up_to_s: upTo, count }) => [numberOf(upTo), count]));
+  const beyond = Math.floor(Math.log2(threshold) * 4) + 1;
+  const numbers = [...counts.keys(), beyond];
+  const first = Math.min(...numbers);
+  return Array.from({ length: Math.max(...numbers) - first + 1 }, (_, index) => ({
+    up_to_s: 2 ** ((first + index) / 4),
+    count: counts.get(first + index) ?? 0,
+  }));
 }
 
 function percentOf(ratio: number | null | undefined): number | null {

@@ -14,6 +14,7 @@ import { useRangeSearch, useTimeRange } from "../../shared/time-range.js";
 import { BudgetBar } from "./budget-bar.js";
 import { definitionAsYaml } from "./definition-as-yaml.js";
 import type { ExperienceReport, FunnelAnswer } from "./figures.js";
+import { Oddities } from "./oddities.js";
 
 // The library of charts is loaded with the first chart.
 const SliChart = lazy(async () => ({ default: (await import("./charts.js")).SliChart }));
@@ -94,6 +95,7 @@ export function ExperiencePage() {
                     <DiedAfter funnel={funnel} experience={experience} />
                   </SimpleGrid>
                   <Funnel funnel={funnel} />
+                  <Oddities experience={experience} report={now} />
                 </Suspense>
               )}
               <Card

@@ -11,12 +11,12 @@ import { Empty, Loaded } from "../../shared/states.js";
 import { Ago, formatSeconds } from "../../shared/time.js";
 import { useTimeRange } from "../../shared/time-range.js";
 import { useUrlState } from "../../shared/url-state.js";
-import { type Run, runPath, stateColors } from "./run.js";
+import { anomalies, type Run, runPath, stateColors } from "./run.js";
 
 const tabs = [
   { value: "finished", label: "Ended" },
   { value: "open", label: "Open" },
-  { value: "stale", label: "Slow" },
+  { value: "stale", label: "Overdue" },
   { value: "timed_out", label: "Timed out" },
   { value: "failed", label: "Failed" },
 ] as const;
@@ -27,13 +27,14 @@ export function RunList() {
   const range = useTimeRange();
   const state = tabs.find(({ value }) => value === url.get("state"))?.value ?? "finished";
   const experience = url.get("experience");
+  const anomaly = anomalies.find((name) => name === url.get("anomaly")) ?? "";
   useLive({ "experience.verdicts": ["experience", "runs"], "experience.open": ["experience", "runs"] });
   const definitions = useQuery({
     queryKey: ["experience", "definitions"],
     queryFn: () => dataOf(api.GET("/api/v1/experience/definitions")),
   });
   const isUnderWay = state === "open" || state === "stale";
-  const listKey = ["experience", "runs", "list", state, experience, range.key];
+  const listKey = ["experience", "runs", "list", state, experience, anomaly, range.key];
   const runs = useInfiniteQuery({
     queryKey: listKey,
     initialPageParam: "",
@@ -47,6 +48,7 @@ export function RunList() {
               // What is under way is of interest however long ago it began.
               ...(isUnderWay ? {} : windowOf(range, pageParam)),
               ...(experience === "" ? {} : { experience }),
+              ...(anomaly === "" ? {} : { anomaly }),
               ...(pageParam === "" ? {} : { cursor: cursorOf(pageParam) }),
             },
           },
@@ -89,17 +91,30 @@ export function RunList() {
               runs.hasNextPage ? { load: () => void runs.fetchNextPage(), loading: runs.isFetchingNextPage } : undefined
             }
             toolbar={
-              <Select
-                aria-label="Experience"
-                placeholder="All experiences"
-                size="xs"
-                clearable
-                searchable
-                w={260}
-                value={experience || null}
-                data={(definitions.data?.definitions ?? []).map(({ id }) => id)}
-                onChange={(value) => url.set({ experience: value })}
-              />
+              <>
+                <Select
+                  aria-label="Experience"
+                  placeholder="All experiences"
+                  size="xs"
+                  clearable
+                  searchable
+                  w={260}
+                  value={experience || null}
+                  data={(definitions.data?.definitions ?? []).map(({ id }) => id)}
+                  onChange={(value) => url.set({ experience: value })}
+                />
+                <Select
+                  aria-label="Anomaly"
+                  placeholder="Odd or not"
+                  size="xs"
+                  clearable
+                  searchable
+                  w={210}
+                  value={anomaly || null}
+                  data={anomalies.map((name) => ({ value: name, label: name.replaceAll("_", " ") }))}
+                  onChange={(value) => url.set({ anomaly: value })}
+                />
+              </>
             }
           />
         )}

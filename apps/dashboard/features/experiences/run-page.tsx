@@ -1,19 +1,23 @@
-import { Anchor, Badge, Box, Breadcrumbs, Button, Group, SimpleGrid, Stack, Table, Text } from "@mantine/core";
+import { Alert, Anchor, Badge, Box, Breadcrumbs, Button, Group, SimpleGrid, Stack, Table, Text } from "@mantine/core";
 import { IconTimeline } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { Link, useParams } from "react-router";
 import { api, dataOf } from "../../api/client.js";
+import { useLive } from "../../api/live.js";
 import { Card, Figure } from "../../shared/card.js";
 import { Page } from "../../shared/page.js";
 import { Loaded } from "../../shared/states.js";
 import { Ago, formatSeconds } from "../../shared/time.js";
+import { BesideRun } from "./beside-run.js";
 import type { RunCheckpoint, RunDetail } from "./run.js";
 
 /** One journey: its verdict and why, and its checkpoints one after the other. */
 export function RunPage() {
   const { experience = "", correlation = "", run: number = "1" } = useParams();
+  const queryKey = ["experience", "runs", "detail", experience, correlation, number];
+  useLive({ "experience.verdicts": queryKey, "experience.open": queryKey });
   const run = useQuery({
-    queryKey: ["experience", "runs", "detail", experience, correlation, number],
+    queryKey,
     queryFn: async () =>
       (await dataOf(
         api.GET("/api/v1/experience/runs/{experience}/{correlation}/{run}", {
@@ -43,21 +47,37 @@ export function RunPage() {
           </Button>
         }
       >
-        <Loaded query={run}>{(data) => <RunView data={data} />}</Loaded>
+        <Loaded query={run}>
+          {(data) => (
+            <Stack>
+              <RunView data={data} />
+              <BesideRun correlation={data.correlation_id} failed={isBad(data)} />
+            </Stack>
+          )}
+        </Loaded>
       </Page>
     </Stack>
   );
 }
 
+function isBad({ state }: RunDetail): boolean {
+  return state === "timed_out" || state === "failed";
+}
+
 function RunView({ data }: { readonly data: RunDetail }) {
-  const { definition, verdict } = data;
-  const isBad = data.state === "timed_out" || data.state === "failed";
+  const { definition, verdict, late_end: lateEnd } = data;
+  const producers = [...new Set(data.timeline.flatMap(({ producer }) => producer ?? []))];
   return (
     <Stack>
-      <SimpleGrid cols={{ base: 2, md: 4 }} spacing="sm">
+      {lateEnd && (
+        <Alert color="yellow" variant="light" title={`It ended after all: ${lateEnd.outcome.replaceAll("_", " ")}`}>
+          {formatSeconds(lateEnd.lateness_s)} after its deadline.
+        </Alert>
+      )}
+      <SimpleGrid cols={{ base: 2, md: 3, lg: 5 }} spacing="sm">
         <Figure
           label="State"
-          tone={isBad ? "bad" : data.state === "succeeded" ? "good" : undefined}
+          tone={isBad(data) ? "bad" : data.state === "succeeded" ? "good" : undefined}
           hint={verdict?.reason && `because of ${verdict.reason.replaceAll("_", " ")}`}
         >
           {data.state.replaceAll("_", " ")}
@@ -76,6 +96,9 @@ function RunView({ data }: { readonly data: RunDetail }) {
         </Figure>
         <Figure label="Last seen at" hint={data.last_seen && <Ago at={data.last_seen.at} size="xs" />}>
           {(data.last_seen?.category ?? data.timeline.at(-1)?.checkpoint ?? "–").replaceAll("_", " ")}
+        </Figure>
+        <Figure label="Reported by" hint={`type ${data.type}`}>
+          {producers.length === 0 ? "–" : producers.join(", ")}
         </Figure>
       </SimpleGrid>
       <Card title="Checkpoints" flush>
@@ -102,19 +125,25 @@ function Waterfall({ data }: { readonly data: RunDetail }) {
   );
   const share = (timeMs: number): number => Math.min(100, Math.max(0, ((timeMs - startMs) / (lastMs - startMs)) * 100));
   return (
-    <Table.ScrollContainer minWidth={640}>
-      <Table fz="sm" verticalSpacing={6}>
+    <Table.ScrollContainer minWidth={820}>
+      <Table fz="sm" verticalSpacing={6} aria-label="Checkpoints">
         <Table.Thead>
           <Table.Tr>
             <Table.Th w={200}>Checkpoint</Table.Th>
             <Table.Th>Since the start</Table.Th>
-            <Table.Th w={90} ta="right">
+            <Table.Th w={84} ta="right">
               Gap
             </Table.Th>
-            <Table.Th w={90} ta="right">
+            <Table.Th w={116} ta="right">
+              Client's time
+            </Table.Th>
+            <Table.Th w={116} ta="right">
+              Server's time
+            </Table.Th>
+            <Table.Th w={84} ta="right">
               Skew
             </Table.Th>
-            <Table.Th w={160}>Sent by</Table.Th>
+            <Table.Th w={140}>Sent by</Table.Th>
           </Table.Tr>
         </Table.Thead>
         <Table.Tbody>
@@ -145,7 +174,7 @@ function Waterfall({ data }: { readonly data: RunDetail }) {
                         left: `${from}%`,
                         width: `max(4px, ${share(atMs) - from}%)`,
                         borderRadius: 4,
-                        background: checkpoint.error
+                        background: hasFailed(checkpoint)
                           ? "var(--mantine-color-red-filled)"
                           : "var(--mantine-primary-color-filled)",
                       }}
@@ -153,6 +182,12 @@ function Waterfall({ data }: { readonly data: RunDetail }) {
                   </Box>
                 </Table.Td>
                 <Table.Td ta="right">{formatSeconds(checkpoint.gap_s)}</Table.Td>
+                <Table.Td ta="right">
+                  <Clock at={checkpoint.client_timestamp} />
+                </Table.Td>
+                <Table.Td ta="right">
+                  <Clock at={checkpoint.server_timestamp} />
+                </Table.Td>
                 <Table.Td ta="right">{formatSeconds(checkpoint.skew_s)}</Table.Td>
                 <Table.Td>{checkpoint.producer}</Table.Td>
               </Table.Tr>
@@ -165,7 +200,7 @@ function Waterfall({ data }: { readonly data: RunDetail }) {
                   timed out
                 </Badge>
               </Table.Td>
-              <Table.Td colSpan={4}>
+              <Table.Td colSpan={6}>
                 <Text size="sm" c="dimmed">
                   Nothing more came until the deadline, {formatSeconds(data.elapsed_s)} after the start.
                 </Text>
@@ -178,6 +213,21 @@ function Waterfall({ data }: { readonly data: RunDetail }) {
   );
 }
 
+/** To the millisecond, since that is what skew is about; the date stands in the hover. */
+function Clock({ at }: { readonly at: string | undefined }) {
+  if (at === undefined) return "–";
+  const time = new Date(at);
+  return (
+    <Text component="time" dateTime={at} title={at} size="sm" style={{ whiteSpace: "nowrap" }}>
+      {time.toLocaleTimeString(undefined, { hourCycle: "h23" })}.{String(time.getMilliseconds()).padStart(3, "0")}
+    </Text>
+  );
+}
+
+function hasFailed({ outcome }: RunCheckpoint): boolean {
+  return outcome === "error";
+}
+
 function CheckpointName({ checkpoint }: { readonly checkpoint: RunCheckpoint }) {
   return (
     <Stack gap={2}>
@@ -185,7 +235,7 @@ function CheckpointName({ checkpoint }: { readonly checkpoint: RunCheckpoint }) 
         <Text size="sm" fw={600}>
           {checkpoint.checkpoint_category ?? checkpoint.checkpoint}
         </Text>
-        {checkpoint.error && (
+        {hasFailed(checkpoint) && (
           <Badge size="xs" color="red" variant="light">
             error
           </Badge>

@@ -14,6 +14,7 @@ export interface Run {
   readonly checkpoint_count: number;
   readonly anomalies: readonly string[];
   readonly verdict?: Verdict;
+  readonly late_end?: LateEnd;
 }
 
 interface Verdict {
@@ -24,10 +25,16 @@ interface Verdict {
   readonly apdex_success?: boolean;
 }
 
+/** How it ended after it had been given up. */
+interface LateEnd {
+  readonly at: string;
+  readonly outcome: string;
+  readonly lateness_s: number;
+}
+
 export interface RunDetail extends Run {
   readonly definition?: { readonly version: string; readonly threshold_s: number; readonly timeout_s: number };
   readonly last_seen?: { readonly category?: string; readonly type?: string; readonly at: string };
-  readonly late_end?: Readonly<Record<string, unknown>>;
   readonly redacted?: boolean;
   readonly timeline: readonly RunCheckpoint[];
 }
@@ -43,7 +50,7 @@ export interface RunCheckpoint {
   readonly gap_s?: number;
   readonly skew_s?: number;
   readonly applied: boolean;
-  readonly error?: boolean;
+  readonly outcome?: string;
   readonly error_message?: string;
   readonly anomalies: readonly string[];
   readonly producer?: string;
@@ -59,6 +66,14 @@ export const stateColors: Readonly<Record<string, string>> = {
   discarded: "gray",
   orphan: "yellow",
 };
+
+/** Where a run may be odd; what the list can be filtered by. */
+export const anomalies = [
+  ...["late_end", "duplicate_start", "duplicate_end", "conflicting_end", "missing_start", "start_after_terminal"],
+  ...["checkpoint_after_end", "checkpoint_after_timeout", "checkpoint_after_discard", "event_id_reused"],
+  ...["timeline_full", "clock_skew", "clock_corrected", "definition_mismatch", "unknown_type", "unknown_experience"],
+  ...["ulid_time_mismatch", "path_violation"],
+] as const;
 
 export function runPath({ covered_experience_id: id, correlation_id: correlation, run }: Run): string {
   return `/experiences/runs/${encodeURIComponent(id)}/${encodeURIComponent(correlation)}/${encodeURIComponent(run)}`;

@@ -5,12 +5,12 @@ import { Link, useNavigate, useParams } from "react-router";
 import { api, dataOf } from "../../api/client.js";
 import { Copy } from "../../shared/copy.js";
 import { Page } from "../../shared/page.js";
+import { pageOfLink } from "../../shared/page-of-link.js";
 import { Empty, Loaded } from "../../shared/states.js";
 import { formatSeconds } from "../../shared/time.js";
 import { useUrlState } from "../../shared/url-state.js";
 import { Axis } from "./axis.js";
 import type { Entry, Timeline } from "./entry.js";
-import { pageOfEntry } from "./page-of-entry.js";
 
 /** Everything that one correlation id went through, on one axis. */
 export function TimelinePage() {
@@ -184,7 +184,7 @@ function Entries({ timeline }: { readonly timeline: Timeline }) {
 }
 
 function EntryLink({ entry }: { readonly entry: Entry }) {
-  const page = entry.link === undefined ? undefined : pageOfEntry(entry.link);
+  const page = entry.link === undefined ? undefined : pageOfLink(entry.link);
   if (page === undefined) return <Text size="sm">{entry.title}</Text>;
   return (
     <Anchor component={Link} to={page} size="sm">

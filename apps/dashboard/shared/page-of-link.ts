@@ -1,5 +1,5 @@
-/** The page that shows what an API address stands for; undefined where there is none. */
-export function pageOfEntry(link: string): string | undefined {
+/** The page that shows what an address of the API stands for; undefined where there is none. */
+export function pageOfLink(link: string): string | undefined {
   const path = new URL(link, "http://server").pathname;
   const run = /^\/api\/v1\/experience\/runs\/([^/]+)\/([^/]+)\/([^/]+)$/.exec(path);
   if (run) return `/experiences/runs/${run[1]}/${run[2]}/${run[3]}`;
