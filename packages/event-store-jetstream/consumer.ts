@@ -122,6 +122,7 @@ export class JetStreamConsumer implements Consumer, LeaseHolder {
       perKey: this.spec.perKey,
       onMessage: (message, from) => this.#arrive(message, from),
       onEnd: () => this.#requestPump(),
+      onLost: (lost) => this.#prepareSoon(lost),
     });
     this.#sources.set(partition, source);
     this.#prepare(source);
@@ -135,14 +136,18 @@ export class JetStreamConsumer implements Consumer, LeaseHolder {
         this.#requestPump();
       },
       (error: unknown) => {
-        const { logger, clock } = this.#options.parts;
-        this.#failures++;
-        if (this.#failures === 1) logger.warn("a queue could not be opened", { error, subscriber: this.subscriber });
-        clock.setTimer(backoffCeilingMs(this.#failures, { baseMs: 100, maxMs: 10_000 }), () => {
-          if (!this.#stopped) this.#prepare(source);
-        });
+        const { logger } = this.#options.parts;
+        if (this.#failures === 0) logger.warn("a queue could not be opened", { error, subscriber: this.subscriber });
+        this.#prepareSoon(source);
       },
     );
+  }
+
+  #prepareSoon(source: Source): void {
+    this.#failures++;
+    this.#options.parts.clock.setTimer(backoffCeilingMs(this.#failures, { baseMs: 100, maxMs: 10_000 }), () => {
+      if (!this.#stopped) this.#prepare(source);
+    });
   }
 
   // Pulling
@@ -277,9 +282,19 @@ export class JetStreamConsumer implements Consumer, LeaseHolder {
       link.send(ackSubject, nakAfter(delayMs));
       clock.setTimer(delayMs + 2, () => this.wakePartition(partition));
     }
-    await notes.takeUp(ready.filter(({ noted }) => noted));
-    for (const lease of ready) this.#held.add(lease);
-    return ready;
+    const mine = await this.#takeUp(ready);
+    for (const lease of mine) this.#held.add(lease);
+    return mine;
+  }
+
+  /** A server that was reminded of a delivery may hand it out twice: the second one to take it up leaves it to the first. */
+  async #takeUp(ready: readonly JetStreamLease[]): Promise<JetStreamLease[]> {
+    const { notes } = this.#options.parts;
+    const noted = ready.filter((lease) => lease.noted);
+    if (noted.length === 0) return [...ready];
+    const taken = await notes.takeUp(noted, this.#patienceMs() / 2);
+    await notes.leaveAlone(noted.filter(({ messageId }) => !taken.has(messageId)));
+    return ready.filter((lease) => !lease.noted || taken.has(lease.messageId));
   }
 
   /** A retry was written, but the original could not be acknowledged any more: the retry stands for it. */
@@ -355,12 +370,17 @@ export class JetStreamConsumer implements Consumer, LeaseHolder {
   /** Keeps alive what was not handed out yet, and everything where the server is less patient than the lease. */
   #armKeepAlive(): void {
     const { clock } = this.#options.parts;
-    let patienceMs = this.leaseMs;
-    for (const { ackWaitMs } of this.#sources.values()) patienceMs = Math.min(patienceMs, ackWaitMs);
-    this.#keepAlive = clock.setTimer(Math.max(20, patienceMs / 4), () => {
+    this.#keepAlive = clock.setTimer(Math.max(20, this.#patienceMs() / 4), () => {
       this.#prolongHeld();
       if (this.#keepAlive && !(this.#stopped && this.#held.size === 0)) this.#armKeepAlive();
     });
+  }
+
+  /** How long the server waits for a sign of life at least. */
+  #patienceMs(): number {
+    let patienceMs = this.leaseMs;
+    for (const { ackWaitMs } of this.#sources.values()) patienceMs = Math.min(patienceMs, ackWaitMs);
+    return patienceMs;
   }
 
   #prolongHeld(): void {

@@ -22,7 +22,7 @@ export class JetStreamLease implements Lease {
   readonly delivered: number;
   readonly partition: string;
   readonly holder: LeaseHolder;
-  /** Times that it came back in good order. */
+  /** Times that it was handed out and came back in good order, or never arrived anywhere. */
   readonly returned: number;
   /** There is a note on the message. */
   noted: boolean;
@@ -53,7 +53,9 @@ export class JetStreamLease implements Lease {
     this.partition = partition;
     this.holder = holder;
     this.noted = note !== undefined;
-    this.returned = note?.returned ?? 0;
+    // While nobody had it, nobody can have died with it: the server also counts what it never sent.
+    const unsent = note?.waiting ? Math.max(0, delivered - 1 - (note.handedOut ?? delivered)) : 0;
+    this.returned = (note?.returned ?? 0) + unsent;
     const crashedAlone = note?.aloneAt !== null && note?.aloneAt !== undefined && note.aloneAt < delivered ? 1 : 0;
     this.notedCrashesAlone = (note?.crashesAlone ?? 0) + crashedAlone;
     // After its own end a server may have forgotten how often it had handed the message out.

@@ -4,7 +4,10 @@ import type { Kysely } from "kysely";
 /** What the JetStream transport keeps in the database, beside the tables of `eventStoreMigrations`. */
 export const jetStreamMigrations: MigrationSet = {
   name: "event_store_jetstream",
-  migrations: [{ name: "0001_notes_and_permits", up: createTables }],
+  migrations: [
+    { name: "0001_notes_and_permits", up: createTables },
+    { name: "0002_notes_say_who_is_at_work", up: addWhoIsAtWork },
+  ],
 };
 
 async function createTables(db: Kysely<unknown>): Promise<void> {
@@ -51,4 +54,12 @@ async function createTables(db: Kysely<unknown>): Promise<void> {
     .addColumn("expires_at_ms", "bigint", (column) => column.notNull())
     .addPrimaryKeyConstraint("event_jetstream_permits_pkey", ["subscriber", "holder"])
     .execute();
+}
+
+async function addWhoIsAtWork(db: Kysely<unknown>): Promise<void> {
+  const notes = "event_jetstream_notes";
+  // Whoever took it up after it had come back has it at least so long.
+  await db.schema.alterTable(notes).addColumn("held_until_ms", "bigint").execute();
+  // How often the server had handed it out when it came back.
+  await db.schema.alterTable(notes).addColumn("handed_out", "integer").execute();
 }

@@ -11,6 +11,8 @@ export interface Note {
   readonly delivered: boolean;
   readonly dueAtMs: number;
   readonly returned: number;
+  /** How often the server had handed it out when it came back. */
+  readonly handedOut: number | null;
   readonly crashesAlone: number;
   readonly aloneAt: number | null;
   /** `null`: as in the message. */
@@ -28,7 +30,7 @@ export interface RetryInPlace {
 }
 
 const columns =
-  "message_id, stream_seq, waiting, delivered, due_at_ms, returned, crashes_alone, alone_at, attempts, progress, body";
+  "message_id, stream_seq, waiting, delivered, due_at_ms, returned, handed_out, crashes_alone, alone_at, attempts, progress, body";
 
 const select = `select ${columns} from event_jetstream_notes where message_id = ?`;
 const selectWaiting = `select ${columns} from event_jetstream_notes where subscriber = ? and waiting = 1`;
@@ -36,15 +38,18 @@ const insertEarly = `insert into event_jetstream_notes
     (message_id, subscriber, waiting, delivered, due_at_ms, body, updated_at_ms) values (?, ?, ?, 0, ?, ?, ?)
   on conflict (message_id) do nothing`;
 const giveBack = `insert into event_jetstream_notes
-    (message_id, subscriber, stream_seq, waiting, delivered, due_at_ms, returned, updated_at_ms)
-    values (?, ?, ?, 1, 1, ?, ?, ?)
+    (message_id, subscriber, stream_seq, waiting, delivered, due_at_ms, returned, handed_out, updated_at_ms)
+    values (?, ?, ?, 1, 1, ?, ?, ?, ?)
   on conflict (message_id) do update set stream_seq = excluded.stream_seq, waiting = 1, delivered = 1,
-    due_at_ms = excluded.due_at_ms, returned = excluded.returned, alone_at = null, updated_at_ms = excluded.updated_at_ms`;
+    due_at_ms = excluded.due_at_ms, returned = excluded.returned, handed_out = excluded.handed_out, alone_at = null,
+    updated_at_ms = excluded.updated_at_ms`;
 const retryInPlace = `insert into event_jetstream_notes
-    (message_id, subscriber, stream_seq, waiting, delivered, due_at_ms, returned, attempts, progress, body, updated_at_ms)
-    values (?, ?, ?, 1, 1, ?, ?, ?, ?, ?, ?)
+    (message_id, subscriber, stream_seq, waiting, delivered, due_at_ms, returned, handed_out, attempts, progress, body,
+      updated_at_ms)
+    values (?, ?, ?, 1, 1, ?, ?, ?, ?, ?, ?, ?)
   on conflict (message_id) do update set stream_seq = excluded.stream_seq, waiting = 1, delivered = 1,
-    due_at_ms = excluded.due_at_ms, returned = excluded.returned, alone_at = null, attempts = excluded.attempts,
+    due_at_ms = excluded.due_at_ms, returned = excluded.returned, handed_out = excluded.handed_out, alone_at = null,
+    attempts = excluded.attempts,
     progress = excluded.progress, body = coalesce(excluded.body, event_jetstream_notes.body),
     updated_at_ms = excluded.updated_at_ms`;
 const markAlone = `insert into event_jetstream_notes
@@ -52,11 +57,18 @@ const markAlone = `insert into event_jetstream_notes
     values (?, ?, ?, 1, ?, ?, ?, ?)
   on conflict (message_id) do update set alone_at = excluded.alone_at, updated_at_ms = excluded.updated_at_ms`;
 const takeUp = `update event_jetstream_notes
-  set waiting = 0, delivered = 1, stream_seq = ?, crashes_alone = ?, alone_at = null, updated_at_ms = ?
-  where message_id = ?`;
+  set waiting = 0, delivered = 1, stream_seq = ?, returned = ?, crashes_alone = ?, alone_at = null, held_until_ms = ?,
+    updated_at_ms = ?
+  where message_id = ? and (waiting = 1 or held_until_ms is null or held_until_ms <= ?) returning message_id`;
+const leaveAlone = "update event_jetstream_notes set returned = returned + 1 where message_id = ?";
 const remove = "delete from event_jetstream_notes where message_id = ?";
 const selectOld = `select message_id, stream_seq from event_jetstream_notes
   where updated_at_ms < ? and stream_seq is not null order by updated_at_ms limit ?`;
+const selectOverdue = `select message_id, stream_seq, updated_at_ms from event_jetstream_notes
+  where subscriber = ? and waiting = 1 and delivered = 1 and due_at_ms < ? and updated_at_ms < ?
+  order by due_at_ms limit ?`;
+const claimOverdue = `update event_jetstream_notes set updated_at_ms = ?
+  where message_id = ? and waiting = 1 and updated_at_ms = ? returning message_id`;
 
 /** The notes on messages. What a call has resolved is as durable as the database. */
 export class Notes {
@@ -95,13 +107,19 @@ export class Notes {
 
   async giveBack(leases: readonly JetStreamLease[]): Promise<void> {
     const nowMs = this.#clock.nowMs();
-    const rows = leases.map((lease): SqlValue[] => [...keyOf(lease), lease.dueAtMs, lease.returned + 1, nowMs]);
+    const rows = leases.map((lease): SqlValue[] => [
+      ...keyOf(lease),
+      lease.dueAtMs,
+      lease.returned + 1,
+      lease.delivered,
+      nowMs,
+    ]);
     if (rows.length > 0) await this.#run({ sql: giveBack, rows });
   }
 
   async retryInPlace(lease: JetStreamLease, { dueAtMs, attempts, progress, body }: RetryInPlace): Promise<void> {
     const nowMs = this.#clock.nowMs();
-    const values = [dueAtMs, lease.returned + 1, attempts, progress, body ?? null, nowMs];
+    const values = [dueAtMs, lease.returned + 1, lease.delivered, attempts, progress, body ?? null, nowMs];
     await this.#run({ sql: retryInPlace, rows: [[...keyOf(lease), ...values]] });
   }
 
@@ -117,16 +135,47 @@ export class Notes {
     if (rows.length > 0) await this.#run({ sql: markAlone, rows });
   }
 
-  /** They are handed out again. */
-  async takeUp(leases: readonly JetStreamLease[]): Promise<void> {
+  /**
+   * They are about to be handed out again, and stay with whoever takes them for at least `heldMs`. Resolves with the ids of
+   * those that nobody else has taken meanwhile.
+   */
+  async takeUp(leases: readonly JetStreamLease[], heldMs: number): Promise<ReadonlySet<string>> {
+    if (leases.length === 0) return new Set();
     const nowMs = this.#clock.nowMs();
-    const rows = leases.map((lease): SqlValue[] => [
-      lease.streamSeq,
-      lease.notedCrashesAlone,
+    const rows = leases.map(({ streamSeq, returned, notedCrashesAlone, messageId }): SqlValue[] => [
+      streamSeq,
+      returned,
+      notedCrashesAlone,
+      nowMs + heldMs,
       nowMs,
-      messageIdOf(lease.wire),
+      messageId,
+      nowMs,
     ]);
-    if (rows.length > 0) await this.#run({ sql: takeUp, rows });
+    return idsOf(await this.#run({ sql: takeUp, rows }));
+  }
+
+  /** They were handed out although somebody has them: that is no crash. */
+  async leaveAlone(leases: readonly JetStreamLease[]): Promise<void> {
+    if (leases.length > 0) await this.#run({ sql: leaveAlone, rows: leases.map(({ messageId }) => [messageId]) });
+  }
+
+  /**
+   * What should have been handed out again by this time and was not, and of which nobody has heard since; oldest first. It is
+   * left to the caller for the same time.
+   */
+  async claimOverdue(
+    subscriber: string,
+    sinceMs: number,
+    limit: number,
+  ): Promise<readonly { readonly messageId: string; readonly streamSeq: number }[]> {
+    const found = await this.#run({ sql: selectOverdue, rows: [[subscriber, sinceMs, sinceMs, limit]] });
+    if (found.length === 0) return [];
+    const nowMs = this.#clock.nowMs();
+    const rows = found.map((row): SqlValue[] => [nowMs, String(row["message_id"]), Number(row["updated_at_ms"])]);
+    const claimed = idsOf(await this.#run({ sql: claimOverdue, rows }));
+    return found
+      .map((row) => ({ messageId: String(row["message_id"]), streamSeq: Number(row["stream_seq"]) }))
+      .filter(({ messageId }) => claimed.has(messageId));
   }
 
   async remove(messageIds: readonly string[]): Promise<void> {
@@ -148,6 +197,10 @@ export class Notes {
   }
 }
 
+function idsOf(rows: readonly Record<string, unknown>[]): ReadonlySet<string> {
+  return new Set(rows.map((row) => String(row["message_id"])));
+}
+
 function keyOf({ wire, streamSeq }: JetStreamLease): SqlValue[] {
   return [messageIdOf(wire), wire.subscriber, streamSeq];
 }
@@ -162,6 +215,7 @@ function toNote(row: Record<string, unknown>): Note {
     delivered: row["delivered"] === 1,
     dueAtMs: Number(row["due_at_ms"]),
     returned: Number(row["returned"]),
+    handedOut: number(row["handed_out"]),
     crashesAlone: Number(row["crashes_alone"]),
     aloneAt: number(row["alone_at"]),
     attempts: number(row["attempts"]),

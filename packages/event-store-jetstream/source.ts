@@ -16,13 +16,15 @@ export interface SourceOptions {
   readonly onMessage: (message: Msg, source: Source) => void;
   /** A pull is over, and room that it had reserved is free. */
   readonly onEnd: () => void;
+  /** Its consumer on the server may be gone: it has to be prepared anew. */
+  readonly onLost: (source: Source) => void;
 }
 
 /** More than any process holds: without a key nothing has to wait for anything. */
 const freeAckPending = 100_000;
 /** How long a pull waits for a partition whose delivery is about to end. */
 const keyedPullMs = 20;
-/** After this a pull is given up; its answer was lost with the connection. */
+/** After this a pull is given up: its answer was lost with the connection, or its consumer is gone and nobody says so. */
 const pullTimeoutMs = 2_000;
 
 /** One partition of a subscriber's queue: a durable consumer, of which every process pulls. */
@@ -93,7 +95,10 @@ export class Source {
     this.#wanted = false;
     this.#again = false;
     this.#pulling = batch;
-    this.#timer = clock.setTimer(pullTimeoutMs, () => this.#end(true));
+    this.#timer = clock.setTimer(pullTimeoutMs, () => {
+      this.#end(true);
+      this.#forget();
+    });
     // While a partition is occupied, a pull that may not wait would be parked by the server without end.
     const patience = isFree ? {} : { expires: nanos(keyedPullMs) };
     try {
@@ -120,8 +125,9 @@ export class Source {
     const { code = 503, description = "" } = message.headers ?? {};
     // 404: nothing there; 408: not as much as was asked for, or the time is up.
     if (code !== 404 && code !== 408) this.#options.logger.debug("a pull was refused", { code, description });
-    if (description.startsWith("Consumer")) this.#forget();
-    if (this.#pulling > 0) this.#end(false);
+    const isLost = description.startsWith("Consumer");
+    if (this.#pulling > 0) this.#end(isLost);
+    if (isLost) this.#forget();
   }
 
   #end(more: boolean): void {
@@ -131,10 +137,12 @@ export class Source {
     this.#options.onEnd();
   }
 
-  /** Somebody deleted the consumer; deliveries that it had handed out come again. */
+  /** Where somebody deleted the consumer, deliveries that it had handed out come again. */
   #forget(): void {
+    if (!this.#isReady) return;
     this.#isReady = false;
     this.#ready = undefined;
+    this.#options.onLost(this);
   }
 
   async #ensureConsumer(): Promise<void> {

@@ -1,5 +1,6 @@
 import type { Timer } from "@signalbox/kernel";
 import type { Allowance } from "./allowance.js";
+import { remindOfForgotten } from "./forgotten.js";
 import { readSubject, streamSubjects } from "./names.js";
 import { removeOrphans } from "./orphans.js";
 import type { JetStreamParts } from "./parts.js";
@@ -17,6 +18,7 @@ export interface StreamWatchOptions {
 /** Announcements may be lost, and nobody announces that a lease ran out. */
 const lookEveryMs = 500;
 const renewEveryMs = 1_000;
+const remindEveryMs = 1_000;
 const sweepEveryMs = 5_000;
 const tidyEveryMs = 3_600_000;
 const noteRestMs = 3_600_000;
@@ -36,6 +38,7 @@ export class StreamWatch {
   start(): void {
     this.#every(lookEveryMs, "look", () => this.#look());
     this.#every(renewEveryMs, "permits", () => this.#options.allowance.renew());
+    this.#every(remindEveryMs, "forgotten", () => this.#remind());
     this.#every(sweepEveryMs, "orphans", () => this.#sweepOrphans());
     this.#every(tidyEveryMs, "notes", () => this.#tidyNotes());
   }
@@ -70,6 +73,11 @@ export class StreamWatch {
       const parsed = readSubject(names, subject);
       if (parsed && wanted.has(parsed.subscriber)) found(parsed.subscriber, parsed.partition);
     }
+  }
+
+  async #remind(): Promise<void> {
+    const { parts, consumed } = this.#options;
+    for (const subscriber of consumed()) if (parts.link.isUp) await remindOfForgotten(subscriber, parts);
   }
 
   async #sweepOrphans(): Promise<void> {
