@@ -1,3 +1,4 @@
+import { monitorEventLoopDelay } from "node:perf_hooks";
 import { createInterface } from "node:readline";
 import { migrate, openDatabase } from "@signalbox/database";
 import { createEventStore, createSqlTransport, eventStoreMigrations } from "@signalbox/event-store";
@@ -6,7 +7,7 @@ import { defineSchema, noMetrics, readConfig, silentLogger, systemClock } from "
 import { createSigner, newSecretKey } from "@signalbox/nostr";
 
 // A relay on SQLite (synchronous=FULL) in a process of its own: `relay-program FILE [KEY=VALUE…]`. Writes its address to
-// standard output, answers the lines `memory` and `peers` of its standard input, and ends with that.
+// standard output, answers the lines `memory`, `peers` and `busy` of its standard input, and ends with that.
 
 const [path = "relay.db", ...settings] = process.argv.slice(2);
 const clock = systemClock;
@@ -41,7 +42,17 @@ await relay.service.start();
 await relay.intake.start();
 process.stdout.write(`${relay.listenUrl}\n`);
 
+const turnMs = 1;
+const turns = monitorEventLoopDelay({ resolution: turnMs });
+turns.enable();
+
 const answers: Readonly<Record<string, () => unknown>> = {
+  /** The longest time since the last question that the event loop was held, in ms. */
+  busy() {
+    const heldMs = Math.max(0, turns.max / 1e6 - turnMs);
+    turns.reset();
+    return heldMs;
+  },
   memory() {
     globalThis.gc?.();
     return process.memoryUsage();

@@ -4,13 +4,20 @@ import { indexKey } from "./index-key.js";
 import type { StreamOptions } from "./port.js";
 import { chunksOf, type Fragment, inList, joinFragments, passive } from "./statement.js";
 
-/** One way through an index in the order of results, with everything else that the rows have to meet. */
+/**
+ * One way through an index in the order of results. Whether a row fits is a column and no condition: so a page is as many
+ * rows as were looked at, and no statement goes on through rows of which none fits.
+ */
 export interface IndexScan {
-  /** Columns and tables: `select … from …`. */
-  readonly from: string;
+  readonly tables: string;
   /** The table whose columns `created_at` and `id` say the order. */
   readonly order: "e" | "t";
+  /** What the index serves. */
   readonly where: Fragment;
+  /** Everything else that a row has to meet. */
+  readonly fits: Fragment;
+  /** Rows of one page: fewer where it is work to see whether one fits. */
+  readonly maxRows: number;
 }
 
 /** More scans than this at once cost more than reading rows that other conditions then drop. */
@@ -19,8 +26,13 @@ const maxPairs = 256;
 /** Tags that many events have in common; any other letter is a better way to them. */
 const commonTags = new Set(["p", "t", "k", "K", "l", "L", "r", "P"]);
 
-const fromEvents = "select e.id, e.created_at from relay_events e";
-const fromTags = "select e.id, e.created_at from relay_event_tags t cross join relay_events e";
+const maxRows = 500;
+/** Beyond this an event's tags are gone through instead of looking for each value; it may have thousands of them. */
+const maxLookups = 16;
+const maxLaboriousRows = 64;
+
+const events = "relay_events e";
+const eventsByTag = "relay_event_tags t cross join relay_events e";
 
 /**
  * The scans whose union is what the filter matches, each in the order of results. The most selective list decides: ids,
@@ -28,11 +40,15 @@ const fromTags = "select e.id, e.created_at from relay_event_tags t cross join r
  */
 export function planScans(engine: Engine, filter: Filter, options: StreamOptions): IndexScan[] {
   const { ids, authors, kinds, tags } = filter;
-  const rest = (served: Served): Fragment[] => conditions(engine, filter, options, served);
+  const rest = (served: Served): Pick<IndexScan, "fits" | "maxRows"> => ({
+    fits: joinFragments(conditions(engine, filter, options, served), " and "),
+    maxRows: isLaborious(filter, served) ? maxLaboriousRows : maxRows,
+  });
   const scan = (driver: Fragment, served: Served): IndexScan => ({
-    from: fromEvents,
+    tables: events,
     order: "e",
-    where: joinFragments([driver, ...times("e", filter), ...rest(served)], " and "),
+    where: joinFragments([driver, ...times("e", filter)], " and "),
+    ...rest(served),
   });
 
   if (ids) return chunksOf([...ids], 256).map((chunk) => scan(inList("e.id", chunk), { ids: true }));
@@ -41,17 +57,17 @@ export function planScans(engine: Engine, filter: Filter, options: StreamOptions
   if (letter !== undefined) {
     const values = [...(tags.get(letter) ?? [])];
     return values.slice(0, maxScans).map((value) => ({
-      from: fromTags,
+      tables: eventsByTag,
       order: "t",
       where: joinFragments(
         [
           { sql: "t.name = ? and t.value = ?", values: [letter, indexKey(value)] },
           ...times("t", filter),
           { sql: "e.id = t.id", values: [] },
-          ...rest({ tag: letter }),
         ],
         " and ",
       ),
+      ...rest({ tag: letter }),
     }));
   }
   if (authors && kinds && authors.size * kinds.size <= maxPairs)
@@ -85,31 +101,36 @@ function times(table: "e" | "t", { since, until }: Filter): Fragment[] {
   return conditions;
 }
 
+function isLaborious({ tags }: Filter, served: Served): boolean {
+  return [...tags].some(([letter, values]) => letter !== served.tag && values.size > maxLookups);
+}
+
 function conditions(engine: Engine, filter: Filter, options: StreamOptions, served: Served): Fragment[] {
-  const found: Fragment[] = [
-    { sql: `(e.expires_at is null or ${passive(engine, "e.expires_at")} > ?)`, values: [options.now] },
-  ];
-  if (filter.authors && !served.authors) found.push(inList(passive(engine, "e.pubkey"), filter.authors));
-  if (filter.kinds && !served.kinds) found.push(inList(passive(engine, "e.kind"), filter.kinds));
-  for (const [letter, values] of filter.tags) if (letter !== served.tag) found.push(hasTag(letter, values));
+  const found: Fragment[] = [{ sql: "(e.expires_at is null or e.expires_at > ?)", values: [options.now] }];
+  if (filter.authors && !served.authors) found.push(inList("e.pubkey", filter.authors));
+  if (filter.kinds && !served.kinds) found.push(inList("e.kind", filter.kinds));
+  for (const [letter, values] of filter.tags) if (letter !== served.tag) found.push(hasTag(engine, letter, values));
   if (options.viewer) found.push(...visible(engine, options.viewer));
   return found;
 }
 
-function hasTag(letter: string, values: Iterable<string>): Fragment {
-  const list = inList("x.value", [...values].map(indexKey));
+function hasTag(engine: Engine, letter: string, values: ReadonlySet<string>): Fragment {
+  const keys = [...values].map(indexKey);
+  const [list, way] =
+    keys.length > maxLookups
+      ? [inList(passive(engine, "x.value"), keys), `x.id = e.id and ${passive(engine, "x.name")} = ?`]
+      : [inList("x.value", keys), "x.created_at = e.created_at and x.id = e.id and x.name = ?"];
   return {
-    sql: `exists (select 1 from relay_event_tags x
-      where x.name = ? and ${list.sql} and x.created_at = e.created_at and x.id = e.id)`,
+    sql: `exists (select 1 from relay_event_tags x where ${way} and ${list.sql})`,
     values: [letter, ...list.values],
   };
 }
 
 function visible(engine: Engine, { restrictedKinds, keys }: NonNullable<StreamOptions["viewer"]>): Fragment[] {
   if (restrictedKinds.length === 0) return [];
-  const restricted = inList(passive(engine, "e.kind"), restrictedKinds);
+  const restricted = inList("e.kind", restrictedKinds);
   const ways: Fragment[] = [{ sql: `not (${restricted.sql})`, values: restricted.values }];
-  if (keys.size > 0) ways.push(inList(passive(engine, "e.pubkey"), keys), hasTag("p", keys));
+  if (keys.size > 0) ways.push(inList("e.pubkey", keys), hasTag(engine, "p", keys));
   const any = joinFragments(ways, " or ");
   return [{ sql: `(${any.sql})`, values: any.values }];
 }
@@ -121,4 +142,9 @@ export function after(order: "e" | "t", position: { id: string; createdAt: numbe
     sql: `${order}.created_at <= ? and (${order}.created_at < ? or ${order}.id > ?)`,
     values,
   };
+}
+
+/** Goes on after a position, as far as its second goes. */
+export function inSecondAfter(order: "e" | "t", { id, createdAt }: { id: string; createdAt: number }): Fragment {
+  return { sql: `${order}.created_at = ? and ${order}.id > ?`, values: [createdAt, id] };
 }

@@ -55,11 +55,14 @@ export interface StreamOptions {
   readonly after?: EventPosition;
   /** Positions of one page, at most 500. Default 500. */
   readonly pageSize?: number;
+  /** Asked between statements: once it says so, the stream is at its end. Default: it is read to its end. */
+  readonly isCancelled?: () => boolean;
 }
 
 /**
  * Positions of matching events, newest first, each once, page by page. `limit` and `search` of the filter play no part.
- * What is stored or removed while it is read may be seen or not.
+ * What is stored or removed while it is read may be seen or not. Other work of the process gets its turn after at most
+ * 1,000 rows, however few of them match.
  */
 export interface EventStream {
   /** The next page; an empty one at the end, and from then on. One call at a time. */

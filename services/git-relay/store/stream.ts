@@ -1,12 +1,14 @@
 import type { Engine } from "@signalbox/database";
 import { type Filter, matchesNothing } from "@signalbox/nostr";
-import { after, type IndexScan, planScans } from "./plan.js";
+import { after, type IndexScan, inSecondAfter, planScans } from "./plan.js";
 import type { EventPosition, EventStream, StreamOptions } from "./port.js";
 import { type Fragment, joinFragments } from "./statement.js";
 
 export interface PositionRow {
   readonly id: string;
   readonly created_at: number;
+  /** 1 for a row that the filter matches. */
+  readonly fits: number;
 }
 
 export interface StreamReader {
@@ -16,8 +18,9 @@ export interface StreamReader {
 }
 
 const maxPage = 500;
-/** Pages that are fetched before others get a turn, or together from a server. */
-const fetchesAtOnce = 32;
+/** Statements and rows between which nobody else gets a turn; a server is asked for so much together. */
+const statementsAtOnce = 32;
+const rowsAtOnce = 1_000;
 
 /** Whether `one` comes before `other` in results. */
 export function comesBefore(one: EventPosition, other: EventPosition): boolean {
@@ -34,16 +37,27 @@ export function openStream(reader: StreamReader, filter: Filter, options: Stream
   let hungry = scans.map((scan) => new ScanCursor(scan, Math.min(firstPage, pageSize + 1), options.after));
   let last: EventPosition | undefined;
 
+  /** SQLite answers at once, without leaving anybody else a turn. */
+  let rowsInTurn = 0;
+  const isCancelled = (): boolean => options.isCancelled?.() ?? false;
+
+  /** Fetches until every scan that goes on has a next position, or nobody waits for it any more. */
   const fetch = async (): Promise<void> => {
-    const waiting = hungry;
-    hungry = [];
-    for (let from = 0; from < waiting.length; from += fetchesAtOnce) {
-      if (from > 0) await nextTurn();
-      const some = waiting.slice(from, from + fetchesAtOnce);
+    while (hungry.length > 0) {
+      if (rowsInTurn >= rowsAtOnce / 2) {
+        await nextTurn();
+        rowsInTurn = 0;
+      }
+      if (isCancelled()) return;
+      const some = takeSome(hungry);
+      hungry = hungry.slice(some.length);
       const pages = await reader.readEach(some.map((cursor) => cursor.statement()));
       for (const [index, cursor] of some.entries()) {
-        cursor.take(pages[index] ?? []);
-        place(ready, cursor);
+        const rows = pages[index] ?? [];
+        rowsInTurn += rows.length;
+        cursor.take(rows);
+        if (cursor.head) place(ready, cursor);
+        else if (!cursor.ended) hungry.push(cursor);
       }
     }
   };
@@ -53,6 +67,7 @@ export function openStream(reader: StreamReader, filter: Filter, options: Stream
       const page: EventPosition[] = [];
       while (page.length < pageSize) {
         if (hungry.length > 0) await fetch();
+        if (hungry.length > 0) return [];
         const cursor = ready.shift();
         const position = cursor?.shift();
         if (!cursor || !position) break;
@@ -66,6 +81,18 @@ export function openStream(reader: StreamReader, filter: Filter, options: Stream
       return page;
     },
   };
+}
+
+/** The first of them, as many as one turn has time for. */
+function takeSome(cursors: readonly ScanCursor[]): readonly ScanCursor[] {
+  let rows = 0;
+  let count = 0;
+  for (const { pageSize } of cursors) {
+    rows += pageSize;
+    if (count > 0 && (rows > rowsAtOnce || count === statementsAtOnce)) break;
+    count++;
+  }
+  return cursors.slice(0, count);
 }
 
 /** Puts a cursor where its next position belongs; one without a position is done. */
@@ -88,14 +115,21 @@ class ScanCursor {
   readonly #scan: IndexScan;
   #pageSize: number;
   #after: EventPosition | undefined;
+  /** A whole page was of one second: what is left of that is read first, since an index cannot go on within it otherwise. */
+  #isWithinSecond = false;
   #page: EventPosition[] = [];
   #taken = 0;
   ended = false;
 
   constructor(scan: IndexScan, pageSize: number, start: EventPosition | undefined) {
     this.#scan = scan;
-    this.#pageSize = pageSize;
+    this.#pageSize = Math.min(scan.maxRows, pageSize);
     this.#after = start;
+  }
+
+  /** Rows that are looked at for the next page. */
+  get pageSize(): number {
+    return this.#pageSize;
   }
 
   get head(): EventPosition | undefined {
@@ -108,20 +142,31 @@ class ScanCursor {
 
   /** Reads the next page. */
   statement(): Fragment {
-    const { from, order, where } = this.#scan;
-    const all = this.#after ? joinFragments([where, after(order, this.#after)], " and ") : where;
+    const { tables, order, where, fits } = this.#scan;
+    const goOn = this.#isWithinSecond ? inSecondAfter : after;
+    const all = this.#after ? joinFragments([where, goOn(order, this.#after)], " and ") : where;
     return {
-      sql: `${from} where ${all.sql} order by ${order}.created_at desc, ${order}.id limit ?`,
-      values: [...all.values, this.#pageSize],
+      sql: `select ${order}.id, ${order}.created_at, case when ${fits.sql} then 1 else 0 end as fits
+        from ${tables} where ${all.sql} order by ${order}.created_at desc, ${order}.id limit ?`,
+      values: [...fits.values, ...all.values, this.#pageSize],
     };
   }
 
   take(rows: readonly PositionRow[]): void {
-    this.ended = rows.length < this.#pageSize;
-    this.#page = rows.map(({ id, created_at }) => ({ id, createdAt: created_at }));
+    const isFull = rows.length === this.#pageSize;
+    const [first] = rows;
+    const seen = rows.at(-1);
+    if (this.#isWithinSecond && !isFull) {
+      this.#isWithinSecond = false;
+      if (this.#after) this.#after = { id: "", createdAt: this.#after.createdAt - 1 };
+    } else {
+      this.ended = !isFull;
+      if (seen) this.#after = { id: seen.id, createdAt: seen.created_at };
+      this.#isWithinSecond = rows.length === this.#scan.maxRows && first?.created_at === seen?.created_at;
+    }
+    this.#page = rows.flatMap(({ id, created_at, fits }) => (fits === 1 ? [{ id, createdAt: created_at }] : []));
     this.#taken = 0;
-    this.#after = this.#page.at(-1) ?? this.#after;
-    this.#pageSize = Math.min(maxPage, this.#pageSize * 4);
+    this.#pageSize = Math.min(this.#scan.maxRows, this.#pageSize * 4);
   }
 }
 

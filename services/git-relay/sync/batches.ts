@@ -1,6 +1,14 @@
 import { type Portion, portionsOf } from "./filters.js";
-import { emptyItems, findNeeds, itemLayers, type SyncItems } from "./items.js";
-import type { BatchSnapshot, SyncMethod } from "./snapshot.js";
+import {
+  emptyItems,
+  findNeeds,
+  type ItemLayer,
+  type ItemLookup,
+  itemLayers,
+  noItems,
+  type SyncItems,
+} from "./items.js";
+import type { BatchSnapshot, OutstandingSubscription, SyncMethod } from "./snapshot.js";
 
 /** One unit of confirmation: a portion of what is wanted, on its way. */
 export interface Batch {
@@ -16,8 +24,11 @@ export interface Batch {
   failed: boolean;
   pages: number;
   received: number;
-  idsAsked: number;
-  idsSeen: number;
+  /** What is asked for and not answered to its end. */
+  readonly outstanding: Set<OutstandingSubscription>;
+  /** Ids that a reconciliation found missing, and those of them that came. */
+  readonly idsAsked: Set<string>;
+  readonly idsSeen: Set<string>;
 }
 
 export interface NewBatch {
@@ -30,12 +41,14 @@ export interface NewBatch {
 export const retryDelaysMs: readonly number[] = [60_000, 300_000, 1_800_000];
 
 /**
- * What a peer was asked for and what of it is proven synced. Batches are confirmed each on its own and in any order; one
- * that was dropped cannot be confirmed any more.
+ * What is wanted of a peer, what of that it was asked for, and what is proven synced. Batches are confirmed each on its own
+ * and in any order; one that was dropped cannot be confirmed any more.
  */
 export class BatchLedger {
   readonly #pending = new Map<string, Batch>();
-  readonly #confirmed = emptyItems();
+  #wanted: SyncItems = noItems;
+  /** Nearly all that is wanted is proven most of the time, so what is not takes less room. */
+  readonly #unproven = emptyItems();
   #announcementsSynced = false;
   #made = 0;
   readonly #nowMs: () => number;
@@ -44,8 +57,18 @@ export class BatchLedger {
     this.#nowMs = nowMs;
   }
 
+  get wanted(): SyncItems {
+    return this.#wanted;
+  }
+
+  /** Gathered anew each time. */
   get confirmed(): SyncItems {
-    return this.#confirmed;
+    const of = (layer: ItemLayer): ReadonlySet<string> => new Set(this.confirmedOf(layer));
+    return { states: of("states"), repositories: of("repositories"), roots: of("roots") };
+  }
+
+  confirmedOf(layer: ItemLayer): readonly string[] {
+    return [...this.#wanted[layer]].filter((item) => !this.#unproven[layer].has(item));
   }
 
   get announcementsSynced(): boolean {
@@ -82,19 +105,32 @@ export class BatchLedger {
       failed: false,
       pages: 0,
       received: 0,
-      idsAsked: 0,
-      idsSeen: 0,
+      outstanding: new Set(),
+      idsAsked: new Set(),
+      idsSeen: new Set(),
     };
     this.#pending.set(batch.id, batch);
     return batch;
   }
 
+  /** Says what is wanted from now on. What is no longer wanted is asked for again when it is once more. */
+  want(items: SyncItems): void {
+    for (const layer of itemLayers) {
+      const unproven = this.#unproven[layer];
+      for (const item of unproven) if (!items[layer].has(item)) unproven.delete(item);
+      for (const item of items[layer]) if (!this.#wanted[layer].has(item)) unproven.add(item);
+    }
+    this.#wanted = items;
+  }
+
   /** Portions of what is wanted and neither on its way nor confirmed. */
-  needs(wanted: SyncItems, size: number): readonly Portion[] {
+  needs(size: number): readonly Portion[] {
     const pending = emptyItems();
     for (const { portion } of this.#pending.values())
       if (portion.layer !== "announcements") for (const value of portion.values) pending[portion.layer].add(value);
-    return portionsOf(findNeeds(wanted, pending, this.#confirmed), size);
+    const lookUp = (layer: ItemLayer): ItemLookup[ItemLayer] => ({ has: (item) => !this.#unproven[layer].has(item) });
+    const confirmed = { states: lookUp("states"), repositories: lookUp("repositories"), roots: lookUp("roots") };
+    return portionsOf(findNeeds(this.#wanted, pending, confirmed), size);
   }
 
   /** False, and nothing happens, when the batch was dropped meanwhile. */
@@ -102,19 +138,14 @@ export class BatchLedger {
     if (!this.isPending(batch)) return false;
     this.#pending.delete(batch.id);
     if (batch.portion.layer === "announcements") this.#announcementsSynced = true;
-    else for (const value of batch.portion.values) this.#confirmed[batch.portion.layer].add(value);
+    else for (const value of batch.portion.values) this.#unproven[batch.portion.layer].delete(value);
     return true;
-  }
-
-  /** Forgets what is confirmed and wanted no more: when it is wanted again, it is asked for again. */
-  retain(wanted: SyncItems): void {
-    for (const layer of itemLayers)
-      for (const item of this.#confirmed[layer]) if (!wanted[layer].has(item)) this.#confirmed[layer].delete(item);
   }
 
   /** What is confirmed is to be asked for again. */
   unconfirm(items: SyncItems): void {
-    for (const layer of itemLayers) for (const item of items[layer]) this.#confirmed[layer].delete(item);
+    for (const layer of itemLayers)
+      for (const item of items[layer]) if (this.#wanted[layer].has(item)) this.#unproven[layer].add(item);
   }
 
   /** Ends what is on its way and gives it back. */
@@ -124,14 +155,32 @@ export class BatchLedger {
 
   /** Ends what is on its way and forgets what is confirmed; gives the former back. */
   clear(): readonly Batch[] {
-    for (const layer of itemLayers) this.#confirmed[layer].clear();
+    this.unconfirm(this.#wanted);
     this.#announcementsSynced = false;
     return this.drop();
   }
 }
 
 export function describeBatch(batch: Batch): BatchSnapshot {
-  const { id, portion, method, startedAtMs, retries, failed, pages, received, idsAsked, idsSeen } = batch;
-  const counts = { retries, failed, pages, received, idsAsked, idsSeen };
-  return { batchId: id, layer: portion.layer, method, items: portion.values.length, startedAt: startedAtMs, ...counts };
+  const { id, portion, since, method, startedAtMs, retries, failed, pages, received, outstanding } = batch;
+  return {
+    batchId: id,
+    layer: portion.layer,
+    items: portion.values,
+    since: since ?? null,
+    method,
+    startedAt: startedAtMs,
+    retries,
+    failed,
+    pages,
+    received,
+    outstanding: [...outstanding].map((subscription) => ({
+      filter: subscription.filter,
+      received: subscription.received,
+      smallestCreatedAt: subscription.smallestCreatedAt,
+      idsAtSmallest: new Set(subscription.idsAtSmallest),
+    })),
+    idsAsked: batch.idsAsked.size,
+    idsSeen: batch.idsSeen.size,
+  };
 }

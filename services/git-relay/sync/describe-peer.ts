@@ -1,6 +1,5 @@
 import { type BatchLedger, describeBatch } from "./batches.js";
 import type { PeerConnection } from "./connection.js";
-import type { SyncItems } from "./items.js";
 import type { NegentropyMark } from "./negentropy-mark.js";
 import type { HealthTracker, NaughtyList, PeerUrl } from "./ports.js";
 import type { Certificate, ConnectionStatus, PeerSnapshot, SyncLayer } from "./snapshot.js";
@@ -46,7 +45,6 @@ export interface PeerParts {
   readonly isBootstrap: boolean;
   readonly status: ConnectionStatus;
   readonly record: PeerRecord;
-  readonly wanted: SyncItems;
   readonly ledger: BatchLedger;
   readonly mark: NegentropyMark;
   readonly connection: PeerConnection | undefined;
@@ -56,15 +54,15 @@ export interface PeerParts {
 
 /** All that is known of a peer, for those who look at it. */
 export function describePeer(parts: PeerParts): PeerSnapshot {
-  const { url, isBootstrap, status, record, wanted, ledger, mark, connection, health, naughty } = parts;
+  const { url, isBootstrap, status, record, ledger, mark, connection, health, naughty } = parts;
   const { lastFailure, lastFailureAt } = health.dump(url);
   const waits = [health.nextAttemptAt(url), naughty.nextAttemptAt(url)].flatMap((at) => at ?? []);
   const isConnected = isOpen(status);
   return {
     url,
-    repos: [...ledger.confirmed.repositories],
-    rootEvents: [...ledger.confirmed.roots],
-    wanted: { repos: wanted.repositories.size, rootEvents: wanted.roots.size },
+    repos: ledger.confirmedOf("repositories"),
+    rootEvents: ledger.confirmedOf("roots"),
+    wanted: { repos: ledger.wanted.repositories.size, rootEvents: ledger.wanted.roots.size },
     isBootstrap,
     connectionStatus: status,
     health: health.state(url, isConnected),

@@ -144,18 +144,23 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     }
   };
 
-  const tick = (): void => {
-    ticking = clock.setTimer(tickMs, tick);
-    prune();
-    connectPeers();
+  const forEachPeer = (step: (peer: Peer) => void): void => {
     for (const peer of [...peers.values()]) {
       try {
-        peer.onTick();
+        step(peer);
       } catch (error) {
         noteFailure(peer, error);
       }
     }
+  };
+
+  const tick = (): void => {
+    ticking = clock.setTimer(tickMs, tick);
+    prune();
+    connectPeers();
+    forEachPeer((peer) => peer.recover());
     naughty.expire();
+    forEachPeer((peer) => peer.tellHealth());
     startDailySyncs();
     memory.saveIfDue(clock.monotonicMs());
   };

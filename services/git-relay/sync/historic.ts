@@ -128,14 +128,14 @@ async function fetchIds(
   const decisions = new Decisions((id, { excludedAs }) => {
     if (id !== undefined && excludedAs !== undefined) excluded.set(id, excludedAs);
   });
-  batch.idsAsked += ids.length;
+  for (const id of ids) batch.idsAsked.add(id);
   for (let tries = 1; tries <= 2 && missing.size > 0; tries++) {
     for (const some of chunk([...missing], idsOfRequest)) {
       batch.pages++;
       const onEvent: Parameters<typeof requestStored>[1]["onEvent"] = (reception) => {
         batch.received++;
         decisions.add(reception);
-        if (reception.event && missing.delete(reception.event.id)) batch.idsSeen++;
+        if (reception.event && missing.delete(reception.event.id)) batch.idsSeen.add(reception.event.id);
       };
       await requestStored(link, { filter: { ids: some }, onEvent }, signal);
     }
@@ -195,6 +195,16 @@ async function readFilterInPages(filter: FilterJson, { batch, decisions, context
   const { since } = batch;
   const limits = await context.pageLimits();
   const pager = new Pager(since === undefined ? filter : { ...filter, since }, limits);
+  batch.outstanding.add(pager);
+  try {
+    await readAllPages(pager, { batch, decisions, context, signal });
+  } finally {
+    batch.outstanding.delete(pager);
+  }
+  return pager.saturated;
+}
+
+async function readAllPages(pager: Pager, { batch, decisions, context, signal }: Reading): Promise<void> {
   for (let isOver = false; !isOver; ) {
     batch.pages++;
     const hint = await requestStored(
@@ -212,8 +222,6 @@ async function readFilterInPages(filter: FilterJson, { batch, decisions, context
     );
     isOver = pager.end(hint) === "done";
   }
-  batch.idsSeen += pager.seen;
-  return pager.saturated;
 }
 
 // Both

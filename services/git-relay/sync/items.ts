@@ -21,19 +21,14 @@ export function emptyItems(): Record<ItemLayer, Set<string>> {
   return { states: new Set(), repositories: new Set(), roots: new Set() };
 }
 
-export function unite(parts: Iterable<SyncItems>): SyncItems {
-  const united = emptyItems();
-  for (const part of parts) {
-    for (const layer of itemLayers) for (const item of part[layer]) united[layer].add(item);
-  }
-  return united;
-}
+/** Whether an item of a layer belongs to a set. */
+export type ItemLookup = Readonly<Record<ItemLayer, Pick<ReadonlySet<string>, "has">>>;
 
 /**
  * What has to be asked for: wanted, and neither being asked for nor proven synced. The only place that decides what is
  * subscribed to.
  */
-export function findNeeds(wanted: SyncItems, pending: SyncItems, confirmed: SyncItems): SyncItems {
+export function findNeeds(wanted: SyncItems, pending: ItemLookup, confirmed: ItemLookup): SyncItems {
   const missing = (layer: ItemLayer): ReadonlySet<string> =>
     new Set([...wanted[layer]].filter((item) => !pending[layer].has(item) && !confirmed[layer].has(item)));
   return { states: missing("states"), repositories: missing("repositories"), roots: missing("roots") };

@@ -1,4 +1,5 @@
 import type { FilterJson } from "@signalbox/nostr";
+import type { OutstandingSubscription } from "./snapshot.js";
 
 /** What is known of how many events a peer sends at once; shared by all pages of a connection, and learnt by them. */
 export interface PageLimits {
@@ -26,8 +27,8 @@ interface Page {
  * Reads everything that matches a filter, page by page, newest first, from a peer that cuts its answers anywhere. Pure:
  * it says what to ask and takes note of what came. `until` falls at least every second page, so it ends.
  */
-export class Pager {
-  readonly #filter: FilterJson;
+export class Pager implements OutstandingSubscription {
+  readonly filter: FilterJson;
   readonly #limits: PageLimits;
   #page: Page;
   #received = 0;
@@ -44,10 +45,22 @@ export class Pager {
 
   /** @param filter without `limit`; its `until` is where reading begins */
   constructor(filter: FilterJson, limits: PageLimits) {
-    this.#filter = filter;
+    this.filter = filter;
     this.#limits = limits;
     const until = filter["until"];
     this.#page = { kind: "page", until: typeof until === "number" ? until : undefined };
+  }
+
+  get received(): number {
+    return this.#received;
+  }
+
+  get smallestCreatedAt(): number | null {
+    return Number.isFinite(this.#smallest) ? this.#smallest : null;
+  }
+
+  get idsAtSmallest(): ReadonlySet<string> {
+    return this.#boundary;
   }
 
   /** Pages asked for and ended. */
@@ -68,10 +81,8 @@ export class Pager {
   /** The filter of the page to ask for now; the same until `end`. */
   get request(): FilterJson {
     const { kind, until } = this.#page;
-    if (until === undefined) return this.#filter;
-    return kind === "second"
-      ? { ...this.#filter, since: until, until, limit: secondLimit }
-      : { ...this.#filter, until };
+    if (until === undefined) return this.filter;
+    return kind === "second" ? { ...this.filter, since: until, until, limit: secondLimit } : { ...this.filter, until };
   }
 
   /** The page is asked for anew. */
@@ -142,7 +153,7 @@ export class Pager {
   }
 
   #reaches(until: number): boolean {
-    const since = this.#filter["since"];
+    const since = this.filter["since"];
     return until >= (typeof since === "number" ? Math.max(0, since) : 0);
   }
 }

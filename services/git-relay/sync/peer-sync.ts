@@ -3,7 +3,7 @@ import { type Batch, BatchLedger } from "./batches.js";
 import type { PeerConnection } from "./connection.js";
 import type { PeerRecord } from "./describe-peer.js";
 import { announcementPortion, maxFilterValues, type Portion, portionsOf } from "./filters.js";
-import { countItems, noItems, type SyncItems, unite } from "./items.js";
+import { countItems, noItems, type SyncItems } from "./items.js";
 import { groupPortions } from "./live.js";
 import type { NegentropyMark } from "./negentropy-mark.js";
 import type { PeerContext } from "./peer-context.js";
@@ -30,7 +30,6 @@ const consolidationPatienceMs = 30_000;
 export class PeerSync {
   readonly #parts: PeerSyncParts;
   readonly #ledger: BatchLedger;
-  #wanted: SyncItems = noItems;
   #connection: PeerConnection | undefined;
   #run: SyncRun | undefined;
   #isConsolidating = false;
@@ -46,23 +45,18 @@ export class PeerSync {
     return this.#ledger;
   }
 
-  get wanted(): SyncItems {
-    return this.#wanted;
-  }
-
   get run(): SyncRun | undefined {
     return this.#run;
   }
 
   /** Whether there is nothing to ask for and nothing on its way. */
   get isIdle(): boolean {
-    return countItems(this.#wanted) === 0 && this.#ledger.isSettled;
+    return countItems(this.#ledger.wanted) === 0 && this.#ledger.isSettled;
   }
 
   /** Says what should be synced from now on, and asks for what is new. */
   want(items: SyncItems): void {
-    this.#wanted = items;
-    this.#ledger.retain(items);
+    this.#ledger.want(items);
     this.recompute();
   }
 
@@ -160,7 +154,7 @@ export class PeerSync {
   }
 
   #needs(): readonly Portion[] {
-    return this.#ledger.needs(this.#wanted, this.#filterSize);
+    return this.#ledger.needs(this.#filterSize);
   }
 
   get #filterSize(): number {
@@ -228,7 +222,7 @@ export class PeerSync {
   }
 
   #allPortions(): readonly Portion[] {
-    return [announcementPortion, ...portionsOf(unite([this.#wanted, this.#ledger.confirmed]), this.#filterSize)];
+    return [announcementPortion, ...portionsOf(this.#ledger.wanted, this.#filterSize)];
   }
 
   async #consolidate(connection: PeerConnection): Promise<void> {

@@ -186,8 +186,8 @@ export class Peer {
 
   // What time brings
 
-  /** Looks at what has become due; called again and again, and quick. */
-  onTick(): void {
+  /** Does what has become due: the end of a rest above all. Called again and again, and quick. */
+  recover(): void {
     const { clock, health } = this.#context;
     const now = clock.nowMs();
     const isUnwanted = !this.isBootstrap && this.#sync.isIdle;
@@ -201,6 +201,10 @@ export class Peer {
       this.#record.verifyAt = null;
       this.#sync.verify();
     }
+  }
+
+  /** Health changes by itself as time passes. */
+  tellHealth(): void {
     this.#voice.health(this.#status);
   }
 

@@ -1,3 +1,4 @@
+import type { FilterJson } from "@signalbox/nostr";
 import type { NaughtyEntry, PeerFailure, PeerUrl } from "./ports.js";
 
 /** What the connection to a peer is for at the moment. */
@@ -65,16 +66,32 @@ export interface PeerSnapshot {
 export interface BatchSnapshot {
   readonly batchId: string;
   readonly layer: SyncLayer;
+  /** Repositories or root events; none for the announcements. */
+  readonly items: readonly string[];
+  /** Seconds; nothing when everything is asked for. */
+  readonly since: number | null;
   readonly method: SyncMethod;
-  /** Repositories or root events; 0 for the announcements. */
-  readonly items: number;
   readonly startedAt: number;
   readonly retries: number;
   readonly failed: boolean;
   readonly pages: number;
   readonly received: number;
+  readonly outstanding: readonly OutstandingSubscription[];
+  /** How many ids a reconciliation found missing, and how many of them came. */
   readonly idsAsked: number;
   readonly idsSeen: number;
+}
+
+/** Stored events that a peer was asked for, page by page. */
+export interface OutstandingSubscription {
+  /** As it was asked for at first. */
+  readonly filter: FilterJson;
+  /** Events of the page that comes in. */
+  readonly received: number;
+  /** The smallest time of it, in seconds; nothing before the first event. */
+  readonly smallestCreatedAt: number | null;
+  /** Events of that second: they come again with the next page. */
+  readonly idsAtSmallest: ReadonlySet<string>;
 }
 
 /** What a finished historic sync proves about one layer. */

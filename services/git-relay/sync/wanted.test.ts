@@ -20,6 +20,28 @@ const announcement = (owner: string, identifier: string, createdAt = 1): Announc
 const addressOf = (owner: string, identifier: string): string => announcement(owner, identifier).address;
 
 describe("what is wanted", () => {
+  test("GR-210 of each repository: its relays, its root events, and how much of it", () => {
+    const wanted = new WantedIndex();
+    const address = addressOf("alice", "one");
+    wanted.addRoot("root", "carol", [address]);
+    expect(wanted.repository(address)).toBeUndefined();
+    wanted.addAnnouncement(announcement("alice", "one"), [url("a"), url("b")], "state_only");
+    expect(wanted.repository(address)).toEqual({
+      relays: [url("a"), url("b")],
+      rootEvents: ["root"],
+      syncLevel: "state_only",
+    });
+    wanted.addAnnouncement(announcement("alice", "one"), [url("b")], "full");
+    wanted.addRoot("another", "carol", [address]);
+    expect(wanted.repository(address)).toEqual({
+      relays: [url("b")],
+      rootEvents: ["root", "another"],
+      syncLevel: "full",
+    });
+    wanted.removeAnnouncement(address, "full");
+    expect(wanted.repository(address)).toBeUndefined();
+  });
+
   test("GR-211 a stored announcement wants everything, a held one only states, and the former is never lowered", () => {
     const wanted = new WantedIndex();
     const held = announcement("alice", "one");

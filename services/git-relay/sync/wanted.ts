@@ -1,15 +1,9 @@
 import { type Announcement, isNewerVersion, kinds } from "@signalbox/nostr";
-import { noItems, type SyncItems } from "./items.js";
+import { emptyItems, noItems, type SyncItems } from "./items.js";
 import type { PeerUrl } from "./ports.js";
 
 /** `state_only`: its announcement is held, so only what can release it is wanted. */
 export type SyncLevel = "full" | "state_only";
-
-/** What belongs to a name. The name is kept with it, so that thousands of equal texts become one. */
-interface Named<Name> {
-  readonly name: Name;
-  readonly values: Set<string>;
-}
 
 interface Source {
   readonly id: string;
@@ -17,29 +11,53 @@ interface Source {
   readonly peers: readonly PeerUrl[];
 }
 
-/** A repository that is announced here: what to sync of it, and from whom. */
+/**
+ * A repository that is announced here, or that root events name. There are thousands: each text is kept once, and what
+ * few of them have is absent from the others.
+ */
 interface Repository {
   readonly address: string;
   readonly identifier: string;
-  /** The announcement that is stored, the one that is held, or both. */
-  readonly sources: Map<SyncLevel, Source>;
+  /** The announcement that is stored, and the one that is held. */
+  stored: Source | undefined;
+  held: Source | undefined;
+  roots: Set<string> | undefined;
+}
+
+interface RootEvent {
+  /** The begin of the author's key as a number, a fifth of its size: it only has to tell authors apart. */
+  readonly author: number;
+  readonly repositories: readonly Repository[];
+}
+
+/** What to sync of a repository, and from whom. */
+export interface WantedRepository {
+  readonly relays: readonly PeerUrl[];
+  readonly rootEvents: readonly string[];
+  readonly syncLevel: SyncLevel;
 }
 
 /** What should be synced: by repository, and from that by peer. In memory; rebuilt from the store at start. */
 export class WantedIndex {
   readonly #repositories = new Map<string, Repository>();
-  /** The root events of each repository that they name, announced or not. */
-  readonly #roots = new Map<string, Named<string>>();
-  readonly #rootEvents = new Map<
-    string,
-    { readonly author: string; readonly repositories: readonly Named<string>[] }
-  >();
-  readonly #addressesOfPeer = new Map<PeerUrl, Named<PeerUrl>>();
+  readonly #rootEvents = new Map<string, RootEvent>();
+  readonly #repositoriesOfPeer = new Map<PeerUrl, { readonly peer: PeerUrl; readonly wanted: Set<Repository> }>();
   #changed = new Set<PeerUrl>();
 
   /** Every peer that is named, with the number of repositories that name it. */
   peers(): ReadonlyMap<PeerUrl, number> {
-    return new Map([...this.#addressesOfPeer].map(([peer, { values }]) => [peer, values.size]));
+    return new Map([...this.#repositoriesOfPeer].map(([peer, { wanted }]) => [peer, wanted.size]));
+  }
+
+  /** What is wanted of a repository; nothing when it is not announced here. */
+  repository(address: string): WantedRepository | undefined {
+    const repository = this.#repositories.get(address);
+    if (!repository || !isAnnounced(repository)) return undefined;
+    return {
+      relays: [...peersOf(repository)],
+      rootEvents: [...(repository.roots ?? [])],
+      syncLevel: levelOf(repository),
+    };
   }
 
   /** The peers of which something else is wanted than at the last call. */
@@ -51,107 +69,139 @@ export class WantedIndex {
 
   /** What to sync from a peer. */
   of(peer: PeerUrl): SyncItems {
-    const addresses = this.#addressesOfPeer.get(peer)?.values;
-    if (!addresses) return noItems;
-    const items = { states: new Set<string>(), repositories: new Set<string>(), roots: new Set<string>() };
-    for (const address of addresses) {
-      const repository = this.#repositories.get(address);
-      if (!repository) continue;
+    const wanted = this.#repositoriesOfPeer.get(peer)?.wanted;
+    if (!wanted) return noItems;
+    const items = emptyItems();
+    for (const repository of wanted) {
       items.states.add(repository.identifier);
       if (levelOf(repository) === "state_only") continue;
-      items.repositories.add(address);
-      for (const root of this.#roots.get(address)?.values ?? []) items.roots.add(root);
+      items.repositories.add(repository.address);
+      for (const root of repository.roots ?? []) items.roots.add(root);
     }
     return items;
   }
 
   /** A stored (`full`) or held announcement. An older version than the one known changes nothing. */
   addAnnouncement(announcement: Announcement, peers: readonly PeerUrl[], level: SyncLevel): void {
-    const { address, identifier, id, createdAt } = announcement;
-    const repository = this.#repositories.get(address) ?? { address, identifier, sources: new Map() };
-    const known = repository.sources.get(level);
+    const { address, id, createdAt } = announcement;
+    const repository = this.#at(address);
+    const known = level === "full" ? repository.stored : repository.held;
     if (known && !isNewerVersion({ id, created_at: createdAt }, { id: known.id, created_at: known.createdAt })) return;
     this.#change(repository, () => {
-      const names = peers.map((peer) => this.#addressesOfPeer.get(peer)?.name ?? peer);
-      repository.sources.set(level, { id, createdAt, peers: names });
-      const held = repository.sources.get("state_only");
-      if (level === "full" && held && held.createdAt <= createdAt) repository.sources.delete("state_only");
+      const source = { id, createdAt, peers: peers.map((peer) => this.#repositoriesOfPeer.get(peer)?.peer ?? peer) };
+      if (level === "state_only") repository.held = source;
+      else {
+        repository.stored = source;
+        if (repository.held && repository.held.createdAt <= createdAt) repository.held = undefined;
+      }
     });
   }
 
   /** The announcement is gone: deleted, expired, or no longer held. */
   removeAnnouncement(address: string, level: SyncLevel): void {
     const repository = this.#repositories.get(address);
-    if (repository) this.#change(repository, () => repository.sources.delete(level));
+    if (!repository) return;
+    this.#change(repository, () => {
+      if (level === "full") repository.stored = undefined;
+      else repository.held = undefined;
+    });
+    this.#tidy(repository);
   }
 
   /** @param addresses every repository that the event names */
   addRoot(id: string, author: string, addresses: readonly string[]): void {
     if (this.#rootEvents.has(id)) return;
-    const repositories = addresses.map((address) => put(this.#roots, address, id));
-    this.#rootEvents.set(id, { author, repositories });
-    for (const address of addresses) this.#noteChange(address);
+    const repositories = addresses.map((address) => this.#at(address));
+    this.#rootEvents.set(id, { author: numberOf(author), repositories });
+    for (const repository of repositories) {
+      repository.roots ??= new Set();
+      repository.roots.add(id);
+      this.#noteChange(repository);
+    }
   }
 
   /** The author has deleted everything at the address up to that time. */
   deleteAddress(address: string, untilSeconds: number): void {
-    const stored = this.#repositories.get(address)?.sources.get("full");
+    const stored = this.#repositories.get(address)?.stored;
     if (stored && stored.createdAt <= untilSeconds) this.removeAnnouncement(address, "full");
   }
 
   /** The author has deleted an event: only an own one is meant. */
   deleteEvent(id: string, author: string): void {
     const root = this.#rootEvents.get(id);
-    if (root?.author === author) {
+    if (root?.author === numberOf(author)) {
       this.#rootEvents.delete(id);
-      for (const { name } of root.repositories) {
-        drop(this.#roots, name, id);
-        this.#noteChange(name);
+      for (const repository of root.repositories) {
+        repository.roots?.delete(id);
+        this.#noteChange(repository);
+        this.#tidy(repository);
       }
     }
-    for (const { address, sources } of this.#repositories.values()) {
+    for (const { address, stored } of this.#repositories.values()) {
       const isOwn = address.startsWith(`${kinds.announcement}:${author}:`);
-      if (isOwn && sources.get("full")?.id === id) this.removeAnnouncement(address, "full");
+      if (isOwn && stored?.id === id) this.removeAnnouncement(address, "full");
     }
+  }
+
+  #at(address: string): Repository {
+    const known = this.#repositories.get(address);
+    if (known) return known;
+    const repository = {
+      address,
+      identifier: identifierOf(address),
+      stored: undefined,
+      held: undefined,
+      roots: undefined,
+    };
+    this.#repositories.set(address, repository);
+    return repository;
   }
 
   #change(repository: Repository, change: () => void): void {
     for (const peer of peersOf(repository)) {
-      drop(this.#addressesOfPeer, peer, repository.address);
+      const known = this.#repositoriesOfPeer.get(peer);
+      known?.wanted.delete(repository);
+      if (known?.wanted.size === 0) this.#repositoriesOfPeer.delete(peer);
       this.#changed.add(peer);
     }
     change();
-    if (repository.sources.size === 0) this.#repositories.delete(repository.address);
-    else this.#repositories.set(repository.address, repository);
     for (const peer of peersOf(repository)) {
-      put(this.#addressesOfPeer, peer, repository.address);
+      const known = this.#repositoriesOfPeer.get(peer) ?? { peer, wanted: new Set() };
+      known.wanted.add(repository);
+      this.#repositoriesOfPeer.set(peer, known);
       this.#changed.add(peer);
     }
   }
 
-  #noteChange(address: string): void {
-    const repository = this.#repositories.get(address);
-    if (repository) for (const peer of peersOf(repository)) this.#changed.add(peer);
+  #noteChange(repository: Repository): void {
+    for (const peer of peersOf(repository)) this.#changed.add(peer);
+  }
+
+  /** Forgets a repository that nobody announces and no root event names. */
+  #tidy(repository: Repository): void {
+    if (repository.roots?.size === 0) repository.roots = undefined;
+    if (!isAnnounced(repository) && !repository.roots) this.#repositories.delete(repository.address);
   }
 }
 
-function levelOf(repository: Repository): SyncLevel {
-  return repository.sources.has("full") ? "full" : "state_only";
+function isAnnounced({ stored, held }: Repository): boolean {
+  return (stored ?? held) !== undefined;
 }
 
-function peersOf({ sources }: Repository): ReadonlySet<PeerUrl> {
-  return new Set([...sources.values()].flatMap(({ peers }) => peers));
+function levelOf({ stored }: Repository): SyncLevel {
+  return stored ? "full" : "state_only";
 }
 
-function put<Name>(index: Map<Name, Named<Name>>, name: Name, value: string): Named<Name> {
-  const named = index.get(name) ?? { name, values: new Set() };
-  named.values.add(value);
-  index.set(name, named);
-  return named;
+function peersOf({ stored, held }: Repository): ReadonlySet<PeerUrl> {
+  return new Set([...(stored?.peers ?? []), ...(held?.peers ?? [])]);
 }
 
-function drop<Name>(index: Map<Name, Named<Name>>, name: Name, value: string): void {
-  const named = index.get(name);
-  named?.values.delete(value);
-  if (named?.values.size === 0) index.delete(name);
+/** What follows the kind and the key; it may have colons of its own. */
+function identifierOf(address: string): string {
+  return address.slice(address.indexOf(":", address.indexOf(":") + 1) + 1);
+}
+
+/** 52 bits of a key: as many as a number holds exactly. */
+function numberOf(key: string): number {
+  return Number.parseInt(key.slice(0, 13), 16);
 }

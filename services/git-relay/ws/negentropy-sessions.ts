@@ -109,7 +109,7 @@ async function takeSnapshot(
 ): Promise<ItemSet | "too many"> {
   const builder = createItemSetBuilder();
   const limit = filter.limit ?? Number.POSITIVE_INFINITY;
-  const stream = events.stream(filter, options);
+  const stream = events.stream(filter, { ...options, isCancelled: () => !isCurrent() });
   while (builder.size < limit && isCurrent()) {
     const page = await stream.next();
     if (page.length === 0) break;
@@ -118,8 +118,6 @@ async function takeSnapshot(
       builder.add(createdAt, id);
     }
     if (builder.size > maxRecords) return "too many";
-    // SQLite answers at once, without leaving anybody else a turn.
-    await new Promise((resolve) => setImmediate(resolve));
   }
   return builder.seal();
 }

@@ -70,49 +70,53 @@ test("GR-233 GR-239 GR-271 what is published at a peer later is here at once, al
     expect(world.snapshot(host).historicSyncCompletedAt).toBe(historicSyncCompletedAt);
   }));
 
-test("GR-267 many live subscriptions are gathered into few; nothing that comes meanwhile is lost or stored twice", () =>
-  simulate({ bootstrap: [host] }, async (world) => {
-    const peer = world.addPeer(host);
-    const times = countSaved(world);
-    await world.start();
-    await connected(world);
-    const all: VerifiedEvent[] = [];
-    const publish = (...events: VerifiedEvent[]): void => {
-      all.push(...events);
-      peer.publish(...events);
-    };
-    let shops: WorldRepository[] = [];
-    for (let index = 0; index < 28; index++) {
-      const shop = shopOf(world, [host], { name: `shop-${index}`, roots: 1 });
-      shops = [...shops, shop];
-      publish(...shop.events);
-      // Windows of five seconds: each brings subscriptions of its own.
-      for (let second = 0; second < 11; second++) {
-        await world.advance(500);
-        publish(rootOf(world, world.random.pick(shops), index * 100 + second));
-        await world.advance(500);
+test(
+  "GR-267 many live subscriptions are gathered into few; nothing that comes meanwhile is lost or stored twice",
+  { timeout: 120_000 },
+  () =>
+    simulate({ bootstrap: [host] }, async (world) => {
+      const peer = world.addPeer(host);
+      const times = countSaved(world);
+      await world.start();
+      await connected(world);
+      const all: VerifiedEvent[] = [];
+      const publish = (...events: VerifiedEvent[]): void => {
+        all.push(...events);
+        peer.publish(...events);
+      };
+      let shops: WorldRepository[] = [];
+      for (let index = 0; index < 28; index++) {
+        const shop = shopOf(world, [host], { name: `shop-${index}`, roots: 1 });
+        shops = [...shops, shop];
+        publish(...shop.events);
+        // Windows of five seconds: each brings subscriptions of its own.
+        for (let second = 0; second < 11; second++) {
+          await world.advance(500);
+          publish(rootOf(world, world.random.pick(shops), index * 100 + second));
+          await world.advance(500);
+        }
       }
-    }
-    await world.advance(2 * minuteMs);
-    expect(peer.mostSubscriptions).toBeLessThan(100);
-    expect(peer.openSubscriptions).toBeLessThan(71);
-    expect(await missing(world, all)).toEqual([]);
-    expect([...times].filter(([, count]) => count > 1)).toEqual([]);
-    expect(times.size).toBe(all.length);
+      await world.advance(2 * minuteMs);
+      expect(peer.mostSubscriptions).toBeLessThan(100);
+      expect(peer.openSubscriptions).toBeLessThan(71);
+      expect(await missing(world, all)).toEqual([]);
+      expect([...times].filter(([, count]) => count > 1)).toEqual([]);
+      expect(times.size).toBe(all.length);
 
-    // The new ones are open before the old ones are closed, and what comes meanwhile is asked for again.
-    const gatherings = peer.requests("live").filter(({ filters }) => filters.length > 3);
-    const closed = sent(peer, "CLOSE").filter(({ message }) => String(message[1]).startsWith("l"));
-    expect(closed.length).toBeGreaterThan(20);
-    expect(gatherings[0]?.atMs).toBeLessThanOrEqual(closed[0]?.atMs ?? 0);
-    const requests = peer.heard.map(({ message }) => message);
-    const opened = requests.findIndex(([verb, id]) => verb === "REQ" && id === gatherings[0]?.id);
-    expect(opened).toBeLessThan(requests.indexOf(closed[0]?.message ?? []));
-    const looksBack = peer.requests("historic").filter(({ filters }) => filters[0]?.["since"] !== undefined);
-    expect(looksBack.length).toBeGreaterThan(0);
-    for (const { atMs, filters } of looksBack)
-      expect(Math.abs(atMs / 1_000 - 900 - Number(filters[0]?.["since"]))).toBeLessThan(5);
-  }));
+      // The new ones are open before the old ones are closed, and what comes meanwhile is asked for again.
+      const gatherings = peer.requests("live").filter(({ filters }) => filters.length > 3);
+      const closed = sent(peer, "CLOSE").filter(({ message }) => String(message[1]).startsWith("l"));
+      expect(closed.length).toBeGreaterThan(20);
+      expect(gatherings[0]?.atMs).toBeLessThanOrEqual(closed[0]?.atMs ?? 0);
+      const requests = peer.heard.map(({ message }) => message);
+      const opened = requests.findIndex(([verb, id]) => verb === "REQ" && id === gatherings[0]?.id);
+      expect(opened).toBeLessThan(requests.indexOf(closed[0]?.message ?? []));
+      const looksBack = peer.requests("historic").filter(({ filters }) => filters[0]?.["since"] !== undefined);
+      expect(looksBack.length).toBeGreaterThan(0);
+      for (const { atMs, filters } of looksBack)
+        expect(Math.abs(atMs / 1_000 - 900 - Number(filters[0]?.["since"]))).toBeLessThan(5);
+    }),
+);
 
 test.each([
   { name: "by a NOTICE", rateLimitBy: "notice" },

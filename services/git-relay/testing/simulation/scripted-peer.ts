@@ -109,6 +109,7 @@ export interface ScriptedPeer extends VirtualHost {
   readonly heard: readonly HeardMessage[];
   /** The REQs among it, which ask for what comes (`limit: 0`), for what was, or for certain ids. */
   requests(kind?: "live" | "historic" | "ids"): readonly HeardRequest[];
+  readonly openConnections: number;
   /** Subscriptions that are open now, and the most that were open at one time. */
   readonly openSubscriptions: number;
   readonly mostSubscriptions: number;
@@ -209,6 +210,9 @@ export function createScriptedPeer(options: ScriptedPeerOptions): ScriptedPeer {
         const request = { ...rest, id, filters: filters.filter(isFilterJson) };
         return kind === undefined || kindOf(request) === kind ? [request] : [];
       });
+    },
+    get openConnections() {
+      return connections.size;
     },
     get openSubscriptions() {
       return [...connections].reduce((sum, { openSubscriptions }) => sum + openSubscriptions, 0);

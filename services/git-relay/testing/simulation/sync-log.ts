@@ -36,6 +36,8 @@ export interface SyncLog {
   }[];
   readonly attempts: readonly { readonly peer: PeerUrl; readonly result: "success" | "failure" }[];
   readonly notices: readonly string[];
+  /** Peers that were forgotten. */
+  readonly removed: readonly PeerUrl[];
   /** Events that peers brought and that were stored. */
   readonly synced: number;
   received(disposition: Disposition, peer?: string): number;
@@ -49,6 +51,7 @@ export function createSyncLog(): SyncLog {
   const certificates: { peer: PeerUrl; layer: SyncLayer; certificate: Certificate }[] = [];
   const attempts: { peer: PeerUrl; result: "success" | "failure" }[] = [];
   const notices: string[] = [];
+  const removed: PeerUrl[] = [];
   const received: { peer: PeerUrl; disposition: Disposition }[] = [];
   let synced = 0;
   return {
@@ -57,6 +60,7 @@ export function createSyncLog(): SyncLog {
     certificates,
     attempts,
     notices,
+    removed,
     get synced() {
       return synced;
     },
@@ -68,7 +72,7 @@ export function createSyncLog(): SyncLog {
     },
     observer: {
       registered() {},
-      removed() {},
+      removed: (peer) => void removed.push(peer),
       transition: (peer, from, to, cause, at) => void transitions.push({ peer, from, to, cause, at }),
       attempt: (peer, result) => void attempts.push({ peer, result }),
       healthChanged() {},
