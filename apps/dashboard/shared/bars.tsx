@@ -49,7 +49,7 @@ export function TimeBars({
           {formatTime(first, last - first)}
         </Text>
         <Text size="xs" c="dimmed">
-          now
+          {isUntilNow(points) ? "now" : formatTime(last, last - first)}
         </Text>
       </Group>
     </figure>
@@ -62,4 +62,9 @@ function formatTime(atMs: number, spanMs: number): string {
       ? { month: "short", day: "numeric" }
       : { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
   return new Date(atMs).toLocaleString(undefined, options);
+}
+
+function isUntilNow(points: readonly { readonly atMs: number }[]): boolean {
+  const [before, last] = points.slice(-2);
+  return last === undefined || before === undefined || last.atMs + 2 * (last.atMs - before.atMs) > Date.now();
 }

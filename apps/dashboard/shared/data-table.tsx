@@ -146,6 +146,8 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
                     key={column.id}
                     column={column}
                     direction={directionOf(column)}
+                    // Rows that have not come yet cannot be sorted here.
+                    sortable={column.unsorted !== true && (column.serverSort !== undefined || props.more === undefined)}
                     onSort={() => sortBy(column)}
                   />
                 ))}
@@ -162,14 +164,16 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
 function HeaderCell<Row>({
   column,
   direction,
+  sortable,
   onSort,
 }: {
   readonly column: Column<Row>;
+  readonly sortable: boolean;
   readonly direction: "ascending" | "descending" | undefined;
   readonly onSort: () => void;
 }) {
   const Icon = direction === "ascending" ? IconArrowUp : IconArrowDown;
-  const content = column.unsorted ? (
+  const content = !sortable ? (
     column.header
   ) : (
     <UnstyledButton

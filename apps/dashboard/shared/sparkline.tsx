@@ -7,10 +7,13 @@ export function Sparkline({
   stretch = false,
   color = "var(--app-chart)",
   overlay,
+  most,
 }: {
   readonly values: readonly number[];
   /** A part of each value, drawn in front of it in the colour of what is bad. */
   readonly overlay?: readonly number[];
+  /** What a bar of full height stands for. Default: the largest of the values. */
+  readonly most?: number;
   readonly label: string;
   readonly width?: number;
   readonly height?: number;
@@ -18,7 +21,7 @@ export function Sparkline({
   readonly stretch?: boolean;
   readonly color?: string;
 }) {
-  const max = Math.max(1, ...values);
+  const max = most ?? Math.max(1, ...values);
   const step = width / Math.max(1, values.length);
   const bars = (of: readonly number[], fill: string) =>
     of.map((value, index) => {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { readTimeRange, statsPeriod } from "./time-range.js";
+import { errorsQuery, readTimeRange } from "./time-range.js";
 
 test("without a choice it is the last day, and an unknown choice is none", () => {
   expect(readTimeRange(null, null, null)).toMatchObject({ key: "24h", until: undefined });
@@ -18,11 +18,19 @@ test("a custom range has its own ends; one that is backwards is none", () => {
   expect(readTimeRange(null, "2026-02-02T00:00:00Z", "2026-02-01T00:00:00Z").key).toBe("24h");
 });
 
-test.each([
-  ["15m", "15m"],
-  ["6h", "24h"],
-  ["7d", "7d"],
-  ["90d", "30d"],
-] as const)("lists of errors for %s look at %s", (range, period) => {
-  expect(statsPeriod(readTimeRange(range, null, null))).toBe(period);
+test.each(["15m", "1h", "24h", "7d", "14d", "30d"])("lists of errors know %s by its name", (period) => {
+  expect(errorsQuery(readTimeRange(period, null, null))).toEqual({ stats_period: period, query_period: period });
+});
+
+test("any other range is asked for by its ends", () => {
+  const sinceMs = (range: string): number => {
+    const query = errorsQuery(readTimeRange(range, null, null));
+    return "from" in query && query.to === undefined ? Date.now() - Date.parse(query.from) : Number.NaN;
+  };
+  expect(Math.round(sinceMs("6h") / 3_600_000)).toBe(6);
+  expect(Math.round(sinceMs("90d") / 86_400_000)).toBe(90);
+  expect(errorsQuery(readTimeRange(null, "2026-02-01T00:00:00Z", "2026-02-02T00:00:00Z"))).toEqual({
+    from: "2026-02-01T00:00:00.000Z",
+    to: "2026-02-02T00:00:00.000Z",
+  });
 });

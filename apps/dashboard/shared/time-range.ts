@@ -19,6 +19,8 @@ export interface TimeRange {
   /** For query keys: the same as long as the choice is. */
   readonly key: string;
   readonly label: string;
+  /** For the end of a sentence: "in the last 24 hours". */
+  readonly within: string;
   /** Undefined: now. */
   readonly until: string | undefined;
   /** Worked out when it is asked for, since a period moves on. */
@@ -41,9 +43,11 @@ export function readTimeRange(range: string | null, from: string | null, to: str
   if (Number.isFinite(fromMs) && (to === null || toMs > fromMs)) {
     const since = new Date(fromMs).toISOString();
     const until = to === null ? undefined : new Date(toMs).toISOString();
+    const label = `${shortTime(fromMs)} – ${until === undefined ? "now" : shortTime(toMs)}`;
     return {
       key: `${since}/${until ?? ""}`,
-      label: `${shortTime(fromMs)} – ${until === undefined ? "now" : shortTime(toMs)}`,
+      label,
+      within: label,
       until,
       since: () => since,
       lengthMs: (until === undefined ? Date.now() : toMs) - fromMs,
@@ -51,7 +55,14 @@ export function readTimeRange(range: string | null, from: string | null, to: str
   }
   const { value, label, minutes } = presets.find((preset) => preset.value === range) ?? fallback;
   const lengthMs = minutes * 60_000;
-  return { key: value, label, until: undefined, since: () => new Date(Date.now() - lengthMs).toISOString(), lengthMs };
+  return {
+    key: value,
+    label,
+    within: `the ${label.toLowerCase()}`,
+    until: undefined,
+    since: () => new Date(Date.now() - lengthMs).toISOString(),
+    lengthMs,
+  };
 }
 
 function shortTime(timeMs: number): string {
@@ -75,14 +86,16 @@ export function useRangeSearch(): string {
   return text === "" ? "" : `?${text}`;
 }
 
-/** The shortest of the periods that error lists know which holds the range. */
-export function statsPeriod({ lengthMs }: TimeRange): "15m" | "1h" | "24h" | "7d" | "14d" | "30d" {
-  const periods = [
-    ["15m", 15],
-    ["1h", 60],
-    ["24h", 1_440],
-    ["7d", 10_080],
-    ["14d", 20_160],
-  ] as const;
-  return periods.find(([, minutes]) => lengthMs <= minutes * 60_000)?.[0] ?? "30d";
+/** How lists of errors are asked for a range: by the name of a period that they know, else by its ends. */
+export function errorsQuery(range: TimeRange): ErrorsQuery {
+  const period = errorPeriods.find((known) => known === range.key);
+  if (period !== undefined) return { stats_period: period, query_period: period };
+  return { from: range.since(), ...(range.until === undefined ? {} : { to: range.until }) };
 }
+
+const errorPeriods = ["15m", "1h", "24h", "7d", "14d", "30d"] as const;
+type ErrorPeriod = (typeof errorPeriods)[number];
+
+export type ErrorsQuery =
+  | { readonly stats_period: ErrorPeriod; readonly query_period: ErrorPeriod }
+  | { readonly from: string; readonly to?: string };

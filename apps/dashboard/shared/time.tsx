@@ -28,9 +28,33 @@ export function Ago({ at, size = "sm" }: { readonly at: string | null; readonly 
   if (at === null) return <Text size={size}>–</Text>;
   const time = new Date(at);
   return (
-    <Tooltip label={`${time.toLocaleString()} · ${time.toISOString().replace("T", " ").replace("Z", " UTC")}`}>
+    <Tooltip label={inFull(time)}>
       <Text component="time" dateTime={at} size={size} style={{ whiteSpace: "nowrap" }} tabIndex={0}>
         {formatAgo(time.getTime(), nowMs)}
+      </Text>
+    </Tooltip>
+  );
+}
+
+/** Local and UTC. */
+function inFull(time: Date): string {
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  return `${time.toLocaleString()} (${zone}) · ${time.toISOString().replace("T", " ").replace("Z", " UTC")}`;
+}
+
+/** The time of day of something that happened together with others; in full as `Ago` shows it. */
+export function TimeWithDate({ at }: { readonly at: string | undefined }) {
+  const time = new Date(at ?? "");
+  if (Number.isNaN(time.getTime()))
+    return (
+      <Text size="xs" c="dimmed">
+        –
+      </Text>
+    );
+  return (
+    <Tooltip label={inFull(time)}>
+      <Text size="xs" c="dimmed" component="time" dateTime={time.toISOString()} tabIndex={0}>
+        {time.toLocaleTimeString(undefined, { hourCycle: "h23" })}
       </Text>
     </Tooltip>
   );

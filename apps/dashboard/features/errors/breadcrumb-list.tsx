@@ -1,14 +1,18 @@
 import { Badge, Chip, Code, Group, Paper, Stack, Table, Text, TextInput } from "@mantine/core";
 import { IconSearch } from "@tabler/icons-react";
-import { useState } from "react";
 import { Empty } from "../../shared/states.js";
+import { TimeWithDate } from "../../shared/time.js";
+import { useUrlState } from "../../shared/url-state.js";
 import { asText, type Breadcrumb } from "./event-payload.js";
 import { levelColors } from "./issue.js";
 
 /** What the program did before, the newest first. */
 export function BreadcrumbList({ breadcrumbs }: { readonly breadcrumbs: readonly Breadcrumb[] }) {
-  const [filter, setFilter] = useState("");
-  const [category, setCategory] = useState<string | null>(null);
+  const url = useUrlState();
+  const filter = url.get("crumbs");
+  const category = url.get("category") || null;
+  const setFilter = (text: string): void => url.set({ crumbs: text }, { replace: true });
+  const setCategory = (name: string | null): void => url.set({ category: name }, { replace: true });
   if (breadcrumbs.length === 0)
     return (
       <Empty title="The event has no breadcrumbs">SDKs record what a program did before, unless told not to.</Empty>
@@ -57,9 +61,7 @@ export function BreadcrumbList({ breadcrumbs }: { readonly breadcrumbs: readonly
               // biome-ignore lint/suspicious/noArrayIndexKey: breadcrumbs have no ids.
               <Table.Tr key={index}>
                 <Table.Td w={96} style={{ verticalAlign: "top" }}>
-                  <Text size="xs" c="dimmed" component="time" title={breadcrumb.timestamp}>
-                    {clockTime(breadcrumb.timestamp)}
-                  </Text>
+                  <TimeWithDate at={breadcrumb.timestamp} />
                 </Table.Td>
                 <Table.Td w={150} style={{ verticalAlign: "top" }}>
                   <Group gap={6}>
@@ -95,10 +97,4 @@ export function BreadcrumbList({ breadcrumbs }: { readonly breadcrumbs: readonly
 
 function categoryOf({ category, type }: Breadcrumb): string {
   return category ?? type ?? "default";
-}
-
-function clockTime(timestamp: string | undefined): string {
-  const timeMs = Date.parse(timestamp ?? "");
-  if (!Number.isFinite(timeMs)) return "–";
-  return new Date(timeMs).toLocaleTimeString(undefined, { hourCycle: "h23" });
 }

@@ -1,29 +1,34 @@
 import { Button, Group, Modal, Text } from "@mantine/core";
-import { notifications } from "@mantine/notifications";
-import { IconGitMerge, IconUserPlus } from "@tabler/icons-react";
-import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { IconGitMerge } from "@tabler/icons-react";
 import { useState } from "react";
-import { api, dataOf } from "../../api/client.js";
 import { useSession } from "../../api/session.js";
-import { countIssues, useChangeIssues } from "./change-issues.js";
+import { AssignMenu } from "./assign-menu.js";
+import { assignAsBefore, countIssues, useChangeIssues } from "./change-issues.js";
 import { IgnoreMenu } from "./ignore-menu.js";
-import type { IssueStatus } from "./issue.js";
+import type { Issue, IssueStatus } from "./issue.js";
+import { useMergeIssues } from "./merge-issues.js";
 
 /** What is done with many issues at once. */
 export function BulkActions({
   project,
   status,
-  issues,
+  issues: chosen,
+  known,
   onDone,
 }: {
   readonly project: number;
   readonly status: IssueStatus;
-  readonly issues: readonly number[];
+  readonly issues: readonly Issue[];
+  /** Who has issues already. */
+  readonly known: readonly string[];
   readonly onDone: () => void;
 }) {
   const session = useSession().data;
   const change = useChangeIssues(project);
+  const issues = chosen.map(({ fingerprint }) => fingerprint);
   const said = countIssues(issues.length);
+  const reopen = [{ issues, change: { status: "unresolved" } }] as const;
+  const assignees = new Set(chosen.map(({ assigned_to: who }) => who ?? null));
   return (
     <Group gap={6} role="group" aria-label="With the selected issues">
       <Text size="sm" fw={600} mr={4}>
@@ -36,7 +41,7 @@ export function BulkActions({
             loading={change.isPending}
             onClick={() =>
               change.mutate(
-                { issues, change: { status: "resolved" }, said: `${said} resolved.`, undo: { status: "unresolved" } },
+                { issues, change: { status: "resolved" }, said: `${said} resolved.`, undo: reopen },
                 { onSuccess: onDone },
               )
             }
@@ -45,10 +50,7 @@ export function BulkActions({
           </Button>
           <IgnoreMenu
             onIgnore={(body) =>
-              change.mutate(
-                { issues, change: body, said: `${said} ignored.`, undo: { status: "unresolved" } },
-                { onSuccess: onDone },
-              )
+              change.mutate({ issues, change: body, said: `${said} ignored.`, undo: reopen }, { onSuccess: onDone })
             }
           />
         </>
@@ -67,23 +69,24 @@ export function BulkActions({
         </Button>
       )}
       {session && (
-        <Button
-          size="xs"
-          variant="default"
-          leftSection={<IconUserPlus size={14} />}
-          onClick={() =>
+        <AssignMenu
+          me={session.subject}
+          assignee={assignees.size === 1 ? [...assignees][0] : undefined}
+          known={known}
+          onAssign={(who) =>
             change.mutate({
               issues,
-              change: { assigned_to: session.subject },
-              said: `${said} assigned to you.`,
-              undo: { assigned_to: null },
+              change: { assigned_to: who },
+              said: `${said} assigned to ${who === null ? "nobody" : who === session.subject ? "you" : who}.`,
+              undo: assignAsBefore(chosen),
             })
           }
-        >
-          Take
-        </Button>
+        />
       )}
       {issues.length > 1 && <Merge project={project} issues={issues} onDone={onDone} />}
+      <Button size="xs" variant="subtle" color="gray" onClick={onDone}>
+        Clear
+      </Button>
     </Group>
   );
 }
@@ -97,25 +100,10 @@ function Merge({
   readonly issues: readonly number[];
   readonly onDone: () => void;
 }) {
-  const queries = useQueryClient();
   const [open, setOpen] = useState(false);
-  const merge = useMutation({
-    mutationFn: () =>
-      dataOf(
-        api.POST("/api/v1/projects/{id}/errors/merge", {
-          params: { path: { id: project } },
-          body: { ids: [...issues] },
-        }),
-      ),
-    onSuccess: (issue) => {
-      notifications.show({
-        message: `They are one issue now: ${issue.short_id ?? issue.fingerprint}. Its page can take them apart again.`,
-      });
-      setOpen(false);
-      onDone();
-    },
-    onError: (error) => notifications.show({ color: "red", title: "Nothing was merged", message: error.message }),
-    onSettled: () => queries.invalidateQueries({ queryKey: ["errors", project] }),
+  const merge = useMergeIssues(project, () => {
+    setOpen(false);
+    onDone();
   });
   return (
     <>
@@ -131,8 +119,8 @@ function Merge({
           <Button variant="default" onClick={() => setOpen(false)}>
             Cancel
           </Button>
-          <Button loading={merge.isPending} onClick={() => merge.mutate()}>
-            Merge {issues.length}
+          <Button loading={merge.isPending} onClick={() => merge.mutate(issues)} data-autofocus>
+            Merge {issues.length} issues
           </Button>
         </Group>
       </Modal>

@@ -1,17 +1,19 @@
 import { ActionIcon, Button, Checkbox, Group, Kbd, Menu, Modal, Stack, Table, Text, Tooltip } from "@mantine/core";
 import { useClipboard, useHotkeys } from "@mantine/hooks";
-import { notifications } from "@mantine/notifications";
-import { IconDots, IconKeyboard, IconMarkdown, IconTrash, IconUserMinus, IconUserPlus } from "@tabler/icons-react";
+import { IconBan, IconDots, IconGitMerge, IconKeyboard, IconMarkdown, IconTrash } from "@tabler/icons-react";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { useNavigate } from "react-router";
 import { api, dataOf } from "../../api/client.js";
 import { allows, useSession } from "../../api/session.js";
+import { sayDone, sayFailed } from "../../shared/notify.js";
 import { formatCount } from "../../shared/numbers.js";
 import { useUrlState } from "../../shared/url-state.js";
-import { useChangeIssues } from "./change-issues.js";
+import { AssignMenu } from "./assign-menu.js";
+import { assignAsBefore, useChangeIssues } from "./change-issues.js";
 import { IgnoreMenu } from "./ignore-menu.js";
 import type { Issue, IssueChange, IssuePath } from "./issue.js";
+import { MergeInto } from "./merge-into.js";
 import { ResolveButton } from "./resolve-button.js";
 
 const shortcuts = [
@@ -20,6 +22,7 @@ const shortcuts = [
   ["a", "take it, or give it back"],
   ["j / k", "older or newer event"],
   ["c", "write a comment"],
+  ["m", "merge it with another issue"],
   ["?", "show these keys"],
 ] as const;
 
@@ -28,26 +31,28 @@ export function IssueActions({ issue, path }: { readonly issue: Issue; readonly 
   const session = useSession().data;
   const change = useChangeIssues(path.id);
   const [ignoring, setIgnoring] = useState(false);
-  const [deleting, setDeleting] = useState(false);
+  const [deleting, setDeleting] = useState<"delete" | "discard">();
+  const [merging, setMerging] = useState(false);
   const [keysShown, setKeysShown] = useState(false);
   const copyMarkdown = useCopyMarkdown(path);
   const isOpen = issue.status === "unresolved";
   const mayWrite = session ? allows(session, "errors:write") : false;
   const issues = [path.fingerprint];
+  const open = [{ issues, change: { status: "unresolved" } }] as const;
   const resolve = (body: IssueChange): void =>
-    change.mutate({ issues, change: body, said: "The issue is resolved.", undo: { status: "unresolved" } });
+    change.mutate({ issues, change: body, said: "The issue is resolved.", undo: open });
   const reopen = (): void =>
     change.mutate({ issues, change: { status: "unresolved" }, said: "The issue is open again." });
-  const isMine =
-    issue.assigned_to !== null && issue.assigned_to !== undefined && issue.assigned_to === session?.subject;
+  const assignee = issue.assigned_to ?? null;
+  const assign = (who: string | null): void =>
+    change.mutate({
+      issues,
+      change: { assigned_to: who },
+      said: `It is assigned to ${who === null ? "nobody" : who === session?.subject ? "you" : who}.`,
+      undo: assignAsBefore([issue]),
+    });
   const take = (): void => {
-    if (session)
-      change.mutate({
-        issues,
-        change: { assigned_to: isMine ? null : session.subject },
-        said: isMine ? "It is assigned to nobody." : "It is assigned to you.",
-        undo: { assigned_to: issue.assigned_to ?? null },
-      });
+    if (session) assign(assignee === session.subject ? null : session.subject);
   };
   useHotkeys(
     mayWrite
@@ -55,6 +60,7 @@ export function IssueActions({ issue, path }: { readonly issue: Issue; readonly 
           ["e", () => (isOpen ? resolve({ status: "resolved" }) : reopen())],
           ["i", () => setIgnoring(true)],
           ["a", take],
+          ["m", () => setMerging(true)],
           ["c", () => document.getElementById("new-comment")?.focus()],
           ["shift+?", () => setKeysShown(true)],
         ]
@@ -70,9 +76,7 @@ export function IssueActions({ issue, path }: { readonly issue: Issue; readonly 
               <IgnoreMenu
                 opened={ignoring}
                 onOpenedChange={setIgnoring}
-                onIgnore={(body) =>
-                  change.mutate({ issues, change: body, said: "The issue is ignored.", undo: { status: "unresolved" } })
-                }
+                onIgnore={(body) => change.mutate({ issues, change: body, said: "The issue is ignored.", undo: open })}
               />
             </>
           ) : (
@@ -80,15 +84,14 @@ export function IssueActions({ issue, path }: { readonly issue: Issue; readonly 
               Reopen
             </Button>
           )}
-          <Button
-            size="xs"
-            variant="default"
-            leftSection={isMine ? <IconUserMinus size={14} /> : <IconUserPlus size={14} />}
-            onClick={take}
-            title="Key: a"
-          >
-            {isMine ? "Give back" : "Take"}
-          </Button>
+          {session && (
+            <AssignMenu
+              me={session.subject}
+              assignee={assignee}
+              known={assignee === null ? [] : [assignee]}
+              onAssign={assign}
+            />
+          )}
         </>
       )}
       <Menu position="bottom-end">
@@ -108,8 +111,14 @@ export function IssueActions({ issue, path }: { readonly issue: Issue; readonly 
           </Menu.Item>
           {session && allows(session, "errors:admin", "errors:write") && (
             <>
+              <Menu.Item leftSection={<IconGitMerge size={15} />} onClick={() => setMerging(true)}>
+                Merge with another issue …
+              </Menu.Item>
               <Menu.Divider />
-              <Menu.Item color="red" leftSection={<IconTrash size={15} />} onClick={() => setDeleting(true)}>
+              <Menu.Item color="red" leftSection={<IconBan size={15} />} onClick={() => setDeleting("discard")}>
+                Discard, also later events …
+              </Menu.Item>
+              <Menu.Item color="red" leftSection={<IconTrash size={15} />} onClick={() => setDeleting("delete")}>
                 Delete …
               </Menu.Item>
             </>
@@ -130,7 +139,19 @@ export function IssueActions({ issue, path }: { readonly issue: Issue; readonly 
           </Table.Tbody>
         </Table>
       </Modal>
-      <Delete issue={issue} path={path} opened={deleting} onClose={() => setDeleting(false)} />
+      <MergeInto issue={issue} path={path} opened={merging} onClose={() => setMerging(false)} />
+      <Modal
+        opened={deleting !== undefined}
+        onClose={() => setDeleting(undefined)}
+        title={deleting === "discard" ? "Discard the issue" : "Delete the issue"}
+      >
+        <Delete
+          issue={issue}
+          path={path}
+          discardLater={deleting === "discard"}
+          onClose={() => setDeleting(undefined)}
+        />
+      </Modal>
     </>
   );
 }
@@ -149,11 +170,9 @@ function useCopyMarkdown(path: IssuePath): () => void {
             }),
       );
       clipboard.copy(text);
-      notifications.show({ message: "The issue is copied as Markdown." });
+      sayDone("The issue is copied as Markdown.");
     };
-    read().catch((error: Error) =>
-      notifications.show({ color: "red", title: "Nothing was copied", message: error.message }),
-    );
+    read().catch((error: Error) => sayFailed("Nothing was copied", error));
   };
 }
 
@@ -161,17 +180,17 @@ function useCopyMarkdown(path: IssuePath): () => void {
 function Delete({
   issue,
   path,
-  opened,
+  discardLater,
   onClose,
 }: {
   readonly issue: Issue;
   readonly path: IssuePath;
-  readonly opened: boolean;
+  readonly discardLater: boolean;
   readonly onClose: () => void;
 }) {
   const queries = useQueryClient();
   const navigate = useNavigate();
-  const [discard, setDiscard] = useState(false);
+  const [discard, setDiscard] = useState(discardLater);
   const remove = useMutation({
     mutationFn: () =>
       dataOf(
@@ -180,34 +199,32 @@ function Delete({
         }),
       ),
     onSuccess: () => {
-      notifications.show({ message: "The issue and its events are being deleted." });
+      sayDone("The issue and its events are being deleted.");
       void navigate(`/projects/${path.id}/errors`);
       void queries.invalidateQueries({ queryKey: ["errors", path.id] });
     },
-    onError: (error) => notifications.show({ color: "red", title: "Nothing was deleted", message: error.message }),
+    onError: (error) => sayFailed("Nothing was deleted", error),
   });
   return (
-    <Modal opened={opened} onClose={onClose} title="Delete the issue">
-      <Stack>
-        <Text size="sm">
-          {formatCount(issue.event_count)} {issue.event_count === 1 ? "event" : "events"}, comments and history of this
-          issue are deleted for good.
-        </Text>
-        <Checkbox
-          label="Discard what comes later, too"
-          description="New events that look like these are counted and not kept."
-          checked={discard}
-          onChange={(event) => setDiscard(event.currentTarget.checked)}
-        />
-        <Group justify="flex-end">
-          <Button variant="default" onClick={onClose} data-autofocus>
-            Cancel
-          </Button>
-          <Button color="red" loading={remove.isPending} onClick={() => remove.mutate()}>
-            Delete {formatCount(issue.event_count)} {issue.event_count === 1 ? "event" : "events"}
-          </Button>
-        </Group>
-      </Stack>
-    </Modal>
+    <Stack>
+      <Text size="sm">
+        {formatCount(issue.event_count)} {issue.event_count === 1 ? "event" : "events"}, comments and history of this
+        issue are deleted for good.
+      </Text>
+      <Checkbox
+        label="Discard what comes later, too"
+        description="New events that look like these are counted and not kept."
+        checked={discard}
+        onChange={(event) => setDiscard(event.currentTarget.checked)}
+      />
+      <Group justify="flex-end">
+        <Button variant="default" onClick={onClose} data-autofocus>
+          Cancel
+        </Button>
+        <Button color="red" loading={remove.isPending} onClick={() => remove.mutate()}>
+          Delete {formatCount(issue.event_count)} {issue.event_count === 1 ? "event" : "events"}
+        </Button>
+      </Group>
+    </Stack>
   );
 }

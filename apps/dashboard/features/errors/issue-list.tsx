@@ -1,4 +1,4 @@
-import { Anchor, Avatar, Badge, Button, Code, Group, Stack, Tabs, Text, Tooltip } from "@mantine/core";
+import { Anchor, Avatar, Badge, Button, Group, Select, Stack, Tabs, Text, Tooltip } from "@mantine/core";
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
 import { Link, useParams } from "react-router";
@@ -11,10 +11,10 @@ import { Page } from "../../shared/page.js";
 import { Sparkline } from "../../shared/sparkline.js";
 import { Empty, Loaded } from "../../shared/states.js";
 import { Ago } from "../../shared/time.js";
-import { statsPeriod, useTimeRange } from "../../shared/time-range.js";
+import { errorsQuery, type TimeRange, useRangeSearch, useTimeRange } from "../../shared/time-range.js";
 import { useUrlState } from "../../shared/url-state.js";
 import { BulkActions } from "./bulk-actions.js";
-import { countsOf, type Issue, type IssueStatus, levelColors } from "./issue.js";
+import { countsOf, type Issue, type IssueStatus, levelColors, placesOf } from "./issue.js";
 import { SearchBox } from "./search-box.js";
 
 interface View {
@@ -35,22 +35,17 @@ const [firstView] = views;
 const sorts = ["last_seen_desc", "first_seen_desc", "frequency_desc"] as const;
 type Sort = (typeof sorts)[number];
 
-const periodNames = {
-  "15m": "15 minutes",
-  "1h": "hour",
-  "24h": "24 hours",
-  "7d": "7 days",
-  "14d": "14 days",
-  "30d": "30 days",
-} as const;
-type Period = keyof typeof periodNames;
+const sortNames: Readonly<Record<Sort, string>> = {
+  last_seen_desc: "Last seen",
+  first_seen_desc: "Newest",
+  frequency_desc: "Most events",
+};
 
 /** What went wrong, grouped by what caused it. */
 export function IssueList() {
   const project = Number(useParams()["project"]);
   const url = useUrlState();
   const range = useTimeRange();
-  const period = statsPeriod(range);
   const view = views.find(({ value }) => value === url.get("status")) ?? firstView;
   const sort: Sort = sorts.find((value) => value === url.get("sort")) ?? "last_seen_desc";
   const search = url.get("query");
@@ -59,7 +54,7 @@ export function IssueList() {
   useLive({ "errors.issues": ["errors", project] });
 
   const status = view?.status ?? "unresolved";
-  const listKey = ["errors", project, "list", status, sort, query, period];
+  const listKey = ["errors", project, "list", status, sort, query, range.key];
   const issues = useInfiniteQuery({
     queryKey: listKey,
     initialPageParam: "",
@@ -71,8 +66,7 @@ export function IssueList() {
             query: {
               status,
               sort,
-              stats_period: period,
-              query_period: period,
+              ...errorsQuery(range),
               limit: 100,
               ...(query === "" ? {} : { query }),
               ...(pageParam === "" ? {} : { cursor: pageParam }),
@@ -85,7 +79,9 @@ export function IssueList() {
   });
   const rows = useMemo(() => issues.data?.pages.flatMap(({ items }) => items) ?? [], [issues.data]);
   const held = useHeldRows(rows, keyOfIssue, JSON.stringify(listKey));
-  const columns = useMemo(() => columnsFor(project, period), [project, period]);
+  const columns = useMemo(() => columnsFor(project, range), [project, range]);
+  const chosen = held.shown.filter((issue) => selected.has(keyOfIssue(issue)));
+  const known = [...new Set(rows.flatMap(({ assigned_to: who }) => who ?? []))].sort();
 
   return (
     <Page title="Issues" subtitle="What went wrong, grouped by what caused it">
@@ -108,7 +104,7 @@ export function IssueList() {
       <Loaded query={issues} skeleton={10}>
         {() =>
           rows.length === 0 ? (
-            <NoIssues project={project} filtered={query !== ""} status={status} period={period} />
+            <NoIssues project={project} filtered={query !== ""} status={status} />
           ) : (
             <DataTable
               label="Issues"
@@ -127,18 +123,31 @@ export function IssueList() {
                   : undefined
               }
               toolbar={
-                selected.size > 0 ? (
+                chosen.length > 0 ? (
                   <BulkActions
                     project={project}
                     status={status}
-                    issues={[...selected].map(Number)}
+                    issues={chosen}
+                    known={known}
                     onDone={() => setSelected(new Set())}
                   />
                 ) : (
-                  <Text size="sm" c="dimmed" role="status">
-                    {held.shown.length === 1 ? "1 issue" : `${formatCount(held.shown.length)} issues`}
-                    {issues.hasNextPage ? " and more" : ""}
-                  </Text>
+                  <Group gap="sm" style={{ flex: 1 }}>
+                    <Select
+                      aria-label="Order"
+                      size="xs"
+                      w={136}
+                      allowDeselect={false}
+                      checkIconPosition="right"
+                      data={sorts.map((value) => ({ value, label: sortNames[value] }))}
+                      value={sort}
+                      onChange={(value) => url.set({ order: null, sort: value === "last_seen_desc" ? null : value })}
+                    />
+                    <Text size="sm" c="dimmed" role="status">
+                      {held.shown.length === 1 ? "1 issue" : `${formatCount(held.shown.length)} issues`}
+                      {issues.hasNextPage ? " and more" : ""}
+                    </Text>
+                  </Group>
                 )
               }
             />
@@ -151,7 +160,7 @@ export function IssueList() {
 
 const keyOfIssue = ({ fingerprint }: Issue): string => String(fingerprint);
 
-function columnsFor(project: number, period: Period): readonly Column<Issue>[] {
+function columnsFor(project: number, range: TimeRange): readonly Column<Issue>[] {
   return [
     {
       id: "issue",
@@ -162,17 +171,15 @@ function columnsFor(project: number, period: Period): readonly Column<Issue>[] {
     },
     {
       id: "graph",
-      header: `Last ${periodNames[period]}`,
-      width: 132,
+      header: range.key.includes("/") ? "In this time" : range.label,
+      width: 140,
       wideOnly: true,
       unsorted: true,
       value: (issue) => countsOf(issue).reduce((sum, count) => sum + count, 0),
       cell: (issue) => {
         const counts = countsOf(issue);
         const total = counts.reduce((sum, count) => sum + count, 0);
-        return (
-          <Sparkline values={counts} width={108} height={28} label={`${total} events in ${periodNames[period]}`} />
-        );
+        return <Sparkline values={counts} width={108} height={28} label={`${total} events in ${range.within}`} />;
       },
     },
     {
@@ -225,6 +232,30 @@ function columnsFor(project: number, period: Period): readonly Column<Issue>[] {
         ) : null,
     },
     {
+      id: "file",
+      header: "File",
+      width: 200,
+      hidden: true,
+      value: ({ file }) => file ?? null,
+      cell: ({ file }) => file,
+    },
+    {
+      id: "function",
+      header: "Function",
+      width: 160,
+      hidden: true,
+      value: ({ function: name }) => name ?? null,
+      cell: ({ function: name }) => name,
+    },
+    {
+      id: "culprit",
+      header: "Culprit",
+      width: 200,
+      hidden: true,
+      value: ({ actor }) => actor,
+      cell: ({ actor }) => actor,
+    },
+    {
       id: "level",
       header: "Level",
       width: 90,
@@ -263,6 +294,7 @@ const substatusColors: Readonly<Record<string, string>> = { new: "indigo", regre
 
 function Summary({ project, issue }: { readonly project: number; readonly issue: Issue }) {
   const { substatus, level = "error" } = issue;
+  const range = useRangeSearch();
   return (
     <Group gap={10} wrap="nowrap" align="stretch">
       <Tooltip label={level}>
@@ -281,7 +313,7 @@ function Summary({ project, issue }: { readonly project: number; readonly issue:
         <Group gap={8} wrap="nowrap">
           <Anchor
             component={Link}
-            to={`/projects/${project}/errors/${issue.fingerprint}`}
+            to={`/projects/${project}/errors/${issue.fingerprint}${range}`}
             fw={600}
             size="sm"
             truncate
@@ -294,17 +326,24 @@ function Summary({ project, issue }: { readonly project: number; readonly issue:
               {substatus}
             </Badge>
           )}
+          {issue.unhandled && (
+            <Badge size="xs" variant="outline" color="red" style={{ flex: "none" }}>
+              unhandled
+            </Badge>
+          )}
         </Group>
         <Text size="sm" truncate dir="auto">
           {issue.description}
         </Text>
-        <Group gap={6} wrap="nowrap">
+        <Group gap={8} wrap="nowrap">
           <Text size="xs" c="dimmed" style={{ whiteSpace: "nowrap" }}>
             {issue.short_id}
           </Text>
-          <Text size="xs" c="dimmed" ff="monospace" truncate dir="auto">
-            {issue.actor}
-          </Text>
+          {placesOf(issue).map((place) => (
+            <Text key={place} size="xs" c="dimmed" ff="monospace" truncate dir="auto">
+              {place}
+            </Text>
+          ))}
         </Group>
       </Stack>
     </Group>
@@ -315,14 +354,13 @@ function NoIssues({
   project,
   filtered,
   status,
-  period,
 }: {
   readonly project: number;
   readonly filtered: boolean;
   readonly status: IssueStatus;
-  readonly period: Period;
 }) {
   const url = useUrlState();
+  const range = useTimeRange();
   const details = useQuery({
     queryKey: ["projects", project],
     queryFn: () => dataOf(api.GET("/api/v1/projects/{id}", { params: { path: { id: project } } })),
@@ -331,35 +369,37 @@ function NoIssues({
     queryKey: ["errors", project, "ever"],
     queryFn: () =>
       dataOf(api.GET("/api/v1/projects/{id}/errors", { params: { path: { id: project }, query: { limit: 1 } } })),
-    enabled: !filtered && status === "unresolved" && period !== "30d",
+    enabled: !filtered && status === "unresolved",
   });
-  const wider = period !== "30d" && (
-    <Button size="xs" variant="default" mt="sm" onClick={() => url.set({ range: "30d", from: null, to: null })}>
-      Look at the last 30 days
+  const wider = range.key !== "90d" && (
+    <Button size="xs" variant="default" mt="sm" onClick={() => url.set({ range: "90d", from: null, to: null })}>
+      Look at the last 90 days
     </Button>
   );
   if (filtered)
     return (
-      <Empty title={`No issue of the last ${periodNames[period]} matches`}>
+      <Empty title={`No issue in ${range.within} matches`}>
         Try fewer words, or another tab.
         <div>{wider}</div>
       </Empty>
     );
   if (status !== "unresolved" || (ever.data?.length ?? 0) > 0)
     return (
-      <Empty title={`No ${status} issue in the last ${periodNames[period]}`}>
+      <Empty title={`No ${status} issue in ${range.within}`}>
         <div>{wider}</div>
       </Empty>
     );
   const dsn = details.data?.dsn;
   return (
-    <Empty title="No errors yet">
-      Any Sentry SDK can send here. In a Node program:
-      {dsn !== undefined && (
-        <Code block mt="sm" ta="left">
-          {`import * as Sentry from "@sentry/node";\nSentry.init({ dsn: "${dsn}" });`}
-        </Code>
-      )}
+    <Empty
+      title="No errors yet"
+      snippet={dsn && `import * as Sentry from "@sentry/node";\n\nSentry.init({ dsn: "${dsn}" });`}
+    >
+      Any Sentry SDK can send here. In a Node program this is enough; other languages stand in the{" "}
+      <Anchor component={Link} to={`/projects/${project}/settings`} size="sm" underline="always">
+        project's settings
+      </Anchor>
+      .
     </Empty>
   );
 }

@@ -10,10 +10,10 @@ import { formatCount } from "../../shared/numbers.js";
 import { Page } from "../../shared/page.js";
 import { Loaded } from "../../shared/states.js";
 import { Ago } from "../../shared/time.js";
-import { statsPeriod, useRangeSearch, useTimeRange } from "../../shared/time-range.js";
+import { errorsQuery, type TimeRange, useRangeSearch, useTimeRange } from "../../shared/time-range.js";
 import { Activity } from "./activity.js";
 import { FeedbackList } from "./feedback-list.js";
-import { bucketsOf, type Issue, type IssuePath, levelColors } from "./issue.js";
+import { bucketsOf, type Issue, type IssuePath, levelColors, placesOf } from "./issue.js";
 import { IssueActions } from "./issue-actions.js";
 import { IssueEvents } from "./issue-events.js";
 import { Tags } from "./tags.js";
@@ -22,26 +22,26 @@ import { Tags } from "./tags.js";
 export function IssuePage() {
   const { project: projectText, issue: issueText } = useParams();
   const path = { id: Number(projectText), fingerprint: Number(issueText) };
-  const period = statsPeriod(useTimeRange());
-  const range = useRangeSearch();
+  const range = useTimeRange();
+  const rangeSearch = useRangeSearch();
   useLive({ "errors.issues": ["errors", path.id, "issue", path.fingerprint, "facts"] });
   const issue = useQuery({
-    queryKey: ["errors", path.id, "issue", path.fingerprint, "facts", period],
-    queryFn: () =>
-      dataOf(
-        api.GET("/api/v1/projects/{id}/errors/{fingerprint}", { params: { path, query: { stats_period: period } } }),
-      ),
+    queryKey: ["errors", path.id, "issue", path.fingerprint, "facts", range.key],
+    queryFn: () => {
+      const { query_period: _, ...query } = { query_period: undefined, ...errorsQuery(range) };
+      return dataOf(api.GET("/api/v1/projects/{id}/errors/{fingerprint}", { params: { path, query } }));
+    },
     placeholderData: (previous) => previous,
   });
   return (
     <Stack gap="xs">
       <Breadcrumbs fz="sm">
-        <Anchor component={Link} to={`/projects/${path.id}/errors${range}`} size="sm">
+        <Anchor component={Link} to={`/projects/${path.id}/errors${rangeSearch}`} size="sm">
           Issues
         </Anchor>
         <Text size="sm">{issue.data?.short_id ?? issueText}</Text>
       </Breadcrumbs>
-      <Loaded query={issue}>{(data) => <IssueView issue={data} path={path} period={period} />}</Loaded>
+      <Loaded query={issue}>{(data) => <IssueView issue={data} path={path} range={range} />}</Loaded>
     </Stack>
   );
 }
@@ -49,14 +49,15 @@ export function IssuePage() {
 function IssueView({
   issue,
   path,
-  period,
+  range,
 }: {
   readonly issue: Issue;
   readonly path: IssuePath;
-  readonly period: string;
+  readonly range: TimeRange;
 }) {
   const buckets = bucketsOf(issue);
-  const inPeriod = buckets.reduce((sum, { count }) => sum + count, 0);
+  const inRange = buckets.reduce((sum, { count }) => sum + count, 0);
+  const said = `${formatCount(inRange)} ${inRange === 1 ? "event" : "events"} in ${range.within}`;
   return (
     <Page title={issue.name} subtitle={<Subtitle issue={issue} />} actions={<IssueActions issue={issue} path={path} />}>
       <Grid gap="md">
@@ -65,8 +66,8 @@ function IssueView({
         </Grid.Col>
         <Grid.Col span={{ base: 12, md: 3.4 }}>
           <Stack gap="md">
-            <Card title={`${formatCount(inPeriod)} ${inPeriod === 1 ? "event" : "events"} in ${period}`}>
-              <TimeBars points={buckets} label={`${inPeriod} events in ${period}`} color={barColor(issue)} />
+            <Card title={said}>
+              <TimeBars points={buckets} label={said} color={barColor(issue)} />
             </Card>
             <Paper withBorder px="md" py={10}>
               <Fact label="Events in all">{formatCount(issue.event_count)}</Fact>
@@ -115,9 +116,16 @@ function Subtitle({ issue }: { readonly issue: Issue }) {
             {issue.substatus}
           </Badge>
         )}
-        <Text size="xs" c="dimmed" ff="monospace" dir="auto" style={{ overflowWrap: "anywhere" }}>
-          {issue.actor}
-        </Text>
+        {issue.unhandled && (
+          <Badge size="sm" variant="outline" color="red">
+            unhandled
+          </Badge>
+        )}
+        {placesOf(issue).map((place) => (
+          <Text key={place} size="xs" c="dimmed" ff="monospace" dir="auto" style={{ overflowWrap: "anywhere" }}>
+            {place}
+          </Text>
+        ))}
       </Group>
     </Stack>
   );

@@ -48,3 +48,10 @@ export function countsOf(issue: Issue): readonly number[] {
     counts.slice(bar * perBar, (bar + 1) * perBar).reduce((sum, count) => sum + count, 0),
   );
 }
+
+/** Where it happened: what the client says it was doing, then function and file unless that says the same. */
+export function placesOf({ actor, file = "", function: name = "" }: Issue): readonly string[] {
+  const place = [name, file].filter((part) => part !== "").join(" in ");
+  const isOfFrame = name !== "" && actor.startsWith(`${name}(`);
+  return [isOfFrame ? "" : actor, place].filter((text) => text !== "");
+}

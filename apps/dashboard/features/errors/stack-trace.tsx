@@ -1,24 +1,28 @@
 import {
+  ActionIcon,
   Badge,
   Box,
   Button,
   Code,
   Group,
+  Menu,
   Paper,
   SegmentedControl,
   Stack,
   Table,
   Text,
+  Tooltip,
   UnstyledButton,
 } from "@mantine/core";
-import { IconChevronDown, IconChevronRight } from "@tabler/icons-react";
+import { useClipboard } from "@mantine/hooks";
+import { IconChevronDown, IconChevronRight, IconCopy } from "@tabler/icons-react";
 import { useWindowVirtualizer } from "@tanstack/react-virtual";
 import { useLayoutEffect, useMemo, useRef, useState } from "react";
-import { Copy } from "../../shared/copy.js";
+import { sayDone } from "../../shared/notify.js";
 import { useUrlState } from "../../shared/url-state.js";
 import { asText, type ExceptionValue, type Frame } from "./event-payload.js";
 import { type Line, linesOf, type Order } from "./lines-of-frames.js";
-import { stackAsMarkdown } from "./stack-as-markdown.js";
+import { stackAsMarkdown, stackAsText } from "./stack-as-markdown.js";
 
 /** Exceptions of a chain, the one that was seen first; each with its frames. */
 export function StackTrace({ exceptions }: { readonly exceptions: readonly ExceptionValue[] }) {
@@ -51,7 +55,7 @@ export function StackTrace({ exceptions }: { readonly exceptions: readonly Excep
               { value: "oldest", label: "Oldest first" },
             ]}
           />
-          <Copy value={stackAsMarkdown(chain)} label="Copy as Markdown" />
+          <CopyTrace chain={chain} />
         </Group>
       </Group>
       {chain.map((exception, index) => (
@@ -59,6 +63,29 @@ export function StackTrace({ exceptions }: { readonly exceptions: readonly Excep
         <ExceptionBlock key={index} exception={exception} order={order} inAppOnly={inAppOnly} follows={index > 0} />
       ))}
     </Stack>
+  );
+}
+
+function CopyTrace({ chain }: { readonly chain: readonly ExceptionValue[] }) {
+  const clipboard = useClipboard();
+  const copy = (text: string, form: string): void => {
+    clipboard.copy(text);
+    sayDone(`The stack trace is copied as ${form}.`);
+  };
+  return (
+    <Menu position="bottom-end">
+      <Menu.Target>
+        <Tooltip label="Copy the stack trace">
+          <ActionIcon variant="default" size={30} aria-label="Copy the stack trace">
+            <IconCopy size={15} />
+          </ActionIcon>
+        </Tooltip>
+      </Menu.Target>
+      <Menu.Dropdown>
+        <Menu.Item onClick={() => copy(stackAsText(chain), "text")}>Copy as text</Menu.Item>
+        <Menu.Item onClick={() => copy(stackAsMarkdown(chain), "Markdown")}>Copy as Markdown</Menu.Item>
+      </Menu.Dropdown>
+    </Menu>
   );
 }
 

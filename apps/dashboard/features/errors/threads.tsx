@@ -1,12 +1,14 @@
 import { Badge, Group, Paper, Select, Text } from "@mantine/core";
-import { useState } from "react";
+import { useUrlState } from "../../shared/url-state.js";
 import type { ThreadValue } from "./event-payload.js";
 import { Frames } from "./stack-trace.js";
 
 /** The threads of a program at the moment of an event; the one that crashed comes first. */
 export function Threads({ threads }: { readonly threads: readonly ThreadValue[] }) {
   const crashed = threads.findIndex((thread) => thread.crashed === true);
-  const [chosen, setChosen] = useState(Math.max(0, crashed));
+  const url = useUrlState();
+  const wanted = Number(url.get("thread", String(Math.max(0, crashed))));
+  const chosen = threads[wanted] === undefined ? 0 : wanted;
   const thread = threads[chosen];
   return (
     <Paper withBorder component="section" aria-label="Threads" style={{ overflow: "hidden" }}>
@@ -36,7 +38,7 @@ export function Threads({ threads }: { readonly threads: readonly ThreadValue[] 
             value: String(index),
             label: `${name ?? "thread"} ${id ?? index}${isCrashed ? " · crashed" : ""}`,
           }))}
-          onChange={(value) => setChosen(Number(value))}
+          onChange={(value) => url.set({ thread: value }, { replace: true })}
         />
       </Group>
       <Frames key={chosen} frames={thread?.stacktrace?.frames ?? []} order="newest" inAppOnly />

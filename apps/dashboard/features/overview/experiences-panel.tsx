@@ -9,7 +9,7 @@ import { Sparkline } from "../../shared/sparkline.js";
 import { Loaded } from "../../shared/states.js";
 import { Ago } from "../../shared/time.js";
 import { useRangeSearch, useTimeRange } from "../../shared/time-range.js";
-import { Panel, PanelFigure, PanelNote, PanelRow } from "./panel.js";
+import { Panel, PanelFigure, PanelFigures, PanelNote, PanelRow } from "./panel.js";
 
 const shownBudgets = 3;
 const shownRuns = 3;
@@ -55,6 +55,7 @@ export function ExperiencesPanel() {
         budgets: budgets.experiences,
         operations: now.experiences.reduce((total, row) => total + row.operations, 0),
         errors: now.experiences.reduce((total, row) => total + row.errors, 0),
+        open: now.experiences.reduce((total, row) => total + row.open, 0),
         timeouts: now.experiences.reduce((total, row) => total + row.timeouts, 0),
         trend: sum(({ operations }) => operations),
         broken: sum(({ errors }) => errors),
@@ -77,16 +78,20 @@ export function ExperiencesPanel() {
         (overspent > 0
           ? { tone: "bad", text: `${overspent} over budget` }
           : data.errors > 0
-            ? { tone: "warn", text: "some break" }
+            ? { tone: "warn", text: `${formatCount(data.errors)} broke` }
             : { tone: "good", text: "none broke" })
       }
       {...(data && data.operations > 0
         ? {
             figure: (
-              <PanelFigure
-                value={formatShare((data.operations - data.errors) / data.operations)}
-                label={`of ${formatCount(data.operations)} journeys went well`}
-              />
+              <PanelFigures>
+                <PanelFigure
+                  value={formatShare((data.operations - data.errors) / data.operations)}
+                  label={`of ${formatCount(data.operations)} went well`}
+                />
+                <PanelFigure value={formatCount(data.timeouts)} label="timed out" bad={data.timeouts > 0} />
+                <PanelFigure value={formatCount(data.open)} label="open now" />
+              </PanelFigures>
             ),
             trend: (
               <Sparkline

@@ -45,9 +45,9 @@ export function Panel({
         )}
       </Group>
       {(figure !== undefined || trend !== undefined) && (
-        <Group justify="space-between" wrap="nowrap" px="md" pb={10} gap="lg" align="flex-end">
+        <Group justify="space-between" px="md" pb={10} gap="sm" align="flex-end">
           <div style={{ flex: "none" }}>{figure}</div>
-          <div style={{ flex: 1, minWidth: 0, maxWidth: 340 }}>{trend}</div>
+          <div style={{ flex: "1 1 140px", minWidth: 0, maxWidth: 320 }}>{trend}</div>
         </Group>
       )}
       {children}
@@ -55,16 +55,40 @@ export function Panel({
   );
 }
 
-export function PanelFigure({ value, label }: { readonly value: string; readonly label: string }) {
+export function PanelFigure({
+  value,
+  label,
+  bad = false,
+}: {
+  readonly value: string;
+  readonly label: string;
+  readonly bad?: boolean;
+}) {
   return (
-    <>
-      <Text className="figure" fz={24} fw={680} lh={1.15}>
+    <div>
+      <Text
+        className="figure"
+        fz={22}
+        fw={680}
+        lh={1.15}
+        style={{ whiteSpace: "nowrap" }}
+        {...(bad ? { c: "var(--app-bad)" } : {})}
+      >
         {value}
       </Text>
       <Text size="xs" c="dimmed">
         {label}
       </Text>
-    </>
+    </div>
+  );
+}
+
+/** Several figures side by side. */
+export function PanelFigures({ children }: { readonly children: ReactNode }) {
+  return (
+    <Group gap="lg" wrap="nowrap" align="flex-start">
+      {children}
+    </Group>
   );
 }
 

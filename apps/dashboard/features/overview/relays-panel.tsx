@@ -5,14 +5,22 @@ import { Link } from "react-router";
 import { api, dataOf } from "../../api/client.js";
 import { useLive } from "../../api/live.js";
 import { formatCount } from "../../shared/numbers.js";
+import { Sparkline } from "../../shared/sparkline.js";
 import { Loaded } from "../../shared/states.js";
 import { Ago } from "../../shared/time.js";
-import { Panel, PanelFigure, PanelNote, PanelRow, type PanelState } from "./panel.js";
+import { useRangeSearch, useTimeRange } from "../../shared/time-range.js";
+import { connectedOver } from "./connected-over.js";
+import { Panel, PanelFigure, PanelFigures, PanelNote, PanelRow, type PanelState } from "./panel.js";
 
 const shownRows = 5;
+/** Of more relays the trend shows the worst ones. */
+const maxInTrend = 10;
+const parts = 48;
 
 /** Whether the relay has what others have; those that are behind stand first. */
 export function RelaysPanel() {
+  const range = useTimeRange();
+  const rangeSearch = useRangeSearch();
   useLive({ "relay.peers": ["relay", "peers"] });
   const status = useQuery({
     queryKey: ["relay", "peers", "status"],
@@ -24,11 +32,33 @@ export function RelaysPanel() {
     queryFn: () => dataOf(api.GET("/api/v1/relay/peers", { params: { query: { limit: 100 } } })),
     refetchInterval: 10_000,
   });
-  const counts = status.data?.peers;
   const worst = [...(peers.data ?? [])].sort(
     (left, right) =>
-      Number(left.status === "connected") - Number(right.status === "connected") || right.failures - left.failures,
+      Number(isConnected(left.status)) - Number(isConnected(right.status)) || right.failures - left.failures,
   );
+  const watched = worst.slice(0, maxInTrend);
+  const trend = useQuery({
+    queryKey: ["relay", "overview-trend", range.key, watched.map(({ url }) => url).sort()],
+    enabled: watched.length > 0,
+    queryFn: async () => {
+      const from = range.since();
+      const to = range.until ?? new Date().toISOString();
+      const histories = await Promise.all(
+        watched.map(async ({ url, status: now }) => ({
+          now,
+          happenings: await dataOf(
+            api.GET("/api/v1/relay/peers/{url}/transitions", {
+              params: { path: { url }, query: { from, to } },
+            }),
+          ),
+        })),
+      );
+      return connectedOver(histories, Date.parse(from), Date.parse(to), parts);
+    },
+    refetchInterval: 60_000,
+    placeholderData: (previous) => previous,
+  });
+  const counts = status.data?.peers;
   return (
     <Panel
       title="Relays"
@@ -38,15 +68,25 @@ export function RelaysPanel() {
       {...(counts
         ? {
             figure: (
-              <PanelFigure
-                value={`${formatCount(counts.completely_synced)} of ${formatCount(counts.total)}`}
-                label="in sync"
-              />
+              <PanelFigures>
+                <PanelFigure
+                  value={`${formatCount(counts.completely_synced)} of ${formatCount(counts.total)}`}
+                  label="in sync"
+                />
+                <PanelFigure value={formatCount(counts.by_status.syncing)} label="syncing" />
+                <PanelFigure value={formatCount(counts.by_health.degraded)} label="degraded" />
+                <PanelFigure value={formatCount(counts.by_health.dead)} label="dead" bad={counts.by_health.dead > 0} />
+              </PanelFigures>
             ),
-            trend: (
-              <Text size="xs" c="dimmed" ta="right">
-                {counts.by_status.syncing} syncing · {counts.by_health.degraded} degraded · {counts.by_health.dead} dead
-              </Text>
+            trend: trend.data && (
+              <Sparkline
+                values={trend.data}
+                most={watched.length}
+                stretch
+                height={36}
+                width={240}
+                label={`Relays that were connected in ${range.within}: ${trend.data.at(-1)} of ${watched.length} at its end`}
+              />
             ),
           }
         : {})}
@@ -62,7 +102,7 @@ export function RelaysPanel() {
                 left={
                   <Anchor
                     component={Link}
-                    to={`/relays/peers/${encodeURIComponent(peer.url)}`}
+                    to={`/relays/peers/${encodeURIComponent(peer.url)}${rangeSearch}`}
                     size="sm"
                     c="inherit"
                     truncate
@@ -76,7 +116,7 @@ export function RelaysPanel() {
                     <Text size="sm" c={peer.status === "disconnected" ? "var(--app-bad)" : "dimmed"}>
                       {peer.status.replaceAll("_", " ")}
                     </Text>
-                    <Text size="xs" w={64} ta="right" component="div">
+                    <Text size="xs" w={76} ta="right" component="div">
                       <Ago at={peer.last_success_at} size="xs" />
                     </Text>
                   </>
@@ -88,6 +128,10 @@ export function RelaysPanel() {
       </Loaded>
     </Panel>
   );
+}
+
+function isConnected(status: string): boolean {
+  return status === "connected" || status === "syncing" || status === "connected_with_failures";
 }
 
 interface Counts {
