@@ -231,6 +231,7 @@ export function createErrorTracking(dependencies: ErrorTrackingDependencies): Er
         analytics,
         blobs,
         orphans: blobs && createOrphanCollector({ database, analytics, blobs, clock, messages: eventStore }),
+        letters: () => eventStore().dead,
         publisher: eventStore,
         clock,
         logger,

@@ -2,6 +2,7 @@ import type { Analytics } from "@signalbox/analytics";
 import type { Database } from "@signalbox/database";
 import { allowsProject } from "@signalbox/http";
 import type { TimelineEntry, TimelineSource } from "@signalbox/timeline";
+import { withoutDeleted } from "./issues/hidden-events.js";
 import type { IssueTables } from "./store/tables.js";
 
 interface FoundError {
@@ -24,13 +25,14 @@ export function createErrorTimelineSource(analytics: Analytics, database: Databa
     async find({ correlationIds, principal, limit, signal }) {
       const { projects } = principal;
       const mine = projects === undefined ? "1" : "project_id IN {projects:Array(UInt64)}";
-      const params = { ids: correlationIds, projects: projects ?? [], rows: limit + 1 };
+      const deleted = await withoutDeleted(database);
+      const params = { ids: correlationIds, projects: projects ?? [], rows: limit + 1, ...deleted.params };
       const [rows, [counted]] = await Promise.all([
         analytics.query<FoundError>(
           `SELECT project_id, primary_hash, event_id, timestamp, title, level, environment, release, handled,
             tag_values[indexOf(tag_keys, 'causation_id')] AS causation_id
           FROM error_events FINAL
-          WHERE correlation_id IN {ids:Array(String)} AND ${mine}
+          WHERE correlation_id IN {ids:Array(String)} AND ${mine} ${deleted.sql}
           ORDER BY timestamp, event_id LIMIT {rows:UInt32}
           SETTINGS do_not_merge_across_partitions_select_final = 1`,
           params,
@@ -40,7 +42,7 @@ export function createErrorTimelineSource(analytics: Analytics, database: Databa
           ? []
           : analytics.query<{ hidden: number | string }>(
               `SELECT count() AS hidden FROM error_events FINAL
-              WHERE correlation_id IN {ids:Array(String)} AND NOT (${mine})
+              WHERE correlation_id IN {ids:Array(String)} AND NOT (${mine}) ${deleted.sql}
               SETTINGS do_not_merge_across_partitions_select_final = 1`,
               params,
               { signal },

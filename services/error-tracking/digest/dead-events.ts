@@ -7,11 +7,10 @@ import type {
   DeadLetters,
 } from "@signalbox/event-store";
 import { errorCode } from "@signalbox/kernel";
-import { isJsonObject } from "@signalbox/sentry-protocol";
 import { eventReceived } from "../events/event-received.js";
 import { itemReceived } from "../events/item-events.js";
 import { ReadError } from "../issues/read-errors.js";
-import { type PackedPayload, unpackPayload } from "./payload.js";
+import { type RawItem, rawItemsOf, readLetterData } from "./letter-data.js";
 
 /** What operators can do with events and items of a project that could not be stored. */
 export interface DeadEvents {
@@ -45,11 +44,6 @@ export interface DeadEventFilter {
 /** By ids, or by what they have in common. */
 export type DeadEventSelection = readonly string[] | DeadEventFilter;
 
-export interface RawItem {
-  readonly type: string;
-  readonly bytes: Uint8Array;
-}
-
 /** Letters that one call replays or deletes at most. */
 const maxSelected = 10_000;
 
@@ -59,7 +53,7 @@ const subscriptions = {
 } as const;
 
 /** The part of the event store that is needed here. */
-export interface LetterStore extends Pick<DeadLetters, "list" | "get" | "discard"> {
+export interface LetterStore extends Pick<DeadLetters, "list" | "get" | "discard" | "forget"> {
   replay(
     selection: DeadLetterSelection,
     options: { readonly limit: number; readonly ratePerSecond: number },
@@ -94,35 +88,14 @@ export function createDeadEvents(letters: () => LetterStore, blobs: Blobs | unde
     }
   };
 
-  const dataOf = async (letter: DeadLetter): Promise<unknown> => {
-    const wire: unknown = JSON.parse(letter.event);
-    if (!isJsonObject(wire)) return undefined;
-    const { data, dataref } = wire;
-    if (typeof dataref !== "string") return data;
-    try {
-      return blobs === undefined ? undefined : JSON.parse(Buffer.from(await blobs.get(dataref)).toString("utf8"));
-    } catch (cause) {
-      if (errorCode(cause) === "BLOB_NOT_FOUND") return undefined;
-      throw cause;
-    }
-  };
-
   return {
     get,
 
     list: (projectId, filter, page) => letters().list({ ...filter, idPrefix: prefixOf(projectId) }, page),
 
     async readPayloads(letter) {
-      const data = await dataOf(letter);
-      if (!isJsonObject(data)) return [];
-      const items = Array.isArray(data["items"])
-        ? data["items"]
-        : [{ type: "event", payload: data["payload"] ?? null }];
-      return items.flatMap((item: unknown): RawItem[] => {
-        if (!isJsonObject(item)) return [];
-        const { type, payload } = item;
-        return typeof type === "string" && isPacked(payload) ? [{ type, bytes: unpackPayload(payload) }] : [];
-      });
+      const data = await readLetterData(letter, blobs);
+      return data === undefined ? [] : rawItemsOf(data);
     },
 
     replay: (projectId, selection) =>
@@ -134,10 +107,19 @@ export function createDeadEvents(letters: () => LetterStore, blobs: Blobs | unde
     remove: (projectId, selection) =>
       changing(async () => {
         const chosen = await select(projectId, selection);
-        return (await letters().discard(chosen, { reason: "deleted_by_operator" })).discarded;
+        const { discarded } = await letters().discard(chosen, deletedByOperator);
+        // What was given up for good need not be kept, and nobody has scrubbed it.
+        const gone = isIds(chosen) ? chosen : { ...chosen, state: "discarded" as const };
+        await letters().forget(gone, { ...deletedByOperator, keep: ledgerFields });
+        return discarded;
       }),
   };
 }
+
+/** What the ledger needs to know of a letter whose data is gone. */
+export const ledgerFields = ["key_id", "category"] as const;
+
+const deletedByOperator = { reason: "deleted_by_operator" } as const;
 
 /** How the ids of all messages of a project begin. */
 export function prefixOf(projectId: number): string {
@@ -151,13 +133,4 @@ export function letterName({ id }: Pick<DeadLetter, "id">): string {
 
 function isIds(selection: DeadEventSelection): selection is readonly string[] {
   return Array.isArray(selection);
-}
-
-function isPacked(payload: unknown): payload is PackedPayload {
-  return (
-    isJsonObject(payload) &&
-    typeof payload["content"] === "string" &&
-    typeof payload["bytes"] === "number" &&
-    (payload["encoding"] === "text" || payload["encoding"] === "base64" || payload["encoding"] === "gzip")
-  );
 }

@@ -10,13 +10,8 @@ import {
 } from "@signalbox/http";
 import { isJsonObject } from "@signalbox/sentry-protocol";
 import type { FastifyInstance } from "fastify";
-import {
-  createDeadEvents,
-  type DeadEventFilter,
-  type DeadEventPosition,
-  letterName,
-  type RawItem,
-} from "../digest/dead-events.js";
+import { createDeadEvents, type DeadEventFilter, type DeadEventPosition, letterName } from "../digest/dead-events.js";
+import type { RawItem } from "../digest/letter-data.js";
 import { type ApiDependencies, visibleProject } from "./api-dependencies.js";
 import { jsonAnswer, listAnswer, projectParameter } from "./api-schemas.js";
 

@@ -6,6 +6,7 @@ import { type Direction, type KeysetPage, keysetPage } from "../keyset-page.js";
 import { isoTime } from "../normalise/times.js";
 import { keptSinceMs } from "../projects/project-settings.js";
 import type { IssueTables } from "../store/tables.js";
+import { type RowCondition, withoutDeleted } from "./hidden-events.js";
 import type { Issue } from "./list-issues.js";
 
 export const eventSorts = ["occurred_at_asc", "occurred_at_desc"] as const;
@@ -133,16 +134,18 @@ export async function findIssueOfEvent(
   projectId: number,
   eventId: string,
 ): Promise<Issue | undefined> {
+  const deleted = await withoutDeleted(database, projectId);
   const [row] = await analytics.query<{ primary_hash: string }>(
     `SELECT primary_hash FROM error_events FINAL
     WHERE project_id = {project:UInt64} AND event_id = {event:UUID}
-      AND timestamp >= {since:DateTime64(3, 'UTC')}
+      AND timestamp >= {since:DateTime64(3, 'UTC')} ${deleted.sql}
     LIMIT 1
     SETTINGS do_not_merge_across_partitions_select_final = 1`,
     {
       project: projectId,
       event: dashed(eventId),
       since: isoTime(await keptSinceMs(database, projectId, clock.nowMs())),
+      ...deleted.params,
     },
     limits,
   );
@@ -157,15 +160,25 @@ export async function findIssueOfEvent(
     .executeTakeFirst();
 }
 
-/** Whether there is such an event, and its issue is gone: its rows only wait for their removal. */
+/** Whether there is such an event, and it or its issue was deleted: its rows only wait for their removal. */
 export async function isEventHidden(stores: EventStores, projectId: number, eventId: string): Promise<boolean> {
-  const [row] = await stores.analytics.query<{ primary_hash: string }>(
-    `SELECT primary_hash FROM error_events FINAL WHERE project_id = {project:UInt64} AND event_id = {event:UUID} LIMIT 1
+  const deleted = await withoutDeleted(stores.database, projectId);
+  const [row] = await stores.analytics.query<{ primary_hash: string; visible: number }>(
+    `SELECT primary_hash, toUInt8(1 ${deleted.sql}) AS visible FROM error_events FINAL
+    WHERE project_id = {project:UInt64} AND event_id = {event:UUID}
+      AND timestamp >= {since:DateTime64(3, 'UTC')}
+    LIMIT 1
     SETTINGS do_not_merge_across_partitions_select_final = 1`,
-    { project: projectId, event: dashed(eventId) },
+    {
+      project: projectId,
+      event: dashed(eventId),
+      since: isoTime(await keptSinceMs(stores.database, projectId, stores.clock.nowMs())),
+      ...deleted.params,
+    },
     limits,
   );
   if (row === undefined) return false;
+  if (row.visible === 0) return true;
   const owned = await stores.database
     .reader<IssueTables>()
     .selectFrom("error_hashes")
@@ -193,15 +206,21 @@ export async function listMessages(
   projectId: number,
   limit: number,
 ): Promise<StoredMessage[]> {
+  const deleted = await withoutDeleted(database, projectId);
   const rows = await analytics.query<Record<string, string>>(
     `SELECT event_id, timestamp, level, message, release, environment, platform, primary_hash
     FROM error_events FINAL
     WHERE project_id = {project:UInt64} AND empty(exception_types) AND message <> ''
-      AND timestamp >= {since:DateTime64(3, 'UTC')}
+      AND timestamp >= {since:DateTime64(3, 'UTC')} ${deleted.sql}
     ORDER BY timestamp DESC, toString(event_id) DESC
     LIMIT {rows:UInt32}
     SETTINGS do_not_merge_across_partitions_select_final = 1`,
-    { project: projectId, rows: limit, since: isoTime(await keptSinceMs(database, projectId, clock.nowMs())) },
+    {
+      project: projectId,
+      rows: limit,
+      since: isoTime(await keptSinceMs(database, projectId, clock.nowMs())),
+      ...deleted.params,
+    },
     limits,
   );
   const owned = await ownedHashes(
@@ -242,17 +261,17 @@ async function findRows(
   maxRows: number,
   params: Readonly<Record<string, unknown>>,
 ): Promise<Found[]> {
-  const scope = await scopeOf(database, issue, clock.nowMs());
+  const { deleted, ...scope } = await scopeOf(database, issue, clock.nowMs());
   return analytics.query<Found>(
     `SELECT event_id, timestamp, title, culprit, level, message, environment, platform,
       exception_types[-1] AS exception_type, exception_values[-1] AS exception_value
     FROM error_events FINAL
     WHERE project_id = {project:UInt64} AND primary_hash IN {hashes:Array(UUID)}
-      AND timestamp BETWEEN {since:DateTime64(3, 'UTC')} AND {until:DateTime64(3, 'UTC')} ${condition}
+      AND timestamp BETWEEN {since:DateTime64(3, 'UTC')} AND {until:DateTime64(3, 'UTC')} ${condition} ${deleted.sql}
     ORDER BY timestamp ${order}, toString(event_id) ${order}
     LIMIT {rows:UInt32}
     SETTINGS do_not_merge_across_partitions_select_final = 1`,
-    { project: issue.project_id, rows: maxRows, ...scope, ...params },
+    { project: issue.project_id, rows: maxRows, ...scope, ...params, ...deleted.params },
     limits,
   );
 }
@@ -285,16 +304,22 @@ function timeRange(issue: Issue): { since: string; until: string } {
   return { since: isoTime(issue.first_seen_ms), until: isoTime(issue.last_seen_ms) };
 }
 
-/** What bounds every query for events of an issue: its hashes, its time, and for how long the project keeps events. */
-export async function scopeOf(
-  database: Database,
-  issue: Issue,
-  nowMs: number,
-): Promise<{ readonly hashes: string[]; readonly since: string; readonly until: string }> {
+/** What bounds every query for events of an issue. */
+export interface IssueScope {
+  readonly hashes: string[];
+  /** Its time, as far back as the project keeps events. */
+  readonly since: string;
+  readonly until: string;
+  /** Leaves out what was deleted. */
+  readonly deleted: RowCondition;
+}
+
+export async function scopeOf(database: Database, issue: Issue, nowMs: number): Promise<IssueScope> {
   const hashes = await hashesOf(database, issue);
   const range = timeRange(issue);
   const keptMs = await keptSinceMs(database, issue.project_id, nowMs);
-  return { hashes, ...range, since: isoTime(Math.max(issue.first_seen_ms, keptMs)) };
+  const deleted = await withoutDeleted(database, issue.project_id);
+  return { hashes, ...range, since: isoTime(Math.max(issue.first_seen_ms, keptMs)), deleted };
 }
 
 function plainId({ event_id }: Found): string {

@@ -35,6 +35,7 @@ export async function tagDistributions(
   options: { readonly key?: string; readonly maxValues: number },
 ): Promise<TagDistribution[]> {
   const { key, maxValues } = options;
+  const { deleted, ...scope } = await scopeOf(database, issue, clock.nowMs());
   const pairs = facts.map((name) => `('${name}', toString(${name}))`).join(", ");
   const rows = await analytics.query<Row>(
     `SELECT tag, value, events, total, last_seen FROM (
@@ -44,7 +45,7 @@ export async function tagDistributions(
       FROM error_events FINAL
       ARRAY JOIN arrayConcat(arrayZip(arrayMap(k -> toString(k), tag_keys), tag_values), [${pairs}]) AS pair
       WHERE project_id = {project:UInt64} AND primary_hash IN {hashes:Array(UUID)}
-        AND timestamp BETWEEN {since:DateTime64(3, 'UTC')} AND {until:DateTime64(3, 'UTC')}
+        AND timestamp BETWEEN {since:DateTime64(3, 'UTC')} AND {until:DateTime64(3, 'UTC')} ${deleted.sql}
         AND pair.2 <> '' ${key === undefined ? "" : "AND pair.1 = {key:String}"}
       GROUP BY tag, value
     )
@@ -52,7 +53,7 @@ export async function tagDistributions(
     ORDER BY total DESC, tag, events DESC, value
     LIMIT 2000
     SETTINGS do_not_merge_across_partitions_select_final = 1`,
-    { project: issue.project_id, values: maxValues, key, ...(await scopeOf(database, issue, clock.nowMs())) },
+    { project: issue.project_id, values: maxValues, key, ...scope, ...deleted.params },
     { maxExecutionSeconds: 10, maxMemoryBytes: 512 * 1024 * 1024, maxResultRows: 2000 },
   );
   const byKey = new Map<string, { total: number; values: TagValue[] }>();

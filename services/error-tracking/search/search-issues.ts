@@ -1,6 +1,7 @@
 import type { Analytics } from "@signalbox/analytics";
 import type { Database } from "@signalbox/database";
 import { dashed } from "../digest/user-counts.js";
+import { withoutDeleted } from "../issues/hidden-events.js";
 import { keptSinceMs } from "../projects/project-settings.js";
 import type { IssueTables } from "../store/tables.js";
 import { type EventCondition, eventCondition } from "./event-conditions.js";
@@ -71,17 +72,19 @@ async function findHashes(
   { projectId, sinceMs, nowMs, untilMs = nowMs + 120_000 }: IssueSearch,
   conditions: readonly EventCondition[],
 ): Promise<string[]> {
+  const deleted = await withoutDeleted(database, projectId);
   const rows = await analytics.query<{ primary_hash: string }>(
     `SELECT DISTINCT primary_hash FROM error_events FINAL
     WHERE project_id = {project:UInt64}
       AND timestamp BETWEEN {since:DateTime64(3, 'UTC')} AND {until:DateTime64(3, 'UTC')}
-      AND ${conditions.map(({ sql }) => `(${sql})`).join(" AND ")}
+      AND ${conditions.map(({ sql }) => `(${sql})`).join(" AND ")} ${deleted.sql}
     SETTINGS do_not_merge_across_partitions_select_final = 1`,
     {
       project: projectId,
       since: new Date(Math.max(sinceMs, await keptSinceMs(database, projectId, nowMs))).toISOString(),
       until: new Date(untilMs).toISOString(),
       ...Object.assign({}, ...conditions.map(({ params }) => params)),
+      ...deleted.params,
     },
     { maxExecutionSeconds: 10, maxMemoryBytes: 512 * 1024 * 1024, maxResultRows: maxHashes },
   );

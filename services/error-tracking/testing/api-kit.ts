@@ -82,6 +82,7 @@ export const noLetters: LetterStore = {
   get: async () => null,
   replay: async () => ({ replayed: 0 }),
   discard: async () => ({ discarded: 0 }),
+  forget: async () => ({ forgotten: 0 }),
 };
 
 /** Takes the tokens of `openApiKit`. */

@@ -1,15 +1,19 @@
 import type { Analytics } from "@signalbox/analytics";
-import type { Blobs } from "@signalbox/blobs";
 import type { Database } from "@signalbox/database";
+import type { DeadLetters } from "@signalbox/event-store";
 import type { Clock } from "@signalbox/kernel";
-import type { Transaction } from "kysely";
+import type { Selectable, Transaction } from "kysely";
+import { userHashOf } from "../digest/prepare-event.js";
 import { dashed } from "../digest/user-counts.js";
+import { namesUser, type RowCondition, type UserNames } from "../issues/hidden-events.js";
 import { ReadError } from "../issues/read-errors.js";
 import type { ProjectTables } from "../migrations/projects-migration.js";
 import { removeAttachments } from "../store/attachments.js";
 import { lockProjects } from "../store/counters.js";
 import { overRows, runOverRows } from "../store/json-rows.js";
 import type { IssueTables } from "../store/tables.js";
+import { eraseLetters, type LetterSubject } from "./erase-letters.js";
+import { maxAtOnce, plain, type RemovalStores, removeBlobs, removeEvents } from "./remove-events.js";
 
 /** What is to go. */
 export type DeletionKind =
@@ -17,19 +21,18 @@ export type DeletionKind =
   | { readonly kind: "issue"; readonly issueId: number; readonly discard: boolean }
   | { readonly kind: "project" }
   /** Everything that names this user by any of them. */
-  | {
-      readonly kind: "user";
-      readonly id?: string | undefined;
-      readonly email?: string | undefined;
-      readonly address?: string | undefined;
-    };
+  | ({ readonly kind: "user" } & UserNames);
 
-export interface DeletionDependencies {
-  readonly database: Database;
-  readonly analytics: Analytics;
-  /** Where attachments are; without it there are none. */
-  readonly blobs?: Blobs | undefined;
+export interface DeletionDependencies extends RemovalStores {
+  /** What could not be stored. */
+  readonly letters?: (() => Pick<DeadLetters, "list" | "forget">) | undefined;
   readonly clock: Clock;
+}
+
+export interface RunOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Whether messages are handled as they come. While they are not, something that is to go may still be in the queue. */
+  readonly isCalm?: (() => Promise<boolean>) | undefined;
 }
 
 /** What a job has to do, and what it did. */
@@ -44,14 +47,12 @@ export interface DeletionJob {
 interface Subject {
   readonly hashes?: readonly string[];
   readonly eventId?: string;
-  readonly user?: {
-    readonly id?: string | undefined;
-    readonly email?: string | undefined;
-    readonly address?: string | undefined;
-  };
+  readonly user?: UserNames;
+  /** Attachments that nothing refers to any more. */
+  readonly blobs?: readonly string[];
 }
 
-/** Removals are done again after this time: events that were being written at the first one are gone then, too. */
+/** Removals are done again after this time: what was in the queue or being written at the first one goes then, too. */
 const againMs = 3_600_000;
 const leaseMs = 600_000;
 
@@ -98,13 +99,58 @@ async function hide(
   actor: string,
   nowMs: number,
 ): Promise<{ subject: Subject; counts: Record<string, number> }> {
-  if (deletion.kind === "event") return { subject: { eventId: deletion.eventId }, counts: {} };
+  if (deletion.kind === "event") return hideEvent(transaction, projectId, deletion.eventId);
   if (deletion.kind === "user") {
     const { id, email, address } = deletion;
-    return { subject: { user: { id, email, address } }, counts: {} };
+    return { subject: { user: { id, email, address } }, counts: await hideFeedback(transaction, projectId, email) };
   }
   if (deletion.kind === "project") return { subject: {}, counts: await removeProject(transaction, projectId) };
-  const { issueId, discard } = deletion;
+  return hideIssue(transaction, projectId, deletion, actor, nowMs);
+}
+
+/** Rows of an event are left out of everything while its deletion is on the way; what SQL has of it goes now. */
+async function hideEvent(
+  transaction: Transaction<IssueTables>,
+  projectId: number,
+  eventId: string,
+): Promise<{ subject: Subject; counts: Record<string, number> }> {
+  const attached = await transaction
+    .deleteFrom("error_attachments")
+    .where("project_id", "=", projectId)
+    .where("event_id", "=", eventId)
+    .returning("blob")
+    .execute();
+  const { numDeletedRows } = await transaction
+    .deleteFrom("error_feedback")
+    .where("project_id", "=", projectId)
+    .where("event_id", "=", eventId)
+    .executeTakeFirst();
+  const subject = { eventId, blobs: attached.map(({ blob }) => blob) };
+  return { subject, counts: { attachments: attached.length, feedback: Number(numDeletedRows) } };
+}
+
+/** What somebody with this address wrote. */
+async function hideFeedback(
+  transaction: Transaction<IssueTables>,
+  projectId: number,
+  email: string | undefined,
+): Promise<Record<string, number>> {
+  if (email === undefined) return {};
+  const { numDeletedRows } = await transaction
+    .deleteFrom("error_feedback")
+    .where("project_id", "=", projectId)
+    .where((row) => row(row.fn<string>("lower", ["email"]), "=", email.toLowerCase()))
+    .executeTakeFirst();
+  return { feedback: Number(numDeletedRows) };
+}
+
+async function hideIssue(
+  transaction: Transaction<IssueTables>,
+  projectId: number,
+  { issueId, discard }: { readonly issueId: number; readonly discard: boolean },
+  actor: string,
+  nowMs: number,
+): Promise<{ subject: Subject; counts: Record<string, number> }> {
   const issue = await transaction
     .selectFrom("error_issues")
     .select("title")
@@ -161,6 +207,7 @@ async function removeProject(
     "error_monitors",
     "error_check_ins",
     "error_item_messages",
+    "error_client_discards",
   ] as const;
   for (const table of tables) {
     const { numDeletedRows } = await transaction
@@ -199,9 +246,11 @@ export async function findDeletion(
  * Does the jobs that are due. Any number of processes may do so: a job is leased while it is worked on, and doing one
  * twice removes no more than once. Returns how many were done.
  */
-export async function runDeletions(dependencies: DeletionDependencies, signal?: AbortSignal): Promise<number> {
+export async function runDeletions(dependencies: DeletionDependencies, options: RunOptions = {}): Promise<number> {
   const { database, clock } = dependencies;
+  const { signal, isCalm = async () => true } = options;
   let done = 0;
+  let ended = 0;
   while (!signal?.aborted) {
     const nowMs = clock.nowMs();
     const job = await database
@@ -219,23 +268,26 @@ export async function runDeletions(dependencies: DeletionDependencies, signal?: 
       .where("next_run_at_ms", "<=", nowMs)
       .returningAll()
       .executeTakeFirst();
-    if (job === undefined) return done;
-    const removed = await remove(dependencies, job.project_id, job.kind, JSON.parse(job.subject));
-    const counts: Record<string, number> = JSON.parse(job.counts);
-    for (const [what, quantity] of Object.entries(removed)) counts[what] = (counts[what] ?? 0) + quantity;
+    if (job === undefined) break;
+    const isLast = job.runs > 0 && (await isCalm());
+    const removed = await remove(dependencies, job);
     await database
       .as<IssueTables>()
       .updateTable("error_deletions")
       .set({
         state: "done",
-        counts: JSON.stringify(counts),
+        counts: JSON.stringify(sum(JSON.parse(job.counts), removed)),
         runs: job.runs + 1,
-        next_run_at_ms: job.runs === 0 ? clock.nowMs() + againMs : null,
+        next_run_at_ms: isLast ? null : clock.nowMs() + againMs,
+        // Whose data it was is data, too.
+        ...(isLast ? { subject: "{}" } : {}),
       })
       .where("id", "=", job.id)
       .execute();
     done++;
+    if (isLast) ended++;
   }
+  if (ended > 0 && !signal?.aborted) await purgeDeleted(dependencies.analytics);
   return done;
 }
 
@@ -243,73 +295,127 @@ const tables = ["error_events", "error_payloads"] as const;
 
 async function remove(
   dependencies: DeletionDependencies,
+  {
+    project_id: projectId,
+    kind,
+    subject: written,
+    requested_at_ms: untilMs,
+  }: Selectable<IssueTables["error_deletions"]>,
+): Promise<Record<string, number>> {
+  const subject: Subject = JSON.parse(written);
+  const { hashes = [], eventId = "", user = {} } = subject;
+  switch (kind) {
+    case "project":
+      return sum(await removeProjectRows(dependencies, projectId), await letters(dependencies, projectId, { kind }));
+    case "issue":
+      return sum(
+        await removeHashes(dependencies, projectId, hashes),
+        await letters(dependencies, projectId, { kind, hashes }),
+      );
+    case "event":
+      return sum(
+        await removeEvent(dependencies, projectId, eventId, subject.blobs ?? []),
+        await letters(dependencies, projectId, { kind, eventId }),
+      );
+    case "user":
+      return sum(
+        await removeUser(dependencies, projectId, user, untilMs),
+        await letters(dependencies, projectId, { kind, user, untilMs }),
+      );
+  }
+}
+
+async function letters(
+  { letters: source, blobs, database }: DeletionDependencies,
   projectId: number,
-  kind: DeletionKind["kind"],
-  subject: Subject,
+  subject: LetterSubject,
+): Promise<Record<string, number>> {
+  if (source === undefined) return {};
+  return { dead_letters: await eraseLetters({ letters: source, blobs, database }, projectId, subject) };
+}
+
+async function removeProjectRows(
+  dependencies: DeletionDependencies,
+  projectId: number,
 ): Promise<Record<string, number>> {
   const { analytics, database } = dependencies;
-  if (kind === "project") {
-    const params = { project: projectId };
-    const counts = await countRows(analytics, "project_id = {project:UInt64}", params);
-    for (const table of [...tables, "error_users", "error_sessions"])
-      await analytics.command(`DELETE FROM ${table} WHERE project_id = {project:UInt64}`, { params });
-    const attachments = await database.run<{ blob: string }>(
-      "delete from error_attachments where project_id = ? returning blob",
-      [projectId],
-    );
-    const blobs = attachments.rows.map(({ blob }) => blob);
-    return { ...counts, attachments: await removeBlobs(dependencies, blobs) };
-  }
-  if (kind === "issue") return removeHashes(dependencies, projectId, subject.hashes ?? []);
-  const said = await removeFeedback(dependencies, projectId, subject);
-  const condition = kind === "event" ? "event_id = {event:UUID}" : userCondition(subject.user ?? {});
-  const params = {
-    event: dashed(subject.eventId ?? "0".repeat(32)),
-    id: subject.user?.id ?? "",
-    email: subject.user?.email ?? "",
-    address: subject.user?.address ?? "",
+  const params = { project: projectId };
+  const counts = await countRows(analytics, "project_id = {project:UInt64}", params);
+  for (const table of [...tables, "error_users", "error_sessions"])
+    await analytics.command(`DELETE FROM ${table} WHERE project_id = {project:UInt64}`, { params });
+  const attachments = await database.run<{ blob: string }>(
+    "delete from error_attachments where project_id = ? returning blob",
+    [projectId],
+  );
+  const blobs = attachments.rows.map(({ blob }) => blob);
+  return { ...counts, attachments: await removeBlobs(dependencies, blobs) };
+}
+
+async function removeEvent(
+  dependencies: DeletionDependencies,
+  projectId: number,
+  eventId: string,
+  hidden: readonly string[],
+): Promise<Record<string, number>> {
+  const condition = { sql: "event_id = {event:UUID}", params: { event: dashed(eventId) } };
+  const { events, attachments, feedback } = await removeEvents(dependencies, projectId, condition);
+  // An event that never came may have attachments all the same, and some that came after it was hidden.
+  const late = await removeAttachments(dependencies.database, [{ projectId, eventId }]);
+  await removeBlobs(dependencies, [...hidden, ...late]);
+  return { events, attachments: attachments + late.length, feedback };
+}
+
+async function removeUser(
+  dependencies: DeletionDependencies,
+  projectId: number,
+  user: UserNames,
+  untilMs: number,
+): Promise<Record<string, number>> {
+  const { database, analytics } = dependencies;
+  const named = namesUser(user);
+  const condition: RowCondition = {
+    sql: `received_at <= {until:DateTime64(3, 'UTC')} AND ${named.sql}`,
+    params: { ...named.params, until: new Date(untilMs).toISOString() },
   };
-  const alone = subject.eventId === undefined ? [] : [{ projectId, eventId: subject.eventId }];
-  const removed = await removeEvents(dependencies, projectId, condition, params);
-  // An event that never came may have attachments all the same.
-  const blobs = await removeBlobs(dependencies, await removeAttachments(database, alone));
-  return sum(sum(removed, said), { attachments: blobs });
+  const { emptied, ...removed } = await removeEvents(dependencies, projectId, condition);
+  // What an issue is called was taken from its events.
+  for (const issueId of emptied) {
+    const hashes = await database.transaction(async (transaction: Transaction<IssueTables & ProjectTables>) => {
+      await lockProjects(database, [projectId], transaction);
+      const grown = await transaction
+        .selectFrom("error_issues")
+        .select("id")
+        .where("id", "=", issueId)
+        .where("event_count", ">", 0)
+        .executeTakeFirst();
+      if (grown !== undefined) return [];
+      const { subject } = await hideIssue(transaction, projectId, { issueId, discard: false }, "", 0);
+      return subject.hashes ?? [];
+    });
+    await removeHashes(dependencies, projectId, hashes);
+  }
+  return { ...removed, issues: emptied.length, sessions: await removeSessions(analytics, projectId, user) };
+}
+
+/** Sessions know a user by a hash alone. */
+async function removeSessions(analytics: Analytics, projectId: number, user: UserNames): Promise<number> {
+  const hashes = [user.id, user.email, user.address].flatMap((name) =>
+    name ? BigInt(userHashOf({ id: name }) ?? 0) : [],
+  );
+  const params = { project: projectId, hashes };
+  const condition = "project_id = {project:UInt64} AND user_hash IN {hashes:Array(UInt64)}";
+  const [found] = await analytics.query<{ n: string }>(
+    `SELECT count() AS n FROM error_sessions FINAL WHERE ${condition}`,
+    params,
+  );
+  if (Number(found?.n) > 0) await analytics.command(`DELETE FROM error_sessions WHERE ${condition}`, { params });
+  return Number(found?.n);
 }
 
 function sum(a: Readonly<Record<string, number>>, b: Readonly<Record<string, number>>): Record<string, number> {
   const both: Record<string, number> = { ...a };
   for (const [what, quantity] of Object.entries(b)) both[what] = (both[what] ?? 0) + quantity;
   return both;
-}
-
-/** Deletes blobs to which nothing refers any more; what cannot be deleted now is collected later. */
-async function removeBlobs({ blobs }: DeletionDependencies, keys: readonly string[]): Promise<number> {
-  for (const key of keys) await blobs?.delete(key);
-  return keys.length;
-}
-
-/** What people said of an event, or what a user said. */
-async function removeFeedback(
-  { database }: DeletionDependencies,
-  projectId: number,
-  { eventId, user }: Subject,
-): Promise<Record<string, number>> {
-  const [column, value] = eventId === undefined ? ["email", user?.email] : ["event_id", eventId];
-  if (value === undefined) return {};
-  const { changes } = await database.run(`delete from error_feedback where project_id = ? and ${column} = ?`, [
-    projectId,
-    value,
-  ]);
-  return { feedback: changes };
-}
-
-function userCondition({ id, email, address }: NonNullable<Subject["user"]>): string {
-  const parts = [
-    ...(id ? ["user_id = {id:String}"] : []),
-    ...(email ? ["user_email = {email:String}"] : []),
-    ...(address ? ["user_ip = {address:String}"] : []),
-  ];
-  return parts.length === 0 ? "0" : `(${parts.join(" OR ")})`;
 }
 
 /** Attachments of those of a project's events whose rows meet the condition. */
@@ -341,10 +447,11 @@ async function removeAttachmentsOfRows(
 }
 
 async function removeHashes(
-  { analytics, database, blobs, clock }: DeletionDependencies,
+  dependencies: DeletionDependencies,
   projectId: number,
   hashes: readonly string[],
 ): Promise<Record<string, number>> {
+  const { analytics, database } = dependencies;
   // A hash that a new issue has meanwhile is that issue's.
   const reborn = await ownedOf(database, projectId, hashes);
   const gone = hashes.filter((hash) => !reborn.has(hash));
@@ -352,12 +459,7 @@ async function removeHashes(
   const params = { project: projectId, hashes: gone.map(dashed) };
   const condition = "project_id = {project:UInt64} AND primary_hash IN {hashes:Array(UUID)}";
   const counts = await countRows(analytics, condition, params);
-  const attachments = await removeAttachmentsOfRows(
-    { analytics, blobs, clock, database },
-    projectId,
-    condition,
-    params,
-  );
+  const attachments = await removeAttachmentsOfRows(dependencies, projectId, condition, params);
   await analytics.command(
     `DELETE FROM error_payloads WHERE project_id = {project:UInt64} AND event_id IN
       (SELECT event_id FROM error_events WHERE ${condition})`,
@@ -391,102 +493,6 @@ async function countRows(
     params,
   );
   return { events: Number(row?.n) };
-}
-
-interface DoomedEvent {
-  readonly event_id: string;
-  readonly primary_hash: string;
-  readonly timestamp: string;
-}
-
-const maxAtOnce = 5000;
-
-/** Returns the events that were not taken out of the counters yet. */
-const forget = overRows(`
-  insert into error_event_ids
-    (project_id, event_id, received_at_ms, primary_hash, timestamp_ms, state, body_digest, sample_weight)
-  select $int(0), $1, $int(2), '', $int(2), 'written', '', 0 from $rows where true
-  on conflict (project_id, event_id) do update set state = 'written', sample_weight = 0, primary_hash = ''
-    where error_event_ids.sample_weight > 0
-  returning event_id`);
-
-const shrinkHashes = overRows(`
-  update error_hashes set event_count = error_hashes.event_count - less.events
-  from (select $int(0) as project_id, $1 as hash, $int(2) as events from $rows) as less
-  where error_hashes.project_id = less.project_id and error_hashes.hash = less.hash`);
-
-const shrinkHours = overRows(`
-  update error_hash_hours set events = error_hash_hours.events - less.events
-  from (select $int(0) as project_id, $1 as hash, $int(2) as hour, $int(3) as events from $rows) as less
-  where error_hash_hours.project_id = less.project_id and error_hash_hours.hash = less.hash
-    and error_hash_hours.hour = less.hour`);
-
-const recount = overRows(`
-  update error_issues set event_count =
-    coalesce((select sum(own.event_count) from error_hashes as own where own.issue_id = error_issues.id), 0)
-  where id in (select owner.issue_id from $rows
-    join error_hashes as owner on owner.project_id = $int(0) and owner.hash = $1)`);
-
-/** Takes single events out of rows and counters. */
-async function removeEvents(
-  dependencies: DeletionDependencies,
-  projectId: number,
-  condition: string,
-  params: Readonly<Record<string, unknown>>,
-): Promise<Record<string, number>> {
-  const { analytics, database } = dependencies;
-  let events = 0;
-  let attachments = 0;
-  for (;;) {
-    const doomed = await analytics.query<DoomedEvent>(
-      `SELECT event_id, primary_hash, timestamp FROM error_events FINAL
-      WHERE project_id = {project:UInt64} AND ${condition} LIMIT ${maxAtOnce}`,
-      { project: projectId, ...params },
-    );
-    if (doomed.length === 0) return { events, attachments };
-    await database.transaction(async (transaction: Transaction<IssueTables>) => {
-      await lockProjects(database, [projectId], transaction);
-      const rows = doomed.map((row) => [projectId, plain(row.event_id), Date.parse(row.timestamp)]);
-      const forgotten = await runOverRows<{ event_id: string }>(database, forget, rows, transaction);
-      const counted = new Set(forgotten.map((row) => row.event_id));
-      const sums = tally(doomed.filter((row) => counted.has(plain(row.event_id))));
-      const hashes = sums.hashes.map(([hash, quantity]) => [projectId, hash, quantity]);
-      await runOverRows(database, shrinkHashes, hashes, transaction);
-      await runOverRows(
-        database,
-        shrinkHours,
-        sums.hours.map(([hash, hour, quantity]) => [projectId, hash, hour, quantity]),
-        transaction,
-      );
-      await runOverRows(database, recount, hashes, transaction);
-    });
-    const gone = doomed.map((row) => ({ projectId, eventId: plain(row.event_id) }));
-    attachments += await removeBlobs(dependencies, await removeAttachments(database, gone));
-    const ids = { project: projectId, events: doomed.map((row) => row.event_id) };
-    for (const table of ["error_payloads", "error_events"])
-      await analytics.command(
-        `DELETE FROM ${table} WHERE project_id = {project:UInt64} AND event_id IN {events:Array(UUID)}`,
-        { params: ids },
-      );
-    events += doomed.length;
-  }
-}
-
-function plain(uuid: string): string {
-  return uuid.replaceAll("-", "");
-}
-
-function tally(doomed: readonly DoomedEvent[]) {
-  const hashes = new Map<string, number>();
-  const hours = new Map<string, [string, number, number]>();
-  for (const { primary_hash, timestamp } of doomed) {
-    const hash = plain(primary_hash);
-    const hour = Math.floor(Date.parse(timestamp) / 3_600_000);
-    hashes.set(hash, (hashes.get(hash) ?? 0) + 1);
-    const [, , before] = hours.get(`${hash} ${hour}`) ?? [hash, hour, 0];
-    hours.set(`${hash} ${hour}`, [hash, hour, before + 1]);
-  }
-  return { hashes: [...hashes], hours: [...hours.values()] };
 }
 
 /** Rewrites parts that hold deleted rows, so that they are gone from disk. */

@@ -1,12 +1,14 @@
 import type { Analytics } from "@signalbox/analytics";
 import type { Blobs } from "@signalbox/blobs";
 import type { Database } from "@signalbox/database";
+import type { DeadLetters } from "@signalbox/event-store";
 import { type Clock, createService, type Logger, type Service, type Timer } from "@signalbox/kernel";
 import type { TransactionalPublisher } from "../digest/digest.js";
 import { moveByTime, type TimeMoveDependencies } from "../digest/time-moves.js";
 import type { InstanceDefaults } from "../projects/project-settings.js";
 import type { OrphanCollector } from "./collect-orphans.js";
 import { deletionsChannel, runDeletions } from "./delete-data.js";
+import { forgetEndedLetters } from "./erase-letters.js";
 import { removeExpired } from "./retention.js";
 
 export interface UpkeepOptions extends Pick<TimeMoveDependencies, "countChange"> {
@@ -14,6 +16,8 @@ export interface UpkeepOptions extends Pick<TimeMoveDependencies, "countChange">
   readonly analytics: Analytics;
   /** Where attachments are; without it there are none. */
   readonly blobs?: Blobs | undefined;
+  /** What could not be stored. */
+  readonly letters?: (() => Pick<DeadLetters, "list" | "forget">) | undefined;
   readonly orphans?: OrphanCollector | undefined;
   readonly publisher: () => TransactionalPublisher;
   readonly clock: Clock;
@@ -42,7 +46,10 @@ export function createUpkeep(options: UpkeepOptions): Service {
     }
   };
 
-  const deletions = (): Promise<void> => attempt("deletions", () => runDeletions(options, abort.signal));
+  const deletions = (): Promise<void> =>
+    attempt("deletions", () =>
+      runDeletions(options, { signal: abort.signal, isCalm: async () => (await orphans?.isCalm()) ?? true }),
+    );
 
   const keepUp = async (): Promise<void> => {
     await attempt("issues", () => moveByTime(options));
@@ -52,7 +59,9 @@ export function createUpkeep(options: UpkeepOptions): Service {
         await orphans?.collect(abort.signal);
     });
     await attempt("retention", async () => {
-      if (await isDue(database, "retention", clock.nowMs(), dayMs)) await removeExpired(options, abort.signal);
+      if (!(await isDue(database, "retention", clock.nowMs(), dayMs))) return;
+      if (options.letters) await forgetEndedLetters(options.letters());
+      await removeExpired(options, abort.signal);
     });
   };
 
