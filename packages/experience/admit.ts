@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import type { Definition } from "./definition.js";
 import type { ReadPayload } from "./read-payload.js";
 import type { Registry } from "./registry.js";
@@ -32,7 +32,7 @@ export function admit(payload: ReadPayload, registry: Registry, options: AdmitOp
   const { outcome, errorMessage, discardReason, meta, sequence, warnings } = payload;
   const checkpoint: Checkpoint = {
     identity: { tenant: options.tenant, experienceId, correlationId, run },
-    eventKey: payload.eventId ?? digest.key,
+    eventKey: digest.key,
     digest: digest.content,
     ...{ kind, category, type, clientAtMs, sentAtMs, outcome, errorMessage, discardReason, meta, sequence, warnings },
     typeLabel: known ? type : "other",
@@ -88,7 +88,7 @@ function termsOfUnknown(sent: Urgency, timeouts: TimeoutOverrides = {}): RunTerm
 }
 
 interface Digest {
-  /** Event key of a checkpoint that has no id of its own. */
+  /** Event key: the producer's id of the checkpoint, or one that follows from what it says. */
   readonly key: string;
   /** Short form of everything that two equal checkpoints have in common. */
   readonly content: string;
@@ -98,10 +98,12 @@ interface Digest {
 function digestOf(payload: ReadPayload): Digest {
   const { correlationId, experienceId, run, kind, category, type, clientAtMs, outcome } = payload;
   const identity = [correlationId, experienceId, run, kind, category ?? "", type, clientAtMs, outcome ?? ""].join("|");
-  // 128 bits: as many as a ULID has.
-  const key = createHash("sha256").update(identity).digest("base64url").slice(0, 22);
-  if (payload.eventId === undefined) return { key, content: key.slice(0, 11) };
+  if (payload.eventId === undefined) {
+    // 128 bits: as many as a ULID has.
+    const key = hash("sha256", identity, "base64url").slice(0, 22);
+    return { key, content: key.slice(0, 11) };
+  }
   const { errorMessage, discardReason, sequence, meta } = payload;
   const rest = JSON.stringify([identity, errorMessage, discardReason, sequence, meta]);
-  return { key, content: createHash("sha256").update(rest).digest("base64url").slice(0, 11) };
+  return { key: payload.eventId, content: hash("sha256", rest, "base64url").slice(0, 11) };
 }

@@ -27,7 +27,16 @@ function lastDay(year: number, month: number): number {
   return month === 2 && leap ? 29 : (daysInMonth[month - 1] ?? 0);
 }
 
+/** Checkpoints that come together share most of their times, and looking one up costs a tenth of writing it. */
+const written = new Map<number, string>();
+const maxWritten = 1_024;
+
 /** ISO 8601 in UTC with milliseconds. */
 export function formatTimestamp(timeMs: number): string {
-  return new Date(timeMs).toISOString();
+  const known = written.get(timeMs);
+  if (known !== undefined) return known;
+  const text = new Date(timeMs).toISOString();
+  if (written.size >= maxWritten) written.clear();
+  written.set(timeMs, text);
+  return text;
 }

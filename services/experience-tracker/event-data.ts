@@ -69,10 +69,24 @@ export interface VerdictData extends RunData {
   readonly recorded_at: string;
 }
 
+// Each of the literals below names all fields itself, in one order: at full rate objects of one shape cost a third of what
+// spreading a common part into them would.
+
 export function checkpointData(record: CheckpointRecord): CheckpointData {
   const { run, entry } = record;
+  const { identity, terms } = run;
   return {
-    ...runData(run),
+    tenant: identity.tenant,
+    correlation_id: identity.correlationId,
+    covered_experience_id: identity.experienceId,
+    run: identity.run,
+    feature_category: terms.featureCategory,
+    urgency: terms.urgency,
+    state: run.state,
+    threshold_s: terms.thresholdMs / 1000,
+    timeout_s: terms.timeoutMs / 1000,
+    definition_version: terms.definitionVersion,
+    started_at: optionalTime(run.start?.occurredAtMs),
     event_id: entry.eventKey,
     checkpoint: entry.kind,
     checkpoint_category: entry.category,
@@ -98,10 +112,20 @@ export function verdictData({ run, entry, atMs }: VerdictRecord): VerdictData | 
 }
 
 function verdictOf(run: Run, entry: TimelineEntry | undefined, atMs: number): VerdictData | undefined {
-  const { verdict, lateEnd, last } = run;
+  const { identity, terms, verdict, lateEnd, last } = run;
   if (!verdict) return undefined;
   return {
-    ...runData(run),
+    tenant: identity.tenant,
+    correlation_id: identity.correlationId,
+    covered_experience_id: identity.experienceId,
+    run: identity.run,
+    feature_category: terms.featureCategory,
+    urgency: terms.urgency,
+    state: run.state,
+    threshold_s: terms.thresholdMs / 1000,
+    timeout_s: terms.timeoutMs / 1000,
+    definition_version: terms.definitionVersion,
+    started_at: optionalTime(run.start?.occurredAtMs),
     type: verdict.type,
     reason: verdict.reason,
     error: run.state === "failed" || run.state === "timed_out",
@@ -122,22 +146,6 @@ function verdictOf(run: Run, entry: TimelineEntry | undefined, atMs: number): Ve
     event_id: entry?.kind === "end" ? entry.eventKey : undefined,
     meta: entry?.meta,
     recorded_at: formatTimestamp(atMs),
-  };
-}
-
-function runData({ identity, state, terms, start }: Run): RunData {
-  return {
-    tenant: identity.tenant,
-    correlation_id: identity.correlationId,
-    covered_experience_id: identity.experienceId,
-    run: identity.run,
-    feature_category: terms.featureCategory,
-    urgency: terms.urgency,
-    state,
-    threshold_s: terms.thresholdMs / 1000,
-    timeout_s: terms.timeoutMs / 1000,
-    definition_version: terms.definitionVersion,
-    started_at: optionalTime(start?.occurredAtMs),
   };
 }
 

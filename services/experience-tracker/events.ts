@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import {
   type DomainEvent,
   defineEvent,
@@ -6,7 +6,7 @@ import {
   type JsonSchema,
   type TypedSchema,
 } from "@signalbox/event-store";
-import { type OutboxRecord, recordKey } from "@signalbox/experience";
+import { formatTimestamp, identityKey, type OutboxRecord } from "@signalbox/experience";
 import { type CheckpointData, checkpointData, subjectOf, type VerdictData, verdictData } from "./event-data.js";
 
 const text = { type: "string" } as const;
@@ -109,15 +109,29 @@ export const verdictEvents = {
 
 /** Every record as an event. Its id follows from the record, so that a repetition is recognised. */
 export function eventOf(record: OutboxRecord): DomainEvent<CheckpointData> | DomainEvent<VerdictData> {
+  const { correlationId } = record.run.identity;
   const options = {
-    id: `xp-${createHash("sha256").update(recordKey(record)).digest("base64url").slice(0, 32)}`,
+    id: `xp-${nameOf(record)}-${record.position}`,
     subject: subjectOf(record),
-    time: new Date(record.atMs).toISOString(),
-    key: record.run.identity.correlationId,
-    correlationId: record.run.identity.correlationId,
+    time: formatTimestamp(record.atMs),
+    key: correlationId,
+    correlationId,
   };
   if (record.kind === "checkpoint_recorded") return checkpointRecorded.create(checkpointData(record), options);
   const data = verdictData(record);
   if (!data) throw new TypeError("A verdict record without a verdict");
   return verdictEvents[record.kind].create(data, options);
+}
+
+let lastKey = "";
+let lastName = "";
+
+/** A short name of the run for ever. The records of one step come one after the other and share it. */
+function nameOf({ run }: OutboxRecord): string {
+  const key = `${identityKey(run.identity)}|${run.bornAtMs}`;
+  if (key !== lastKey) {
+    lastName = hash("sha256", key, "base64url").slice(0, 32);
+    lastKey = key;
+  }
+  return lastName;
 }

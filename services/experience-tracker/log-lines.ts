@@ -1,7 +1,7 @@
 import { type DomainEvent, defineSubscriber, type Subscriber } from "@signalbox/event-store";
 import { inContext, type LogFields, type Logger } from "@signalbox/kernel";
 import type { CheckpointData, VerdictData } from "./event-data.js";
-import { checkpointRecorded } from "./events.js";
+import { checkpointRecorded, verdictEvents } from "./events.js";
 
 export interface LogLinesOptions {
   readonly logger: Logger;
@@ -28,12 +28,19 @@ export function createLogLines(options: LogLinesOptions): Subscriber<CheckpointD
     urgency: "low",
     batch: { maxSize: 500, maxWaitMs: 200 },
     async handleBatch(events) {
-      for (const event of events) {
+      // Of an earlier version there may be others too.
+      for (const event of events.filter(hasLine)) {
         const line = isCheckpoint(event) ? checkpointLine(event.data) : verdictLine(event.data as VerdictData);
         if (line && isNew(event.id)) write(line, options);
       }
     },
   });
+}
+
+/** Whether the event has a line. An end has none of its own: its verdict has; nor has what moved nothing. */
+export function hasLine(event: DomainEvent<CheckpointData | VerdictData>): boolean {
+  if (!isCheckpoint(event)) return event.type !== verdictEvents.orphaned.type;
+  return event.data.applied && event.data.checkpoint !== "end";
 }
 
 interface Line {
@@ -56,9 +63,7 @@ function write({ message, isFailure, experienceId, fields, meta }: Line, options
   inContext({}, () => (isFailure ? logger.warn(message, line) : logger.info(message, line)));
 }
 
-/** An end has no line of its own: its verdict has. */
-function checkpointLine(data: CheckpointData): Line | undefined {
-  if (!data.applied || data.checkpoint === "end") return undefined;
+function checkpointLine(data: CheckpointData): Line {
   return {
     message: `experience ${data.checkpoint}`,
     isFailure: false,

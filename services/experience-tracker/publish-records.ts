@@ -15,6 +15,9 @@ export async function publishRecords(
   for (const group of groupsOf(records)) await eventStore.publishGroup(group, transaction ? { transaction } : {});
 }
 
+/** More would be handed to the transport in several portions, for which all of them would be encoded twice. */
+const eventsTogether = 128;
+
 function groupsOf(records: readonly OutboxRecord[]): DomainEvent<unknown>[][] {
   // A record may join the latest group of its kind unless its run has an event in a group behind that one.
   const groups: DomainEvent<unknown>[][] = [];
@@ -24,7 +27,8 @@ function groupsOf(records: readonly OutboxRecord[]): DomainEvent<unknown>[][] {
     const event = eventOf(record);
     const open = latestOfKind.get(record.kind);
     const floor = latestOfRun.get(event.subject) ?? 0;
-    const index = open !== undefined && open >= floor ? open : groups.length;
+    const hasRoom = open !== undefined && open >= floor && (groups[open]?.length ?? 0) < eventsTogether;
+    const index = hasRoom ? open : groups.length;
     if (index === groups.length) groups.push([]);
     groups[index]?.push(event);
     latestOfKind.set(record.kind, index);

@@ -44,7 +44,7 @@ async function open(url: string | undefined, inTransaction: boolean) {
     database,
     transport: createSqlTransport({ database, clock: systemClock }),
     source: "test",
-    configure: configureExperiences([collector]),
+    configure: configureExperiences([{ subscriber: collector }]),
   });
   let failing = false;
   const store = createSqlStore({

@@ -24,7 +24,7 @@ import { createHistorySubscriber } from "./history-subscriber.js";
 import { createRoutes } from "./http/routes.js";
 import { closedRun, createIntake } from "./intake.js";
 import { createIntakeMetrics } from "./intake-metrics.js";
-import { createLogLines } from "./log-lines.js";
+import { createLogLines, hasLine } from "./log-lines.js";
 import { experienceMigrations } from "./migrations.js";
 import { createProducers } from "./producers.js";
 import { publishRecords } from "./publish-records.js";
@@ -196,8 +196,11 @@ export function createExperienceTracker(dependencies: TrackerDependencies): Expe
   return {
     storeService,
     configure: configureExperiences([
-      createHistorySubscriber({ analytics, store, retentionDays: settings.historyDays, clock, logger }),
-      createLogLines({ logger, idLabel: idLabelOf(settings.metricPrefix), logPii: settings.logPii }),
+      { subscriber: createHistorySubscriber({ analytics, store, retentionDays: settings.historyDays, clock, logger }) },
+      {
+        subscriber: createLogLines({ logger, idLabel: idLabelOf(settings.metricPrefix), logPii: settings.logPii }),
+        wants: hasLine,
+      },
     ]),
     attach(made) {
       attached = made;

@@ -7,14 +7,23 @@ const lanes = 8;
 /** Events in one delivery: a transaction brings some hundred at once. */
 const groupSize = 128;
 
-/** Makes the events known, and lets each subscriber handle all of them. */
-export function configureExperiences(subscribers: readonly Subscriber<CheckpointData | VerdictData>[]): Configure {
+type JourneyData = CheckpointData | VerdictData;
+
+export interface JourneySubscription {
+  readonly subscriber: Subscriber<JourneyData>;
+  /** Which events it is about. Default: all. */
+  readonly wants?: (event: DomainEvent<JourneyData>) => boolean;
+}
+
+/** Makes the events known, and lets each subscriber handle those that it wants. */
+export function configureExperiences(subscriptions: readonly JourneySubscription[]): Configure {
   return (registry) => {
     const verdicts = Object.values(verdictEvents);
     for (const definition of [checkpointRecorded, ...verdicts]) registry.register(definition);
-    for (const subscriber of subscribers) {
-      registry.subscribe(subscriber, { to: checkpointRecorded, key: laneOf, groupSize });
-      registry.subscribe(subscriber, { to: verdicts, key: laneOf, groupSize });
+    for (const { subscriber, wants } of subscriptions) {
+      const options = { key: laneOf, groupSize, ...(wants && { if: wants }) };
+      registry.subscribe(subscriber, { to: checkpointRecorded, ...options });
+      registry.subscribe(subscriber, { to: verdicts, ...options });
     }
   };
 }
