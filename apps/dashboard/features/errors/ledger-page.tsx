@@ -29,17 +29,24 @@ const LedgerChart = lazy(async () => ({ default: (await import("./ledger-chart.j
 /** What a project was sent, what became of all of it, and who sends. */
 export function LedgerPage() {
   const project = Number(useParams()["project"]);
+  const url = useUrlState();
   const range = useTimeRange();
   const interval = intervalFor(range.lengthMs);
-  useLive({ "errors.issues": ["errors", project, "ledger"] });
+  const grouping = groupings.find(({ value }) => value === url.get("group"))?.value ?? "outcome";
+  useLive({ "errors.ledger": ["errors", project, "ledger"] });
   const ledger = useQuery({
-    queryKey: ["errors", project, "ledger", range.key, interval],
+    queryKey: ["errors", project, "ledger", range.key, interval, grouping],
     queryFn: () =>
       dataOf(
         api.GET("/api/v1/projects/{id}/errors/ledger", {
           params: {
             path: { id: project },
-            query: { from: range.since(), interval, ...(range.until === undefined ? {} : { to: range.until }) },
+            query: {
+              from: range.since(),
+              interval,
+              group_by: grouping,
+              ...(range.until === undefined ? {} : { to: range.until }),
+            },
           },
         }),
       ),
@@ -49,7 +56,15 @@ export function LedgerPage() {
   return (
     <Page title="Intake" subtitle="Everything that the project was sent, and what became of it, by whole hours">
       <Loaded query={ledger} skeleton={10}>
-        {(data) => <LedgerView ledger={data} interval={interval} rangeLabel={range.label} />}
+        {(data) => (
+          <LedgerView
+            project={project}
+            ledger={data}
+            interval={interval}
+            grouping={grouping}
+            rangeLabel={range.label}
+          />
+        )}
       </Loaded>
       <SdkList project={project} />
       <DeadLetterList project={project} />
@@ -58,10 +73,14 @@ export function LedgerPage() {
 }
 
 function LedgerView({
+  project,
   ledger,
   interval,
+  grouping,
   rangeLabel,
 }: {
+  readonly project: number;
+  readonly grouping: Grouping;
   readonly ledger: Ledger;
   readonly interval: Interval;
   readonly rangeLabel: string;
@@ -82,7 +101,13 @@ function LedgerView({
       ) : (
         <>
           <OverTime moments={momentsOf(ledger, interval)} interval={interval} />
-          <Outcomes ledger={ledger} />
+          <Card title="What became of it" flush actions={<GroupingControl value={grouping} />}>
+            {grouping === "outcome" ? (
+              <Outcomes ledger={ledger} />
+            ) : (
+              <Groups project={project} ledger={ledger} grouping={grouping} />
+            )}
+          </Card>
         </>
       )}
       <ClientDiscards ledger={ledger} />
@@ -195,62 +220,134 @@ function MomentTable({
   );
 }
 
-/** Each way to end with its reasons. */
-function Outcomes({ ledger }: { readonly ledger: Ledger }) {
+const groupings = [
+  { value: "outcome", label: "Outcome" },
+  { value: "category", label: "Category" },
+  { value: "key", label: "Key" },
+] as const;
+type Grouping = (typeof groupings)[number]["value"];
+
+function GroupingControl({ value }: { readonly value: Grouping }) {
+  const url = useUrlState();
   return (
-    <Card title="What became of it" flush>
-      <Table fz="sm" aria-label="Outcomes">
+    <SegmentedControl
+      size="xs"
+      aria-label="Grouped by"
+      value={value}
+      onChange={(group) => url.set({ group: group === "outcome" ? null : group }, { replace: true })}
+      data={[...groupings]}
+    />
+  );
+}
+
+/** The same numbers for each category of items, or for each key. */
+function Groups({
+  project,
+  ledger,
+  grouping,
+}: {
+  readonly project: number;
+  readonly ledger: Ledger;
+  readonly grouping: Exclude<Grouping, "outcome">;
+}) {
+  const keys = useQuery({
+    queryKey: ["projects", project, "keys"],
+    queryFn: () => dataOf(api.GET("/api/v1/projects/{id}/keys", { params: { path: { id: project } } })),
+    enabled: grouping === "key",
+  });
+  const nameOf = (name: string): string =>
+    grouping === "key" ? (keys.data?.find(({ id }) => String(id) === name)?.label ?? `Key ${name}`) : name;
+  const present = outcomeKinds.filter(({ outcome }) => (ledger.outcomes[outcome]?.quantity ?? 0) > 0);
+  const rows = ledger.groups.toSorted((left, right) => (right.received ?? 0) - (left.received ?? 0));
+  return (
+    <Table.ScrollContainer
+      minWidth={260 + present.length * 90}
+      scrollAreaProps={{ viewportProps: { tabIndex: 0, role: "region", "aria-label": "Scrollable table" } }}
+    >
+      <Table fz="sm" aria-label={`By ${grouping}`}>
         <Table.Thead>
           <Table.Tr>
-            <Table.Th>Outcome and reasons</Table.Th>
-            <Table.Th ta="right" w={90}>
-              Items
-            </Table.Th>
-            <Table.Th ta="right" w={80}>
-              Share
-            </Table.Th>
+            <Table.Th>{grouping === "key" ? "Key" : "Category"}</Table.Th>
+            <Table.Th ta="right">Received</Table.Th>
+            {present.map(({ outcome, label }) => (
+              <Table.Th key={outcome} ta="right">
+                {label}
+              </Table.Th>
+            ))}
           </Table.Tr>
         </Table.Thead>
         <Table.Tbody>
-          {outcomeKinds
-            .filter(({ outcome }) => (ledger.outcomes[outcome]?.quantity ?? 0) > 0)
-            .map(({ outcome, label, meaning, color }) => {
-              const { quantity = 0, reasons = {} } = ledger.outcomes[outcome] ?? {};
-              return (
-                <Table.Tr key={outcome}>
-                  <Table.Td>
-                    <Group gap={8} wrap="nowrap">
-                      <span
-                        aria-hidden
-                        style={{
-                          width: 10,
-                          height: 10,
-                          flex: "none",
-                          borderRadius: 3,
-                          background: `var(--mantine-color-${color.replace(".", "-")})`,
-                        }}
-                      />
-                      <div style={{ minWidth: 0 }}>
-                        <Text size="sm" fw={600}>
-                          {label}
-                        </Text>
-                        <Text size="xs" c="dimmed">
-                          {meaning}
-                        </Text>
-                      </div>
-                    </Group>
-                    <Reasons reasons={reasons} />
-                  </Table.Td>
-                  <Table.Td ta="right" title={quantity.toLocaleString("en")}>
-                    {formatCount(quantity)}
-                  </Table.Td>
-                  <Table.Td ta="right">{formatShare(quantity / ledger.received)}</Table.Td>
-                </Table.Tr>
-              );
-            })}
+          {rows.map(({ name, received = 0, outcomes = {} }) => (
+            <Table.Tr key={name}>
+              <Table.Td style={{ overflowWrap: "anywhere" }}>{nameOf(name)}</Table.Td>
+              <Table.Td ta="right">{received.toLocaleString("en")}</Table.Td>
+              {present.map(({ outcome }) => (
+                <Table.Td key={outcome} ta="right">
+                  {(outcomes[outcome]?.quantity ?? 0).toLocaleString("en")}
+                </Table.Td>
+              ))}
+            </Table.Tr>
+          ))}
         </Table.Tbody>
       </Table>
-    </Card>
+    </Table.ScrollContainer>
+  );
+}
+
+/** Each way to end with its reasons. */
+function Outcomes({ ledger }: { readonly ledger: Ledger }) {
+  return (
+    <Table fz="sm" aria-label="Outcomes">
+      <Table.Thead>
+        <Table.Tr>
+          <Table.Th>Outcome and reasons</Table.Th>
+          <Table.Th ta="right" w={90}>
+            Items
+          </Table.Th>
+          <Table.Th ta="right" w={80}>
+            Share
+          </Table.Th>
+        </Table.Tr>
+      </Table.Thead>
+      <Table.Tbody>
+        {outcomeKinds
+          .filter(({ outcome }) => (ledger.outcomes[outcome]?.quantity ?? 0) > 0)
+          .map(({ outcome, label, meaning, color }) => {
+            const { quantity = 0, reasons = {} } = ledger.outcomes[outcome] ?? {};
+            return (
+              <Table.Tr key={outcome}>
+                <Table.Td>
+                  <Group gap={8} wrap="nowrap">
+                    <span
+                      aria-hidden
+                      style={{
+                        width: 10,
+                        height: 10,
+                        flex: "none",
+                        borderRadius: 3,
+                        background: `var(--mantine-color-${color.replace(".", "-")})`,
+                      }}
+                    />
+                    <div style={{ minWidth: 0 }}>
+                      <Text size="sm" fw={600}>
+                        {label}
+                      </Text>
+                      <Text size="xs" c="dimmed">
+                        {meaning}
+                      </Text>
+                    </div>
+                  </Group>
+                  <Reasons reasons={reasons} />
+                </Table.Td>
+                <Table.Td ta="right" title={quantity.toLocaleString("en")}>
+                  {formatCount(quantity)}
+                </Table.Td>
+                <Table.Td ta="right">{formatShare(quantity / ledger.received)}</Table.Td>
+              </Table.Tr>
+            );
+          })}
+      </Table.Tbody>
+    </Table>
   );
 }
 

@@ -1,11 +1,12 @@
 import { Button, Code, Group, JsonInput, Select, SimpleGrid, Stack, Switch, TagsInput, Text } from "@mantine/core";
-import { notifications } from "@mantine/notifications";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { api, dataOf } from "../../api/client.js";
 import type { paths } from "../../api/schema.js";
 import { Card } from "../../shared/card.js";
+import { sayDone, sayFailed } from "../../shared/notify.js";
 import { Loaded } from "../../shared/states.js";
+import { ScrubRules } from "./scrub-rules.js";
 
 type Change = NonNullable<
   NonNullable<paths["/api/v1/projects/{id}"]["patch"]["requestBody"]>["content"]["application/json"]["settings"]
@@ -61,8 +62,8 @@ function Form({ project, settings }: { readonly project: number; readonly settin
         }),
       );
     },
-    onSuccess: () => notifications.show({ message: "The settings are saved." }),
-    onError: (error) => notifications.show({ color: "red", title: "Nothing was saved", message: error.message }),
+    onSuccess: () => sayDone("The settings are saved."),
+    onError: (error) => sayFailed("Nothing was saved", error),
     onSettled: () => queries.invalidateQueries({ queryKey: ["projects", project] }),
   });
   const isChanged = days !== settings.retentionDays || JSON.stringify(scrubbing) !== JSON.stringify(settings.scrubbing);
@@ -95,6 +96,10 @@ function Form({ project, settings }: { readonly project: number; readonly settin
           description="Values of names that hold one of these are taken out, too"
           value={scrubbing.sensitive_names ?? []}
           onChange={(names) => setScrubbing({ ...scrubbing, sensitive_names: names })}
+        />
+        <ScrubRules
+          rules={scrubbing.rules ?? []}
+          onChange={(rules) => setScrubbing({ ...scrubbing, rules: [...rules] })}
         />
         <Group>
           <Button size="xs" disabled={!isChanged} loading={save.isPending} onClick={() => save.mutate()}>
@@ -148,7 +153,7 @@ function Preview({ project, scrubbing }: { readonly project: number; readonly sc
           What is kept of it
         </Text>
         <Code block tabIndex={0} style={{ maxHeight: 320, overflow: "auto" }}>
-          {JSON.stringify(preview.data ?? {}, null, 2)}
+          {preview.error ? preview.error.message : JSON.stringify(preview.data?.event ?? {}, null, 2)}
         </Code>
       </div>
     </Stack>

@@ -1,13 +1,14 @@
 import { Badge, Button, Code, Group, Modal, Stack, Table, Text, TextInput } from "@mantine/core";
-import { notifications } from "@mantine/notifications";
 import { type UseQueryResult, useMutation, useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { api, dataOf } from "../../api/client.js";
 import type { paths } from "../../api/schema.js";
 import { Card } from "../../shared/card.js";
 import { Copy } from "../../shared/copy.js";
+import { sayDone, sayFailed } from "../../shared/notify.js";
 import { Empty, Loaded } from "../../shared/states.js";
 import { Ago } from "../../shared/time.js";
+import { describeLimit, type Limit, LimitsEditor } from "./limits-editor.js";
 
 type Key = paths["/api/v1/projects/{id}/keys"]["get"]["responses"]["200"]["content"]["application/json"][number];
 
@@ -26,7 +27,7 @@ export function Keys({ project, keys }: { readonly project: number; readonly key
                     <Table.Th w={170}>Key</Table.Th>
                     <Table.Th>DSN</Table.Th>
                     <Table.Th w={120}>Last used</Table.Th>
-                    <Table.Th w={180} aria-label="Actions" />
+                    <Table.Th w={230} aria-label="Actions" />
                   </Table.Tr>
                 </Table.Thead>
                 <Table.Tbody>
@@ -52,13 +53,19 @@ export function Keys({ project, keys }: { readonly project: number; readonly key
                           <Code>{row.dsn}</Code>
                           <Copy value={row.dsn} label="Copy the DSN" />
                         </Group>
+                        {row.quotas.map((limit) => (
+                          <Text key={describeLimit(limit)} size="xs" c="dimmed">
+                            at most {describeLimit(limit)}
+                          </Text>
+                        ))}
                       </Table.Td>
                       <Table.Td>
                         <Ago at={row.last_used_at} />
                       </Table.Td>
                       <Table.Td>
                         <Group gap={6} justify="flex-end" wrap="nowrap">
-                          <KeySwitch project={project} id={row.id} active={row.active} />
+                          <Limits project={project} row={row} />
+                          <KeySwitch project={project} row={row} />
                           {row.active && !row.expires_at && <Rotate project={project} row={row} />}
                         </Group>
                       </Table.Td>
@@ -74,31 +81,94 @@ export function Keys({ project, keys }: { readonly project: number; readonly key
   );
 }
 
-function KeySwitch({
-  project,
-  id,
-  active,
-}: {
-  readonly project: number;
-  readonly id: number;
-  readonly active: boolean;
-}) {
+function useChangeKey(project: number, key: number) {
   const queries = useQueryClient();
-  const change = useMutation({
-    mutationFn: () =>
-      dataOf(
-        api.PATCH("/api/v1/projects/{id}/keys/{key}", {
-          params: { path: { id: project, key: id } },
-          body: { active: !active },
-        }),
-      ),
-    onError: (error) => notifications.show({ color: "red", title: "The key was not changed", message: error.message }),
-    onSettled: () => queries.invalidateQueries({ queryKey: ["projects", project, "keys"] }),
+  return useMutation({
+    mutationFn: (change: KeyChange) =>
+      dataOf(api.PATCH("/api/v1/projects/{id}/keys/{key}", { params: { path: { id: project, key } }, body: change })),
+    onError: (error) => sayFailed("The key was not changed", error),
+    onSettled: () => queries.invalidateQueries({ queryKey: ["projects", project] }),
   });
+}
+
+type KeyChange = NonNullable<
+  paths["/api/v1/projects/{id}/keys/{key}"]["patch"]["requestBody"]
+>["content"]["application/json"];
+
+/** Who disables a key is told what that means; it can be enabled again at once. */
+function KeySwitch({ project, row }: { readonly project: number; readonly row: Key }) {
+  const change = useChangeKey(project, row.id);
+  const [asked, setAsked] = useState(false);
+  const enable = (): void =>
+    change.mutate({ active: true }, { onSuccess: () => sayDone(`The key ${row.label} is good again.`) });
+  const disable = (): void =>
+    change.mutate(
+      { active: false },
+      {
+        onSuccess: () => {
+          setAsked(false);
+          sayDone(`The key ${row.label} is disabled.`, enable);
+        },
+      },
+    );
   return (
-    <Button size="compact-xs" variant="default" loading={change.isPending} onClick={() => change.mutate()}>
-      {active ? "Disable" : "Enable"}
-    </Button>
+    <>
+      <Button
+        size="compact-xs"
+        variant="default"
+        loading={change.isPending}
+        onClick={() => (row.active ? setAsked(true) : enable())}
+      >
+        {row.active ? "Disable" : "Enable"}
+      </Button>
+      <Modal opened={asked} onClose={() => setAsked(false)} title={`Disable the key ${row.label}`}>
+        <Stack>
+          <Text size="sm" component="div">
+            {row.last_used_at === null ? (
+              "Nothing has been sent with it yet."
+            ) : (
+              <>
+                It was used <Ago at={row.last_used_at} />.
+              </>
+            )}{" "}
+            From now on the server refuses whatever is sent with it; those events are lost.
+          </Text>
+          <Group justify="flex-end">
+            <Button variant="default" onClick={() => setAsked(false)} data-autofocus>
+              Cancel
+            </Button>
+            <Button color="red" loading={change.isPending} onClick={disable}>
+              Disable 1 key
+            </Button>
+          </Group>
+        </Stack>
+      </Modal>
+    </>
+  );
+}
+
+function Limits({ project, row }: { readonly project: number; readonly row: Key }) {
+  const [open, setOpen] = useState(false);
+  const change = useChangeKey(project, row.id);
+  const save = (quotas: readonly Limit[]): void =>
+    change.mutate(
+      { quotas: [...quotas] },
+      {
+        onSuccess: () => {
+          setOpen(false);
+          sayDone(`The limits of the key ${row.label} are saved.`);
+        },
+      },
+    );
+  return (
+    <>
+      <Button size="compact-xs" variant="default" onClick={() => setOpen(true)}>
+        Limits
+      </Button>
+      <Modal opened={open} onClose={() => setOpen(false)} title={`Limits of the key ${row.label}`} size="lg">
+        <LimitsEditor limits={row.quotas} saving={change.isPending} onSave={save} />
+      </Modal>
+    </>
   );
 }
 
@@ -115,10 +185,10 @@ function Rotate({ project, row }: { readonly project: number; readonly row: Key 
         }),
       ),
     onSuccess: () => {
-      notifications.show({ message: "There is a new key; the old one stays good for a while." });
+      sayDone("There is a new key; the old one stays good for a while.");
       setOpen(false);
     },
-    onError: (error) => notifications.show({ color: "red", title: "The key was not replaced", message: error.message }),
+    onError: (error) => sayFailed("The key was not replaced", error),
     onSettled: () => queries.invalidateQueries({ queryKey: ["projects", project, "keys"] }),
   });
   return (
@@ -150,7 +220,7 @@ function NewKey({ project }: { readonly project: number }) {
     mutationFn: () =>
       dataOf(api.POST("/api/v1/projects/{id}/keys", { params: { path: { id: project } }, body: { label } })),
     onSuccess: () => setLabel(""),
-    onError: (error) => notifications.show({ color: "red", title: "There is no new key", message: error.message }),
+    onError: (error) => sayFailed("There is no new key", error),
     onSettled: () => queries.invalidateQueries({ queryKey: ["projects", project, "keys"] }),
   });
   const submit = (event: FormEvent): void => {

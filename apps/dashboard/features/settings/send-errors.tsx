@@ -1,6 +1,6 @@
-import { Code, Group, Tabs } from "@mantine/core";
+import { Tabs } from "@mantine/core";
 import { Card } from "../../shared/card.js";
-import { Copy } from "../../shared/copy.js";
+import { Snippet } from "../../shared/states.js";
 import { useUrlState } from "../../shared/url-state.js";
 import { snippets } from "./snippets.js";
 
@@ -21,12 +21,7 @@ export function SendErrors({ dsn }: { readonly dsn: string }) {
         </Tabs.List>
         {all.map(({ name, code }) => (
           <Tabs.Panel key={name} value={name} pt="sm">
-            <Group align="flex-start" gap="xs" wrap="nowrap">
-              <Code block tabIndex={0} style={{ flex: 1 }}>
-                {code}
-              </Code>
-              <Copy value={code} label={`Copy the snippet for ${name}`} />
-            </Group>
+            <Snippet code={code} label={`Copy the snippet for ${name}`} />
           </Tabs.Panel>
         ))}
       </Tabs>
