@@ -15,8 +15,8 @@ const env = {
   SIGNALBOX_EXPERIENCE_DEFINITIONS: join(forge, "experiences"),
   // The neighbour of the forge's relay is on this machine.
   SIGNALBOX_RELAY_SYNC_ALLOW_PRIVATE_TARGETS: "true",
-  // Lines about every event of the forge would bury the token.
-  SIGNALBOX_LOG_LEVEL: "warn",
+  // What fails in the forge is meant to be seen in the dashboard; lines about it would bury the token.
+  SIGNALBOX_LOG_LEVEL: "silent",
   UV_THREADPOOL_SIZE: "8",
   ...process.env,
 };

@@ -14,8 +14,11 @@ export interface Forge {
   events(): EventStore;
   journeys(): Client;
   captureError(error: unknown, details?: ErrorDetails): void;
-  /** Keeps breadcrumbs of what is done for one person away from those of others. */
-  inRequest<T>(work: () => Promise<T>): Promise<T>;
+  /**
+   * Keeps breadcrumbs of what is done for one person away from those of others. The name, as `POST /pipelines`, is what
+   * events are said to have begun with.
+   */
+  inRequest<T>(name: string, work: () => Promise<T>): Promise<T>;
   /** What happened before an error helps to understand it. */
   leaveBreadcrumb(category: string, message: string, data?: Readonly<Record<string, unknown>>): void;
 }

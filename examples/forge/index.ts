@@ -28,7 +28,7 @@ const forge: Forge = {
   events: () => parts().events,
   journeys: () => parts().telemetry.journeys,
   captureError: (error, details) => parts().telemetry.captureError(error, details),
-  inRequest: (work) => parts().telemetry.inRequest(work),
+  inRequest: (name, work) => parts().telemetry.inRequest(name, work),
   leaveBreadcrumb: (category, message, data) => parts().telemetry.leaveBreadcrumb(category, message, data),
 };
 

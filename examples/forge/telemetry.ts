@@ -1,6 +1,7 @@
 import { fileURLToPath } from "node:url";
 import * as Sentry from "@sentry/node";
 import { type Client, correlationTagger, createClient } from "@signalbox/experience-sdk";
+import { withContext } from "@signalbox/kernel";
 import type { ErrorDetails, Forge } from "./forge.js";
 import { reportHistory } from "./history.js";
 
@@ -43,7 +44,7 @@ export function startTelemetry({ serverUrl, token, dsn }: TelemetryOptions): Tel
     captureError: (error, details = {}) => void Sentry.captureException(error, sentryHint(details)),
     leaveBreadcrumb: (category, message, data) =>
       Sentry.addBreadcrumb({ category, message, level: "info", ...(data ? { data } : {}) }),
-    inRequest: (work) => Sentry.withIsolationScope(work),
+    inRequest: (name, work) => withContext({ meta: { caller_id: name } }, () => Sentry.withIsolationScope(work)),
     async close() {
       await past;
       await journeys.shutdown();

@@ -14,9 +14,9 @@ const pushesBetweenFaults = 5;
 export async function makeTraffic(forge: Forge, signal: AbortSignal): Promise<void> {
   for (let turn = 0; !signal.aborted; turn++) {
     const user = people[(turn * 3 + Math.floor(turn / people.length)) % people.length] ?? "ada";
-    await forge.inRequest(() => openMergeRequest(forge, turn, user));
-    await forge.inRequest(() => push(forge, turn, user));
-    await forge.inRequest(() => searchCode(forge, turn, user));
+    await forge.inRequest("POST /merge_requests", () => openMergeRequest(forge, turn, user));
+    await forge.inRequest("git push", () => push(forge, turn, user));
+    await forge.inRequest("GET /search", () => searchCode(forge, turn, user));
     await sleep(1_200, undefined, { signal }).catch(() => {});
   }
 }

@@ -13032,7 +13032,206 @@ export interface paths {
             };
         };
         put?: never;
-        post?: never;
+        /** Make a monitor before its first check-in */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /**
+                     * @description Number of the project.
+                     * @example 1
+                     */
+                    id: number;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    /**
+                     * @example {
+                     *       "slug": "nightly-backup",
+                     *       "schedule": {
+                     *         "type": "crontab",
+                     *         "value": "0 3 * * *"
+                     *       },
+                     *       "timezone": "Europe/Berlin"
+                     *     }
+                     */
+                    "application/json": {
+                        slug: string;
+                        schedule?: {
+                            /** @enum {unknown} */
+                            type: "crontab" | "interval";
+                            /** @description A crontab of five fields, or a number. */
+                            value: string | number;
+                            /**
+                             * @description Of an interval.
+                             * @enum {unknown}
+                             */
+                            unit?: "minute" | "hour" | "day" | "week" | "month" | "year";
+                        } | null;
+                        checkin_margin_m?: number;
+                        max_runtime_m?: number;
+                        timezone?: string;
+                        failure_issue_threshold?: number;
+                        recovery_threshold?: number;
+                    };
+                };
+            };
+            responses: {
+                /** @description The monitor. */
+                201: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            slug: string;
+                            /** @description When it runs; null until a check-in says so. */
+                            schedule: {
+                                /** @enum {unknown} */
+                                type?: "crontab" | "interval";
+                                value?: string | number;
+                                /** @enum {unknown} */
+                                unit?: "minute" | "hour" | "day" | "week" | "month" | "year";
+                            } | null;
+                            /** @description Minutes that it may be late. */
+                            checkin_margin_m?: number;
+                            /** @description Minutes that it may take. */
+                            max_runtime_m?: number;
+                            timezone?: string;
+                            failure_issue_threshold?: number;
+                            recovery_threshold?: number;
+                            /** Format: date-time */
+                            created_at: string;
+                            /** Format: date-time */
+                            last_check_in_at: string | null;
+                            last_status: string | null;
+                        };
+                    };
+                };
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `empty_body`: The body is empty.
+                 *
+                 *     `malformed_json`: The body is not acceptable JSON.
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `ET_PROJECT_NOT_FOUND`: There is no such project. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `ET_MONITOR_EXISTS`: The project has a monitor of this name. */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `body_too_large`: The body is larger than this address takes. */
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `unsupported_media_type`: The body has a media type that this address does not take.
+                 *
+                 *     `unsupported_encoding`: The body has a content encoding that this address does not take.
+                 */
+                415: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `ET_MONITOR_INVALID`: Nothing can run by this configuration. */
+                422: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
         delete?: never;
         options?: never;
         head?: never;
@@ -13179,10 +13378,314 @@ export interface paths {
         };
         put?: never;
         post?: never;
-        delete?: never;
+        /** Delete a monitor with its check-ins */
+        delete: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /**
+                     * @description Number of the project.
+                     * @example 1
+                     */
+                    id: number;
+                    /**
+                     * @description Name of the monitor.
+                     * @example nightly-backup
+                     */
+                    slug: string;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description It is gone; one that goes on checking in is a new monitor. */
+                204: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /** @description `invalid_parameter`: The request does not have the expected form. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `ET_PROJECT_NOT_FOUND`: There is no such project.
+                 *
+                 *     `ET_MONITOR_NOT_FOUND`: The project has no such monitor.
+                 */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
         options?: never;
         head?: never;
-        patch?: never;
+        /** Say when a monitor runs, and when somebody should worry */
+        patch: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /**
+                     * @description Number of the project.
+                     * @example 1
+                     */
+                    id: number;
+                    /**
+                     * @description Name of the monitor.
+                     * @example nightly-backup
+                     */
+                    slug: string;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    /**
+                     * @example {
+                     *       "schedule": {
+                     *         "type": "interval",
+                     *         "value": 10,
+                     *         "unit": "minute"
+                     *       },
+                     *       "max_runtime_m": 5
+                     *     }
+                     */
+                    "application/json": {
+                        schedule?: {
+                            /** @enum {unknown} */
+                            type: "crontab" | "interval";
+                            /** @description A crontab of five fields, or a number. */
+                            value: string | number;
+                            /**
+                             * @description Of an interval.
+                             * @enum {unknown}
+                             */
+                            unit?: "minute" | "hour" | "day" | "week" | "month" | "year";
+                        } | null;
+                        checkin_margin_m?: number;
+                        max_runtime_m?: number;
+                        timezone?: string;
+                        failure_issue_threshold?: number;
+                        recovery_threshold?: number;
+                    };
+                };
+            };
+            responses: {
+                /** @description The monitor as it is now. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            slug: string;
+                            /** @description When it runs; null until a check-in says so. */
+                            schedule: {
+                                /** @enum {unknown} */
+                                type?: "crontab" | "interval";
+                                value?: string | number;
+                                /** @enum {unknown} */
+                                unit?: "minute" | "hour" | "day" | "week" | "month" | "year";
+                            } | null;
+                            /** @description Minutes that it may be late. */
+                            checkin_margin_m?: number;
+                            /** @description Minutes that it may take. */
+                            max_runtime_m?: number;
+                            timezone?: string;
+                            failure_issue_threshold?: number;
+                            recovery_threshold?: number;
+                            /** Format: date-time */
+                            created_at: string;
+                            /** Format: date-time */
+                            last_check_in_at: string | null;
+                            last_status: string | null;
+                        };
+                    };
+                };
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `empty_body`: The body is empty.
+                 *
+                 *     `malformed_json`: The body is not acceptable JSON.
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `ET_PROJECT_NOT_FOUND`: There is no such project.
+                 *
+                 *     `ET_MONITOR_NOT_FOUND`: The project has no such monitor.
+                 */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `body_too_large`: The body is larger than this address takes. */
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `unsupported_media_type`: The body has a media type that this address does not take.
+                 *
+                 *     `unsupported_encoding`: The body has a content encoding that this address does not take.
+                 */
+                415: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `ET_MONITOR_INVALID`: Nothing can run by this configuration. */
+                422: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
         trace?: never;
     };
     "/api/v1/projects/{id}/errors/monitors/{slug}/check-ins": {
@@ -18906,6 +19409,24 @@ export interface paths {
                                 repositories: boolean | null;
                                 roots: boolean | null;
                             };
+                            /** @description When the newest certificate of each layer was issued. */
+                            certified_at: {
+                                /** Format: date-time */
+                                announcements: string | null;
+                                /** Format: date-time */
+                                states: string | null;
+                                /** Format: date-time */
+                                repositories: string | null;
+                                /** Format: date-time */
+                                roots: string | null;
+                            };
+                            /** @description Events of each layer that are stored here, as the newest certificate says. */
+                            events_here: {
+                                announcements: number | null;
+                                states: number | null;
+                                repositories: number | null;
+                                roots: number | null;
+                            };
                             negentropy_unsupported: {
                                 /** Format: date-time */
                                 until: string;
@@ -19103,6 +19624,24 @@ export interface paths {
                                 states: boolean | null;
                                 repositories: boolean | null;
                                 roots: boolean | null;
+                            };
+                            /** @description When the newest certificate of each layer was issued. */
+                            certified_at: {
+                                /** Format: date-time */
+                                announcements: string | null;
+                                /** Format: date-time */
+                                states: string | null;
+                                /** Format: date-time */
+                                repositories: string | null;
+                                /** Format: date-time */
+                                roots: string | null;
+                            };
+                            /** @description Events of each layer that are stored here, as the newest certificate says. */
+                            events_here: {
+                                announcements: number | null;
+                                states: number | null;
+                                repositories: number | null;
+                                roots: number | null;
                             };
                             negentropy_unsupported: {
                                 /** Format: date-time */

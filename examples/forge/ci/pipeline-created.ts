@@ -4,6 +4,7 @@ export const pipelineCreated = defineEvent("ci.pipeline_created", {
   description: "A push has started a pipeline.",
   owner: "ci",
   category: "continuous_integration",
+  sensitive: ["/author"],
   schema: {
     type: "object",
     properties: {

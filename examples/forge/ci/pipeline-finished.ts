@@ -4,6 +4,11 @@ export const pipelineFinished = defineEvent("ci.pipeline_finished", {
   description: "All jobs of a pipeline have ended.",
   owner: "ci",
   category: "continuous_integration",
+  // The first version counted whole seconds.
+  version: 2,
+  upcast: {
+    1: ({ seconds, ...data }) => ({ ...data, ...(typeof seconds === "number" && { duration_ms: seconds * 1_000 }) }),
+  },
   schema: {
     type: "object",
     properties: {

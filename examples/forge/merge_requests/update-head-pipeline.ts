@@ -31,7 +31,7 @@ export function updateHeadPipeline({ journeys, events, captureError, leaveBreadc
           events().publish(headPipelineUpdated.create({ pipeline_id: pipelineId, jobs })),
         );
       });
-      await inRequest(async () => {
+      await inRequest("merge_requests.update_head_pipeline", async () => {
         try {
           await update();
         } catch (error) {

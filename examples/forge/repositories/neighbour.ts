@@ -9,6 +9,7 @@ import { WebSocketServer } from "ws";
 
 const repositoryAnnouncement = 30_617;
 const issue = 1_621;
+const comment = 1_111;
 
 const issues = [
   "Mirror the image of the runner",
@@ -47,6 +48,7 @@ export async function startNeighbour(relayUrl: string, signal: AbortSignal): Pro
   });
 
   void talk(relayUrl, url, take, signal);
+  void passOnStrays(connections, signal);
   return {
     url,
     close() {
@@ -126,6 +128,22 @@ async function talk(
     const subject = issues[number % issues.length] ?? "";
     say(issue, [address, ["p", getPublicKey(owner)], ["subject", subject]], subject);
     await sleep(number < issues.length ? 2_000 : 45_000, undefined, { signal }).catch(() => {});
+  }
+}
+
+/** Now and then a comment on a repository that is announced nowhere, to whoever asks for anything: relays do such things. */
+async function passOnStrays(connections: ReadonlySet<Connection>, signal: AbortSignal): Promise<void> {
+  const author = generateSecretKey();
+  while (!signal.aborted) {
+    const listening = [...connections].filter(({ subscriptions }) => subscriptions.size > 0);
+    const tags = [["A", `${repositoryAnnouncement}:${getPublicKey(generateSecretKey())}:runner-base`]];
+    const stray = finalizeEvent(
+      { kind: comment, created_at: Math.floor(Date.now() / 1_000), tags, content: "I have seen this, too" },
+      author,
+    );
+    for (const { socket, subscriptions } of listening)
+      for (const id of [...subscriptions.keys()].slice(0, 1)) socket.send(JSON.stringify(["EVENT", id, stray]));
+    await sleep(listening.length === 0 ? 1_000 : 240_000, undefined, { signal }).catch(() => {});
   }
 }
 

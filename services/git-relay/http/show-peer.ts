@@ -27,6 +27,8 @@ export function showPeer(peer: PeerSnapshot, nowMs: number) {
     wanted: { repos: peer.wanted.repos, root_events: peer.wanted.rootEvents },
     confirmed: { repos: peer.repos.length, root_events: peer.rootEvents.length },
     complete: layers((layer) => peer.certificates[layer]?.complete ?? null),
+    certified_at: layers((layer) => timeOrNull(peer.certificates[layer]?.at ?? null)),
+    events_here: layers((layer) => peer.certificates[layer]?.localCount ?? null),
     negentropy_unsupported:
       peer.negentropyUnsupportedUntil !== null && peer.negentropyUnsupportedUntil > nowMs
         ? { until: isoTime(peer.negentropyUnsupportedUntil), reason: peer.negentropyUnsupportedReason ?? "" }

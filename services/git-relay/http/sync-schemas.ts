@@ -74,6 +74,14 @@ const peerProperties = {
     ...ofEach(layerNames, { type: ["boolean", "null"] }),
     description: "What the newest certificate of each layer says; null where there is none.",
   },
+  certified_at: {
+    ...ofEach(layerNames, timeOrNull),
+    description: "When the newest certificate of each layer was issued.",
+  },
+  events_here: {
+    ...ofEach(layerNames, countOrNull),
+    description: "Events of each layer that are stored here, as the newest certificate says.",
+  },
   negentropy_unsupported: orNull(all({ until: time, reason: { type: "string" } })),
   naughty: orNull(
     all(
@@ -255,6 +263,8 @@ export const peerExample = {
   wanted: { repos: 12, root_events: 240 },
   confirmed: { repos: 12, root_events: 200 },
   complete: { announcements: true, states: true, repositories: null, roots: null },
+  certified_at: { announcements: now, states: now, repositories: null, roots: null },
+  events_here: { announcements: 12, states: 3, repositories: null, roots: null },
   negentropy_unsupported: null,
   naughty: null,
   live_subscriptions: 6,

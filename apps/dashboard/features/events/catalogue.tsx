@@ -1,4 +1,16 @@
-import { Accordion, Badge, Code, Group, SegmentedControl, Stack, Table, Text, TextInput } from "@mantine/core";
+import {
+  Accordion,
+  Alert,
+  Anchor,
+  Badge,
+  Code,
+  Group,
+  SegmentedControl,
+  Stack,
+  Table,
+  Text,
+  TextInput,
+} from "@mantine/core";
 import { IconSearch } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "react-router";
@@ -9,6 +21,7 @@ import { Page } from "../../shared/page.js";
 import { Empty, Loaded } from "../../shared/states.js";
 import { formatSeconds } from "../../shared/time.js";
 import { useUrlState } from "../../shared/url-state.js";
+import { Versions } from "./versions.js";
 
 type EventType = paths["/api/v1/events/types"]["get"]["responses"]["200"]["content"]["application/json"][number];
 
@@ -97,6 +110,7 @@ function byContext(types: readonly EventType[]): readonly (readonly [string, rea
 
 function TypeItem({ type }: { readonly type: EventType }) {
   const isFailing = (type.failure_share ?? 0) > 0;
+  const isLogged = type.log === "all";
   return (
     <Accordion.Item value={type.type}>
       <Accordion.Control>
@@ -127,7 +141,7 @@ function TypeItem({ type }: { readonly type: EventType }) {
             </Text>
           </Stack>
           <Group gap="lg" wrap="nowrap" className="wide-only" style={{ flex: "none" }}>
-            <Measure label="in 24 h" value={type.published_24h === null ? "–" : formatCount(type.published_24h)} />
+            <Measure label={isLogged ? "in 24 h" : "not logged"} value={volumeOf(type)} />
             <Measure label="p95" value={formatSeconds(type.handler_p95_s)} />
             <Measure label="failed" value={formatShare(type.failure_share)} bad={isFailing} />
           </Group>
@@ -138,11 +152,20 @@ function TypeItem({ type }: { readonly type: EventType }) {
           <Text size="sm">
             Owned by <b>{type.owner ?? "nobody"}</b>
             {type.category && ` · ${type.category.replaceAll("_", " ")}`} · version {type.version}
-            {type.versions.length > 1 && `, ${type.versions.join(", ")} are read`} ·{" "}
-            <Link to={`/events/log?type=${encodeURIComponent(type.type)}`}>in the log</Link>
+            {" · "}
+            <Anchor component={Link} size="sm" to={`/events/log?type=${encodeURIComponent(type.type)}`}>
+              in the log
+            </Anchor>{" "}
+            ·{" "}
+            <Anchor component={Link} size="sm" to={`/events/graph?node=${encodeURIComponent(`event ${type.type}`)}`}>
+              in the graph
+            </Anchor>
           </Text>
+          {type.deprecated && <Deprecated deprecated={type.deprecated} />}
+          <Publishers type={type} />
           <Subscribers type={type} />
           <Fields type={type} />
+          {type.versions.length > 1 && <Versions type={type.type} versions={type.versions} />}
           {type.examples.length > 0 && (
             <div>
               <Text size="sm" fw={600} mb={4}>
@@ -156,6 +179,67 @@ function TypeItem({ type }: { readonly type: EventType }) {
         </Stack>
       </Accordion.Panel>
     </Accordion.Item>
+  );
+}
+
+/** Of what is not logged nobody knows how often it was published. */
+function volumeOf({ log, published_24h: published }: EventType): string {
+  return log !== "all" || published === null ? "–" : formatCount(published);
+}
+
+function Deprecated({ deprecated }: { readonly deprecated: Readonly<Record<string, unknown>> }) {
+  return (
+    <Alert color="yellow" variant="light" title="Deprecated">
+      {Object.entries(deprecated)
+        .map(
+          ([name, value]) =>
+            `${name.replaceAll("_", " ")}: ${typeof value === "string" ? value : JSON.stringify(value)}`,
+        )
+        .join(" · ")}
+    </Alert>
+  );
+}
+
+/** Its module, and what was seen of it in the last day. */
+function Publishers({ type }: { readonly type: EventType }) {
+  const seen = type.publishers ?? [];
+  return (
+    <Table fz="sm" withTableBorder aria-label="Publishers">
+      <Table.Thead>
+        <Table.Tr>
+          <Table.Th>Published by {type.context}</Table.Th>
+          <Table.Th>While handling</Table.Th>
+          <Table.Th w={110} ta="right">
+            In 24 h
+          </Table.Th>
+        </Table.Tr>
+      </Table.Thead>
+      <Table.Tbody>
+        {seen.length === 0 ? (
+          <Table.Tr>
+            <Table.Td colSpan={3} c="dimmed">
+              {type.log === "all" ? "Nobody has published it in the last 24 hours." : "Its publishing is not logged."}
+            </Table.Td>
+          </Table.Tr>
+        ) : (
+          seen.map(({ caller, handling, published }) => (
+            <Table.Tr key={`${caller} ${handling}`}>
+              <Table.Td dir="auto">{caller ?? "not said"}</Table.Td>
+              <Table.Td>
+                {handling === null ? (
+                  "–"
+                ) : (
+                  <Anchor component={Link} size="sm" to={`/events/catalogue?type=${encodeURIComponent(handling)}`}>
+                    {handling}
+                  </Anchor>
+                )}
+              </Table.Td>
+              <Table.Td ta="right">{formatCount(published)}</Table.Td>
+            </Table.Tr>
+          ))
+        )}
+      </Table.Tbody>
+    </Table>
   );
 }
 
@@ -191,7 +275,7 @@ function Subscribers({ type }: { readonly type: EventType }) {
     <Table fz="sm" withTableBorder aria-label="Subscribers">
       <Table.Thead>
         <Table.Tr>
-          <Table.Th>Subscriber</Table.Th>
+          <Table.Th>Handled by</Table.Th>
           <Table.Th>Only if</Table.Th>
         </Table.Tr>
       </Table.Thead>

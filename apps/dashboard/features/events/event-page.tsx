@@ -8,7 +8,9 @@ import { Copy } from "../../shared/copy.js";
 import { Page } from "../../shared/page.js";
 import { Empty, Loaded } from "../../shared/states.js";
 import { Ago, formatSeconds } from "../../shared/time.js";
-import { type EventNode, readEventNode, type Subscription } from "./event-node.js";
+import { Causation } from "./causation.js";
+import { EnvelopeCard } from "./envelope-card.js";
+import { readEventNode, type Subscription } from "./event-node.js";
 import { SettlementBadge } from "./settlement-badge.js";
 
 /** One event: who got it, who did not and why, and what came of it. */
@@ -80,21 +82,8 @@ export function EventPage() {
                   ))
                 )}
               </Card>
-              {event.children.length > 0 && (
-                <Card title="What came of it">
-                  <Tree nodes={event.children} />
-                </Card>
-              )}
-              {explanation.envelope && (
-                <Card
-                  title="Envelope"
-                  actions={<Copy value={JSON.stringify(explanation.envelope, null, 2)} label="Copy the envelope" />}
-                >
-                  <Code block tabIndex={0} style={{ maxHeight: 480, overflow: "auto" }}>
-                    {JSON.stringify(explanation.envelope, null, 2)}
-                  </Code>
-                </Card>
-              )}
+              <Causation event={event} />
+              <EnvelopeCard event={event} envelope={explanation.envelope ?? null} />
             </Stack>
           );
         }}
@@ -163,38 +152,5 @@ function SubscriptionBlock({ subscription }: { readonly subscription: Subscripti
         </Table>
       )}
     </div>
-  );
-}
-
-/** What was published while an event was handled, and what was published while that was, … */
-function Tree({ nodes }: { readonly nodes: readonly EventNode[] }) {
-  return (
-    <ul style={{ listStyle: "none", margin: 0, paddingLeft: 0 }}>
-      {nodes.map((node) => (
-        <li
-          key={node.id}
-          style={{ paddingLeft: 14, borderLeft: "2px solid var(--mantine-color-default-border)", marginBottom: 6 }}
-        >
-          <Group gap={8}>
-            <Anchor component={Link} to={`/events/${node.id}`} size="sm" fw={600}>
-              {node.type}
-            </Anchor>
-            {node.subscriptions.map(({ name, outcome }) => (
-              <Group key={name} gap={4}>
-                <Text size="xs" c="dimmed">
-                  {name.split("/")[0]}
-                </Text>
-                <SettlementBadge value={outcome} />
-              </Group>
-            ))}
-          </Group>
-          {node.children.length > 0 && (
-            <div style={{ marginTop: 6 }}>
-              <Tree nodes={node.children} />
-            </div>
-          )}
-        </li>
-      ))}
-    </ul>
   );
 }

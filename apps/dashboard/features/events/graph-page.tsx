@@ -2,12 +2,23 @@ import { ActionIcon, Button, Group, MultiSelect, Paper, SegmentedControl, Table,
 import { useMediaQuery } from "@mantine/hooks";
 import { IconFocusCentered, IconMinus, IconPlus } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
+import { useMemo } from "react";
 import { Link } from "react-router";
 import { api, dataOf } from "../../api/client.js";
 import { Page } from "../../shared/page.js";
 import { Empty, Loaded } from "../../shared/states.js";
 import { useUrlState } from "../../shared/url-state.js";
-import { type Graph, type GraphEvent, layOut, nodeHeight, nodeWidth, reachedFrom, readGraph } from "./graph.js";
+import {
+  type Graph,
+  type GraphEvent,
+  type LeadsTo,
+  layOut,
+  nodeHeight,
+  nodeWidth,
+  reachedFrom,
+  readGraph,
+  readLeadsTo,
+} from "./graph.js";
 import { usePanZoom } from "./pan-zoom.js";
 
 /** Which module tells what, and who listens. */
@@ -22,6 +33,11 @@ export function GraphPage() {
     queryFn: async () =>
       readGraph(await dataOf(api.GET("/api/v1/events/graph", { params: { query: { format: "json" } } }))),
   });
+  const types = useQuery({
+    queryKey: ["events", "types"],
+    queryFn: () => dataOf(api.GET("/api/v1/events/types", { params: { query: { limit: 100 } } })),
+  });
+  const leadsTo = useMemo(() => readLeadsTo(types.data ?? []), [types.data]);
   return (
     <Page title="Graph" subtitle="Which module tells what, and who listens. A dashed line has a condition.">
       <Loaded query={graph} skeleton={10}>
@@ -62,7 +78,7 @@ export function GraphPage() {
                   onChange={(view) => url.set({ view })}
                 />
               </Group>
-              {asList ? <List events={shown} /> : <Drawing events={shown} />}
+              {asList ? <List events={shown} leadsTo={leadsTo} /> : <Drawing events={shown} leadsTo={leadsTo} />}
             </>
           );
         }}
@@ -71,11 +87,16 @@ export function GraphPage() {
   );
 }
 
-function Drawing({ events }: { readonly events: readonly GraphEvent[] }) {
+interface GraphProps {
+  readonly events: readonly GraphEvent[];
+  readonly leadsTo: LeadsTo;
+}
+
+function Drawing({ events, leadsTo }: GraphProps) {
   const url = useUrlState();
   const chosen = url.get("node");
   const graph = layOut(events);
-  const reached = chosen === "" ? undefined : reachedFrom(events, chosen);
+  const reached = chosen === "" ? undefined : reachedFrom(events, chosen, leadsTo);
   const view = usePanZoom(graph.width, graph.height);
   const choose = (id: string): void => url.set({ node: chosen === id ? null : id }, { replace: true });
   const event = events.find(({ type }) => `event ${type}` === chosen);
@@ -93,6 +114,12 @@ function Drawing({ events }: { readonly events: readonly GraphEvent[] }) {
             {event.subscribers.length === 0
               ? "nobody"
               : event.subscribers.map(({ subscriber }) => subscriber).join(", ")}
+            {leadsTo.has(event.type) && (
+              <>
+                {" "}
+                and leads to <b>{leadsTo.get(event.type)?.join(", ")}</b>
+              </>
+            )}
           </Text>
           <Button
             component={Link}
@@ -221,7 +248,7 @@ function Nodes({
 }
 
 /** The same in words. */
-function List({ events }: { readonly events: readonly GraphEvent[] }) {
+function List({ events, leadsTo }: GraphProps) {
   return (
     <Paper withBorder>
       <Table fz="sm" aria-label="Events and who listens">
@@ -232,6 +259,9 @@ function List({ events }: { readonly events: readonly GraphEvent[] }) {
               Published by
             </Table.Th>
             <Table.Th>Listened to by</Table.Th>
+            <Table.Th w={230} className="wide-only">
+              Leads to
+            </Table.Th>
           </Table.Tr>
         </Table.Thead>
         <Table.Tbody>
@@ -256,6 +286,7 @@ function List({ events }: { readonly events: readonly GraphEvent[] }) {
                       </div>
                     ))}
               </Table.Td>
+              <Table.Td className="wide-only">{leadsTo.get(type)?.join(", ") ?? "–"}</Table.Td>
             </Table.Tr>
           ))}
         </Table.Tbody>

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { layOut, nodeHeight, reachedFrom, readGraph } from "./graph.js";
+import { layOut, nodeHeight, reachedFrom, readGraph, readLeadsTo } from "./graph.js";
 
 const answer = {
   events: [
@@ -41,6 +41,25 @@ test("an event reaches its subscribers, a subscriber is reached by its events", 
     "subscriber search.index",
   ]);
   expect([...reachedFrom(events, "subscriber mail.tell")]).toEqual(["subscriber mail.tell", "event ci.done"]);
+});
+
+test("an event reaches also what is published while it is handled, and who listens to that, even in a circle", () => {
+  const events = readGraph(answer);
+  const leadsTo = readLeadsTo([
+    { type: "ci.done", publishers: [{ handling: "ci.begun" }, { handling: null }, { handling: "ci.begun" }] },
+    { type: "ci.begun", publishers: [{ handling: "ci.done" }] },
+    { type: "ci.unknown", publishers: null },
+  ]);
+  expect([...leadsTo]).toEqual([
+    ["ci.begun", ["ci.done"]],
+    ["ci.done", ["ci.begun"]],
+  ]);
+  expect([...reachedFrom(events, "event ci.begun", leadsTo)].sort()).toEqual([
+    "event ci.begun",
+    "event ci.done",
+    "subscriber mail.tell",
+    "subscriber search.index",
+  ]);
 });
 
 test("an answer of another form is an empty graph", () => {

@@ -90,8 +90,18 @@ export function layOut(events: readonly GraphEvent[]): Graph {
   return { nodes, edges, width: right + nodeWidth + margin, height };
 }
 
-/** Everything that an event reaches, or what a subscriber is reached by; the node itself is part of it. */
-export function reachedFrom(events: readonly GraphEvent[], id: string): ReadonlySet<string> {
+/** Types of events that were published while events of a type were handled. */
+export type LeadsTo = ReadonlyMap<string, readonly string[]>;
+
+/**
+ * Everything that an event reaches: its subscribers, the events that they publish, their subscribers and so on; or what a
+ * subscriber is reached by. The node itself is part of it.
+ */
+export function reachedFrom(
+  events: readonly GraphEvent[],
+  id: string,
+  leadsTo: LeadsTo = new Map(),
+): ReadonlySet<string> {
   const reached = new Set([id]);
   const [kind, name = ""] = id.split(" ");
   if (kind === "subscriber") {
@@ -99,9 +109,34 @@ export function reachedFrom(events: readonly GraphEvent[], id: string): Readonly
       if (subscribers.some(({ subscriber }) => subscriber === name)) reached.add(`event ${type}`);
     return reached;
   }
-  for (const { type, subscribers } of events)
-    if (type === name) for (const { subscriber } of subscribers) reached.add(`subscriber ${subscriber}`);
+  const subscribersOf = new Map(events.map(({ type, subscribers }) => [type, subscribers]));
+  const waiting = [name];
+  for (let type = waiting.pop(); type !== undefined; type = waiting.pop()) {
+    for (const { subscriber } of subscribersOf.get(type) ?? []) reached.add(`subscriber ${subscriber}`);
+    for (const next of leadsTo.get(type) ?? []) {
+      if (reached.has(`event ${next}`)) continue;
+      reached.add(`event ${next}`);
+      waiting.push(next);
+    }
+  }
   return reached;
+}
+
+/** What the catalogue has seen published, turned around. */
+export function readLeadsTo(
+  types: readonly {
+    readonly type: string;
+    readonly publishers: readonly { readonly handling: string | null }[] | null;
+  }[],
+): LeadsTo {
+  const leadsTo = new Map<string, string[]>();
+  for (const { type, publishers } of types)
+    for (const { handling } of publishers ?? []) {
+      if (handling === null) continue;
+      const known = leadsTo.get(handling) ?? [];
+      if (!known.includes(type)) leadsTo.set(handling, [...known, type]);
+    }
+  return leadsTo;
 }
 
 function withoutContext(name: string, context: string): string {

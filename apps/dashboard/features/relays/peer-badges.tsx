@@ -1,6 +1,17 @@
-import { Badge, Box, Group, Text, Tooltip } from "@mantine/core";
+import { Badge, Box, Group, Stack, Text, Tooltip } from "@mantine/core";
 import { IconAlertTriangle, IconCircleCheck, IconCircleDashed } from "@tabler/icons-react";
-import { healthTones, layerLabels, layers, type Peer, statusTones, type Tone } from "./peer.js";
+import { formatCount, formatShare } from "../../shared/numbers.js";
+import { Ago } from "../../shared/time.js";
+import {
+  certifiedAt,
+  healthTones,
+  layerLabels,
+  layers,
+  type Peer,
+  progressOf,
+  statusTones,
+  type Tone,
+} from "./peer.js";
 
 export function StatusBadge({ status }: { readonly status: Peer["status"] }) {
   return <ToneBadge tone={statusTones[status]} />;
@@ -26,8 +37,38 @@ const marks = {
   unknown: { icon: IconCircleDashed, color: "var(--mantine-color-dimmed)", text: "not proven yet" },
 } as const;
 
-/** What the newest certificate of each layer says. */
-export function Completeness({ complete }: Pick<Peer, "complete">) {
+/** What the newest certificate of each layer says, and how old the oldest of them is. */
+export function Completeness(peer: Pick<Peer, "complete" | "certified_at">) {
+  const at = certifiedAt(peer);
+  return (
+    <Stack gap={1}>
+      <Marks complete={peer.complete} />
+      {at !== null && (
+        <Text size="xs" c="dimmed" component="div">
+          <Ago at={at} size="xs" />
+        </Text>
+      )}
+    </Stack>
+  );
+}
+
+/** How many batches are under way in each layer, and how far they are. */
+export function Batches({ peer }: { readonly peer: Peer }) {
+  const layersUnderWay = progressOf(peer);
+  if (layersUnderWay.length === 0) return "–";
+  return (
+    <Stack gap={0}>
+      {layersUnderWay.map(({ layer, batches, share, received }) => (
+        <Text key={layer} size="xs" title={`${batches} batches of ${layerLabels[layer]}`}>
+          {batches} × {layerLabels[layer].toLowerCase()},{" "}
+          {share === null ? `${formatCount(received)} received` : formatShare(share)}
+        </Text>
+      ))}
+    </Stack>
+  );
+}
+
+function Marks({ complete }: Pick<Peer, "complete">) {
   const summary = layers.map((layer) => `${layerLabels[layer]}: ${marks[markOf(complete[layer])].text}`).join("\n");
   return (
     <Tooltip label={<span style={{ whiteSpace: "pre-line" }}>{summary}</span>} multiline>

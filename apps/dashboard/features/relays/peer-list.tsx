@@ -1,4 +1,4 @@
-import { Anchor, Badge, Group, SegmentedControl, SimpleGrid, Stack, Text } from "@mantine/core";
+import { Anchor, Badge, Group, SegmentedControl, Select, SimpleGrid, Stack, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
 import { Link } from "react-router";
@@ -11,8 +11,8 @@ import { Page } from "../../shared/page.js";
 import { Empty, Loaded } from "../../shared/states.js";
 import { Ago } from "../../shared/time.js";
 import { useUrlState } from "../../shared/url-state.js";
-import { badness, hostOf, isIncomplete, type Peer, peerPath } from "./peer.js";
-import { Completeness, HealthBadge, Progress, StatusBadge } from "./peer-badges.js";
+import { badness, certifiedAt, eventsHere, healthTones, type Peer, peerPath, statusTones, type Tone } from "./peer.js";
+import { Batches, Completeness, HealthBadge, Progress, StatusBadge } from "./peer-badges.js";
 
 const columns: readonly Column<Peer>[] = [
   {
@@ -23,7 +23,7 @@ const columns: readonly Column<Peer>[] = [
       <Stack gap={1}>
         <Group gap={6}>
           <Anchor component={Link} to={peerPath(peer.url)} size="sm" fw={600}>
-            {hostOf(peer.url)}
+            {peer.url}
           </Anchor>
           {peer.is_bootstrap && (
             <Badge size="xs" variant="light" color="gray">
@@ -42,7 +42,7 @@ const columns: readonly Column<Peer>[] = [
   {
     id: "status",
     header: "Connection",
-    width: 170,
+    width: 176,
     value: ({ status }) => status,
     cell: ({ status }) => <StatusBadge status={status} />,
   },
@@ -55,9 +55,21 @@ const columns: readonly Column<Peer>[] = [
     cell: ({ health }) => <HealthBadge health={health} />,
   },
   {
+    id: "events",
+    header: "Events",
+    width: 76,
+    align: "right",
+    wideOnly: true,
+    value: eventsHere,
+    cell: (peer) => {
+      const count = eventsHere(peer);
+      return count === null ? "–" : formatCount(count);
+    },
+  },
+  {
     id: "progress",
     header: "Synced",
-    width: 130,
+    width: 126,
     wideOnly: true,
     value: ({ wanted, confirmed }) =>
       wanted.repos + wanted.root_events === 0
@@ -67,21 +79,19 @@ const columns: readonly Column<Peer>[] = [
   },
   {
     id: "complete",
-    header: "Complete",
-    width: 92,
+    header: "Certified",
+    width: 110,
     wideOnly: true,
-    unsorted: true,
-    value: (peer) => (isIncomplete(peer) ? "no" : "yes"),
-    cell: (peer) => <Completeness complete={peer.complete} />,
+    value: certifiedAt,
+    cell: (peer) => <Completeness complete={peer.complete} certified_at={peer.certified_at} />,
   },
   {
     id: "pending",
     header: "Batches",
-    width: 84,
-    align: "right",
+    width: 150,
     wideOnly: true,
     value: ({ pending_batches: batches }) => batches.length,
-    cell: ({ pending_batches: batches }) => formatCount(batches.length),
+    cell: (peer) => <Batches peer={peer} />,
   },
   {
     id: "failures",
@@ -149,6 +159,8 @@ export function PeerList() {
   const url = useUrlState();
   const named = url.get("show");
   const chosen = isFilter(named) ? named : "all";
+  const connection = url.get("status");
+  const health = url.get("health");
   const rows = useMemo(
     () => [...(peers.data ?? [])].sort((left, right) => badness(right) - badness(left) || compare(left.url, right.url)),
     [peers.data],
@@ -192,7 +204,12 @@ export function PeerList() {
         {() => (
           <DataTable
             label="Relays"
-            rows={rows.filter(filters[chosen].holds)}
+            rows={rows.filter(
+              (peer) =>
+                filters[chosen].holds(peer) &&
+                (connection === "" || peer.status === connection) &&
+                (health === "" || peer.health === health),
+            )}
             rowKey={({ url: address }) => address}
             columns={columns}
             empty={
@@ -206,21 +223,49 @@ export function PeerList() {
               )
             }
             toolbar={
-              <SegmentedControl
-                size="xs"
-                aria-label="Which relays"
-                value={chosen}
-                onChange={(value) => url.set({ show: value === "all" ? null : value })}
-                data={Object.entries(filters).map(([value, { label, holds }]) => ({
-                  value,
-                  label: `${label} ${rows.filter(holds).length}`,
-                }))}
-              />
+              <>
+                <SegmentedControl
+                  size="xs"
+                  aria-label="Which relays"
+                  value={chosen}
+                  onChange={(value) => url.set({ show: value === "all" ? null : value })}
+                  data={Object.entries(filters).map(([value, { label, holds }]) => ({
+                    value,
+                    label: `${label} ${rows.filter(holds).length}`,
+                  }))}
+                />
+                <ToneSelect label="Connection" name="status" tones={statusTones} />
+                <ToneSelect label="Health" name="health" tones={healthTones} />
+              </>
             }
           />
         )}
       </Loaded>
     </Page>
+  );
+}
+
+function ToneSelect({
+  label,
+  name,
+  tones,
+}: {
+  readonly label: string;
+  readonly name: string;
+  readonly tones: Readonly<Record<string, Tone>>;
+}) {
+  const url = useUrlState();
+  return (
+    <Select
+      aria-label={label}
+      placeholder={`Any ${label.toLowerCase()}`}
+      size="xs"
+      clearable
+      w={190}
+      data={Object.entries(tones).map(([value, tone]) => ({ value, label: tone.label }))}
+      value={url.get(name) || null}
+      onChange={(value) => url.set({ [name]: value })}
+    />
   );
 }
 

@@ -1,6 +1,5 @@
-import { Alert, Badge, Button, Group, List, Modal, SimpleGrid, Stack, Table, Text } from "@mantine/core";
-import { notifications } from "@mantine/notifications";
-import { IconRefresh, IconTrash } from "@tabler/icons-react";
+import { Accordion, Alert, Badge, Button, Group, List, Modal, SimpleGrid, Stack, Table, Text } from "@mantine/core";
+import { IconPlayerPlay, IconRefresh, IconTrash } from "@tabler/icons-react";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { useNavigate, useParams } from "react-router";
@@ -9,12 +8,13 @@ import { useLive } from "../../api/live.js";
 import { allows, useSession } from "../../api/session.js";
 import { Card, Figure } from "../../shared/card.js";
 import { Copy } from "../../shared/copy.js";
+import { sayDone, sayFailed } from "../../shared/notify.js";
 import { formatCount } from "../../shared/numbers.js";
 import { Page } from "../../shared/page.js";
 import { Empty, Failure, Loaded } from "../../shared/states.js";
 import { Ago, formatSeconds } from "../../shared/time.js";
 import { useTimeRange } from "../../shared/time-range.js";
-import { type Certificate, type Happening, hostOf, layerLabels, layers, type PeerDetail } from "./peer.js";
+import { type Certificate, type Happening, hostOf, type Layer, layerLabels, layers, type PeerDetail } from "./peer.js";
 import { HealthBadge, Progress, StatusBadge } from "./peer-badges.js";
 import { StateTimeline } from "./state-timeline.js";
 
@@ -38,7 +38,7 @@ export function PeerPage() {
           <Copy value={url} label="Copy the address" />
         </Group>
       }
-      actions={peer.data && <PeerActions url={url} />}
+      actions={peer.data && <PeerActions peer={peer.data} />}
     >
       <Loaded query={peer}>
         {(data) => (
@@ -165,7 +165,7 @@ function Happenings({ peer }: { readonly peer: PeerDetail }) {
                 Nothing changed in this time.
               </Text>
             ) : (
-              <Table fz="sm" verticalSpacing={4}>
+              <Table fz="sm" verticalSpacing={4} aria-label="What happened">
                 <Table.Tbody>
                   {gathered(rows)
                     .slice(0, shownHappenings)
@@ -213,45 +213,80 @@ function gathered(rows: readonly Happening[]): readonly { readonly row: Happenin
   return found;
 }
 
+const shownCertificates = 12;
+const methods = { negentropy: "reconciled", req_eose: "paged" } as const;
+
 function Certificates({ peer }: { readonly peer: PeerDetail }) {
+  const earlier = layers
+    .flatMap((layer) => peer.certificates[layer].slice(1).map((certificate) => ({ layer, certificate })))
+    .sort((left, right) => right.certificate.at.localeCompare(left.certificate.at))
+    .slice(0, shownCertificates);
   return (
-    <Card title="Certificates of completeness" flush>
-      <Table fz="sm">
+    <Card title="Events by layer, and what is certified" flush>
+      <Table fz="sm" aria-label="Layers">
         <Table.Thead>
           <Table.Tr>
             <Table.Th>Layer</Table.Th>
-            <Table.Th>Says</Table.Th>
             <Table.Th ta="right">Events here</Table.Th>
+            <Table.Th>Method</Table.Th>
+            <Table.Th>Says</Table.Th>
             <Table.Th>Issued</Table.Th>
           </Table.Tr>
         </Table.Thead>
         <Table.Tbody>
           {layers.map((layer) => {
             const [newest] = peer.certificates[layer];
-            return (
+            return newest ? (
+              <CertificateRow key={layer} layer={layer} certificate={newest} />
+            ) : (
               <Table.Tr key={layer}>
                 <Table.Td>{layerLabels[layer]}</Table.Td>
-                <Table.Td>
-                  {newest ? (
-                    <Verdict certificate={newest} />
-                  ) : (
-                    <Text size="sm" c="dimmed">
-                      none yet
-                    </Text>
-                  )}
-                </Table.Td>
-                <Table.Td ta="right" className="figure">
-                  {newest ? formatCount(newest.local_count) : "–"}
-                </Table.Td>
-                <Table.Td>
-                  <Ago at={newest?.at ?? null} />
+                <Table.Td ta="right">–</Table.Td>
+                <Table.Td c="dimmed" colSpan={3}>
+                  nothing was synced yet
                 </Table.Td>
               </Table.Tr>
             );
           })}
         </Table.Tbody>
       </Table>
+      {earlier.length > 0 && (
+        <Accordion variant="default" chevronPosition="left">
+          <Accordion.Item value="earlier" style={{ borderBottom: 0 }}>
+            <Accordion.Control>
+              <Text size="xs">Earlier syncs</Text>
+            </Accordion.Control>
+            <Accordion.Panel>
+              <Table fz="sm" aria-label="Earlier syncs">
+                <Table.Tbody>
+                  {earlier.map(({ layer, certificate }) => (
+                    <CertificateRow key={`${layer} ${certificate.at}`} layer={layer} certificate={certificate} />
+                  ))}
+                </Table.Tbody>
+              </Table>
+            </Accordion.Panel>
+          </Accordion.Item>
+        </Accordion>
+      )}
     </Card>
+  );
+}
+
+function CertificateRow({ layer, certificate }: { readonly layer: Layer; readonly certificate: Certificate }) {
+  return (
+    <Table.Tr>
+      <Table.Td>{layerLabels[layer]}</Table.Td>
+      <Table.Td ta="right" className="figure">
+        {formatCount(certificate.local_count)}
+      </Table.Td>
+      <Table.Td>{methods[certificate.method]}</Table.Td>
+      <Table.Td>
+        <Verdict certificate={certificate} />
+      </Table.Td>
+      <Table.Td>
+        <Ago at={certificate.at} />
+      </Table.Td>
+    </Table.Tr>
   );
 }
 
@@ -267,7 +302,7 @@ function Verdict({ certificate }: { readonly certificate: Certificate }) {
       </Text>
       <Text size="xs" c="dimmed">
         {[
-          proof === "negentropy" ? "reconciled" : "paged to its end",
+          proof === "negentropy" ? "nothing was left to reconcile" : "read to the end",
           ...(reason === null ? [] : [reason.replaceAll("_", " ")]),
           ...(left.length === 0 ? [] : [`without ${left.join(", ")}`]),
         ].join(" · ")}
@@ -283,7 +318,7 @@ function Batches({ peer }: { readonly peer: PeerDetail }) {
       {batches.length === 0 ? (
         <Empty title="Nothing is being fetched">New events arrive by the live subscriptions.</Empty>
       ) : (
-        <Table fz="sm">
+        <Table fz="sm" aria-label="Batches under way">
           <Table.Thead>
             <Table.Tr>
               <Table.Th>Layer</Table.Th>
@@ -298,7 +333,7 @@ function Batches({ peer }: { readonly peer: PeerDetail }) {
               <Table.Tr key={batch.batch_id}>
                 <Table.Td>{layerLabels[batch.layer]}</Table.Td>
                 <Table.Td>
-                  {batch.method === "negentropy" ? "reconciling" : `page ${batch.pages + 1}`}
+                  {batch.method === "negentropy" ? "reconciling" : `paged, page ${batch.pages + 1}`}
                   {batch.failed && (
                     <Badge ml={6} size="xs" color="red" variant="light">
                       failed
@@ -321,13 +356,33 @@ function Batches({ peer }: { readonly peer: PeerDetail }) {
   );
 }
 
-function PeerActions({ url }: { readonly url: string }) {
+function PeerActions({ peer }: { readonly peer: PeerDetail }) {
+  const { url } = peer;
   const session = useSession().data;
+  const queries = useQueryClient();
   const [asked, setAsked] = useState<"repair" | "forget" | undefined>();
+  const retry = useMutation({
+    mutationFn: () => dataOf(api.POST("/api/v1/relay/peers/{url}/retry", { params: { path: { url } } })),
+    onSuccess: ({ action }) => sayDone(retried[action](hostOf(url))),
+    onError: (error) => sayFailed("It was not tried", error),
+    onSettled: () => queries.invalidateQueries({ queryKey: ["relay", "peers"] }),
+  });
   if (!session || !allows(session, "relay:admin")) return null;
   const close = (): void => setAsked(undefined);
+  const waits = peer.status === "disconnected" || peer.status === "connected_with_failures";
   return (
     <>
+      {waits && (
+        <Button
+          size="xs"
+          variant="default"
+          leftSection={<IconPlayerPlay size={15} />}
+          loading={retry.isPending}
+          onClick={() => retry.mutate()}
+        >
+          Retry now
+        </Button>
+      )}
       <Button size="xs" leftSection={<IconRefresh size={15} />} onClick={() => setAsked("repair")}>
         Sync anew
       </Button>
@@ -339,6 +394,12 @@ function PeerActions({ url }: { readonly url: string }) {
     </>
   );
 }
+
+const retried = {
+  connect: (host: string) => `${host} is called now.`,
+  fetch: (host: string) => `What had failed is fetched from ${host} again.`,
+  nothing: (host: string) => `${host} waits for nothing.`,
+} as const;
 
 interface DialogProps {
   readonly url: string;
@@ -358,7 +419,7 @@ function Repair({ url, opened, onClose }: DialogProps) {
   const repair = useMutation({
     mutationFn: () => dataOf(api.POST("/api/v1/relay/repair", { body: { relay: url, dry_run: false } })),
     onSuccess: () => {
-      notifications.show({ message: `${hostOf(url)} is synced anew.` });
+      sayDone(`${hostOf(url)} is synced anew.`);
       void queries.invalidateQueries({ queryKey: ["relay", "peers"] });
       onClose();
     },
@@ -395,7 +456,7 @@ function Forget({ url, opened, onClose }: DialogProps) {
   const forget = useMutation({
     mutationFn: () => dataOf(api.DELETE("/api/v1/relay/peers/{url}", { params: { path: { url } } })),
     onSuccess: () => {
-      notifications.show({ message: `${hostOf(url)} is forgotten.` });
+      sayDone(`${hostOf(url)} is forgotten.`);
       void queries.invalidateQueries({ queryKey: ["relay", "peers"] });
       void navigate("/relays/peers");
     },

@@ -28,7 +28,7 @@ export const statusTones: Readonly<Record<Peer["status"], Tone>> = {
   syncing: { label: "syncing", color: "blue", meaning: "Its history is being fetched." },
   connected: { label: "connected", color: "green", meaning: "Its history is here, and it is followed live." },
   connected_with_failures: {
-    label: "connected, incomplete",
+    label: "connected with failures",
     color: "orange",
     meaning: "It is followed live, but a part of its history could not be fetched. That is tried again every hour.",
   },
@@ -37,7 +37,7 @@ export const statusTones: Readonly<Record<Peer["status"], Tone>> = {
 
 export const healthTones: Readonly<Record<Peer["health"], Tone>> = {
   healthy: { label: "healthy", color: "green", meaning: "It answers." },
-  disconnected: { label: "not reached yet", color: "gray", meaning: "No attempt has failed, none has succeeded." },
+  disconnected: { label: "disconnected", color: "gray", meaning: "No attempt has failed, none has succeeded." },
   degraded: {
     label: "degraded",
     color: "orange",
@@ -67,6 +67,44 @@ export function badness(peer: Peer): number {
 /** A certificate says that something is missing. */
 export function isIncomplete({ complete }: Peer): boolean {
   return layers.some((layer) => complete[layer] === false);
+}
+
+/** Batches under way of one layer, together. */
+export interface LayerProgress {
+  readonly layer: Layer;
+  readonly batches: number;
+  /** Of the ids that were asked for; null where pages are read, whose number nobody knows. */
+  readonly share: number | null;
+  readonly received: number;
+}
+
+export function progressOf({ pending_batches: batches }: Pick<Peer, "pending_batches">): readonly LayerProgress[] {
+  return layers.flatMap((layer) => {
+    const own = batches.filter((batch) => batch.layer === layer);
+    if (own.length === 0) return [];
+    const sum = (of: (batch: (typeof own)[number]) => number): number =>
+      own.reduce((total, batch) => total + of(batch), 0);
+    const asked = sum(({ ids_asked: ids }) => ids);
+    return [
+      {
+        layer,
+        batches: own.length,
+        share: asked === 0 ? null : sum(({ ids_seen: ids }) => ids) / asked,
+        received: sum(({ received }) => received),
+      },
+    ];
+  });
+}
+
+/** Events that are stored here of all layers; null before the first certificate. */
+export function eventsHere({ events_here: counts }: Pick<Peer, "events_here">): number | null {
+  const known = layers.flatMap((layer) => counts[layer] ?? []);
+  return known.length === 0 ? null : known.reduce((sum, count) => sum + count, 0);
+}
+
+/** When the oldest of the newest certificates was issued; null where there is none. */
+export function certifiedAt({ certified_at: times }: Pick<Peer, "certified_at">): string | null {
+  return layers.flatMap((layer) => times[layer] ?? []).sort()[0] ?? null;
 }
 
 export function hostOf(url: string): string {

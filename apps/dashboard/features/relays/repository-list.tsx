@@ -4,6 +4,7 @@ import { useInfiniteQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
 import { Link } from "react-router";
 import { api, pageOf } from "../../api/client.js";
+import { useLive } from "../../api/live.js";
 import type { paths } from "../../api/schema.js";
 import { Copy } from "../../shared/copy.js";
 import { type Column, DataTable } from "../../shared/data-table.js";
@@ -11,6 +12,8 @@ import { Page } from "../../shared/page.js";
 import { Empty, Loaded } from "../../shared/states.js";
 import { Ago } from "../../shared/time.js";
 import { useUrlState } from "../../shared/url-state.js";
+import { Npub } from "./npub.js";
+import { WaitingEvents } from "./waiting-events.js";
 
 type Repository = paths["/api/v1/relay/repositories"]["get"]["responses"]["200"]["content"]["application/json"][number];
 
@@ -39,17 +42,10 @@ const columns: readonly Column<Repository>[] = [
   {
     id: "owner",
     header: "Owner",
-    width: 190,
+    width: 200,
     wideOnly: true,
-    value: ({ npub }) => npub,
-    cell: ({ npub }) => (
-      <Group gap={2} wrap="nowrap">
-        <Text size="xs" ff="monospace" title={npub}>
-          {npub.slice(0, 10)}…{npub.slice(-4)}
-        </Text>
-        <Copy value={npub} label="Copy the npub" />
-      </Group>
-    ),
+    value: ({ npub, owner_name: name }) => name ?? npub,
+    cell: ({ npub, owner_name: name }) => <Npub npub={npub} name={name} />,
   },
   {
     id: "clone",
@@ -89,6 +85,7 @@ const columns: readonly Column<Repository>[] = [
 
 /** The repositories that are announced on the relay. */
 export function RepositoryList() {
+  useLive({ "relay.repositories": ["relay", "repositories"] });
   const repositories = useInfiniteQuery({
     queryKey: ["relay", "repositories"],
     initialPageParam: "",
@@ -104,8 +101,8 @@ export function RepositoryList() {
   const url = useUrlState();
   const search = url.get("owner");
   const rows = useMemo(() => repositories.data?.pages.flatMap(({ items }) => items) ?? [], [repositories.data]);
-  const shown = rows.filter(({ name, identifier, npub }) =>
-    `${name ?? ""} ${identifier} ${npub}`.toLowerCase().includes(search.toLowerCase()),
+  const shown = rows.filter(({ name, identifier, npub, owner_name: owner }) =>
+    `${name ?? ""} ${identifier} ${npub} ${owner ?? ""}`.toLowerCase().includes(search.toLowerCase()),
   );
   return (
     <Page title="Repositories" subtitle="Announced on the git relay">
@@ -140,6 +137,7 @@ export function RepositoryList() {
           />
         )}
       </Loaded>
+      <WaitingEvents />
     </Page>
   );
 }
