@@ -1,4 +1,5 @@
 import Libsql from "libsql";
+import LibsqlPromise from "libsql/promise";
 import type { RunResult, SqlValue } from "./database.js";
 import type { SessionResult } from "./engine.js";
 import { DatabaseError } from "./errors.js";
@@ -17,7 +18,6 @@ interface SqliteResult extends SessionResult {
 
 type ControlStatement =
   | "begin immediate"
-  | "commit"
   | "rollback"
   | "savepoint member"
   | "release member"
@@ -26,7 +26,7 @@ type ControlStatement =
 
 const maxPreparedStatements = 500;
 
-/** One connection to the file; every call is synchronous and throws `DatabaseError`s. */
+/** One connection to the file. Every call but `commit` is synchronous; all throw `DatabaseError`s. */
 export class SqliteConnection {
   readonly #database: Libsql.Database;
   /** Least recently used first. */
@@ -50,6 +50,20 @@ export class SqliteConnection {
   control(sql: ControlStatement): void {
     this.#finish();
     attempt(() => this.#database.exec(sql));
+  }
+
+  /**
+   * Commits in a thread of the driver: waiting for the disk is most of a commit, and nobody else need wait with it.
+   * Nothing else may be asked of the connection until it has resolved.
+   */
+  async commit(): Promise<void> {
+    this.#finish();
+    try {
+      // Both of the driver's classes are the same handle behind different methods; only this one's `exec` has a thread.
+      await LibsqlPromise.prototype.exec.call(this.#database, "commit");
+    } catch (error) {
+      throw sqliteError(error);
+    }
   }
 
   /** Whether the statement may run outside of a transaction. */

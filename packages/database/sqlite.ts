@@ -177,7 +177,7 @@ function createSession(options: SessionOptions, leave: () => void): Session {
     await retryWhileBusy(() => connection.control("begin immediate"), busyTimeoutMs);
     try {
       const result = work();
-      connection.control("commit");
+      await connection.commit();
       return result;
     } catch (error) {
       rollBackSafely();
@@ -212,7 +212,7 @@ function createSession(options: SessionOptions, leave: () => void): Session {
     },
     async commit() {
       try {
-        connection.control("commit");
+        await connection.commit();
       } catch (error) {
         rollBackSafely();
         throw error;

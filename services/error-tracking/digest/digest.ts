@@ -73,6 +73,12 @@ interface Work {
   readonly digested: DigestedEvent;
 }
 
+/**
+ * Counting a batch takes some statements over all of its events, and on SQLite these hold the event loop until the
+ * commit: a hundred events for about ten milliseconds.
+ */
+const eventsPerTransaction = 128;
+
 type Failures = { readonly index: number; readonly error: unknown }[];
 
 export function createDigest(dependencies: DigestDependencies): Digest {
@@ -102,6 +108,8 @@ export function createDigest(dependencies: DigestDependencies): Digest {
     const causes = new Map(works.map((work) => [work.digested, work]));
     const events = [...causes.keys()];
     const explain = (event: DigestedEvent, hash: string): string => {
+      const known = event.hashes.find((candidate) => candidate.hash === hash)?.explanation;
+      if (known !== undefined) return known;
       const cause = causes.get(event);
       return cause === undefined ? "{}" : explainHash(cause.received, cause.options, hash);
     };
@@ -141,12 +149,15 @@ export function createDigest(dependencies: DigestDependencies): Digest {
     failures: Failures,
   ): Promise<CountedEvent[]> => {
     const toWrite: CountedEvent[] = [];
-    await isolate(works, failures, context.signal, async (part) => {
-      const batch = await record(part, context);
-      report(batch, metrics, onOutcome);
-      dependencies.onCounted?.([...new Set(batch.outcomes.map(({ projectId }) => projectId))]);
-      toWrite.push(...batch.toWrite);
-    });
+    for (let from = 0; from < works.length; from += eventsPerTransaction) {
+      const together = works.slice(from, from + eventsPerTransaction);
+      await isolate(together, failures, context.signal, async (part) => {
+        const batch = await record(part, context);
+        report(batch, metrics, onOutcome);
+        dependencies.onCounted?.([...new Set(batch.outcomes.map(({ projectId }) => projectId))]);
+        toWrite.push(...batch.toWrite);
+      });
+    }
     return toWrite;
   };
 

@@ -48,6 +48,8 @@ interface DigestedHash {
   /** 32 lower-case hex digits. */
   readonly hash: string;
   readonly variant: VariantName;
+  /** Why the event has it, when that was found out beforehand. */
+  readonly explanation?: string;
 }
 
 /** The hash that every row of the event carries. */

@@ -19,6 +19,8 @@ describe("prepareEvent", () => {
           expect(one.hash).toMatch(hash);
           JSON.parse(explainHash(message, defaultOptions, one.hash));
         }
+        for (const { hash: hex, explanation } of prepareEvent(message, defaultOptions, () => true).hashes)
+          expect(explanation).toBe(explainHash(message, defaultOptions, hex));
         expect(digested.title.title).not.toBe("");
         JSON.parse(digested.row);
         const text = JSON.stringify(digested);

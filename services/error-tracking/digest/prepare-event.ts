@@ -4,7 +4,7 @@ import { parseJsonObject } from "@signalbox/sentry-protocol";
 import type { eventReceived } from "../events/event-received.js";
 import { compileGroupingRules } from "../grouping/compile-rules.js";
 import { groupEvent } from "../grouping/group-event.js";
-import { explanationText } from "../grouping/grouping.js";
+import { explanationText, type Grouping, type GroupingHash } from "../grouping/grouping.js";
 import { markInApp } from "../grouping/mark-in-app.js";
 import { normaliseEvent } from "../normalise/normalise-event.js";
 import { parseTime } from "../normalise/times.js";
@@ -35,10 +35,15 @@ export interface PrepareOptions {
 
 /**
  * The steps that need nothing but the message: parse, normalise, correct the clock, group, scrub, name, and make the row.
- * Pure, from plain data to plain data; what it throws concerns this event alone.
+ * Pure, from plain data to plain data; what it throws concerns this event alone. Hashes that are likely to be new can be
+ * explained at once, which saves `explainHash` for them.
  * @throws {ProtocolError} when the payload is no JSON object, which the edge does not let through
  */
-export function prepareEvent(received: ReceivedMessage, options: PrepareOptions): DigestedEvent {
+export function prepareEvent(
+  received: ReceivedMessage,
+  options: PrepareOptions,
+  needsExplanation: (hash: string) => boolean = () => false,
+): DigestedEvent {
   const { data } = received;
   const { bytes, receivedAtMs, normalised, grouping } = understand(received, options);
   const { event, timestampMs, correlationId } = normalised;
@@ -67,7 +72,11 @@ export function prepareEvent(received: ReceivedMessage, options: PrepareOptions)
     retentionDays: options.retentionDays,
     groupingVersion: grouping.version,
     strategy: grouping.strategy,
-    hashes: grouping.hashes.map(({ hash: hex, variant }) => ({ hash: hex, variant })),
+    hashes: grouping.hashes.map((found) => ({
+      hash: found.hash,
+      variant: found.variant,
+      ...(needsExplanation(found.hash) && { explanation: explain(grouping, found, options) }),
+    })),
     userHash: hash,
     row: JSON.stringify(
       makeEventRow(event, {
@@ -98,7 +107,11 @@ export function explainHash(received: ReceivedMessage, options: PrepareOptions, 
   const { grouping } = understand(received, options);
   const found = grouping.hashes.find((candidate) => candidate.hash === hash);
   if (found === undefined) throw new Error("Grouping the same event twice gave different hashes.");
-  return explanationText(grouping, found, (text) => scrubText(text, options.scrubbing));
+  return explain(grouping, found, options);
+}
+
+function explain(grouping: Grouping, hash: GroupingHash, { scrubbing }: PrepareOptions): string {
+  return explanationText(grouping, hash, (text) => scrubText(text, scrubbing));
 }
 
 function understand(received: ReceivedMessage, options: PrepareOptions) {

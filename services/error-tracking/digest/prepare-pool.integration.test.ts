@@ -4,7 +4,7 @@ import { afterEach, expect, test } from "vitest";
 import { defaultOptions } from "../testing/prepare.js";
 import { errorPayload, receivedEvent } from "../testing/received-event.js";
 import { prepareEvent } from "./prepare-event.js";
-import { createPreparePool, type PrepareRequest, type Preparer, prepareHere } from "./prepare-pool.js";
+import { createPreparePool, type Prepared, type PrepareRequest, type Preparer, prepareHere } from "./prepare-pool.js";
 
 let pool: Preparer | undefined;
 afterEach(() => pool?.close());
@@ -14,6 +14,13 @@ function makeRequests(count: number): PrepareRequest[] {
     message: receivedEvent(errorPayload(`E${index}`, { message: "x".repeat(index * 40) })),
     options: defaultOptions,
   }));
+}
+
+/** Which hashes are explained depends on what a thread has seen. */
+function withoutExplanations(outcome: Prepared): Prepared {
+  if (!("digested" in outcome)) return outcome;
+  const hashes = outcome.digested.hashes.map(({ hash, variant }) => ({ hash, variant }));
+  return { digested: { ...outcome.digested, hashes } };
 }
 
 /** A message that the edge would not have let through. */
@@ -26,13 +33,22 @@ function broken(): PrepareRequest {
   };
 }
 
-test("threads prepare a batch exactly as the calling thread would, in order", async () => {
-  pool = createPreparePool({ workers: 2, logger: silentLogger });
+test("threads prepare a batch exactly as the calling thread would, in order, and explain each hash that is new to them", async () => {
+  pool = createPreparePool({ workers: 1, logger: silentLogger });
   const requests = makeRequests(300);
+  const prepared = (needsExplanation: () => boolean) =>
+    requests.map(({ message, options }) => ({ digested: prepareEvent(message, options, needsExplanation) }));
+  expect(await pool.prepare(requests)).toEqual(prepared(() => true));
+  expect(await pool.prepare(requests)).toEqual(prepared(() => false));
+});
+
+test("two batches at once share the threads", async () => {
+  pool = createPreparePool({ workers: 2, logger: silentLogger });
+  const requests = makeRequests(200);
   const expected = requests.map(({ message, options }) => ({ digested: prepareEvent(message, options) }));
   const [first, second] = await Promise.all([pool.prepare(requests), pool.prepare(requests)]);
-  expect(first).toEqual(expected);
-  expect(second).toEqual(expected);
+  expect(first.map(withoutExplanations)).toEqual(expected);
+  expect(second.map(withoutExplanations)).toEqual(expected);
 });
 
 test("a message that cannot be prepared gets its own error, its neighbours are prepared", async () => {
@@ -101,9 +117,9 @@ test("a thread that is killed in the middle of a batch loses nothing and doubles
   const expected = requests.map(({ message, options }) => ({ digested: prepareEvent(message, options) }));
   const underway = pool.prepare(requests);
   await threads[0]?.terminate();
-  expect(await underway).toEqual(expected);
+  expect((await underway).map(withoutExplanations)).toEqual(expected);
   // Killed while it has nothing to do, it is replaced as well.
   await threads.at(-1)?.terminate();
-  expect(await pool.prepare(requests)).toEqual(expected);
+  expect((await pool.prepare(requests)).map(withoutExplanations)).toEqual(expected);
   expect(threads).toHaveLength(3);
 });

@@ -7,6 +7,8 @@ import type { PrepareAnswer, PrepareRequest } from "./prepare-pool.js";
 // Runs in a worker thread: messages in, prepared events out; nothing for those that only the calling thread can refuse.
 
 const guard = createCpuGuard();
+const explained = new Set<string>();
+const maxExplained = 20_000;
 
 parentPort?.on("message", (requests: readonly PrepareRequest[]) => {
   parentPort?.postMessage(prepareAll(requests));
@@ -36,8 +38,16 @@ function tooSlow<T>(work: () => T): T | "too_slow" {
 
 function prepare({ message, options }: PrepareRequest): PrepareAnswer[number] {
   try {
-    return prepareEvent(message, options);
+    return prepareEvent(message, options, (hash) => isFirstSeen(`${message.data.project_id} ${hash}`));
   } catch {
     return undefined;
   }
+}
+
+/** What this thread has not seen is likely to be new to the database, which then need not have it explained elsewhere. */
+function isFirstSeen(key: string): boolean {
+  if (explained.has(key)) return false;
+  if (explained.size >= maxExplained) explained.clear();
+  explained.add(key);
+  return true;
 }
