@@ -35,6 +35,8 @@ export default defineConfig({
           exclude: ["**/node_modules/**", "**/dist/**"],
           testTimeout: 120_000,
           hookTimeout: 120_000,
+          // Real servers and browsers on a machine that nobody watches. What needed it is named at the end of the run.
+          retry: process.env["CI"] === "true" ? 1 : 0,
         },
       },
     ],

@@ -40,6 +40,21 @@ describe("npm test", () => {
     expect(exitCode).toBe(1);
   });
 
+  test("a test that passes only when it is tried again is named, one that never passes has failed", async () => {
+    write(
+      "unsteady.fixture.ts",
+      `import { expect, test } from "vitest";
+      let tries = 0;
+      test("unsteady", { retry: 1 }, () => expect(++tries).toBe(2));
+      test("bad", { retry: 1 }, () => expect(1).toBe(2));
+      test("good", { retry: 1 }, () => {});`,
+    );
+    const { exitCode, output } = await run({});
+    expect(output).toContain("Passed only when tried again:\n  unsteady.fixture.ts > unsteady\n2 passed");
+    expect(lastLine(output)).toBe("2 passed, 1 failed, 0 skipped");
+    expect(exitCode).toBe(1);
+  });
+
   test("failed tests, files that do not load and set-ups that throw are failures", async () => {
     write(
       "failing.fixture.ts",

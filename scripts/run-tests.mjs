@@ -11,7 +11,7 @@ import { readJson } from "./workspaces.mjs";
 const cleanUpMs = 5_000;
 
 /**
- * Runs the tests, prints which were skipped and, as the very last line, the numbers.
+ * Runs the tests, prints which were skipped or unsteady and, as the very last line, the numbers.
  *
  * @param {object} options
  * @param {string} options.root
@@ -31,6 +31,8 @@ export async function runTests({ root, args, missingServers, requireServers, say
     if (missingServers.length > 0) say(`Missing servers: ${missingServers.join(", ")}`);
     if (counts.skippedTests.length > 0) say("Skipped:");
     for (const name of counts.skippedTests) say(`  ${name}`);
+    if (counts.unsteadyTests.length > 0) say("Passed only when tried again:");
+    for (const name of counts.unsteadyTests) say(`  ${name}`);
     const failed = counts.failed + (requireServers ? missingServers.length : 0);
     // Vitest can fail without a failed test, for example when no file matches.
     if (exitCode !== 0 && failed === 0) say(`Vitest ended with exit code ${exitCode}`);
@@ -85,6 +87,6 @@ function readCounts(path) {
   try {
     return readJson(path);
   } catch {
-    return { passed: 0, failed: 1, skipped: 0, skippedTests: [] };
+    return { passed: 0, failed: 1, skipped: 0, skippedTests: [], unsteadyTests: [] };
   }
 }
