@@ -38,6 +38,7 @@ export const benchmarks: Readonly<Record<string, () => Promise<Benchmark>>> = {
   "relay-verify": async () => (await import("./relay-verify.js")).relayVerify,
   "relay-sync": async () => (await import("./relay-sync.js")).relaySync,
   "relay-sync-isolation": async () => (await import("./relay-sync-isolation.js")).relaySyncIsolation,
+  "relay-passes": async () => (await import("./relay-passes.js")).relayPasses,
   "relay-memory": async () => (await import("./relay-memory.js")).relayMemory,
   "platform-http": async () => (await import("./platform-http.js")).platformHttp,
 };

@@ -1,14 +1,17 @@
-import { createVirtualClock } from "@signalbox/kernel";
-import type { VerifiedEvent } from "@signalbox/nostr";
-import { repositoryTag, signAnnouncement, signEvent, testSigner } from "@signalbox/nostr/testing";
+import { createVirtualClock, silentLogger, systemClock } from "@signalbox/kernel";
+import { markVerified, type VerifiedEvent } from "@signalbox/nostr";
+import { repositoryTag, signAnnouncement, signEvent, signState, testSigner } from "@signalbox/nostr/testing";
 import { describe, expect, test } from "vitest";
 import type { Sender } from "./accept-event.js";
+import { createPeerIntake } from "./sync/intake.js";
 import { startTestRelay } from "./testing/start-relay.js";
+import { testPeer } from "./testing/test-peer.js";
 import { createWaitingRoom } from "./waiting-room.js";
 
 const owner = testSigner("owner");
 const other = testSigner("other");
 const announcement = signAnnouncement(owner, { identifier: "x", domains: ["relay.example"] });
+const state = signState(owner, "x", { "refs/heads/main": "1".repeat(40) });
 const root = signEvent(other, { kind: 1621, tags: [repositoryTag(owner, "x")] });
 const reply = signEvent(owner, { kind: 1111, tags: [["e", root.id]] });
 const quoted = signEvent(other, { kind: 1, content: "quoted" });
@@ -32,6 +35,37 @@ function permutations<T>(list: readonly T[]): T[][] {
 }
 
 describe("events from a peer in any order", () => {
+  test("GR-143 GR-144 all orders of an announcement, its state, an issue and a reply end in the same set", async () => {
+    const server = await startTestRelay({
+      relay: { profile: "grasp", domain: "relay.example", sync: { enabled: true } },
+    });
+    const { eventIntake: intake, events, sync } = server.relay;
+    if (!sync) throw new Error("the relay syncs");
+    // As what a peer sends comes in: what is refused is remembered, and decided anew by itself.
+    const peerIntake = createPeerIntake({
+      intake,
+      rejected: sync.rejected,
+      limits: { maxEventBytes: 262_144, maxEventTags: 5_000, maxContentLength: 262_144 },
+      isStopping: () => false,
+      clock: systemClock,
+      logger: silentLogger,
+    });
+    const from = { peer: testPeer("wss://peer.example"), correlationId: "C" };
+    const all = [announcement, state, root, reply];
+    const orders = permutations(all);
+    expect(orders).toHaveLength(24);
+    for (const order of orders) {
+      for (const event of order) await peerIntake.receive(event, 1_000, from).decided;
+      await expect
+        .poll(async () => (await events.known(all.map(({ id }) => id))).size, { interval: 2 })
+        .toBe(all.length);
+      expect(intake.waiting()).toEqual([]);
+      for (const table of ["relay_events", "relay_event_tags", "relay_rejected"])
+        await server.database.run(`delete from ${table}`);
+    }
+    await server.destroy();
+  });
+
   test("GR-141 all orders of an announcement and what is related to it, near and far, end in the same set", async () => {
     const server = await startTestRelay({ relay: { profile: "grasp", domain: "relay.example" } });
     const all = [announcement, root, reply, quoting, quoted];
@@ -44,7 +78,7 @@ describe("events from a peer in any order", () => {
     await server.destroy();
   });
 
-  test("what stays unrelated waits 600 seconds; from a client it is refused at once", async () => {
+  test("GR-143 what stays unrelated waits 600 seconds; from a client it is refused at once", async () => {
     const clock = createVirtualClock(root.created_at * 1_000);
     const server = await startTestRelay({ clock, relay: { profile: "grasp", domain: "relay.example" } });
     const { eventIntake, events } = server.relay;
@@ -104,7 +138,22 @@ describe("the waiting room", () => {
     signEvent(other, { content: String(index), tags: [["e", index.toString(16).padStart(64, "0")]] });
   const { origin } = fromPeer;
 
-  test("the oldest leave when there is no room, by number or by size", () => {
+  test("GR-143 there is room for 10,000 events, and for 32 MiB", () => {
+    const fill = (count: number, content: string): number => {
+      const room = createWaitingRoom({ clock });
+      for (let index = 0; index < count; index++) {
+        const id = index.toString(16).padStart(64, "0");
+        room.add(markVerified({ ...quoted, id, content }), origin);
+      }
+      return room.size;
+    };
+    expect(fill(10_005, "")).toBe(10_000);
+    const size = fill(200, "x".repeat(256 * 1024));
+    expect(size).toBeLessThan(128);
+    expect(size).toBeGreaterThan(120);
+  });
+
+  test("GR-143 the oldest leave when there is no room, by number or by size", () => {
     const byNumber = createWaitingRoom({ clock, maxEvents: 3 });
     const notes = [1, 2, 3, 4, 5].map(note);
     for (const event of notes) byNumber.add(event, origin);
@@ -114,7 +163,7 @@ describe("the waiting room", () => {
     expect(bySize.size).toBe(2);
   });
 
-  test("those that refer to an event, or that it refers to, are taken out", () => {
+  test("GR-143 those that refer to an event, or that it refers to, are taken out", () => {
     const room = createWaitingRoom({ clock });
     const list = signEvent(other, { kind: 30_005, tags: [["d", "list"]] });
     const naming = signEvent(owner, {

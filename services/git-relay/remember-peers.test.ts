@@ -1,3 +1,4 @@
+import { createServer } from "node:http";
 import { expect, onTestFinished, test } from "vitest";
 import type { PeerSnapshot } from "./sync/snapshot.js";
 import { startTestRelay, type TestRelay } from "./testing/start-relay.js";
@@ -32,6 +33,26 @@ test("GR-355 failures of a peer are remembered over a restart", async () => {
   // It goes on where it was; on a slow machine the third attempt may be over already.
   expect(remembered.failures).toBeGreaterThanOrEqual(before.failures);
   await expect.poll(() => peerOf(after).failures).toBe(3);
+});
+
+test("a mistake that does not pass by itself is remembered over a restart, from its first sighting on", async () => {
+  const server = createServer((_, response) => response.writeHead(404).end());
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  onTestFinished(() => void server.close());
+  const address = server.address();
+  const url = `ws://127.0.0.1:${typeof address === "object" ? address?.port : 0}`;
+  const relay = { sync: { enabled: true, allow_private_targets: true, bootstrap_relays: [url] } };
+  const first = await startTestRelay({ relay });
+  onTestFinished(() => first.destroy());
+  await expect.poll(() => peerOf(first).naughty?.category).toBe("protocol_error");
+  await first.stop();
+  const before = peerOf(first);
+  const after = await startTestRelay({ relay, directory: first.directory });
+  onTestFinished(() => after.stop());
+  expect(peerOf(after).naughty).toEqual(before.naughty);
+  expect(peerOf(after)).toMatchObject({ failures: 1, nextAttemptAt: (before.lastFailure?.at ?? 0) + 3_600_000 });
+  expect(after.relay.sync?.engine.repair(peerOf(after).url)).toBe(true);
+  await expect.poll(() => peerOf(after).naughty?.since).toBeGreaterThan(before.naughty?.since ?? 0);
 });
 
 test("GR-355 they are forgotten where that is wanted", async () => {

@@ -77,7 +77,7 @@ async function storedWith(topic: string): Promise<NostrEvent[]> {
 }
 
 describe("the relay of a started server", () => {
-  test("GR-025 PF-010 kill -9 while events stream in loses nothing acknowledged and halves no replacement", async () => {
+  test("GR-025 GR-478 PF-010 kill -9 while events stream in loses nothing acknowledged and halves no replacement", async () => {
     await install({ SIGNALBOX_RELAY_PROFILE: "open", SIGNALBOX_RELAY_AUTH_CHALLENGE_ON_CONNECT: "false" }, [
       "--only",
       "relay",

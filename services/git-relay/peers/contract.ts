@@ -58,13 +58,20 @@ export function describePeerTables({ name, create }: PeerTablesUnderTest): void 
       test("GR-355 what is remembered of a peer is read back as it was saved last", async () => {
         const store = createPeerStore(database);
         const url = newPeer();
-        const peer = { url, health, negentropyUnsupportedUntil: null, negentropyUnsupportedReason: null };
+        const peer = {
+          url,
+          health,
+          negentropyUnsupportedUntil: null,
+          negentropyUnsupportedReason: null,
+          naughty: null,
+        };
         await store.savePeers([peer]);
         const later = {
           ...peer,
           health: { ...health, failures: 4 },
           negentropyUnsupportedUntil: 1_767_225_600_123,
           negentropyUnsupportedReason: "no answer",
+          naughty: { category: "protocol_error", since: 1_767_225_600_000, until: 1_767_225_600_456 } as const,
         };
         await store.savePeers([later]);
         expect((await store.loadPeers()).filter((one) => one.url === url)).toEqual([later]);
@@ -88,7 +95,7 @@ export function describePeerTables({ name, create }: PeerTablesUnderTest): void 
         const log = createTransitionLog({ database, clock, logger: silentLogger });
         const [gone, kept] = [newPeer(), newPeer()];
         for (const url of [gone, kept]) {
-          const marks = { negentropyUnsupportedUntil: null, negentropyUnsupportedReason: null };
+          const marks = { negentropyUnsupportedUntil: null, negentropyUnsupportedReason: null, naughty: null };
           await store.savePeers([{ url, health, ...marks }]);
           await store.saveCertificate(url, "roots", certificateOf(1));
           log.notice(url, "hello", 1);

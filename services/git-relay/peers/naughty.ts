@@ -63,6 +63,10 @@ export function createNaughtyList({ clock, listedMs = 12 * 3_600_000 }: NaughtyL
     onAttempt(url) {
       if (find(url)) lastTries.set(url, clock.nowMs());
     },
+    restore(url, entry, triedAt) {
+      entries.set(url, entry);
+      if (triedAt !== null) lastTries.set(url, triedAt);
+    },
     expire() {
       for (const [url, entry] of entries) if (!isCurrent(entry)) clear(url);
     },

@@ -1,5 +1,5 @@
 import type { Database } from "@signalbox/database";
-import type { HealthRecord, PeerStore, PeerUrl } from "../sync/ports.js";
+import type { HealthRecord, NaughtyEntry, PeerStore, PeerUrl } from "../sync/ports.js";
 import type { Certificate, SyncLayer } from "../sync/snapshot.js";
 import { readPeerUrl } from "./peer-url.js";
 import type { PeerTables } from "./tables.js";
@@ -27,22 +27,25 @@ export function createPeerStore(database: Database): ReadablePeerStore {
           health: readHealth(row.health),
           negentropyUnsupportedUntil: row.negentropy_unsupported_until,
           negentropyUnsupportedReason: row.negentropy_unsupported_reason,
+          naughty: readNaughty(row.naughty),
         };
       });
     },
 
     async savePeers(peers) {
       await database.runMany(
-        `insert into relay_peers (url, health, negentropy_unsupported_until, negentropy_unsupported_reason)
-          values (?, ?, ?, ?)
+        `insert into relay_peers (url, health, negentropy_unsupported_until, negentropy_unsupported_reason, naughty)
+          values (?, ?, ?, ?, ?)
           on conflict (url) do update set health = excluded.health,
             negentropy_unsupported_until = excluded.negentropy_unsupported_until,
-            negentropy_unsupported_reason = excluded.negentropy_unsupported_reason`,
-        peers.map(({ url, health, negentropyUnsupportedUntil, negentropyUnsupportedReason }) => [
+            negentropy_unsupported_reason = excluded.negentropy_unsupported_reason,
+            naughty = excluded.naughty`,
+        peers.map(({ url, health, negentropyUnsupportedUntil, negentropyUnsupportedReason, naughty }) => [
           url,
           JSON.stringify(health),
           negentropyUnsupportedUntil,
           negentropyUnsupportedReason,
+          naughty && JSON.stringify(naughty),
         ]),
       );
     },
@@ -89,4 +92,8 @@ export function createPeerStore(database: Database): ReadablePeerStore {
 
 function readHealth(text: string): HealthRecord {
   return JSON.parse(text);
+}
+
+function readNaughty(text: string | null): NaughtyEntry | null {
+  return text === null ? null : JSON.parse(text);
 }

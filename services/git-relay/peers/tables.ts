@@ -9,6 +9,8 @@ export interface PeerTables {
     health: string;
     negentropy_unsupported_until: number | null;
     negentropy_unsupported_reason: string | null;
+    /** A `NaughtyEntry` as JSON. */
+    naughty: string | null;
   };
   /** Changes of a peer's connection, and what it had to say. */
   relay_peer_transitions: {
@@ -124,5 +126,9 @@ export const peerMigrations: MigrationSet["migrations"] = [
       // Few are kept as a whole, and they are looked for each minute.
       await sql`create index relay_rejected_hot on relay_rejected (hot_until, kind) where raw is not null`.execute(db);
     },
+  },
+  {
+    name: "0004_naughty_peers",
+    up: (db) => db.schema.alterTable("relay_peers").addColumn("naughty", "text").execute(),
   },
 ];

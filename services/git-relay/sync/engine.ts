@@ -39,7 +39,13 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   let welcoming: Timer | undefined;
   let nextWelcomeMs = Number.NEGATIVE_INFINITY;
   let isRunning = false;
-  const memory = createPeerMemory({ store: options.peers, health, logger, isPersistent: config.persistHealth });
+  const memory = createPeerMemory({
+    store: options.peers,
+    health,
+    naughty,
+    logger,
+    isPersistent: config.persistHealth,
+  });
 
   const selfSubscription = createSelfSubscription({
     intake,

@@ -1,6 +1,6 @@
 import type { Logger } from "@signalbox/kernel";
 import type { Peer } from "./peer.js";
-import type { HealthTracker, PeerStore, PeerUrl, RememberedPeer } from "./ports.js";
+import type { HealthTracker, NaughtyList, PeerStore, PeerUrl, RememberedPeer } from "./ports.js";
 
 const saveEveryMs = 10_000;
 
@@ -23,11 +23,12 @@ export interface PeerMemory {
 export interface PeerMemoryOptions {
   readonly store: PeerStore;
   readonly health: HealthTracker;
+  readonly naughty: NaughtyList;
   readonly logger: Logger;
   readonly isPersistent: boolean;
 }
 
-export function createPeerMemory({ store, health, logger, isPersistent }: PeerMemoryOptions): PeerMemory {
+export function createPeerMemory({ store, health, naughty, logger, isPersistent }: PeerMemoryOptions): PeerMemory {
   const remembered = new Map<PeerUrl, RememberedPeer>();
   const returning = new Set<PeerUrl>();
   const changed = new Map<PeerUrl, Peer>();
@@ -54,6 +55,7 @@ export function createPeerMemory({ store, health, logger, isPersistent }: PeerMe
           remembered.set(peer.url, peer);
           returning.add(peer.url);
           health.restore(peer.url, peer.health);
+          if (peer.naughty) naughty.restore(peer.url, peer.naughty, peer.health.lastFailureAt);
         }
       } catch (error) {
         logger.warn("what is remembered of peers could not be read", { error });
@@ -82,6 +84,7 @@ export function createPeerMemory({ store, health, logger, isPersistent }: PeerMe
       returning.delete(url);
       changed.delete(url);
       health.clear(url);
+      naughty.clear(url);
     },
   };
 }

@@ -283,6 +283,7 @@ export class Peer {
       health: this.#context.health.dump(this.url),
       negentropyUnsupportedUntil: this.#mark.until,
       negentropyUnsupportedReason: this.#mark.reason,
+      naughty: this.#context.naughty.find(this.url),
     };
   }
 

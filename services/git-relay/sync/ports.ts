@@ -139,6 +139,8 @@ export interface NaughtyList {
   onAttempt(url: PeerUrl): void;
   find(url: PeerUrl): NaughtyEntry | null;
   clear(url: PeerUrl): void;
+  /** @param triedAt when the peer was called last, in Unix milliseconds */
+  restore(url: PeerUrl, entry: NaughtyEntry, triedAt: number | null): void;
   /** Drops entries whose time is over. */
   expire(): void;
 }
@@ -157,6 +159,7 @@ export interface RememberedPeer {
   /** Unix milliseconds. */
   readonly negentropyUnsupportedUntil: number | null;
   readonly negentropyUnsupportedReason: string | null;
+  readonly naughty: NaughtyEntry | null;
 }
 
 /** Where peers are remembered. Methods reject with the errors of the database; the engine goes on without. */

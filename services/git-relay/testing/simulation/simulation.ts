@@ -47,6 +47,8 @@ export interface SimulationOptions {
   readonly config?: Partial<SyncConfig>;
   /** Hosts of bootstrap relays. */
   readonly bootstrap?: readonly string[];
+  /** Is told what the engine asks of its health tracker and its naughty list, as `health.state`. */
+  readonly onAsked?: (what: string) => void;
 }
 
 export interface UntilOptions {
@@ -107,8 +109,18 @@ export async function simulate(
   const config = { ...defaultSyncConfig, bootstrapRelays: bootstrap, ...options.config };
   let behindMs = 0;
   const clockOfRelay: Clock = { ...clock, nowMs: () => clock.nowMs() - behindMs };
+  const onAsked = options.onAsked ?? (() => {});
   const makeRelay = (run: number): RunningRelay =>
-    startRelay({ database, clock: clockOfRelay, network, busyness, log, config, random: random.fork(`run ${run}`) });
+    startRelay({
+      database,
+      clock: clockOfRelay,
+      network,
+      busyness,
+      log,
+      config,
+      random: random.fork(`run ${run}`),
+      onAsked,
+    });
 
   let runs = 1;
   let relay = makeRelay(runs);
@@ -207,10 +219,11 @@ interface RelayParts {
   readonly log: SyncLog;
   readonly config: SyncConfig;
   readonly random: SeededRandom;
+  readonly onAsked: (what: string) => void;
 }
 
 /** The relay as it is, without its listener. */
-function startRelay({ database, clock, network, busyness, log, config, random }: RelayParts): RunningRelay {
+function startRelay({ database, clock, network, busyness, log, config, random, onAsked }: RelayParts): RunningRelay {
   const domain = readServiceAddress(ourDomain);
   const events = busyness.watch(createSqlRelayEvents({ database, clock }));
   const intake = busyness.watch(
@@ -241,8 +254,8 @@ function startRelay({ database, clock, network, busyness, log, config, random }:
     sockets: network,
     information: network,
     discovery: createPeerDiscovery({ domain, listening: "127.0.0.1:7334", aliases: [] }),
-    health: createHealthTracker({ clock, random }),
-    naughty: createNaughtyList({ clock }),
+    health: listenTo(createHealthTracker({ clock, random }), (method) => onAsked(`health.${method}`)),
+    naughty: listenTo(createNaughtyList({ clock }), (method) => onAsked(`naughty.${method}`)),
     peers: busyness.watch(createPeerStore(database)),
     rejected,
     events,
@@ -272,6 +285,16 @@ function startRelay({ database, clock, network, busyness, log, config, random }:
       await intake.stop();
     },
   };
+}
+
+/** The same object, with somebody who hears which of its methods are called. */
+function listenTo<T extends object>(target: T, onCall: (method: string) => void): T {
+  return new Proxy(target, {
+    get(object, name) {
+      if (typeof name === "string") onCall(name);
+      return Reflect.get(object, name, object);
+    },
+  });
 }
 
 /** Moves from one timer to the next, and before each step waits until nothing is being worked on. */
