@@ -9,6 +9,7 @@ import {
   type StoredCheckIn,
 } from "../items/list-monitors.js";
 import { intervalUnits } from "../items/read-check-in.js";
+import { changeMonitor, createMonitor, deleteMonitor, type MonitorChange } from "../items/save-monitor.js";
 import { checkInStatuses } from "../store/tables.js";
 import { type ApiDependencies, linkPages, visibleProject } from "./api-dependencies.js";
 import { jsonAnswer, listAnswer, projectParameter } from "./api-schemas.js";
@@ -84,18 +85,52 @@ const slugParameter = {
   examples: ["nightly-backup"],
 } as const;
 
+const minutes = { type: "integer", maximum: 40_320 } as const;
+const threshold = { type: "integer", minimum: 1, maximum: 720 } as const;
+
+const changeProperties = {
+  schedule: {
+    type: ["object", "null"],
+    required: ["type", "value"],
+    additionalProperties: false,
+    properties: {
+      type: { enum: ["crontab", "interval"] },
+      value: { type: ["string", "integer"], maxLength: 300, description: "A crontab of five fields, or a number." },
+      unit: { enum: intervalUnits, description: "Of an interval." },
+    },
+  },
+  checkin_margin_m: { ...minutes, minimum: 0 },
+  max_runtime_m: { ...minutes, minimum: 1 },
+  timezone: { type: "string", minLength: 1, maxLength: 64 },
+  failure_issue_threshold: threshold,
+  recovery_threshold: threshold,
+} as const;
+
+interface ChangeBody {
+  readonly schedule?: { readonly type: string; readonly value: string | number; readonly unit?: string } | null;
+  readonly checkin_margin_m?: number;
+  readonly max_runtime_m?: number;
+  readonly timezone?: string;
+  readonly failure_issue_threshold?: number;
+  readonly recovery_threshold?: number;
+}
+
 const params = { id: projectParameter, slug: slugParameter } as const;
 const errors = ["ET_PROJECT_NOT_FOUND", "ET_MONITOR_NOT_FOUND", "unavailable"];
 
 /** Jobs that check in, and how they got on. */
-export function registerMonitorRoutes(app: FastifyInstance, { projects, database }: ApiDependencies): void {
+export function registerMonitorRoutes(app: FastifyInstance, dependencies: ApiDependencies): void {
+  const { projects, database } = dependencies;
+  const findMonitor = async (projectId: number, slug: string): Promise<Monitor> => {
+    const monitor = (await listMonitors(database, projectId)).find((candidate) => candidate.slug === slug);
+    if (monitor === undefined) throw new ReadError("ET_MONITOR_NOT_FOUND");
+    return monitor;
+  };
   const visibleMonitor = async (
     request: FastifyRequest<{ Params: { id: number; slug: string } }>,
   ): Promise<Monitor> => {
     const project = await visibleProject(request, projects, request.params.id);
-    const monitor = (await listMonitors(database, project.id)).find(({ slug }) => slug === request.params.slug);
-    if (monitor === undefined) throw new ReadError("ET_MONITOR_NOT_FOUND");
-    return monitor;
+    return findMonitor(project.id, request.params.slug);
   };
 
   app.get<{ Params: { id: number } }>("/projects/:id/errors/monitors", {
@@ -121,6 +156,70 @@ export function registerMonitorRoutes(app: FastifyInstance, { projects, database
       response: { 200: jsonAnswer("The monitor.", monitorSchema, monitorExample) },
     },
     handler: async (request) => showMonitor(await visibleMonitor(request)),
+  });
+
+  app.post<{ Params: { id: number }; Body: ChangeBody & { readonly slug: string } }>("/projects/:id/errors/monitors", {
+    config: {
+      access: { scope: "errors:write" },
+      errors: ["ET_PROJECT_NOT_FOUND", "ET_MONITOR_EXISTS", "ET_MONITOR_INVALID", "unavailable"],
+    },
+    schema: {
+      summary: "Make a monitor before its first check-in",
+      tags: ["errors"],
+      params: { type: "object", properties: { id: projectParameter } },
+      body: {
+        type: "object",
+        required: ["slug"],
+        additionalProperties: false,
+        properties: { slug: { type: "string", pattern: slugParameter.pattern }, ...changeProperties },
+        examples: [{ slug: monitorExample.slug, schedule: monitorExample.schedule, timezone: "Europe/Berlin" }],
+      },
+      response: { 201: jsonAnswer("The monitor.", monitorSchema, monitorExample) },
+    },
+    async handler(request, reply) {
+      const project = await visibleProject(request, projects, request.params.id);
+      const { slug, ...change } = request.body;
+      await createMonitor(dependencies, project.id, slug, toMonitorChange(change));
+      return reply.code(201).send(showMonitor(await findMonitor(project.id, slug)));
+    },
+  });
+
+  app.patch<{ Params: { id: number; slug: string }; Body: ChangeBody }>("/projects/:id/errors/monitors/:slug", {
+    config: { access: { scope: "errors:write" }, errors: [...errors, "ET_MONITOR_INVALID"] },
+    schema: {
+      summary: "Say when a monitor runs, and when somebody should worry",
+      tags: ["errors"],
+      params: { type: "object", properties: params },
+      body: {
+        type: "object",
+        minProperties: 1,
+        additionalProperties: false,
+        properties: changeProperties,
+        examples: [{ schedule: { type: "interval", value: 10, unit: "minute" }, max_runtime_m: 5 }],
+      },
+      response: { 200: jsonAnswer("The monitor as it is now.", monitorSchema, monitorExample) },
+    },
+    async handler(request) {
+      const project = await visibleProject(request, projects, request.params.id);
+      const { slug } = request.params;
+      await changeMonitor(dependencies, project.id, slug, toMonitorChange(request.body));
+      return showMonitor(await findMonitor(project.id, slug));
+    },
+  });
+
+  app.delete<{ Params: { id: number; slug: string } }>("/projects/:id/errors/monitors/:slug", {
+    config: { access: { scope: "errors:write" }, errors },
+    schema: {
+      summary: "Delete a monitor with its check-ins",
+      tags: ["errors"],
+      params: { type: "object", properties: params },
+      response: { 204: { type: "null", description: "It is gone; one that goes on checking in is a new monitor." } },
+    },
+    async handler(request, reply) {
+      const project = await visibleProject(request, projects, request.params.id);
+      await deleteMonitor(dependencies, project.id, request.params.slug);
+      return reply.code(204).send();
+    },
   });
 
   app.get<{ Params: { id: number; slug: string }; Querystring: PageQuery & { environment?: string } }>(
@@ -154,6 +253,24 @@ export function registerMonitorRoutes(app: FastifyInstance, { projects, database
       },
     },
   );
+}
+
+function toMonitorChange({
+  schedule,
+  checkin_margin_m: checkinMarginMinutes,
+  max_runtime_m: maxRuntimeMinutes,
+  timezone,
+  failure_issue_threshold: failureIssueThreshold,
+  recovery_threshold: recoveryThreshold,
+}: ChangeBody): MonitorChange {
+  return {
+    ...(schedule === undefined ? {} : { schedule }),
+    ...(checkinMarginMinutes === undefined ? {} : { checkinMarginMinutes }),
+    ...(maxRuntimeMinutes === undefined ? {} : { maxRuntimeMinutes }),
+    ...(timezone === undefined ? {} : { timezone }),
+    ...(failureIssueThreshold === undefined ? {} : { failureIssueThreshold }),
+    ...(recoveryThreshold === undefined ? {} : { recoveryThreshold }),
+  };
 }
 
 function showMonitor({ slug, config, createdAtMs, lastCheckInAtMs, lastStatus }: Monitor) {

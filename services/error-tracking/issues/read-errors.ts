@@ -26,6 +26,17 @@ export const readErrors = defineErrors("Error tracking: reading", {
     status: 404,
     remedy: "List the project's monitors to see their names.",
   },
+  ET_MONITOR_EXISTS: {
+    message: "The project has a monitor of this name.",
+    status: 409,
+    remedy: "Change the monitor that there is, or choose another name.",
+  },
+  ET_MONITOR_INVALID: {
+    message: "Nothing can run by this configuration.",
+    status: 422,
+    remedy:
+      "Give a crontab of five fields, or an interval with a number and a unit, and a time zone such as Europe/Berlin.",
+  },
   ET_DEAD_LETTER_NOT_FOUND: {
     message: "The project has no such dead letter.",
     status: 404,

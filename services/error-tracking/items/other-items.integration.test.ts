@@ -226,7 +226,7 @@ describe("feedback", () => {
 });
 
 describe("monitors", () => {
-  test("monitors and their check-ins can be read", async () => {
+  test("ET-313 monitors and their check-ins can be read", async () => {
     const cron = async (slug: string, query: string, body?: object) => {
       const response = await fetch(`${server.ingest(`/cron/${slug}/`)}&${query}`, {
         method: "POST",
@@ -258,6 +258,92 @@ describe("monitors", () => {
     expect(staging.json.map((checkIn: { id: string }) => checkIn.id)).toEqual([id("2")]);
     for (const path of ["/monitors", "/monitors/backup", "/monitors/backup/check-ins"])
       expect((await server.call("GET", errors(path), undefined, `only ${server.projectId + 1}`)).status).toBe(404);
+  });
+});
+
+describe("ET-313 monitors are made, changed and deleted by people, too", () => {
+  const monitors = (path = "") => errors(`/monitors${path}`);
+  const usual = {
+    checkin_margin_m: 1,
+    max_runtime_m: 30,
+    timezone: "UTC",
+    failure_issue_threshold: 1,
+    recovery_threshold: 1,
+  };
+
+  test("ET-313 with a schedule or without one", async () => {
+    const schedule = { type: "crontab", value: "0 3 * * 1-5" };
+    const made = await server.call("POST", monitors(), { slug: "backup", schedule, timezone: "Europe/Berlin" });
+    expect(made.status).toBe(201);
+    expect(made.json).toEqual({
+      slug: "backup",
+      schedule,
+      ...usual,
+      timezone: "Europe/Berlin",
+      created_at: expect.stringMatching(/Z$/),
+      last_check_in_at: null,
+      last_status: null,
+    });
+    expect((await server.call("POST", monitors(), { slug: "backup" })).json.code).toBe("ET_MONITOR_EXISTS");
+    expect((await server.call("POST", monitors(), { slug: "later" })).json).toMatchObject({ schedule: null });
+
+    const interval = { type: "interval", value: 10, unit: "minute" };
+    const changed = await server.call("PATCH", monitors("/backup"), { schedule: interval, recovery_threshold: 3 });
+    expect(changed.json).toEqual({ ...made.json, schedule: interval, recovery_threshold: 3 });
+    expect((await server.call("PATCH", monitors("/backup"), { max_runtime_m: 5 })).json).toEqual({
+      ...changed.json,
+      max_runtime_m: 5,
+    });
+    expect((await server.call("GET", monitors())).json.map(({ slug }: { slug: string }) => slug)).toEqual([
+      "backup",
+      "later",
+    ]);
+    // It is the monitor that checks in, and what it says then holds.
+    const config = { schedule: { type: "crontab", value: "@daily" } };
+    const response = await fetch(`${server.ingest("/cron/backup/")}&status=ok`, {
+      method: "POST",
+      body: JSON.stringify({ monitor_config: config }),
+    });
+    expect(response.status).toBe(202);
+    await server.settled();
+    expect((await server.call("GET", monitors("/backup"))).json).toMatchObject({ ...config, last_status: "ok" });
+    expect((await server.call("PATCH", monitors("/backup"), { schedule: null })).json).toMatchObject({
+      schedule: null,
+    });
+
+    expect((await server.call("DELETE", monitors("/backup"))).status).toBe(204);
+    for (const path of ["/backup", "/backup/check-ins"])
+      expect((await server.call("GET", monitors(path))).json.code).toBe("ET_MONITOR_NOT_FOUND");
+    const { rows } = await server.database.run("select id from error_check_ins");
+    expect(rows).toEqual([]);
+  });
+
+  test.each([
+    [{ slug: "Not A Slug" }, 400, "invalid_parameter"],
+    [{ slug: "x", schedule: { type: "crontab", value: "often" } }, 422, "ET_MONITOR_INVALID"],
+    [{ slug: "x", schedule: { type: "interval", value: 0, unit: "minute" } }, 422, "ET_MONITOR_INVALID"],
+    [{ slug: "x", schedule: { type: "interval", value: 3 } }, 422, "ET_MONITOR_INVALID"],
+    [{ slug: "x", timezone: "Europe/Atlantis" }, 422, "ET_MONITOR_INVALID"],
+    [{ slug: "x", max_runtime_m: 5 }, 422, "ET_MONITOR_INVALID"],
+    [{ slug: "x", unknown: 1 }, 400, "invalid_parameter"],
+  ])("ET-313 %j is refused", async (body, status, code) => {
+    const answer = await server.call("POST", monitors(), body);
+    expect([answer.status, answer.json.code]).toEqual([status, code]);
+    expect((await server.call("GET", monitors("/x"))).status).toBe(404);
+  });
+
+  test("ET-313 nobody else may, and nothing is there to be changed", async () => {
+    for (const [method, path] of [
+      ["PATCH", "/none"],
+      ["DELETE", "/none"],
+    ] as const) {
+      const body = method === "PATCH" ? { recovery_threshold: 2 } : undefined;
+      expect((await server.call(method, monitors(path), body)).json.code).toBe("ET_MONITOR_NOT_FOUND");
+      expect((await server.call(method, monitors(path), body, "read")).status).toBe(403);
+      expect((await server.call(method, monitors(path), body, `only ${server.projectId + 1}`)).status).toBe(404);
+    }
+    expect((await server.call("POST", monitors(), { slug: "x" }, "read")).status).toBe(403);
+    expect((await server.call("POST", monitors(), { slug: "x" }, `only ${server.projectId + 1}`)).status).toBe(404);
   });
 });
 

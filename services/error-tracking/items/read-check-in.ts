@@ -115,11 +115,16 @@ function readSchedule(schedule: JsonObject): MonitorSchedule | undefined {
 }
 
 function readTimezone(raw: JsonValue | undefined): string {
-  if (typeof raw !== "string" || raw === "" || raw.length > 64) return "UTC";
+  return typeof raw === "string" && isTimezone(raw) ? raw : "UTC";
+}
+
+/** Whether it is the name of a time zone such as `Europe/Berlin`. */
+export function isTimezone(name: string): boolean {
+  if (name === "" || name.length > 64) return false;
   try {
-    new Intl.DateTimeFormat("en", { timeZone: raw });
-    return raw;
+    new Intl.DateTimeFormat("en", { timeZone: name });
+    return true;
   } catch {
-    return "UTC";
+    return false;
   }
 }
