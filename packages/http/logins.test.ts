@@ -129,6 +129,15 @@ describe("PF-035 login at an issuer by authorization code with PKCE", () => {
     expect(user.cookies.has("signalbox_session")).toBe(false);
   });
 
+  test("PF-035 a token that allows nothing begins no session", async () => {
+    await listen();
+    issuer.login.claims = { scope: "of another program" };
+    const user = browser();
+    const { callback } = await askIssuer(user);
+    expect((await user.open(callback)).location).toBe("/overview?login=refused");
+    expect(user.cookies.has("signalbox_session")).toBe(false);
+  });
+
   test("PF-035 an id token with another nonce begins no session", async () => {
     await listen();
     issuer.login.claims = { nonce: "of another login" };

@@ -6,6 +6,7 @@ import type { Authenticator } from "./access.js";
 import { cookieOf } from "./cookies.js";
 import { discoverIssuer, endpointOf, fetchDocument } from "./issuers.js";
 import { HttpProblem } from "./problems.js";
+import type { Principal } from "./scopes.js";
 import type { Sessions } from "./sessions.js";
 
 /** An issuer that people can log in at. */
@@ -191,7 +192,7 @@ export function createLogins(dependencies: LoginDependencies): FastifyPluginAsyn
           setCookie(reply, "", 0);
           return await beginWith(answer, chosen, attempt, reply);
         } catch (error) {
-          const refused = error instanceof HttpProblem && error.status === 401;
+          const refused = error instanceof HttpProblem && (error.status === 401 || error.status === 403);
           logger.warn(refused ? "the token of a login was refused" : "a login failed", {
             issuer: chosen.issuer,
             error,
@@ -215,10 +216,13 @@ export function createLogins(dependencies: LoginDependencies): FastifyPluginAsyn
         throw new Error("the id_token is not for this login");
       for (const token of [access, identity]) {
         if (typeof token !== "string" || token.split(".").length !== 3) continue;
-        const principal = await authenticator.authenticate(token).catch((error: unknown) => {
-          if (token === identity) throw error;
-          return undefined;
-        });
+        const principal = await authenticator
+          .authenticate(token)
+          .then(withAnyScope)
+          .catch((error: unknown) => {
+            if (token === identity) throw error;
+            return undefined;
+          });
         if (principal === undefined) continue;
         const cleared = reply.getHeader("set-cookie");
         sessions.begin(reply, token, principal);
@@ -231,6 +235,12 @@ export function createLogins(dependencies: LoginDependencies): FastifyPluginAsyn
       return reply.redirect(attempt.to, 302);
     };
   };
+}
+
+/** Whose token allows nothing would log in to see nothing, not even a way out. */
+function withAnyScope(principal: Principal): Principal {
+  if (principal.scopes.size === 0) throw new HttpProblem("insufficient_scope");
+  return principal;
 }
 
 async function exchange(

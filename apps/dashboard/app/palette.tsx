@@ -11,6 +11,7 @@ import {
   IconRoute,
   IconSearch,
   IconTimeline,
+  IconTopologyStar3,
 } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
@@ -24,9 +25,11 @@ import { readPastedId } from "./pasted-id.js";
 
 const [store, palette] = createSpotlight();
 const maxOfAKind = 6;
+/** In how many projects an issue is looked for. */
+const maxProjects = 10;
 const size = 18;
 
-/** Jumps to any page, project, issue, experience, event type or repository, or to whatever a pasted id names. */
+/** Jumps to any page, project, issue, experience, event type, relay or repository, or to whatever a pasted id names. */
 export function Palette({
   session,
   opened,
@@ -64,7 +67,7 @@ export function Palette({
       maxHeight={420}
       searchProps={{
         "aria-label": "Search or jump to",
-        placeholder: "Page, issue, experience, event type, repository, or an id …",
+        placeholder: "Page, project, issue, experience, event type, relay, repository, or an id …",
         leftSection: <IconSearch size={size} />,
       }}
     />
@@ -78,20 +81,32 @@ function useGroups(session: Session, query: string, opened: boolean): SpotlightA
   const [debounced] = useDebouncedValue(query, 150);
   const mayReadErrors = allows(session, "errors:read");
   const mayReadEvents = allows(session, "events:read");
+  const mayReadRelay = allows(session, "relay:read");
   const projects = useQuery({
     queryKey: ["projects"],
     queryFn: () => dataOf(api.GET("/api/v1/projects")),
     enabled: opened && (mayReadErrors || allows(session, "errors:admin")),
   });
+  // The project of the page first.
+  const projectIds = (projects.data ?? [])
+    .map(({ id }) => id)
+    .sort((left, right) => Number(right === project) - Number(left === project) || left - right)
+    .slice(0, maxProjects);
   const issues = useQuery({
-    queryKey: ["palette", "issues", project, debounced],
-    queryFn: () =>
-      dataOf(
-        api.GET("/api/v1/projects/{id}/errors", {
-          params: { path: { id: project }, query: { query: debounced, limit: maxOfAKind, query_period: "30d" } },
-        }),
-      ),
-    enabled: opened && mayReadErrors && debounced !== "",
+    queryKey: ["palette", "issues", projectIds, debounced],
+    queryFn: async () => {
+      const found = await Promise.all(
+        projectIds.map((id) =>
+          dataOf(
+            api.GET("/api/v1/projects/{id}/errors", {
+              params: { path: { id }, query: { query: debounced, limit: maxOfAKind, query_period: "30d" } },
+            }),
+          ),
+        ),
+      );
+      return found.flat().slice(0, maxOfAKind);
+    },
+    enabled: opened && mayReadErrors && debounced !== "" && projectIds.length > 0,
     retry: false,
   });
   const definitions = useQuery({
@@ -107,7 +122,12 @@ function useGroups(session: Session, query: string, opened: boolean): SpotlightA
   const repositories = useQuery({
     queryKey: ["palette", "repositories"],
     queryFn: () => dataOf(api.GET("/api/v1/relay/repositories", { params: { query: { limit: 100 } } })),
-    enabled: opened && allows(session, "relay:read"),
+    enabled: opened && mayReadRelay,
+  });
+  const relays = useQuery({
+    queryKey: ["palette", "relays"],
+    queryFn: () => dataOf(api.GET("/api/v1/relay/peers", { params: { query: { limit: 100 } } })),
+    enabled: opened && mayReadRelay,
   });
 
   const go = (path: string) => () => void navigate(path);
@@ -186,7 +206,7 @@ function useGroups(session: Session, query: string, opened: boolean): SpotlightA
         label: issue.name,
         description: `${issue.short_id ?? ""} · ${issue.description}`,
         leftSection: <IconBug size={size} />,
-        onClick: go(`/projects/${project}/errors/${issue.fingerprint}`),
+        onClick: go(`/projects/${issue.project_id}/errors/${issue.fingerprint}${range}`),
       })),
     },
     {
@@ -228,6 +248,19 @@ function useGroups(session: Session, query: string, opened: boolean): SpotlightA
         })),
     },
     {
+      group: "Relays",
+      actions: (relays.data ?? [])
+        .filter(({ url }) => query !== "" && matches(url))
+        .slice(0, maxOfAKind)
+        .map(({ url, status }) => ({
+          id: `relay-${url}`,
+          label: url.replace(/^wss?:\/\//, ""),
+          description: status.replaceAll("_", " "),
+          leftSection: <IconTopologyStar3 size={size} />,
+          onClick: go(`/relays/peers/${encodeURIComponent(url)}${range}`),
+        })),
+    },
+    {
       group: "Projects",
       actions: (projects.data ?? [])
         .filter(({ name, slug }) => matches(name, slug, "project"))
@@ -237,7 +270,7 @@ function useGroups(session: Session, query: string, opened: boolean): SpotlightA
           label: name,
           description: "Project",
           leftSection: <IconPackages size={size} />,
-          onClick: go(`/projects/${id}/errors`),
+          onClick: go(`/projects/${id}/errors${range}`),
         })),
     },
   ];

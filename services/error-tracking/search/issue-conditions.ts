@@ -124,7 +124,17 @@ function contained(text: string): Condition {
   const columns = ["title", "culprit", "description"].map(
     (column) => sql<SqlBool>`lower(${sql.ref(`issue.${column}`)}) like ${pattern} escape '\\'`,
   );
-  return sql<SqlBool>`(${sql.join(columns, sql` or `)})`;
+  return sql<SqlBool>`(${sql.join([...columns, ...hasShortId(text)], sql` or `)})`;
+}
+
+/** For a word that is formed like the short id of an issue: that it is this one's. */
+function hasShortId(text: string): readonly Condition[] {
+  const [, slug, number] = /^(.+)-([1-9]\d{0,8})$/.exec(text) ?? [];
+  if (slug === undefined) return [];
+  return [
+    sql<SqlBool>`(issue.short_number = ${Number(number)} and exists (select 1 from projects
+      where projects.id = issue.project_id and upper(projects.slug) = ${slug.toUpperCase()}))`,
+  ];
 }
 
 /** That an issue owns one of these hashes. */

@@ -62,7 +62,7 @@ function Choice({
     <Stack>
       <TextInput
         aria-label="Search for the other issue"
-        placeholder="Words of its title, or its short id"
+        placeholder="Words of its title or place"
         leftSection={<IconSearch size={15} aria-hidden />}
         value={words}
         onChange={(event) => setWords(event.currentTarget.value)}
