@@ -127,6 +127,10 @@ export const peerMigrations: MigrationSet["migrations"] = [
       await sql`create index relay_rejected_hot on relay_rejected (hot_until, kind) where raw is not null`.execute(db);
     },
   },
+];
+
+/** What came after the migrations of others. */
+export const laterPeerMigrations: MigrationSet["migrations"] = [
   {
     name: "0004_naughty_peers",
     up: (db) => db.schema.alterTable("relay_peers").addColumn("naughty", "text").execute(),

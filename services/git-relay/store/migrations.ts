@@ -1,6 +1,6 @@
 import type { MigrationSet } from "@signalbox/database";
 import { sql } from "kysely";
-import { peerMigrations } from "../peers/tables.js";
+import { laterPeerMigrations, peerMigrations } from "../peers/tables.js";
 import { leaseMigrations } from "../sync/lease.js";
 
 export interface RelayTables {
@@ -117,5 +117,6 @@ export const relayMigrations: MigrationSet = {
     },
     ...peerMigrations,
     ...leaseMigrations,
+    ...laterPeerMigrations,
   ],
 };
