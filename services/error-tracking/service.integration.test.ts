@@ -130,7 +130,7 @@ test("ET-280 an event travels as one message with an id of its own; sending it a
   ]);
 });
 
-test("ET-403 ET-407 batches, steps, delays and inserts are measured, issues and groupings counted", async () => {
+test("ET-401 ET-403 ET-407 batches, steps, delays and inserts are measured, issues and groupings counted", async () => {
   await send(errorPayload("measured"));
   await expect.poll(async () => (await listed("measured"))[0]?.event_count, patience).toBe(1);
   const value = async (series: string): Promise<number> => {

@@ -145,11 +145,18 @@ export function createErrorTracking(dependencies: ErrorTrackingDependencies): Er
     onOutcome: (outcome) => items.add(1, { item_type: "event", outcome }),
   });
 
+  const checkIns = metrics.counter({
+    name: "signalbox_error_tracking_check_ins_total",
+    help: "Check-ins of jobs by what they say.",
+    labels: ["status"],
+    known: ["in_progress", "ok", "error"].map((status) => ({ status })),
+  });
   const storage = createItemStorage({
     database,
     analytics,
     ...defaults,
     onOutcome: (itemType, outcome, quantity) => items.add(quantity, { item_type: itemType, outcome }),
+    onCheckIn: (status) => checkIns.add(1, { status }),
   });
   const configureBoth: readonly Configure[] = [
     configureItems(storage, settings.queue),

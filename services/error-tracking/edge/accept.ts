@@ -43,6 +43,8 @@ import type { Sender } from "./sender.js";
 
 /** What is known about a request beside its items. */
 export interface IngestRequest extends Sender {
+  /** Where it came in. */
+  readonly route: string;
   readonly receivedAtMs: number;
   readonly client: ClientInfo | undefined;
   readonly clientAddress: string | undefined;
@@ -84,7 +86,7 @@ export interface AcceptDependencies extends GatherDependencies {
   readonly clock: Clock;
   readonly recordOutcome: RecordOutcome;
   /** Called with how long each publish took. */
-  readonly onPublished?: (seconds: number) => void;
+  readonly onPublished?: (route: string, seconds: number) => void;
 }
 
 export interface Acceptor {
@@ -123,13 +125,13 @@ export function createAcceptor(dependencies: AcceptDependencies): Acceptor {
   };
 
   /** Resolves with whether this event is new to the transport. */
-  const publish = async (event: DomainEvent<unknown>, bytes: number): Promise<boolean> => {
+  const publish = async (event: DomainEvent<unknown>, bytes: number, route: string): Promise<boolean> => {
     if (waitingBytes + bytes > unpublishedBytes) throw backpressure();
     waitingBytes += bytes;
     const startedMs = clock.monotonicMs();
     try {
       const isNew = await publishPatiently(events, event, clock);
-      onPublished((clock.monotonicMs() - startedMs) / 1000);
+      onPublished(route, (clock.monotonicMs() - startedMs) / 1000);
       return isNew;
     } finally {
       waitingBytes -= bytes;
@@ -182,7 +184,7 @@ export function createAcceptor(dependencies: AcceptDependencies): Acceptor {
       time: receivedAt,
       ...(correlationId === undefined ? {} : { correlationId }),
     });
-    const isNew = await publish(event, payload.length);
+    const isNew = await publish(event, payload.length, request.route);
     if (!isNew) {
       const copy = { outcome: "duplicate", reason: "same_content" } as const;
       countItem(request, itemType, copy);
@@ -246,6 +248,7 @@ export function createAcceptor(dependencies: AcceptDependencies): Acceptor {
       const isNew = await publish(
         message,
         items.reduce((sum, { payload }) => sum + payload.length, 0),
+        request.route,
       );
       if (!isNew) countAll({ outcome: "duplicate", reason: "same_content" });
       return {};

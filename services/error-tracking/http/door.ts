@@ -16,14 +16,26 @@ import type { KeyCache } from "../edge/key-cache.js";
 import type { SdkUsage } from "../edge/sdk-usage.js";
 import type { Sender } from "../edge/sender.js";
 import { matchesGlob } from "../glob.js";
-import { decodeStream, decodeWhole, parseContentEncoding } from "./decode-body.js";
+import { type ContentCoding, decodeStream, decodeWhole, parseContentEncoding } from "./decode-body.js";
 import { IngestError } from "./ingest-errors.js";
 import { type Body, type BodyReader, createBodyReader } from "./read-body.js";
 import { createStreamSlots, type StreamSlots } from "./stream-slots.js";
 
+/** What is found out about a request on its way, for metrics and logs. */
+export interface RequestAccount {
+  keyId: number | undefined;
+  /** Name of the SDK, where it says so itself. */
+  client: string | undefined;
+  /** The body as it was sent, as far as it was read. */
+  sentBytes: number;
+  /** The same after decompression. */
+  decodedBytes: number;
+}
+
 /** A request as it reaches the edge. */
 export interface EdgeRequest {
   readonly route: string;
+  readonly account: RequestAccount;
   readonly raw: IncomingMessage;
   readonly headers: IncomingHttpHeaders;
   readonly mediaType: string;
@@ -112,11 +124,15 @@ export function createDoor(dependencies: DoorDependencies): Door {
 
   const asSender: Door["asSender"] = async (request, read) => {
     const credentials = readCredentials(request.headers, request.query, request.pathKey);
+    const { account } = request;
+    account.client = credentials.client?.name;
     let sender = credentials.key === undefined ? undefined : await authorise(credentials.key, request.project);
+    account.keyId = sender?.keyId;
     try {
       if (isDiskGuardActive()) throw backpressure(undefined, "ET_DISK_FULL");
       return await read(credentials, sender, (found) => {
         sender = found;
+        account.keyId = found.keyId;
       });
     } catch (error) {
       const reason = refusalReason(error);
@@ -157,6 +173,7 @@ export function createDoor(dependencies: DoorDependencies): Door {
       if (!isAllowed(origin, sender)) throw new IngestError("ET_ORIGIN_REFUSED");
       const details: IngestRequest = {
         ...sender,
+        route: request.route,
         receivedAtMs: request.receivedAtMs,
         client,
         clientAddress: request.clientAddress,
@@ -175,25 +192,41 @@ export function createDoor(dependencies: DoorDependencies): Door {
 
     async readWhole(request, maxBytes) {
       const layers = parseContentEncoding(request.headers["content-encoding"]);
-      const body = await bodies.read(request.raw);
+      const body = await bodies.read(request.raw, request.account);
       const whole = body.kind === "whole" ? decodeWhole(body.bytes, layers, maxBytes) : undefined;
-      if (whole) return whole;
+      if (whole) {
+        request.account.decodedBytes += whole.length;
+        return whole;
+      }
       return slots.run(async () => {
         const pieces: Uint8Array[] = [];
-        for await (const piece of decodeStream(piecesOf(body), layers, maxBytes)) pieces.push(piece);
+        for await (const piece of decoded(body, layers, maxBytes, request)) pieces.push(piece);
         return Buffer.concat(pieces);
       });
     },
 
     async readPieces(request, maxBytes, read) {
       const layers = parseContentEncoding(request.headers["content-encoding"]);
-      const body = await bodies.read(request.raw);
-      return slots.run(() => read(decodeStream(piecesOf(body), layers, maxBytes)));
+      const body = await bodies.read(request.raw, request.account);
+      return slots.run(() => read(decoded(body, layers, maxBytes, request)));
     },
   };
 }
 
-export async function* piecesOf(body: Body): AsyncGenerator<Uint8Array> {
+/** The body without its encodings, piece by piece, added to the request's account. */
+export async function* decoded(
+  body: Body,
+  layers: readonly ContentCoding[],
+  maxBytes: number,
+  { account }: Pick<EdgeRequest, "account">,
+): AsyncGenerator<Uint8Array> {
+  for await (const piece of decodeStream(piecesOf(body), layers, maxBytes)) {
+    account.decodedBytes += piece.length;
+    yield piece;
+  }
+}
+
+async function* piecesOf(body: Body): AsyncGenerator<Uint8Array> {
   if (body.kind === "whole") yield body.bytes;
   else yield* body.pieces;
 }

@@ -29,7 +29,7 @@ import { createRateLimiter, type FairShare, ledgerReason } from "../edge/rate-li
 import type { SdkUsage } from "../edge/sdk-usage.js";
 import { crashDialog } from "./crash-dialog.js";
 import { describeRoute } from "./describe-ingest.js";
-import { createDoor, type EdgeRequest } from "./door.js";
+import { createDoor, type EdgeRequest, type RequestAccount } from "./door.js";
 import { corsHeaders, errorAnswer, pixel, toIngestError } from "./ingest-answers.js";
 import { IngestError } from "./ingest-errors.js";
 import { createIngestMetrics } from "./ingest-metrics.js";
@@ -70,6 +70,7 @@ interface Arrival {
   /** Wall clock. */
   readonly atMs: number;
   readonly mediaType: string;
+  readonly account: RequestAccount;
 }
 
 declare module "fastify" {
@@ -145,7 +146,7 @@ export function createIngest(options: IngestOptions): FastifyPluginAsync {
     logger,
     recordOutcome,
     limiter,
-    onPublished: (seconds) => metrics.published("envelope", seconds),
+    onPublished: metrics.published,
   });
   const door = createDoor({
     keys: options.keys,
@@ -157,7 +158,7 @@ export function createIngest(options: IngestOptions): FastifyPluginAsync {
     maxBodyIdleMs: options.maxBodyIdleMs ?? 10_000,
     ...(options.noteSdk === undefined ? {} : { noteSdk: options.noteSdk }),
   });
-  const receiver = createReceiver({ door, limits, onEnvelopeBytes: metrics.envelopeBytes });
+  const receiver = createReceiver({ door, limits });
   const reports = createReportReceiver({ door, limits, recordOutcome });
   const uploads = createUploadReceiver({ door, limits });
   const feedback = createFeedbackReceiver(door);
@@ -310,7 +311,8 @@ export function createIngest(options: IngestOptions): FastifyPluginAsync {
     app.removeAllContentTypeParsers();
     app.addContentTypeParser("*", (_request, _payload, done) => done(null));
     app.addHook("onRequest", (request, _reply, done) => {
-      request.arrival = { atMs: clock.nowMs(), mediaType: request.headers["content-type"] ?? "" };
+      const account: RequestAccount = { keyId: undefined, client: undefined, sentBytes: 0, decodedBytes: 0 };
+      request.arrival = { atMs: clock.nowMs(), mediaType: request.headers["content-type"] ?? "", account };
       // The framework refuses media types that it cannot read; here they hardly matter.
       delete request.headers["content-type"];
       done();
@@ -319,6 +321,16 @@ export function createIngest(options: IngestOptions): FastifyPluginAsync {
       reply.headers(corsHeaders);
       discardRest(request.raw);
       done(null, payload);
+    });
+    app.addHook("onResponse", (request, reply, done) => {
+      const route = routes.get(request.routeOptions.url ?? "") ?? "other";
+      metrics.requestDone(route, reply.statusCode, reply.elapsedTime / 1000);
+      const { sentBytes = 0, decodedBytes = 0 } = request.arrival?.account ?? {};
+      if (sentBytes > 0) metrics.requestBytes(route, sentBytes);
+      if (decodedBytes > 0) metrics.envelopeBytes(route, decodedBytes);
+      if (reply.statusCode < 400 && logger.isEnabled("debug"))
+        logger.debug("ingest request accepted", { route, status: reply.statusCode, ...describe(request) });
+      done();
     });
     app.setErrorHandler((error, _request, reply) => {
       const refusal = toIngestError(error);
@@ -350,13 +362,21 @@ export function createIngest(options: IngestOptions): FastifyPluginAsync {
     const { request } = reply;
     if (error.code === "ET_BACKPRESSURE") metrics.rateLimited("organization", "error", "backpressure", 1);
     if (error.code === "ET_DISK_FULL") metrics.rateLimited("organization", "error", "disk", 1);
-    logRefusal(error.code, () => ({
-      status,
-      client: parseClientInfo(request.headers["user-agent"])?.name,
-      request_bytes: Number(request.headers["content-length"] ?? 0),
-    }));
+    logRefusal(error.code, () => ({ status, ...describe(request) }));
     return reply.code(status).headers(headers).type("application/json").send(JSON.stringify(body));
   }
+}
+
+const routes: ReadonlyMap<string, IngestRoute> = new Map(paths.map(({ route, url }) => [url, route]));
+
+/** What a log may say of a request: sizes, and whose key it had, but neither the key nor an address. */
+function describe({ arrival, headers }: FastifyRequest) {
+  return {
+    key_id: arrival?.account.keyId,
+    client: arrival?.account.client ?? parseClientInfo(headers["user-agent"])?.name,
+    request_bytes: arrival?.account.sentBytes || Number(headers["content-length"] ?? 0),
+    envelope_bytes: arrival?.account.decodedBytes,
+  };
 }
 
 const undocumented: FastifySchema & { readonly hide: true } = { hide: true };
@@ -378,6 +398,7 @@ function edgeRequest(request: FastifyRequest, route: IngestRoute): EdgeRequest {
   const query = new URLSearchParams(queryAt < 0 ? "" : url.slice(queryAt + 1));
   return {
     route,
+    account: arrival.account,
     raw,
     headers,
     mediaType: arrival.mediaType,

@@ -21,15 +21,16 @@ export interface BodyLimits {
 
 export interface BodyReader {
   /**
-   * Resolves when the body is complete or has passed `wholeBytes`.
+   * Resolves when the body is complete or has passed `wholeBytes`. What arrives is added to `account` as it comes.
    * @throws {ProtocolError} `ET_BODY_TOO_LARGE`, if possible before anything is read
    * @throws {IngestError} `ET_BODY_INCOMPLETE` when the client goes away or is too slow; also out of `pieces`
    */
-  read(request: IncomingMessage): Promise<Body>;
+  read(request: IncomingMessage, account: { sentBytes: number }): Promise<Body>;
 }
 
 /** What one request has sent so far, and in how much time; the time in which we were busy ourselves does not count. */
 interface Progress {
+  readonly account: { sentBytes: number };
   bytes: number;
   waitedMs: number;
   /** Since when the client is waited for, and how to end that; undefined while it is not. */
@@ -41,6 +42,7 @@ export function createBodyReader(limits: BodyLimits, clock: Clock): BodyReader {
 
   const count = (progress: Progress, piece: Uint8Array): void => {
     progress.bytes += piece.length;
+    progress.account.sentBytes += piece.length;
     if (progress.waiting) progress.waiting.lastByteMs = clock.monotonicMs();
     if (progress.bytes > limits.maxBytes) throw tooLarge(limits);
   };
@@ -56,9 +58,9 @@ export function createBodyReader(limits: BodyLimits, clock: Clock): BodyReader {
   }
 
   return {
-    async read(request) {
+    async read(request, account) {
       if (Number(request.headers["content-length"] ?? 0) > limits.maxBytes) throw tooLarge(limits);
-      const progress: Progress = { bytes: 0, waitedMs: 0, waiting: undefined };
+      const progress: Progress = { account, bytes: 0, waitedMs: 0, waiting: undefined };
       const collected: Buffer[] = [];
       const complete = await watch.during(
         progress,

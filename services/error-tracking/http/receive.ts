@@ -12,13 +12,12 @@ import type { Acceptance } from "../edge/accept.js";
 import type { IncomingItem } from "../edge/gather-items.js";
 import { envelopeHeaderBytes, type IngestLimits, wholeEnvelopeBytes } from "../edge/ingest-limits.js";
 import type { Sender } from "../edge/sender.js";
-import { decodeStream, decodeWhole, parseContentEncoding } from "./decode-body.js";
-import { type Door, type EdgeRequest, noHeader, piecesOf } from "./door.js";
+import { decodeWhole, parseContentEncoding } from "./decode-body.js";
+import { type Door, decoded, type EdgeRequest, noHeader } from "./door.js";
 
 export interface ReceiverDependencies {
   readonly door: Door;
   readonly limits: IngestLimits;
-  readonly onEnvelopeBytes: (route: string, bytes: number) => void;
 }
 
 /**
@@ -33,7 +32,7 @@ export interface Receiver {
   storeQuery(request: EdgeRequest): Promise<Acceptance>;
 }
 
-export function createReceiver({ door, limits, onEnvelopeBytes }: ReceiverDependencies): Receiver {
+export function createReceiver({ door, limits }: ReceiverDependencies): Receiver {
   const { accept, asKnownSender, asSender, bodies, slots } = door;
   const envelopeLimits: EnvelopeLimits = { maxHeaderBytes: envelopeHeaderBytes, maxItems: limits.itemsPerEnvelope };
   /** Base64 of the largest event, with room for line breaks. */
@@ -49,23 +48,20 @@ export function createReceiver({ door, limits, onEnvelopeBytes }: ReceiverDepend
         return sender;
       };
       const layers = parseContentEncoding(request.headers["content-encoding"]);
-      const body = await bodies.read(request.raw);
+      const body = await bodies.read(request.raw, request.account);
       const bytes =
         body.kind === "whole"
           ? decodeWhole(body.bytes, layers, Math.min(wholeEnvelopeBytes, limits.envelopeBytes))
           : undefined;
       if (bytes) {
-        onEnvelopeBytes(request.route, bytes.length);
+        request.account.decodedBytes += bytes.length;
         const whole = parseEnvelope(bytes, envelopeLimits);
         const gzip = body.kind === "whole" && layers.length === 1 && layers[0] === "gzip" ? body.bytes : undefined;
         const items = itemsOf(whole, bytes, gzip);
         return accept(credentials, await confirm(whole.header.dsn), request, whole.header, items);
       }
       return slots.run(async () => {
-        let total = 0;
-        const pieces = counted(decodeStream(piecesOf(body), layers, limits.envelopeBytes), (piece) => {
-          total += piece.length;
-        });
+        const pieces = decoded(body, layers, limits.envelopeBytes, request);
         const streamed = await readEnvelope(pieces, envelopeLimits);
         try {
           return await accept(
@@ -77,7 +73,6 @@ export function createReceiver({ door, limits, onEnvelopeBytes }: ReceiverDepend
           );
         } finally {
           await streamed.close();
-          onEnvelopeBytes(request.route, total);
         }
       });
     });
@@ -100,11 +95,14 @@ export function createReceiver({ door, limits, onEnvelopeBytes }: ReceiverDepend
       if (isEnvelopeType(request.mediaType)) return envelope(request);
       return asKnownSender(request, async (credentials, sender) => {
         const layers = parseContentEncoding(request.headers["content-encoding"]);
-        const body = await bodies.read(request.raw);
+        const body = await bodies.read(request.raw, request.account);
         const whole = body.kind === "whole" ? decodeWhole(body.bytes, layers, storeBytes) : undefined;
-        if (whole) return acceptStoreBody(credentials, sender, request, whole);
+        if (whole) {
+          request.account.decodedBytes += whole.length;
+          return acceptStoreBody(credentials, sender, request, whole);
+        }
         return slots.run(async () => {
-          const bytes = await collect(decodeStream(piecesOf(body), layers, storeBytes));
+          const bytes = await collect(decoded(body, layers, storeBytes, request));
           return acceptStoreBody(credentials, sender, request, bytes);
         });
       });
@@ -128,16 +126,6 @@ function* itemsOf(envelope: Envelope, bytes: Uint8Array, gzip: Uint8Array | unde
     yield isMost ? { ...item, compressed: { gzip, offset: payload.byteOffset - bytes.byteOffset } } : item;
   }
   if (envelope.error) throw envelope.error;
-}
-
-async function* counted(
-  pieces: AsyncIterable<Uint8Array>,
-  count: (piece: Uint8Array) => void,
-): AsyncGenerator<Uint8Array> {
-  for await (const piece of pieces) {
-    count(piece);
-    yield piece;
-  }
 }
 
 async function collect(pieces: AsyncIterable<Uint8Array>): Promise<Uint8Array> {

@@ -19,6 +19,7 @@ import { addToLedger, type LedgerEntry } from "../store/ledger.js";
 import { existingProjects } from "../store/record-events.js";
 import { insertReleases } from "../store/releases.js";
 import { type PreparedItems, prepareItems } from "./prepare-items.js";
+import type { CheckIn } from "./read-check-in.js";
 import type { SessionState } from "./read-session.js";
 
 export interface StoreItemsDependencies extends InstanceDefaults {
@@ -26,6 +27,8 @@ export interface StoreItemsDependencies extends InstanceDefaults {
   readonly analytics: Analytics;
   /** Counts outcomes of items, once each. */
   readonly onOutcome?: (itemType: string, outcome: string, quantity: number) => void;
+  /** Told of check-ins, once each. */
+  readonly onCheckIn?: (status: CheckIn["status"]) => void;
 }
 
 export interface ItemStorage {
@@ -44,10 +47,10 @@ interface Work {
 }
 
 export function createItemStorage(dependencies: StoreItemsDependencies): ItemStorage {
-  const { database, analytics, onOutcome = () => {} } = dependencies;
+  const { database, analytics, onOutcome = () => {}, onCheckIn = () => {} } = dependencies;
   const projectOptions = createProjectOptions(database, dependencies);
 
-  const record = (messages: readonly PreparedItems[]): Promise<readonly CountedEntry[]> =>
+  const record = (messages: readonly PreparedItems[]): Promise<Recorded> =>
     database.transaction(async (transaction: Transaction<unknown>) => {
       const living = await existingProjects(database, messages, transaction);
       await lockProjects(database, [...living], transaction);
@@ -61,7 +64,8 @@ export function createItemStorage(dependencies: StoreItemsDependencies): ItemSto
         fresh.flatMap(({ clientDiscards }) => clientDiscards),
         transaction,
       );
-      await recordCheckIns(database, belonging(fresh, "checkIns"), transaction);
+      const checkIns = belonging(fresh, "checkIns");
+      await recordCheckIns(database, checkIns, transaction);
       const feedback = belonging(fresh, "feedback");
       await insertFeedback(database, feedback, transaction);
       await linkFeedback(
@@ -84,7 +88,7 @@ export function createItemStorage(dependencies: StoreItemsDependencies): ItemSto
       ];
       const receipts = outcomes.map((entry): LedgerEntry => ({ ...entry, outcome: "received", reason: "" }));
       await addToLedger(database, [...receipts, ...outcomes], transaction);
-      return outcomes;
+      return { outcomes, checkIns };
     });
 
   /** States of one session have one key, so rows that were written before change nothing. */
@@ -105,8 +109,9 @@ export function createItemStorage(dependencies: StoreItemsDependencies): ItemSto
     signal: AbortSignal,
   ): Promise<void> => {
     const messages = works.map(({ prepared }) => prepared);
-    const outcomes = await record(messages);
+    const { outcomes, checkIns } = await record(messages);
     for (const { itemType, outcome, quantity = 1 } of outcomes) onOutcome(itemType, outcome, quantity);
+    for (const { status } of checkIns) onCheckIn(status);
     await writeSessions(messages, optionsOf, signal);
   };
 
@@ -155,6 +160,12 @@ export function createItemStorage(dependencies: StoreItemsDependencies): ItemSto
 }
 
 type CountedEntry = PreparedItems["outcomes"][number];
+
+/** What became of messages, and what of them was new. */
+interface Recorded {
+  readonly outcomes: readonly CountedEntry[];
+  readonly checkIns: readonly CheckIn[];
+}
 
 function instead(message: PreparedItems, end: Pick<LedgerEntry, "outcome" | "reason">): CountedEntry[] {
   return message.outcomes.map((entry) => ({ ...entry, ...end }));

@@ -49,11 +49,32 @@ test("housekeeping removes what is old, and never an id whose rows may be missin
   const housekeeping = createHousekeeping({ database: stores.database, clock, logger: silentLogger, dedupDays: 7 });
   await housekeeping.start();
   await clock.advanceBy(60_000);
+  await expect.poll(() => count("error_event_ids")).toBe(3);
+  await expect.poll(() => count("error_hash_minutes")).toBe(1);
+  await expect.poll(() => count("error_issue_positions")).toBe(1);
   await housekeeping.stop();
-  expect(await count("error_event_ids")).toBe(3);
-  expect(await count("error_hash_minutes")).toBe(1);
-  expect(await count("error_issue_positions")).toBe(1);
   expect(await count("error_hash_hours")).toBe(3);
+});
+
+test("ET-313 check-ins are kept for 30 days", async () => {
+  const clock = createVirtualClock(startMs);
+  await stores.database.run(
+    "insert into error_monitors (id, project_id, slug, created_at_ms) values (1, 1, 'backup', ?)",
+    [startMs],
+  );
+  for (const days of [31, 30.1, 29.9, 0])
+    await stores.database.run(
+      `insert into error_check_ins (project_id, monitor_id, check_in_id, environment, status, started_at_ms)
+      values (1, 1, ?, 'production', 'ok', ?)`,
+      [String(days), startMs - days * dayMs],
+    );
+  const housekeeping = createHousekeeping({ database: stores.database, clock, logger: silentLogger, dedupDays: 7 });
+  await housekeeping.start();
+  await clock.advanceBy(60_000);
+  await expect.poll(() => count("error_check_ins")).toBe(2);
+  await housekeeping.stop();
+  const { rows } = await stores.database.run("select check_in_id from error_check_ins order by started_at_ms");
+  expect(rows).toEqual([{ check_in_id: "29.9" }, { check_in_id: "0" }]);
 });
 
 test("outcomes of the edge reach the ledger within a second, receipts with them", async () => {
