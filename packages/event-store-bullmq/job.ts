@@ -51,6 +51,27 @@ export function headerOf(delivery: Delivery, nowMs: number): JobHeader {
   };
 }
 
+/** `undefined` for a text that this package did not write. */
+export function readHeader(text: string): JobHeader | undefined {
+  try {
+    const header: unknown = JSON.parse(text);
+    return isHeader(header) ? header : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isHeader(value: unknown): value is JobHeader {
+  if (typeof value !== "object" || value === null) return false;
+  // Of the right kind where they are there: what they say is nobody else's business.
+  const { deliveryId, queue, subscription, type, first, key } = value as Readonly<Record<string, unknown>>;
+  return (
+    [deliveryId, queue, subscription, type].every((name) => typeof name === "string") &&
+    typeof first === "number" &&
+    (key === undefined || typeof key === "string")
+  );
+}
+
 /** Ids of deliveries may hold anything, those of jobs no colon; equal ids make equal job ids. */
 export function jobIdOf(deliveryId: string): string {
   return createHash("sha256").update(deliveryId).digest("base64url").slice(0, 22);

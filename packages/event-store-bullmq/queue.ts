@@ -1,5 +1,5 @@
 import type { QueueDepth, QueuedDelivery, QueueFilter } from "@signalbox/event-store";
-import { type JobHeader, jobIdOf, queueName } from "./job.js";
+import { jobIdOf, queueName, readHeader } from "./job.js";
 import { keyOf, perform, type RedisParts } from "./parts.js";
 import { ask, script } from "./redis.js";
 import { lookScript } from "./scripts/look.js";
@@ -142,14 +142,15 @@ async function readJobs(
   return answers.flatMap(([, fields]) => toQueued(fields as (string | null)[], place, nowMs) ?? []);
 }
 
-/** Undefined for a job that went on meanwhile, or was never a delivery. */
+/** Undefined for a job that went on meanwhile, or is no delivery. */
 function toQueued(
   [header, dueAtMs, attempts, body]: readonly (string | null)[],
   place: (typeof places)[number],
   nowMs: number,
 ): QueuedDelivery | undefined {
-  if (typeof header !== "string" || typeof body !== "string") return undefined;
-  const { deliveryId, queue, subscription, type, key } = JSON.parse(header) as JobHeader;
+  const known = typeof header === "string" ? readHeader(header) : undefined;
+  if (!known || typeof body !== "string") return undefined;
+  const { deliveryId, queue, subscription, type, key } = known;
   const due = Number(dueAtMs);
   return {
     id: deliveryId,

@@ -7,9 +7,10 @@ import { JetStreamLease, type LeaseHolder } from "./lease.js";
 import { freePartition } from "./names.js";
 import type { Note } from "./notes.js";
 import type { JetStreamParts } from "./parts.js";
+import { readMessage } from "./read-message.js";
 import { Source } from "./source.js";
 import type { Tick } from "./tick.js";
-import { acknowledgement, decodeWire, messageIdOf, readAckSubject, type Wire } from "./wire.js";
+import { acknowledgement, messageIdOf, readAckSubject, type Wire } from "./wire.js";
 
 export interface ConsumerOptions {
   readonly spec: ConsumeSpec;
@@ -186,13 +187,9 @@ export class JetStreamConsumer implements Consumer, LeaseHolder {
   }
 
   #arrive(message: Msg, source: Source): void {
-    const wire = decodeWire(
-      Buffer.from(message.data.buffer, message.data.byteOffset, message.data.byteLength).toString(),
-    );
-    if (!wire) {
-      this.#options.parts.logger.error("a message in the stream is no delivery", { subject: message.subject });
-      return;
-    }
+    const { parts } = this.#options;
+    const wire = readMessage(message, () => readAckSubject(message.reply ?? "").streamSeq, parts);
+    if (!wire) return;
     this.#arrived.push({ wire, message, source, sinceMs: this.#options.tick.sinceMs });
     this.#requestHandOut();
   }

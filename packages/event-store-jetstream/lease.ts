@@ -86,6 +86,10 @@ export class JetStreamLease implements Lease {
     return this.wire.firstDueAtMs;
   }
 
+  get unreadable(): string | undefined {
+    return this.wire.unreadable;
+  }
+
   get outbox(): boolean {
     return this.wire.outbox;
   }

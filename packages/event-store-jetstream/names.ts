@@ -60,13 +60,14 @@ export function subscriptionSubjects({ root }: Names, subscriber: string, subscr
 export interface SubjectParts {
   readonly subscriber: string;
   readonly partition: string;
+  readonly subscription: string;
 }
 
 export function readSubject({ root }: Names, subject: string): SubjectParts | undefined {
-  const [, subscriber, partition] = subject.slice(root.length + 1).split(".");
-  return subscriber === undefined || partition === undefined
-    ? undefined
-    : { subscriber: nameOf(subscriber), partition };
+  const [, subscriberToken, partition, eventType = "unknown"] = subject.slice(root.length + 1).split(".");
+  if (subscriberToken === undefined || partition === undefined) return undefined;
+  const subscriber = nameOf(subscriberToken);
+  return { subscriber, partition, subscription: `${subscriber}/${nameOf(eventType)}` };
 }
 
 export function wakeSubject({ root }: Names, subscriber: string, partition: string): string {

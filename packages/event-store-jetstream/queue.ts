@@ -3,6 +3,7 @@ import type { QueueDepth, QueuedDelivery, QueueFilter } from "@signalbox/event-s
 import { durableName, freePartition, readSubject, streamSubjects, subjectsOf } from "./names.js";
 import type { Note } from "./notes.js";
 import type { JetStreamParts } from "./parts.js";
+import { readMessage } from "./read-message.js";
 import { findConsumer } from "./source.js";
 import { countBySubject } from "./stream.js";
 import { decodeWire, messageIdOf, type Wire } from "./wire.js";
@@ -108,7 +109,7 @@ export async function unsettledIds(ids: readonly string[], parts: JetStreamParts
   }
   if (found.size < wanted.size) {
     for await (const { message } of messages(streamSubjects(parts.names), 0, parts)) {
-      const wire = decodeWire(message.string());
+      const wire = readMessage(message, () => message.seq, parts);
       if (wire && wanted.has(wire.id)) found.add(wire.id);
       if (found.size === wanted.size) break;
     }
@@ -166,13 +167,13 @@ function toWaiting(
   message: StoredMsg,
   notes: ReadonlyMap<string, Note>,
   isBlocked: boolean,
-  { names, clock }: JetStreamParts,
+  parts: JetStreamParts,
 ): WaitingMessage | undefined {
-  const wire = decodeWire(message.string());
-  const subject = readSubject(names, message.subject);
+  const wire = readMessage(message, () => message.seq, parts);
+  const subject = readSubject(parts.names, message.subject);
   if (!wire || !subject) return undefined;
   const note = notes.get(messageIdOf(wire));
-  const isLater = (note?.dueAtMs ?? wire.dueAtMs) > clock.nowMs();
+  const isLater = (note?.dueAtMs ?? wire.dueAtMs) > parts.clock.nowMs();
   const state = isBlocked ? "blocked" : isLater ? "scheduled" : "ready";
   return { seq: message.seq, partition: subject.partition, wire, note, state };
 }

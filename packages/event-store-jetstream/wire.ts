@@ -1,4 +1,5 @@
 import type { Delivery, Lease } from "@signalbox/event-store";
+import type { SubjectParts } from "./names.js";
 
 /** A delivery as it stands in the stream, or waits in the database for its time. */
 export interface Wire {
@@ -21,6 +22,8 @@ export interface Wire {
   readonly bodyApart: boolean;
   readonly outbox: boolean;
   readonly body: string;
+  /** Why it is no delivery. */
+  readonly unreadable?: string;
 }
 
 /** In front of every message: tells it from a bare envelope, and later layouts from this one. */
@@ -102,8 +105,8 @@ export function decodeWire(text: string): Wire | undefined {
   if (!text.startsWith(`[${version},`)) return undefined;
   const end = text.indexOf("\n");
   if (end < 0) return undefined;
-  // Nobody else writes to the stream, and the version says which layout it is.
-  const head = JSON.parse(text.slice(0, end)) as Head;
+  const head = readHead(text.slice(0, end));
+  if (!head) return undefined;
   const [, id, subscriber, subscription, eventType, key, dueAtMs, firstDueAtMs, round, attempts, ...rest] = head;
   const [crashes, crashesAlone, progress, lock, flags] = rest;
   return {
@@ -123,6 +126,50 @@ export function decodeWire(text: string): Wire | undefined {
     bodyApart: (flags & bodyApartFlag) !== 0,
     outbox: (flags & outboxFlag) !== 0,
     body: text.slice(end + 1),
+  };
+}
+
+/** Nobody else is to write to the stream, and the version says which layout it is; but everybody could. */
+function readHead(line: string): Head | undefined {
+  try {
+    const head: unknown = JSON.parse(line);
+    return isHead(head) ? head : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isHead(value: unknown): value is Head {
+  if (!Array.isArray(value) || value.length !== 15) return false;
+  for (let place = 1; place <= 4; place++) if (typeof value[place] !== "string") return false;
+  for (let place = 6; place <= 11; place++) if (typeof value[place] !== "number") return false;
+  const [key, progress, lock, flags] = [value[5], value[12], value[13], value[14]];
+  for (const text of [key, progress, lock]) if (text !== null && typeof text !== "string") return false;
+  return typeof flags === "number";
+}
+
+/** What can be told of a message that is no delivery: somebody else wrote it to a subject of ours. */
+export function unreadableWire(subject: SubjectParts, messageId: string, text: string, nowMs: number): Wire {
+  const { subscriber, subscription } = subject;
+  const round = messageId.lastIndexOf("#");
+  return {
+    id: round < 0 ? `${messageId}.${subscription}` : messageId.slice(0, round),
+    subscriber,
+    subscription,
+    eventType: subscription.slice(subscriber.length + 1),
+    key: null,
+    dueAtMs: nowMs,
+    firstDueAtMs: nowMs,
+    round: Math.max(0, Math.trunc(Number(messageId.slice(round + 1))) || 0),
+    attempts: 0,
+    crashes: 0,
+    crashesAlone: 0,
+    progress: null,
+    lock: null,
+    bodyApart: false,
+    outbox: false,
+    body: text,
+    unreadable: "the message was written by something else",
   };
 }
 

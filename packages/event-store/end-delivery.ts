@@ -155,7 +155,7 @@ export function letterOf(
 /** Of an event that may be unreadable. */
 export function correlationOf(item: Item): string {
   const { wire } = item;
-  if (typeof wire === "object" && wire !== null && "correlationid" in wire && typeof wire.correlationid === "string")
-    return wire.correlationid;
-  return item.eventId;
+  if (typeof wire !== "object" || wire === null || !("correlationid" in wire)) return item.eventId;
+  const { correlationid } = wire;
+  return typeof correlationid === "string" && /^[ -~]{1,64}$/.test(correlationid) ? correlationid : item.eventId;
 }

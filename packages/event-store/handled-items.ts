@@ -43,15 +43,38 @@ export interface ItemReader {
 export function readItems(lease: Lease, reader: ItemReader): Item[] | Promise<Item[]> {
   const subscription = reader.registry.subscription(lease.subscription);
   const progress = parseProgress(lease.progress);
+  if (lease.unreadable !== undefined) return [unreadableItem(lease, lease.unreadable, subscription)];
   let blobs = false;
+  // A damaged envelope may bear the name of another event.
+  const ownId = eventIdOf(lease);
   const items = parseBody(lease.body).map((wire) => {
-    const eventId = idOf(wire) ?? lease.deliveryId;
+    const eventId = ownId ?? idOf(wire) ?? lease.deliveryId;
     const known = { lease, subscription, wire, eventId, progress: progress?.[eventId] ?? noProgress };
     blobs ||= hasDataRef(wire);
     if (!subscription) return { ...known, read: { error: unknownSubscription(lease.subscription) } };
     return { ...known, read: hasDataRef(wire) ? pending : readEvent(wire, reader) };
   });
   return blobs ? fetchData(items, reader) : items;
+}
+
+function unreadableItem(lease: Lease, reason: string, subscription: Subscription | null): Item {
+  const error = new InvalidEvent("EVT_ENVELOPE_INVALID", {
+    message: `The transport holds something that is no delivery: ${reason}`,
+  });
+  return {
+    lease,
+    subscription,
+    wire: lease.body,
+    eventId: eventIdOf(lease) ?? lease.deliveryId,
+    progress: noProgress,
+    read: { error },
+  };
+}
+
+/** Where the delivery itself tells: groups and replays have a longer id. */
+function eventIdOf({ deliveryId, subscription }: Lease): string | undefined {
+  const end = deliveryId.length - subscription.length - 1;
+  return end > 0 && deliveryId[end] === "." && deliveryId.endsWith(subscription) ? deliveryId.slice(0, end) : undefined;
 }
 
 /** Another release of the program may have it. */
@@ -115,9 +138,12 @@ export function encodeBody(items: readonly Item[], group: boolean): string {
   return group ? JSON.stringify(items.map((item) => item.wire)) : JSON.stringify(items[0]?.wire);
 }
 
+/** What an id may be; everything else is no name for a record about it. */
+const printable = /^[ -~]{1,128}$/;
+
 function idOf(wire: unknown): string | undefined {
   if (typeof wire !== "object" || wire === null || !("id" in wire)) return undefined;
-  return typeof wire.id === "string" ? wire.id : undefined;
+  return typeof wire.id === "string" && printable.test(wire.id) ? wire.id : undefined;
 }
 
 export function dataRefOf(wire: unknown): string | undefined {
@@ -132,12 +158,25 @@ function hasDataRef(wire: unknown): boolean {
 function parseProgress(json: string | null): Readonly<Record<string, ItemProgress>> | null {
   if (json === null) return null;
   try {
-    // Written by `encodeProgress` alone.
-    return JSON.parse(json) as Record<string, ItemProgress>;
+    const parsed: unknown = JSON.parse(json);
+    return isProgress(parsed) ? parsed : null;
   } catch {
     // Somebody else has been at it: the attempts so far are forgotten, the event is not.
     return null;
   }
+}
+
+function isProgress(value: unknown): value is Readonly<Record<string, ItemProgress>> {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
+  return Object.values(value).every(
+    (one: unknown) =>
+      typeof one === "object" &&
+      one !== null &&
+      "failures" in one &&
+      Number.isInteger(one.failures) &&
+      "attempts" in one &&
+      Array.isArray(one.attempts),
+  );
 }
 
 export function addFailure(progress: ItemProgress, attempt: AttemptRecord, nowMs: number): ItemProgress {

@@ -62,6 +62,11 @@ export {
   type TransportUnderTest,
 } from "./transports/contract.js";
 export {
+  type DamageableEngine,
+  type DamageContractOptions,
+  describeDamagedDeliveries,
+} from "./transports/damage-contract.js";
+export {
   describeTransportOutages,
   type FragileEngine,
   type OutageContractOptions,

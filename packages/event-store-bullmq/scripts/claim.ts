@@ -5,7 +5,7 @@ import { queueFunctions } from "./queue.js";
  * Leases due jobs of one queue. ARGV: prefix, now, queue, token, lease in ms, most jobs, most bytes, most running at
  * once over all processes (or -1), tokens of the bucket (or 0), their refill time in ms.
  * Answers with 1 if the rate limit holds up a due job, else 0, and the jobs:
- * id, header, body, due, attempts, crashes, crashes alone, progress.
+ * id, header (empty where it is lost), body, due, attempts, crashes, crashes alone, progress, name.
  */
 export const claimScript = `${queueFunctions}
 ${bullmqFunctions(["moveToActive", "moveToFinished"])}
@@ -47,7 +47,7 @@ local leases, answer, bytes = {}, {0}, 0
 while #answer <= most and bytes < maxBytes do
   local moved = moveToActive(keys, args)
   if type(moved[1]) ~= 'table' then break end
-  local id, fields, job = moved[2], moved[1], {moved[2], false, '', false, false, false, false, false}
+  local id, fields, job = moved[2], moved[1], {moved[2], false, '', false, false, false, false, false, false}
   local lock
   for place = 1, #fields, 2 do
     local name, value = fields[place], fields[place + 1]
@@ -58,9 +58,12 @@ while #answer <= most and bytes < maxBytes do
     elseif name == 'sbc' then job[6] = value
     elseif name == 'sbl' then job[7] = value
     elseif name == 'sbp' then job[8] = value
+    elseif name == 'name' then job[9] = value
     elseif name == 'sbk' then lock = value
     end
   end
+  -- Ours, but somebody has been at it.
+  if not job[2] and rcall('EXISTS', prefix .. ':!known:' .. id) == 1 then job[2] = '' end
   if job[2] then
     leases[#leases + 1] = deadline
     leases[#leases + 1] = id

@@ -31,7 +31,7 @@ local function tidyOne(q)
   local id = rcall('ZRANDMEMBER', q.waitingChildren)
   local header = id and rcall('HGET', q.base .. id, 'sb')
   if not header then return end
-  local d = cjson.decode(header)
+  local d = decoded(header)
   if d.key then tidy(q, lineOf(q, d.key), d.perKey or 1) end
 end
 

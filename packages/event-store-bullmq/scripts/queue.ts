@@ -51,6 +51,13 @@ local function lineOf(q, key)
   return q.base .. '!line:' .. redis.sha1hex(key)
 end
 
+--- Empty for what somebody else has written over.
+local function decoded(header)
+  local isRead, d = pcall(cjson.decode, header)
+  if isRead and type(d) == 'table' then return d end
+  return {}
+end
+
 local function wakeAll()
   for name in pairs(toWake) do rcall('PUBLISH', prefix .. ':!wake', name) end
 end

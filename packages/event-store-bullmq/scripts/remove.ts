@@ -27,7 +27,7 @@ for place = #ids, 1, -1 do
     if where == 'wait' then rcall('LREM', q.wait, -1, id) else rcall('ZREM', q.base .. where, id) end
     rcall('DEL', jobKey)
     rcall('XADD', q.events, 'MAXLEN', '~', 10000, '*', 'event', 'removed', 'jobId', id, 'prev', where)
-    local d = cjson.decode(job[2])
+    local d = decoded(job[2])
     forget(q, id, windowMs, d.key, d.perKey or 1, d.subscription, d.bytes)
     if d.lock then
       local lock = prefix .. ':!lock:' .. d.lock

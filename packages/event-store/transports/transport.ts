@@ -59,6 +59,11 @@ export interface Lease {
   readonly firstDueAtMs: number;
   /** As it was enqueued. A transport that takes part in transactions need not carry it. */
   readonly outbox?: boolean;
+  /**
+   * Why what is stored is no delivery any more: somebody else wrote or changed it. Everything else says what is left of it,
+   * as well as it can be told; `body` is all that there is to show. Such a delivery is handed out to be buried.
+   */
+  readonly unreadable?: string | undefined;
 }
 
 export type Settlement =
