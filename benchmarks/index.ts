@@ -40,5 +40,6 @@ export const benchmarks: Readonly<Record<string, () => Promise<Benchmark>>> = {
   "relay-sync-isolation": async () => (await import("./relay-sync-isolation.js")).relaySyncIsolation,
   "relay-passes": async () => (await import("./relay-passes.js")).relayPasses,
   "relay-memory": async () => (await import("./relay-memory.js")).relayMemory,
+  "platform-load": async () => (await import("./platform-load.js")).platformLoad,
   "platform-http": async () => (await import("./platform-http.js")).platformHttp,
 };

@@ -32,11 +32,13 @@ export async function connectPipelined(url: string, isAnswer: (message: string) 
           if (tookMs.length < texts.length) fill();
           else {
             socket.off("message", onMessage);
+            socket.off("close", onClose);
             resolve(tookMs);
           }
         };
+        const onClose = (): void => reject(new Error("the relay closed the connection"));
         socket.on("message", onMessage);
-        socket.once("close", () => reject(new Error("the relay closed the connection")));
+        socket.once("close", onClose);
         if (texts.length === 0) resolve(tookMs);
         else fill();
       }),
