@@ -257,6 +257,35 @@ describe("many and strange clients", () => {
     await server.destroy();
   }, 120_000);
 
+  test.each<[string, string, number]>([
+    [
+      "a handshake of an old version",
+      "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 1\r\n\r\n",
+      400,
+    ],
+    [
+      "a handshake without a key",
+      "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\r\n",
+      400,
+    ],
+    ["what is not HTTP", "good morning\r\n\r\n", 400],
+    ["headers without end", `GET / HTTP/1.1\r\nx: ${"y".repeat(40_000)}\r\n\r\n`, 431],
+  ])("GR-002 %s is refused, with the headers that every response has", async (_, request, status) => {
+    const server = await startTestRelay({ relay: quiet });
+    const socket = createConnection(Number(new URL(server.httpUrl).port), "127.0.0.1");
+    socket.on("error", () => {});
+    const answer = new Promise<string>((resolve) => {
+      let text = "";
+      socket.setEncoding("utf8").on("data", (part: string) => (text += part));
+      socket.once("close", () => resolve(text));
+    });
+    socket.write(request);
+    const [line, ...headers] = (await answer).split("\r\n");
+    expect(line).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+    for (const [name, value] of Object.entries(cors)) expect(headers).toContain(`${name}: ${value}`);
+    await server.destroy();
+  });
+
   test("GR-009 a handshake that never ends does not keep the relay from stopping", async () => {
     const server = await startTestRelay({ relay: quiet });
     const socket = createConnection(Number(new URL(server.httpUrl).port), "127.0.0.1");

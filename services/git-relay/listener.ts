@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import { addressGroup, type ClientAddresses } from "@signalbox/http";
 import { type Clock, createService, errorCode, type Logger, type Service, type Timer } from "@signalbox/kernel";
 import { type WebSocket, WebSocketServer } from "ws";
@@ -88,6 +89,16 @@ export function createRelayListener(options: ListenerOptions): RelayListener {
       sockets.handleUpgrade(request, socket, head, (webSocket) => {
         accept(webSocket, request, address);
       });
+  });
+
+  // What is no handshake, or not even HTTP, is answered like everything else.
+  sockets.on("wsClientError", (_, socket) =>
+    refuseUpgrade(socket, "400 Bad Request", { "sec-websocket-version": "13" }),
+  );
+  server.on("clientError", (error, socket) => {
+    const status = statusOfBadRequest.get(errorCode(error) ?? "") ?? "400 Bad Request";
+    if (socket.writable) refuseUpgrade(socket, status);
+    else socket.destroy();
   });
 
   const accept = (socket: WebSocket, request: IncomingMessage, address: string): void => {
@@ -183,8 +194,13 @@ function pathOf(request: IncomingMessage): string {
   return (request.url ?? "/").replace(/[?#].*$/s, "");
 }
 
-function refuseUpgrade(socket: Socket, status: string): void {
-  const headers = Object.entries(corsHeaders).map(([name, value]) => `${name}: ${value}\r\n`);
+const statusOfBadRequest: ReadonlyMap<string, string> = new Map([
+  ["ERR_HTTP_REQUEST_TIMEOUT", "408 Request Timeout"],
+  ["HPE_HEADER_OVERFLOW", "431 Request Header Fields Too Large"],
+]);
+
+function refuseUpgrade(socket: Duplex, status: string, more: Readonly<Record<string, string>> = {}): void {
+  const headers = Object.entries({ ...corsHeaders, ...more }).map(([name, value]) => `${name}: ${value}\r\n`);
   socket.end(`HTTP/1.1 ${status}\r\n${headers.join("")}connection: close\r\ncontent-length: 0\r\n\r\n`);
 }
 

@@ -190,6 +190,34 @@ test("GR-216 twenty peers that are slow, silent, refuse or break delay the twent
   });
 });
 
+test("GR-906 fifty peers that are silent or want us to slow down cost ten good ones no tenth of their time, and no message more", {
+  timeout: 120_000,
+}, async () => {
+  const good = Array.from({ length: 10 }, (_, index) => `good-${index}.example`);
+  const run = async (badOnes: number): Promise<{ readonly tookMs: number; readonly heard: number }> => {
+    const bad = Array.from({ length: badOnes }, (_, index) => `bad-${index}.example`);
+    const result = { tookMs: 0, heard: 0 };
+    await simulate({ bootstrap: [...bad, ...good], config: { negentropy: false } }, async (world) => {
+      const shop = shopOf(world, good, { roots: 20 });
+      for (const [index, each] of bad.entries())
+        world.addPeer(each, {
+          behaviour: index % 2 === 0 ? { isSilent: true } : { onlyNotice: "rate limit exceeded" },
+        });
+      const peers = good.map((each) => world.addPeer(each, { events: shop.events }));
+      const beganMs = world.clock.nowMs();
+      await world.start();
+      for (const each of good) await connected(world, each);
+      result.tookMs = world.clock.nowMs() - beganMs;
+      result.heard = peers.reduce((sum, peer) => sum + peer.requests().length, 0);
+      expect(await missing(world, shop.events)).toEqual([]);
+    });
+    return result;
+  };
+  const [alone, among] = [await run(0), await run(50)];
+  expect(among.tookMs).toBeLessThanOrEqual(alone.tookMs * 1.1);
+  expect(among.heard).toBe(alone.heard);
+});
+
 test("GR-273 a peer that sends faster than events are decided is not read further, and nothing of it is lost", () =>
   simulate({ bootstrap: [host] }, async (world) => {
     const shop = shopOf(world, [host], { roots: 2_500, replies: 0 });
