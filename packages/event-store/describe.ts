@@ -49,7 +49,7 @@ export function describeStore(registry: FrozenRegistry, transport: Transport, li
       subscriber: subscription.subscriber.name,
       event: subscription.event.type,
       hasCondition: subscription.condition !== null,
-      hasKey: subscription.key !== null || definesKey(subscription.event),
+      hasKey: subscription.isOrdered && (subscription.key !== null || definesKey(subscription.event)),
       options: subscription.options,
     })),
     transport: {

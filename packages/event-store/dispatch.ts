@@ -68,6 +68,7 @@ function refusePromise(promise: PromiseLike<unknown>): InvalidSubscriber {
 }
 
 function keyOf(subscription: Subscription, event: EventInstance<unknown>): string | null {
+  if (!subscription.isOrdered) return null;
   let key: unknown;
   if (subscription.key) key = subscription.key(event as EventInstance<never>);
   else if (event.key !== null) return event.key;

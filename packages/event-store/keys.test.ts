@@ -61,6 +61,21 @@ test("ES-183 other keys and deliveries without a key run beside a key", async ()
   expect(made.done).toHaveLength(4);
 });
 
+test("a subscription that wants no order does not wait for the key that its events have", async () => {
+  const gate = held();
+  const made = await setUp({ key: null }, async ({ data }) => {
+    if (data.step === 1) await gate.promise;
+  });
+  await made.store.start();
+  for (const step of [1, 2, 3]) await made.store.publish(Pushed.create({ branch: "a", step }, { key: "a" }));
+  await until(() => made.done.length === 2);
+  expect(made.done.map(({ step }) => step)).toEqual([2, 3]);
+  expect(made.store.describe().subscriptions.map(({ hasKey }) => hasKey)).toEqual([false, false]);
+  gate.open();
+  await made.runUntilIdle();
+  expect(made.done).toHaveLength(3);
+});
+
 test("ES-183 a waiting retry keeps its key waiting, and others not", async () => {
   const made = await setUp({ key: branchOf }, async ({ data }, { attempt }) => {
     if (data.branch === "a" && data.step === 1 && attempt === 1) throw new Error("not yet");

@@ -1,5 +1,13 @@
 import { isDeepStrictEqual } from "node:util";
-import { checkBoolean, checkChoice, checkFunction, checkInteger, checkKeys, checkObject } from "./check-options.js";
+import {
+  checkBoolean,
+  checkChoice,
+  checkFunction,
+  checkInteger,
+  checkKeys,
+  checkObject,
+  readGuarded,
+} from "./check-options.js";
 import { Definition, type EventDefinition } from "./define-event.js";
 import {
   checkWorkOptions,
@@ -40,8 +48,11 @@ export interface SubscribeOptions<D, E = EventDefinition<D>> extends WorkOptions
   readonly delayMs?: number;
   /** Events in one delivery of `publishGroup`. Default 10. */
   readonly groupSize?: number;
-  /** Overrides the definition's key: deliveries of one key are handled in order, one at a time. */
-  readonly key?: (event: DomainEvent<D>) => string;
+  /**
+   * Overrides the definition's key: deliveries of one key are handled in order, one at a time. `null`: in any order, also
+   * of events that have a key; nothing ever waits for something else then.
+   */
+  readonly key?: ((event: DomainEvent<D>) => string) | null;
   /**
    * JSON Pointers into the data, `*` for every array item: only these fields and the required ones are stored, logged
    * and delivered for this subscription. Condition, key and dedup see all of them. Default: everything.
@@ -105,6 +116,8 @@ export interface Subscription {
   readonly subscriber: Subscriber<never>;
   readonly event: EventDefinition<unknown>;
   readonly condition: ((event: DomainEvent<never>) => boolean) | null;
+  /** False: whatever key an event has, its delivery has none. */
+  readonly isOrdered: boolean;
   readonly key: ((event: DomainEvent<never>) => string) | null;
   readonly dedupKey: ((event: DomainEvent<unknown>) => string) | null;
   /** Takes the wanted fields out of the data; `null` when all are wanted. */
@@ -173,12 +186,15 @@ export function buildRegistry(configure: readonly Configure[], home: EventHome):
     subscribe(subscriber: unknown, options: SubscribeOptions<never, EventDefinition<unknown>>) {
       refuseWhenFrozen();
       if (!NamedSubscriber.is(subscriber)) throw new InvalidSubscriber("EVT_NOT_A_SUBSCRIBER");
-      checkSubscribeOptions(options);
+      // Read once: what an option says now holds.
+      const { events: to, kept } = readGuarded("options", refuse, () => {
+        checkSubscribeOptions(options);
+        return { events: [options.to].flat(), kept: freezeOptions({ ...options, to: [] }) };
+      });
       const known = subscribers.get(subscriber.name);
       if (known && known !== subscriber)
         throw duplicate(`Another subscriber named ${subscriber.name} is registered already`);
-      const events = [options.to].flat().map(add);
-      const kept = freezeOptions({ ...options, to: [] });
+      const events = to.map(add);
       for (const event of events) {
         if (drafts.some((draft) => draft.subscriber === subscriber && draft.event === event))
           throw duplicate(`${subscriber.name} is subscribed to ${event.type} already`);
@@ -248,6 +264,7 @@ function toSubscription({ subscriber, event, options }: Draft, work: EffectiveWo
     subscriber,
     event,
     condition: options.if ?? null,
+    isOrdered: options.key !== null,
     key: options.key ?? null,
     dedupKey: dedup?.key ? (candidate: DomainEvent<unknown>) => dedup.key?.(candidate) ?? "" : null,
     project: fields ? createProjection(fields, event.schema) : null,
@@ -323,7 +340,7 @@ function checkSubscribeOptions(options: SubscribeOptions<never, unknown>): void 
   if (Array.isArray(options.to) && options.to.length === 0) refuse("to", "`to` must name at least one event");
   checkFunction(options.if, "if", refuse);
   if (isAsyncFunction(options.if)) throw new InvalidSubscriber("EVT_CONDITION_ASYNC", { details: { option: "if" } });
-  checkFunction(options.key, "key", refuse);
+  if (options.key !== null) checkFunction(options.key, "key", refuse);
   checkInteger(options.delayMs, 0, longestDelayMs, "delayMs", refuse);
   checkInteger(options.groupSize, 1, 1_000, "groupSize", refuse);
   checkWorkOptions(options, refuse);
@@ -364,12 +381,12 @@ export function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
 }
 
-function refuse(option: string, message: string): never {
-  throw invalid(option, message);
+function refuse(option: string, message: string, cause?: unknown): never {
+  throw invalid(option, message, cause);
 }
 
-function invalid(option: string, message: string): InvalidSubscriber {
-  return new InvalidSubscriber("EVT_SUBSCRIPTION_INVALID", { message, details: { option } });
+function invalid(option: string, message: string, cause?: unknown): InvalidSubscriber {
+  return new InvalidSubscriber("EVT_SUBSCRIPTION_INVALID", { message, details: { option }, cause });
 }
 
 function duplicate(message: string): InvalidSubscriber {

@@ -72,7 +72,10 @@ export interface ExperienceStore {
 }
 
 export type ApplyResult =
-  | (Pick<Transition, "result" | "run" | "answer" | "anomalies"> & { readonly outboxed: number })
+  | (Pick<Transition, "result" | "run" | "answer" | "anomalies"> & {
+      /** Records that wait in the outbox because of it; 0 where the step itself publishes. */
+      readonly outboxed: number;
+    })
   | Rejection
   | { readonly result: "failed"; readonly error: ExperienceError };
 

@@ -1,5 +1,20 @@
 import type { ApplyResult, Checkpoint, Run } from "@signalbox/experience";
-import type { Histogram, Metrics } from "@signalbox/kernel";
+import type { Histogram, Labels, Metrics } from "@signalbox/kernel";
+
+const finalStates = ["succeeded", "failed", "timed_out", "discarded", "orphaned"] as const;
+
+/** Metrics find the series of a frozen object at once, so each set of labels is made only once. Label values are bounded. */
+function keptLabels(make: (value: string) => Labels): (value: string) => Labels {
+  const made = new Map<string, Labels>();
+  return (value) => {
+    let labels = made.get(value);
+    if (!labels) {
+      labels = Object.freeze(make(value));
+      made.set(value, labels);
+    }
+    return labels;
+  };
+}
 
 /** What this process counts of checkpoints; what survives it is counted by the store. */
 export interface IntakeMetrics {
@@ -64,10 +79,17 @@ export function createIntakeMetrics(metrics: Metrics): IntakeMetrics {
     known: [...dropReasons, "other"].map((reason) => ({ reason })),
   });
 
+  const resultLabels = new Map<string, Labels>(results.map((result) => [result, Object.freeze({ result })]));
+  const typeLabels = keptLabels((type) => ({ type }));
+  const experienceLabels = keptLabels((id) => ({ covered_experience_id: id }));
+  const outcomeLabels = new Map<Run["state"], (id: string) => Labels>(
+    finalStates.map((outcome) => [outcome, keptLabels((id) => ({ covered_experience_id: id, outcome }))]),
+  );
+
   const decided = (run: Run): void => {
     const { verdict, terms, identity } = run;
-    if (verdict?.elapsedMs === undefined) return;
-    const labels = { covered_experience_id: terms.experienceLabel, outcome: run.state };
+    const labels = outcomeLabels.get(run.state)?.(terms.experienceLabel);
+    if (verdict?.elapsedMs === undefined || !labels) return;
     duration?.observe(verdict.elapsedMs / 1000, labels, { correlation_id: identity.correlationId });
   };
 
@@ -84,16 +106,16 @@ export function createIntakeMetrics(metrics: Metrics): IntakeMetrics {
     },
     applied(checkpoint, result) {
       if (result.result === "failed") return;
-      events.add(1, { result: result.result });
+      events.add(1, resultLabels.get(result.result));
       if (result.result === "rejected" || result.result === "duplicate") return;
       const { answer, run } = result;
       const clientMs = checkpoint.sentAtMs ?? checkpoint.clientAtMs;
-      skew.observe(Math.abs(answer.serverAtMs - clientMs) / 1000, { type: checkpoint.typeLabel });
+      skew.observe(Math.abs(answer.serverAtMs - clientMs) / 1000, typeLabels(checkpoint.typeLabel));
       if (run.verdict?.decidedAtMs === answer.serverAtMs) decided(run);
       if (run.lateEnd && answer.anomalies.includes("late_end"))
-        lateness.observe(run.lateEnd.latenessMs / 1000, { covered_experience_id: run.terms.experienceLabel });
+        lateness.observe(run.lateEnd.latenessMs / 1000, experienceLabels(run.terms.experienceLabel));
     },
-    rejected: () => events.add(1, { result: "rejected" }),
+    rejected: () => events.add(1, resultLabels.get("rejected")),
     decided,
     refusedToken: (reason) => authFailures.add(1, { reason }),
     sdkDropped(header) {

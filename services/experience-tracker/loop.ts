@@ -22,21 +22,20 @@ export interface Loop {
 export function createLoop(options: LoopOptions): Loop {
   const { name, clock, logger } = options;
   const stopping = new AbortController();
-  let sleeping: AbortController | undefined;
+  let endSleep: (() => void) | undefined;
   let woken = false;
   let running: Promise<void> | undefined;
 
   const sleep = async (delayMs: number): Promise<void> => {
     if (woken || stopping.signal.aborted) return;
-    sleeping = new AbortController();
     await new Promise<void>((resolve) => {
       const timer = clock.setTimer(delayMs, resolve);
-      sleeping?.signal.addEventListener("abort", () => {
+      endSleep = () => {
         timer.cancel();
         resolve();
-      });
+      };
     });
-    sleeping = undefined;
+    endSleep = undefined;
   };
 
   const run = async (): Promise<void> => {
@@ -56,7 +55,7 @@ export function createLoop(options: LoopOptions): Loop {
   return {
     wake() {
       woken = true;
-      sleeping?.abort();
+      endSleep?.();
     },
     service: createService({
       name,
@@ -65,7 +64,7 @@ export function createLoop(options: LoopOptions): Loop {
       },
       async stop() {
         stopping.abort();
-        sleeping?.abort();
+        endSleep?.();
         await running;
       },
     }),

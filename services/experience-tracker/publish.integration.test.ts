@@ -15,6 +15,7 @@ import { systemClock, ulid } from "@signalbox/kernel";
 import { requireServers, startPostgres } from "@signalbox/testing/servers";
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { CheckpointData, VerdictData } from "./event-data.js";
+import { checkpointRecorded, verdictEvents } from "./events.js";
 import { experienceMigrations } from "./migrations.js";
 import { publishRecords } from "./publish-records.js";
 import { createPublisher } from "./publisher.js";
@@ -44,7 +45,11 @@ async function open(url: string | undefined, inTransaction: boolean) {
     database,
     transport: createSqlTransport({ database, clock: systemClock }),
     source: "test",
-    configure: configureExperiences([{ subscriber: collector }]),
+    configure: [
+      configureExperiences([]),
+      // In the order of the events' own key, which is the correlation id.
+      (registry) => registry.subscribe(collector, { to: [checkpointRecorded, ...Object.values(verdictEvents)] }),
+    ],
   });
   let failing = false;
   const store = createSqlStore({

@@ -178,7 +178,7 @@ export function createExperienceTracker(dependencies: TrackerDependencies): Expe
     metrics: intakeMetrics,
     isBacklogFull: () => gauges.isBacklogFull(),
     onApplied(results: readonly ApplyResult[]) {
-      publisher.wake();
+      if (results.some((result) => "outboxed" in result && result.outboxed > 0)) publisher.wake();
       for (const result of results) {
         const run = closedRun(result);
         if (run) rememberVerdict(run, run.last?.typeLabel ?? "other");

@@ -133,7 +133,8 @@ function senderOf(request: FastifyRequest, dependencies: RouteDependencies, chec
 /** Log lines of this request name the journey that it is about. */
 function noteJourney(correlationId: string): void {
   const context = currentContext();
-  enterContext({ ...context, meta: { ...context.meta, experience_correlation_id: correlationId } });
+  const meta = Object.freeze({ ...context.meta, experience_correlation_id: correlationId });
+  enterContext(Object.freeze({ ...context, meta }));
 }
 
 function refusalOf(outcome: Extract<TakeOutcome, { kind: "refused" }>, { metrics }: RouteDependencies): HttpProblem {

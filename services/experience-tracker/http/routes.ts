@@ -9,19 +9,22 @@ import { registerReportRoutes } from "./reports.js";
 import { registerRunRoutes } from "./runs.js";
 
 /** Headers of GitLab's clients that go into the log and decide nothing. */
-const gitlabHeaders = {
-  "x-gitlab-authentication-type": "gitlab_authentication_type",
-  "x-gitlab-instance-id": "gitlab_instance_id",
-  "x-gitlab-realm": "gitlab_realm",
-  "x-gitlab-global-user-id": "gitlab_global_user_id",
-} as const;
+const gitlabHeaders = [
+  ["x-gitlab-authentication-type", "gitlab_authentication_type"],
+  ["x-gitlab-instance-id", "gitlab_instance_id"],
+  ["x-gitlab-realm", "gitlab_realm"],
+  ["x-gitlab-global-user-id", "gitlab_global_user_id"],
+] as const;
 
 /** The experience API below `/api/v1/experience`. */
 export function createRoutes(dependencies: RouteDependencies): FastifyPluginAsync {
   return async (app) => {
     await app.register(
       async (api) => {
-        api.addHook("onRequest", async (request) => noteGitlabHeaders(request));
+        api.addHook("onRequest", (request, _reply, done) => {
+          noteGitlabHeaders(request);
+          done();
+        });
         api.addHook("onError", async (_request, _reply, error) => {
           if (
             error instanceof HttpProblem &&
@@ -41,12 +44,12 @@ export function createRoutes(dependencies: RouteDependencies): FastifyPluginAsyn
 }
 
 function noteGitlabHeaders(request: FastifyRequest): void {
-  const found: Record<string, string> = {};
-  for (const [header, name] of Object.entries(gitlabHeaders)) {
+  let found: Record<string, string> | undefined;
+  for (const [header, name] of gitlabHeaders) {
     const value = request.headers[header];
-    if (typeof value === "string") found[name] = value.slice(0, 256);
+    if (typeof value === "string") found = { ...found, [name]: value.slice(0, 256) };
   }
-  if (Object.keys(found).length === 0) return;
+  if (!found) return;
   const context = currentContext();
   enterContext({ ...context, meta: { ...context.meta, ...found } });
 }

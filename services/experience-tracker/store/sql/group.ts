@@ -15,9 +15,21 @@ export interface ApplyQueueOptions {
   readonly maxWaiting: number;
 }
 
-interface Waiting {
+/** The checkpoints of one call, which may be spread over several transactions. */
+interface Call {
+  readonly checkpoints: readonly Checkpoint[];
+  readonly results: ApplyResult[];
+  /** How many have been handed to a transaction, and how many have their result. */
+  taken: number;
+  settled: number;
+  readonly whenSettled: () => void;
+}
+
+/** One checkpoint of a call. */
+interface Place {
+  readonly call: Call;
+  readonly index: number;
   readonly checkpoint: Checkpoint;
-  settle(result: ApplyResult): void;
 }
 
 /**
@@ -25,43 +37,62 @@ interface Waiting {
  * single caller waits for nobody.
  */
 export function createApplyQueue({ commit, maxTogether, maxWaiting }: ApplyQueueOptions): ApplyQueue {
-  const waiting: Waiting[] = [];
+  const calls: Call[] = [];
+  let waiting = 0;
   let running: Promise<void> | undefined;
 
-  const commitAll = async (items: readonly Waiting[]): Promise<void> => {
+  const takeSome = (): Place[] => {
+    const places: Place[] = [];
+    while (places.length < maxTogether) {
+      const [call] = calls;
+      if (!call) break;
+      const checkpoint = call.checkpoints[call.taken];
+      if (checkpoint) places.push({ call, index: call.taken++, checkpoint });
+      else calls.shift();
+    }
+    waiting -= places.length;
+    return places;
+  };
+
+  const settle = ({ call, index }: Place, result: ApplyResult): void => {
+    call.results[index] = result;
+    if (++call.settled === call.checkpoints.length) call.whenSettled();
+  };
+
+  const commitAll = async (places: readonly Place[]): Promise<void> => {
     try {
-      const results = await commit(items.map(({ checkpoint }) => checkpoint));
-      items.forEach((item, index) => {
-        const result = results[index];
-        item.settle(result ?? { result: "failed", error: away(new Error("a result is missing")) });
-      });
+      const results = await commit(places.map(({ checkpoint }) => checkpoint));
+      for (const [index, place] of places.entries())
+        settle(place, results[index] ?? { result: "failed", error: away(new Error("a result is missing")) });
     } catch (error) {
       // One checkpoint that cannot be written keeps nobody else from being written.
       const isOutage = error instanceof ExperienceError;
-      if (isOutage || items.length === 1) {
+      if (isOutage || places.length === 1) {
         const failure = isOutage ? error : away(error);
-        for (const item of items) item.settle({ result: "failed", error: failure });
+        for (const place of places) settle(place, { result: "failed", error: failure });
         return;
       }
-      for (const item of items) await commitAll([item]);
+      for (const place of places) await commitAll([place]);
     }
   };
 
   const drain = async (): Promise<void> => {
-    while (waiting.length > 0) await commitAll(waiting.splice(0, maxTogether));
+    while (waiting > 0) await commitAll(takeSome());
     running = undefined;
   };
 
   return {
     async apply(checkpoints) {
       if (checkpoints.length === 0) return [];
-      if (waiting.length + checkpoints.length > maxWaiting) throw new ExperienceError("backlog_full");
-      const settled = checkpoints.map(
-        (checkpoint) => new Promise<ApplyResult>((resolve) => waiting.push({ checkpoint, settle: resolve })),
-      );
+      if (waiting + checkpoints.length > maxWaiting) throw new ExperienceError("backlog_full");
+      waiting += checkpoints.length;
+      const results: ApplyResult[] = [];
+      const settled = new Promise<void>((whenSettled) => {
+        calls.push({ checkpoints, results, taken: 0, settled: 0, whenSettled });
+      });
       // What else this turn of the event loop brings goes along.
       running ??= new Promise<void>((resolve) => setImmediate(resolve)).then(drain);
-      const results = await Promise.all(settled);
+      await settled;
       const [first] = results;
       if (first?.result === "failed" && results.every(({ result }) => result === "failed")) throw first.error;
       return results;
