@@ -5,6 +5,7 @@ import { runJobs } from "./ci/run-jobs.js";
 import type { Forge } from "./forge.js";
 import { headPipelineUpdated } from "./merge_requests/head-pipeline-updated.js";
 import { mergeRequestOpened } from "./merge_requests/merge-request-opened.js";
+import { mergeRequestUpdated } from "./merge_requests/merge-request-updated.js";
 import { updateHeadPipeline } from "./merge_requests/update-head-pipeline.js";
 import { notifyReviewers } from "./notifications/notify-reviewers.js";
 import { tellAuthor } from "./notifications/tell-author.js";
@@ -44,6 +45,7 @@ export const configure: readonly Configure[] = [
   (registry) => registry.subscribe(tellAuthor(forge), { to: pipelineFinished }),
   (registry) => registry.subscribe(notifyReviewers(), { to: mergeRequestOpened, if: (event) => !event.data.draft }),
   (registry) => registry.subscribe(indexMergeRequest(), { to: mergeRequestOpened }),
+  (registry) => void registry.register(mergeRequestUpdated),
 ];
 
 export interface ForgeContext {

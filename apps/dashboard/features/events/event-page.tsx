@@ -59,7 +59,11 @@ export function EventPage() {
                 </Figure>
                 <Figure label="Published while handling">
                   <Text size="sm" fw={500}>
-                    {event.causationId ? <Link to={`/events/${event.causationId}`}>another event</Link> : "nothing"}
+                    {event.causationId ? (
+                      <Anchor component={Link} to={`/events/${event.causationId}`} size="sm">
+                        another event
+                      </Anchor>
+                    ) : "nothing"}
                   </Text>
                 </Figure>
                 <Figure label="Began with">

@@ -1,12 +1,13 @@
 import { Anchor, Badge, Group, Table, Text } from "@mantine/core";
 import { useQueries, useQuery } from "@tanstack/react-query";
 import { Link } from "react-router";
-import { ApiError, api, dataOf } from "../../api/client.js";
+import { api, dataOf } from "../../api/client.js";
 import { Card } from "../../shared/card.js";
 import { Copy } from "../../shared/copy.js";
 import { Ago } from "../../shared/time.js";
 import { certifiedAt, type PeerDetail, peerPath } from "./peer.js";
 import { StatusBadge } from "./peer-badges.js";
+import { readAllPeers } from "./read-all-peers.js";
 
 /** The relays that an announcement lists, and what each has of the repository as far as that was compared. */
 export function ListedRelays({ relays, address }: { readonly relays: readonly string[]; readonly address: string }) {
@@ -14,10 +15,12 @@ export function ListedRelays({ relays, address }: { readonly relays: readonly st
     queryKey: ["relay", "peers", "status"],
     queryFn: () => dataOf(api.GET("/api/v1/relay/status")),
   });
+  const known = useQuery({ queryKey: ["relay", "peers", "list"], queryFn: readAllPeers, refetchInterval: 15_000 });
   const peers = useQueries({
     queries: relays.map((url) => ({
       queryKey: ["relay", "peers", "one", url],
-      queryFn: () => readPeer(url),
+      queryFn: () => dataOf(api.GET("/api/v1/relay/peers/{url}", { params: { path: { url } } })),
+      enabled: known.data?.some((peer) => peer.url === url) ?? false,
       refetchInterval: 15_000,
     })),
   });
@@ -47,6 +50,7 @@ export function ListedRelays({ relays, address }: { readonly relays: readonly st
                 <Table.Td>
                   <Comparison
                     isOurs={withoutScheme(url) === status.data?.domain}
+                    isKnown={known.data?.some((peer) => peer.url === url)}
                     peer={peers[index]?.data}
                     address={address}
                   />
@@ -62,11 +66,13 @@ export function ListedRelays({ relays, address }: { readonly relays: readonly st
 
 function Comparison({
   isOurs,
+  isKnown,
   peer,
   address,
 }: {
   readonly isOurs: boolean;
-  readonly peer: PeerDetail | null | undefined;
+  readonly isKnown: boolean | undefined;
+  readonly peer: PeerDetail | undefined;
   readonly address: string;
 }) {
   if (isOurs)
@@ -75,13 +81,13 @@ function Comparison({
         this relay
       </Badge>
     );
-  if (peer === undefined) return null;
-  if (peer === null)
+  if (isKnown === false)
     return (
       <Text size="sm" c="dimmed">
         not synced from
       </Text>
     );
+  if (peer === undefined) return null;
   const isProven = peer.repos?.includes(address);
   return (
     <Group gap="xs">
@@ -99,16 +105,6 @@ function Comparison({
       </Text>
     </Group>
   );
-}
-
-/** Null: it is not synced from. */
-async function readPeer(url: string): Promise<PeerDetail | null> {
-  try {
-    return await dataOf(api.GET("/api/v1/relay/peers/{url}", { params: { path: { url } } }));
-  } catch (error) {
-    if (error instanceof ApiError && (error.status === 404 || error.status === 503)) return null;
-    throw error;
-  }
 }
 
 function withoutScheme(url: string): string {

@@ -2,7 +2,7 @@ import { Anchor, Badge, Group, SegmentedControl, Select, SimpleGrid, Stack, Text
 import { useQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
 import { Link } from "react-router";
-import { api, dataOf, pageOf } from "../../api/client.js";
+import { api, dataOf } from "../../api/client.js";
 import { useLive } from "../../api/live.js";
 import { Figure } from "../../shared/card.js";
 import { type Column, DataTable } from "../../shared/data-table.js";
@@ -13,6 +13,7 @@ import { Ago } from "../../shared/time.js";
 import { useUrlState } from "../../shared/url-state.js";
 import { badness, certifiedAt, eventsHere, healthTones, type Peer, peerPath, statusTones, type Tone } from "./peer.js";
 import { Batches, Completeness, HealthBadge, Progress, StatusBadge } from "./peer-badges.js";
+import { readAllPeers } from "./read-all-peers.js";
 
 const columns: readonly Column<Peer>[] = [
   {
@@ -42,29 +43,17 @@ const columns: readonly Column<Peer>[] = [
   {
     id: "status",
     header: "Connection",
-    width: 176,
+    width: 158,
     value: ({ status }) => status,
     cell: ({ status }) => <StatusBadge status={status} />,
   },
   {
     id: "health",
     header: "Health",
-    width: 130,
+    width: 112,
     wideOnly: true,
     value: ({ health }) => health,
     cell: ({ health }) => <HealthBadge health={health} />,
-  },
-  {
-    id: "events",
-    header: "Events",
-    width: 76,
-    align: "right",
-    wideOnly: true,
-    value: eventsHere,
-    cell: (peer) => {
-      const count = eventsHere(peer);
-      return count === null ? "–" : formatCount(count);
-    },
   },
   {
     id: "progress",
@@ -75,12 +64,24 @@ const columns: readonly Column<Peer>[] = [
       wanted.repos + wanted.root_events === 0
         ? null
         : (confirmed.repos + confirmed.root_events) / (wanted.repos + wanted.root_events),
-    cell: (peer) => <Progress peer={peer} />,
+    cell: (peer) => {
+      const count = eventsHere(peer);
+      return (
+        <Stack gap={1}>
+          <Progress peer={peer} />
+          {count !== null && (
+            <Text size="xs" c="dimmed">
+              {count === 1 ? "1 event" : `${formatCount(count)} events`}
+            </Text>
+          )}
+        </Stack>
+      );
+    },
   },
   {
     id: "complete",
     header: "Certified",
-    width: 110,
+    width: 100,
     wideOnly: true,
     value: certifiedAt,
     cell: (peer) => <Completeness complete={peer.complete} certified_at={peer.certified_at} />,
@@ -88,7 +89,7 @@ const columns: readonly Column<Peer>[] = [
   {
     id: "pending",
     header: "Batches",
-    width: 150,
+    width: 122,
     wideOnly: true,
     value: ({ pending_batches: batches }) => batches.length,
     cell: (peer) => <Batches peer={peer} />,
@@ -109,7 +110,7 @@ const columns: readonly Column<Peer>[] = [
   {
     id: "next",
     header: "Next attempt",
-    width: 116,
+    width: 106,
     wideOnly: true,
     value: ({ next_attempt_at: at }) => at,
     cell: ({ next_attempt_at: at }) => <Ago at={at} />,
@@ -117,7 +118,7 @@ const columns: readonly Column<Peer>[] = [
   {
     id: "success",
     header: "Last success",
-    width: 116,
+    width: 106,
     value: ({ last_success_at: at }) => at,
     cell: ({ last_success_at: at }) => <Ago at={at} />,
   },
@@ -267,20 +268,6 @@ function ToneSelect({
       onChange={(value) => url.set({ [name]: value })}
     />
   );
-}
-
-/** There are five hundred at most. */
-async function readAllPeers(): Promise<readonly Peer[]> {
-  const found: Peer[] = [];
-  for (let cursor: string | null | undefined; cursor !== null; ) {
-    const answer = api.GET("/api/v1/relay/peers", {
-      params: { query: { limit: 100, ...(cursor === undefined ? {} : { cursor }) } },
-    });
-    const page = await pageOf(answer);
-    found.push(...page.items);
-    cursor = page.next;
-  }
-  return found;
 }
 
 function compare(left: string, right: string): number {

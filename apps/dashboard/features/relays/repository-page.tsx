@@ -49,10 +49,14 @@ export function RepositoryPage() {
         {(data) => (
           <Stack gap="md">
             <SimpleGrid cols={{ base: 1, lg: 2 }} spacing="md" style={{ alignItems: "start" }}>
-              <CloneFrom addresses={data.clone} />
-              <ListedRelays relays={data.relays} address={data.address} />
-              <Maintainers repository={data} />
-              <Refs repository={data} />
+              <Stack gap="md">
+                <CloneFrom addresses={data.clone} />
+                <Maintainers repository={data} />
+              </Stack>
+              <Stack gap="md">
+                <ListedRelays relays={data.relays} address={data.address} />
+                <Refs repository={data} />
+              </Stack>
             </SimpleGrid>
             <Conversations repository={data} />
             <WaitingEvents concerns={(waitsFor) => waitsFor.some((target) => isAbout(target, data))} />

@@ -4,7 +4,7 @@ import { api, dataOf } from "../../api/client.js";
 import type { paths } from "../../api/schema.js";
 import { Card } from "../../shared/card.js";
 import { Copy } from "../../shared/copy.js";
-import { Empty, Failure } from "../../shared/states.js";
+import { Failure } from "../../shared/states.js";
 import { Ago } from "../../shared/time.js";
 import { shortNpub } from "./short-npub.js";
 
@@ -24,9 +24,9 @@ export function WaitingEvents({ concerns }: { readonly concerns?: (waitsFor: rea
   return (
     <Card title="Waiting for what they refer to" flush={rows.length > 0}>
       {rows.length === 0 ? (
-        <Empty title="No event waits">
-          An event that comes before the announcement or the issue that it refers to waits for it here.
-        </Empty>
+        <Text size="sm" c="dimmed">
+          No event waits. One that comes before the announcement or the issue that it refers to waits for it here.
+        </Text>
       ) : (
         <Table.ScrollContainer minWidth={620}>
           <Table fz="sm" verticalSpacing={6} aria-label="Waiting events">

@@ -1,8 +1,25 @@
-import { Alert, Anchor, Badge, Button, Code, Group, Paper, Stack, Table, Text, TextInput } from "@mantine/core";
+import {
+  Alert,
+  Anchor,
+  Badge,
+  Button,
+  CloseButton,
+  Code,
+  Grid,
+  Group,
+  Paper,
+  Stack,
+  Table,
+  Text,
+  TextInput,
+} from "@mantine/core";
+import { useClipboard } from "@mantine/hooks";
+import { IconCheck, IconLink } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { Link, useNavigate, useParams } from "react-router";
 import { api, dataOf } from "../../api/client.js";
+import { Card } from "../../shared/card.js";
 import { Copy } from "../../shared/copy.js";
 import { Page } from "../../shared/page.js";
 import { pageOfLink } from "../../shared/page-of-link.js";
@@ -71,6 +88,7 @@ function TimelineOf({ id }: { readonly id: string }) {
       }
       actions={
         <>
+          <CopyLink />
           <Button
             component="a"
             href={`/api/v1/timeline/${encodeURIComponent(id)}?format=markdown`}
@@ -110,6 +128,21 @@ function TimelineOf({ id }: { readonly id: string }) {
   );
 }
 
+/** The address has the id, the zoom and what is selected, so it shows others the same. */
+function CopyLink() {
+  const { copy, copied } = useClipboard();
+  return (
+    <Button
+      size="xs"
+      variant="default"
+      leftSection={copied ? <IconCheck size={14} /> : <IconLink size={14} />}
+      onClick={() => copy(window.location.href)}
+    >
+      {copied ? "Copied" : "Copy the link"}
+    </Button>
+  );
+}
+
 function Gaps({ timeline }: { readonly timeline: Timeline }) {
   const away = timeline.sources.filter(({ state }) => state === "unavailable").map(({ name }) => name);
   const cut = timeline.sources.filter(({ state }) => state === "truncated").map(({ name }) => name);
@@ -131,12 +164,20 @@ function Entries({ timeline }: { readonly timeline: Timeline }) {
   const startedAt = timeline.entries[0]?.at ?? "";
   return (
     <Stack>
-      <Axis
-        entries={timeline.entries}
-        selected={selected}
-        onSelect={(entry) => url.set({ entry }, { replace: true })}
-      />
-      {selected && <Selected entry={selected} />}
+      <Grid gap="md">
+        <Grid.Col span={{ base: 12, lg: selected ? 8 : 12 }}>
+          <Axis
+            entries={timeline.entries}
+            selected={selected}
+            onSelect={(entry) => url.set({ entry: entry === selected?.id ? null : entry }, { replace: true })}
+          />
+        </Grid.Col>
+        {selected && (
+          <Grid.Col span={{ base: 12, lg: 4 }}>
+            <Selected entry={selected} timeline={timeline} />
+          </Grid.Col>
+        )}
+      </Grid>
       <Paper withBorder style={{ overflowX: "auto" }}>
         <Table fz="sm" aria-label="Entries">
           <Table.Thead>
@@ -202,30 +243,82 @@ function Outcome({ entry }: { readonly entry: Entry }) {
   );
 }
 
-function Selected({ entry }: { readonly entry: Entry }) {
+/** One entry with what is known of it, and what belongs to it. */
+function Selected({ entry, timeline }: { readonly entry: Entry; readonly timeline: Timeline }) {
+  const url = useUrlState();
+  const byId = new Map(timeline.entries.map((other) => [other.id, other]));
+  const cause = entry.caused_by === undefined ? undefined : byId.get(entry.caused_by);
+  const related = entry.related.flatMap((id) => byId.get(id) ?? []);
+  const facts: readonly (readonly [string, unknown])[] = [
+    ["at", entry.at],
+    ...(entry.duration_s === undefined ? [] : [["took", formatSeconds(entry.duration_s)] as const]),
+    ...Object.entries(entry.details ?? {}),
+  ];
   return (
-    <Paper withBorder p="sm">
-      <Group gap="xs" mb="xs">
+    <Card
+      title="Selected"
+      actions={<CloseButton size="sm" aria-label="Close" onClick={() => url.set({ entry: null }, { replace: true })} />}
+    >
+      <Stack gap="xs">
+        <Group gap="xs">
+          <Text size="xs" c="dimmed">
+            {entry.kind.replaceAll("_", " ")}
+          </Text>
+          <Outcome entry={entry} />
+        </Group>
         <EntryLink entry={entry} />
-        <Outcome entry={entry} />
-        <Text size="xs" c="dimmed" ff="monospace">
-          {entry.at}
-        </Text>
-      </Group>
-      {entry.details && (
-        <Table fz="xs" withRowBorders={false} verticalSpacing={2}>
+        <Table fz="xs" withRowBorders={false} verticalSpacing={2} horizontalSpacing={0} aria-label="Details">
           <Table.Tbody>
-            {Object.entries(entry.details).map(([name, value]) => (
+            {facts.map(([name, value]) => (
               <Table.Tr key={name}>
-                <Table.Td w={180} c="dimmed">
+                <Table.Td w={110} c="dimmed">
                   {name.replaceAll("_", " ")}
                 </Table.Td>
-                <Table.Td dir="auto">{typeof value === "string" ? value : JSON.stringify(value)}</Table.Td>
+                <Table.Td dir="auto">{textOf(value)}</Table.Td>
               </Table.Tr>
             ))}
           </Table.Tbody>
         </Table>
-      )}
-    </Paper>
+        {cause && <Others title="Caused by" entries={[cause]} />}
+        {related.length > 0 && <Others title="Belongs to it" entries={related} />}
+      </Stack>
+    </Card>
   );
+}
+
+const shownOthers = 8;
+
+function Others({ title, entries }: { readonly title: string; readonly entries: readonly Entry[] }) {
+  const url = useUrlState();
+  return (
+    <div>
+      <Text size="xs" fw={650}>
+        {title}
+      </Text>
+      {entries.slice(0, shownOthers).map((entry) => (
+        <Group key={entry.id} gap={6} wrap="nowrap">
+          <Anchor
+            component="button"
+            type="button"
+            size="xs"
+            ta="left"
+            onClick={() => url.set({ entry: entry.id }, { replace: true })}
+          >
+            {entry.title}
+          </Anchor>
+          <Outcome entry={entry} />
+        </Group>
+      ))}
+      {entries.length > shownOthers && (
+        <Text size="xs" c="dimmed">
+          and {entries.length - shownOthers} more
+        </Text>
+      )}
+    </div>
+  );
+}
+
+function textOf(value: unknown): string {
+  if (Array.isArray(value)) return value.join(", ");
+  return typeof value === "string" ? value : JSON.stringify(value);
 }

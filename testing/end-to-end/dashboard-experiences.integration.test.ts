@@ -1,0 +1,166 @@
+import type { Locator, Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { requireServers } from "../servers/require-servers.js";
+import { type Dashboard, patienceMs, startDashboard } from "./dashboard.js";
+
+const needed = requireServers(["chromium"]);
+const polling = { timeout: patienceMs };
+
+/** Journeys of the forge: how they fare, each experience, and each run. */
+describe.skipIf(needed.skip)(needed.title("the pages of experiences"), () => {
+  let board: Dashboard;
+  let page: Page;
+
+  beforeAll(async () => {
+    board = await startDashboard({ forge: true });
+    page = board.page;
+  }, 180_000);
+
+  afterAll(() => board?.close());
+
+  /** A run that timed out; the first one does after some fifteen seconds. */
+  const timedOut = async (): Promise<string> => {
+    let correlation = "";
+    await expect
+      .poll(async () => {
+        const { runs } = (await board.ask("/api/v1/experience/runs?state=timed_out&experience=run_pipeline")) as {
+          runs: readonly { correlation_id: string }[];
+        };
+        correlation = runs.at(-1)?.correlation_id ?? "";
+        return correlation;
+      }, polling)
+      .not.toBe("");
+    return correlation;
+  };
+
+  test("UI-040 experiences are listed by feature category, the most spent budget first, with all figures; sorted and searched", async () => {
+    await timedOut();
+    await page.goto(`${board.url}/experiences?range=1h`);
+    const table = page.getByRole("table", { name: "Experiences" });
+    const row = table.getByRole("row", { name: /run_pipeline/ });
+    await row.waitFor();
+    for (const category of ["code review", "continuous integration", "global search"])
+      await table.getByText(category, { exact: true }).waitFor();
+    expect(await row.getByText("custom · good below 4.0 s").count()).toBe(1);
+    for (const name of ["Budget, 28 days", "Last hour", "Runs", "Apdex", "Errors", "Timeouts", "Open"])
+      await table.getByRole("columnheader", { name }).waitFor();
+    await expect.poll(async () => Number(await cell(table, row, "Runs")), polling).toBeGreaterThan(0);
+    expect(await cell(table, row, "Apdex")).toMatch(/^\d+(\.\d)?%$/);
+    expect(await cell(table, row, "Errors")).toMatch(/^\d+(\.\d)?%$/);
+    await expect.poll(async () => Number(await cell(table, row, "Timeouts")), polling).toBeGreaterThan(0);
+    await expect.poll(async () => Number(await cell(table, row, "Open")), polling).toBeGreaterThan(0);
+    await row.getByRole("img", { name: /^\d+ runs, \d+ of them broke$/ }).waitFor();
+
+    const bars = await table.getByRole("img", { name: /^Error budget of 28 days: / }).all();
+    const budgets = await Promise.all(bars.map(async (bar) => budgetOf((await bar.getAttribute("aria-label")) ?? "")));
+    expect(budgets.length).toBeGreaterThanOrEqual(3);
+    expect(budgets).toEqual(budgets.toSorted((left, right) => left - right));
+
+    await table.getByRole("columnheader", { name: "Runs" }).getByRole("button").click();
+    await table.locator('th[aria-sort="descending"]', { hasText: "Runs" }).waitFor();
+    await page.waitForURL(/order=-runs/);
+    const counts = async (): Promise<number[]> => {
+      const rows = await table.getByRole("row").filter({ hasText: "good below" }).all();
+      return Promise.all(rows.map(async (one) => Number(await cell(table, one, "Runs"))));
+    };
+    const sorted = await counts();
+    expect(sorted).toEqual(sorted.toSorted((left, right) => right - left));
+
+    await page.getByLabel("Search experiences").fill("search");
+    await page.waitForURL(/search=search/);
+    await expect.poll(() => table.getByRole("row").filter({ hasText: "good below" }).count()).toBe(1);
+    await table.getByRole("link", { name: "search_code" }).waitFor();
+  });
+
+  test("an experience shows its figures against the objective, the threshold in the distribution, where runs died, and its file", async () => {
+    await timedOut();
+    await page.goto(`${board.url}/experiences/run_pipeline?range=1h`);
+    await page.getByRole("heading", { level: 1, name: "run_pipeline" }).waitFor();
+    await page
+      .getByRole("figure", { name: "Apdex and runs without error over time" })
+      .getByText("apdex 95 %")
+      .waitFor();
+    await page.getByRole("figure", { name: "Runs over time by how they ended" }).waitFor();
+    await page
+      .getByRole("figure", { name: /^How long \d+ runs took; good below 4\.0 s$/ })
+      .getByText("threshold 4.0 s")
+      .waitFor();
+    await page.getByRole("region", { name: "Where timed-out runs died" }).getByText("resume").first().waitFor();
+    await page.getByRole("region", { name: "Ended after they were given up" }).waitFor();
+    await page.getByRole("region", { name: "Odd checkpoints" }).waitFor();
+    const definition = page.getByRole("region", { name: "Definition" });
+    for (const line of ["apdex_threshold_s: 4", "timeout_s: 12", "error_pct: 5"])
+      await definition.getByText(line).waitFor();
+    await page.getByRole("link", { name: "Timeouts" }).click();
+    await page.waitForURL(/runs\?state=timed_out&experience=run_pipeline/);
+  });
+
+  test("UI-042 runs are listed as open, overdue and ended; one shows its checkpoints, why it ended, and what else carried its id", async () => {
+    const correlation = await timedOut();
+    await page.goto(`${board.url}/experiences/runs`);
+    const table = page.getByRole("table", { name: "Runs" });
+    await table.getByText("succeeded").first().waitFor();
+    await page.getByRole("tab", { name: "Open" }).click();
+    await page.waitForURL(/state=open/);
+    await table.getByText("open", { exact: true }).first().waitFor();
+    const asked = page.waitForRequest(/experience\/runs\?.*state=stale/);
+    await page.getByRole("tab", { name: "Overdue" }).click();
+    await asked;
+    await page.getByRole("tab", { name: "Timed out" }).click();
+    await table.getByRole("link", { name: correlation }).waitFor();
+    await table.getByRole("row", { name: correlation }).getByRole("link", { name: "run_pipeline" }).click();
+
+    await page.waitForURL(new RegExp(`runs/run_pipeline/${correlation}/1`));
+    const main = page.getByRole("main");
+    await main.getByText("because of timeout").waitFor();
+    await main.getByText("given up after 12.0 s").waitFor();
+    await main.getByText("Reported by").waitFor();
+    const checkpoints = page.getByRole("table", { name: "Checkpoints" });
+    await checkpoints.getByText("start", { exact: true }).waitFor();
+    const rows = checkpoints.getByRole("row").filter({ has: page.getByRole("img", { name: /^after / }) });
+    expect(await rows.count()).toBeGreaterThanOrEqual(2);
+    for (const row of await rows.all()) {
+      for (const column of ["Client's time", "Server's time"])
+        expect(await cell(checkpoints, row, column)).toMatch(/^\d{2}:\d{2}:\d{2}\.\d{3}$/);
+      expect(await cell(checkpoints, row, "Skew")).toMatch(/ (µs|ms|s)$/);
+    }
+    await checkpoints.getByText("Nothing more came until the deadline").waitFor();
+
+    const events = page.getByRole("region", { name: "Events of the same correlation id" });
+    await events.getByRole("link", { name: "ci.pipeline_created", exact: true }).waitFor();
+    const failed = events.getByRole("row", { name: /merge_requests\.update_head_pipeline/ });
+    await failed.getByText("TypeError: The configuration of the pipeline has no stages").waitFor();
+    await failed.getByText("dead", { exact: true }).waitFor();
+    const errors = page.getByRole("region", { name: "Errors of the same correlation id" });
+    await errors.getByRole("link", { name: /^TypeError: The configuration/ }).click();
+    await page.getByRole("heading", { level: 1, name: "TypeError" }).waitFor();
+  });
+
+  test("runs are narrowed to what was odd about them, and the address says so", async () => {
+    await page.goto(`${board.url}/experiences/runs`);
+    const filter = page.getByRole("main").getByRole("combobox", { name: "Anomaly" });
+    await filter.click();
+    await page.getByRole("option", { name: "late end", exact: true }).click();
+    await page.waitForURL(/anomaly=late_end/);
+    await page.getByText("No journey in this time").waitFor();
+  });
+
+  test("no page has made its script throw", () => {
+    expect(board.browser.complaints.filter((text) => !text.includes("401"))).toEqual([]);
+  });
+});
+
+/** The text of a row's cell below a heading. */
+async function cell(table: Locator, row: Locator, heading: string): Promise<string> {
+  const headings = await table.getByRole("columnheader").allInnerTexts();
+  const index = headings.findIndex((text) => text.trim() === heading);
+  if (index < 0) throw new Error(`There is no column ${heading} among ${headings.join(", ")}.`);
+  return (await row.getByRole("cell").nth(index).innerText()).trim();
+}
+
+/** What is left, as its bar says it: negative when overspent. */
+function budgetOf(label: string): number {
+  const [, overspent] = /overspent ([\d.,]+) ×/.exec(label) ?? [];
+  if (overspent !== undefined) return 1 - Number(overspent.replaceAll(",", ""));
+  return Number(/([\d.]+)% left/.exec(label)?.[1]) / 100;
+}
