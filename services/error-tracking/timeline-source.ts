@@ -1,8 +1,10 @@
 import type { Analytics } from "@signalbox/analytics";
 import type { Database } from "@signalbox/database";
 import { allowsProject } from "@signalbox/http";
+import { type Clock, systemClock } from "@signalbox/kernel";
 import type { TimelineEntry, TimelineSource } from "@signalbox/timeline";
 import { withoutDeleted } from "./issues/hidden-events.js";
+import type { ProjectTables } from "./migrations/projects-migration.js";
 import type { IssueTables } from "./store/tables.js";
 
 interface FoundError {
@@ -18,33 +20,46 @@ interface FoundError {
   readonly causation_id: string;
 }
 
+/** No project keeps events for longer; some come a month late. */
+const longestKeptMs = 400 * 86_400_000;
+
 /** Errors of a timeline: those of the token's projects; the rest is counted. */
-export function createErrorTimelineSource(analytics: Analytics, database: Database): TimelineSource {
+export function createErrorTimelineSource(
+  analytics: Analytics,
+  database: Database,
+  clock: Clock = systemClock,
+): TimelineSource {
   return {
     name: "errors",
     async find({ correlationIds, principal, limit, signal }) {
-      const { projects } = principal;
-      const mine = projects === undefined ? "1" : "project_id IN {projects:Array(UInt64)}";
       const deleted = await withoutDeleted(database);
-      const params = { ids: correlationIds, projects: projects ?? [], rows: limit + 1, ...deleted.params };
+      const all = await projectsOf(database);
+      const [mine, others] = [
+        all.filter((id) => allowsProject(principal, id)),
+        all.filter((id) => !allowsProject(principal, id)),
+      ];
+      const since = new Date(clock.nowMs() - longestKeptMs).toISOString();
+      const params = { ids: correlationIds, since, rows: limit + 1, ...deleted.params };
+      const meant = `correlation_id IN {ids:Array(String)} AND project_id IN {projects:Array(UInt64)}
+            AND timestamp >= {since:DateTime64(3, 'UTC')} ${deleted.sql}`;
       const [rows, [counted]] = await Promise.all([
         analytics.query<FoundError>(
           `SELECT project_id, primary_hash, event_id, timestamp, title, level, environment, release, handled,
             tag_values[indexOf(tag_keys, 'causation_id')] AS causation_id
           FROM error_events FINAL
-          WHERE correlation_id IN {ids:Array(String)} AND ${mine} ${deleted.sql}
+          WHERE ${meant}
           ORDER BY timestamp, event_id LIMIT {rows:UInt32}
           SETTINGS do_not_merge_across_partitions_select_final = 1`,
-          params,
+          { ...params, projects: mine },
           { signal },
         ),
-        projects === undefined
+        others.length === 0
           ? []
           : analytics.query<{ hidden: number | string }>(
               `SELECT count() AS hidden FROM error_events FINAL
-              WHERE correlation_id IN {ids:Array(String)} AND NOT (${mine}) ${deleted.sql}
+              WHERE ${meant}
               SETTINGS do_not_merge_across_partitions_select_final = 1`,
-              params,
+              { ...params, projects: others },
               { signal },
             ),
       ]);
@@ -58,6 +73,11 @@ export function createErrorTimelineSource(analytics: Analytics, database: Databa
       };
     },
   };
+}
+
+async function projectsOf(database: Database): Promise<number[]> {
+  const rows = await database.reader<ProjectTables>().selectFrom("projects").select("id").execute();
+  return rows.map(({ id }) => id);
 }
 
 function hashKey({ project_id, primary_hash }: FoundError): string {

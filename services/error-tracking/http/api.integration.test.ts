@@ -115,7 +115,7 @@ async function put(url: string, body: object, token = "all") {
 }
 
 describe("list of errors", () => {
-  test("ET-320 has the fields, exact counts and users, on both base paths", async () => {
+  test("ET-320 ET-326 has the fields, exact counts and users, on both base paths", async () => {
     const project = await newProject();
     const lastMs = Date.now();
     await store(
@@ -194,28 +194,31 @@ describe("list of errors", () => {
     ["7d", 168, 3600],
     ["14d", 14, 86_400],
     ["30d", 30, 86_400],
-  ])("stats_period %s has %i buckets of %i s, zeros included, oldest first", async (period, buckets, bucketS) => {
-    const project = await newProject();
-    const nowMs = Date.now();
-    const beforeMs = 3 * bucketS * 1000;
-    await store(
-      project,
-      [{ ...errorPayload("a"), ...at(nowMs) }],
-      [{ ...errorPayload("a"), ...at(nowMs - beforeMs) }],
-      [{ ...errorPayload("a"), ...at(nowMs - beforeMs) }],
-    );
-    const [error] = await errors(project, `?stats_period=${period}`);
-    const frequency = error?.stats.frequency[period] ?? [];
-    expect(Object.keys(error?.stats.frequency ?? {})).toEqual([period]);
-    expect(frequency).toHaveLength(buckets);
-    const starts = frequency.map(([startS]) => startS);
-    expect(starts).toEqual(Array.from({ length: buckets }, (_, index) => (starts[0] ?? 0) + index * bucketS));
-    const eventsAt = (timeMs: number) =>
-      frequency.find(([startS]) => startS === Math.floor(timeMs / 1000 / bucketS) * bucketS)?.[1];
-    expect(eventsAt(nowMs)).toBe(1);
-    expect(eventsAt(nowMs - beforeMs)).toBe(2);
-    expect(frequency.reduce((sum, [, events]) => sum + events, 0)).toBe(3);
-  });
+  ])(
+    "ET-326 stats_period %s has %i buckets of %i s, zeros included, oldest first",
+    async (period, buckets, bucketS) => {
+      const project = await newProject();
+      const nowMs = Date.now();
+      const beforeMs = 3 * bucketS * 1000;
+      await store(
+        project,
+        [{ ...errorPayload("a"), ...at(nowMs) }],
+        [{ ...errorPayload("a"), ...at(nowMs - beforeMs) }],
+        [{ ...errorPayload("a"), ...at(nowMs - beforeMs) }],
+      );
+      const [error] = await errors(project, `?stats_period=${period}`);
+      const frequency = error?.stats.frequency[period] ?? [];
+      expect(Object.keys(error?.stats.frequency ?? {})).toEqual([period]);
+      expect(frequency).toHaveLength(buckets);
+      const starts = frequency.map(([startS]) => startS);
+      expect(starts).toEqual(Array.from({ length: buckets }, (_, index) => (starts[0] ?? 0) + index * bucketS));
+      const eventsAt = (timeMs: number) =>
+        frequency.find(([startS]) => startS === Math.floor(timeMs / 1000 / bucketS) * bucketS)?.[1];
+      expect(eventsAt(nowMs)).toBe(1);
+      expect(eventsAt(nowMs - beforeMs)).toBe(2);
+      expect(frequency.reduce((sum, [, events]) => sum + events, 0)).toBe(3);
+    },
+  );
 
   test("ET-320 a page has 20 errors unless limit says otherwise", async () => {
     const project = await newProject();
@@ -386,7 +389,7 @@ describe("one error", () => {
     expect((await get(url)).json()).toEqual(unresolved);
   });
 
-  test("ET-323 its events carry their payload as JSON text, frames with their source lines in it", async () => {
+  test("ET-323 ET-326 its events carry their payload as JSON text, frames with their source lines in it", async () => {
     const project = await newProject();
     const eventId = newEventId();
     const timeMs = Date.now() - 5000;

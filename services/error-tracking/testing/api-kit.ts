@@ -1,3 +1,4 @@
+import type { Analytics } from "@signalbox/analytics";
 import type { Blobs } from "@signalbox/blobs";
 import { type Authenticator, createHttpServer, HttpProblem, type Principal, type Scope } from "@signalbox/http";
 import { type Clock, systemClock } from "@signalbox/kernel";
@@ -33,9 +34,18 @@ const inject = (
   token: string,
 ) => app.inject({ method, url, headers: { authorization: `Bearer ${token}` }, ...(body ? { payload: body } : {}) });
 
-/** The API on real stores, the analytics server at `analyticsUrl` among them. Tokens: `all`, `read`, `write`, and `only N` for one project. */
-export async function openApiKit(analyticsUrl: string, clock: Clock = systemClock, blobs?: Blobs): Promise<ApiKit> {
-  const { analytics, close } = await openTestAnalytics(analyticsUrl);
+/**
+ * The API on real stores, the analytics server at `analyticsUrl` among them. Tokens: `all`, `read`, `write`, and `only N` for
+ * one project. `watch` may stand between everything and the analytics store.
+ */
+export async function openApiKit(
+  analyticsUrl: string,
+  clock: Clock = systemClock,
+  blobs?: Blobs,
+  watch: (analytics: Analytics) => Analytics = (analytics) => analytics,
+): Promise<ApiKit> {
+  const { analytics: opened, close } = await openTestAnalytics(analyticsUrl);
+  const analytics = watch(opened);
   const stores = await openTestDatabase();
   const kit = createTestDigest(stores, { analytics }, { clock });
   const app = await createHttpServer({ authenticator: testAuthenticator, rateLimits: false });

@@ -13,7 +13,7 @@ import { lockProjects } from "../store/counters.js";
 import { overRows, runOverRows } from "../store/json-rows.js";
 import type { IssueTables } from "../store/tables.js";
 import { eraseLetters, type LetterSubject } from "./erase-letters.js";
-import { maxAtOnce, plain, type RemovalStores, removeBlobs, removeEvents } from "./remove-events.js";
+import { beforeAll, maxAtOnce, plain, type RemovalStores, removeBlobs, removeEvents } from "./remove-events.js";
 
 /** What is to go. */
 export type DeletionKind =
@@ -340,7 +340,7 @@ async function removeProjectRows(
 ): Promise<Record<string, number>> {
   const { analytics, database } = dependencies;
   const params = { project: projectId };
-  const counts = await countRows(analytics, "project_id = {project:UInt64}", params);
+  const counts = await countRows(dependencies, "project_id = {project:UInt64}", params);
   for (const table of [...tables, "error_users", "error_sessions"])
     await analytics.command(`DELETE FROM ${table} WHERE project_id = {project:UInt64}`, { params });
   const attachments = await database.run<{ blob: string }>(
@@ -371,7 +371,7 @@ async function removeUser(
   user: UserNames,
   untilMs: number,
 ): Promise<Record<string, number>> {
-  const { database, analytics } = dependencies;
+  const { database } = dependencies;
   const named = namesUser(user);
   const condition: RowCondition = {
     sql: `received_at <= {until:DateTime64(3, 'UTC')} AND ${named.sql}`,
@@ -394,16 +394,18 @@ async function removeUser(
     });
     await removeHashes(dependencies, projectId, hashes);
   }
-  return { ...removed, issues: emptied.length, sessions: await removeSessions(analytics, projectId, user) };
+  return { ...removed, issues: emptied.length, sessions: await removeSessions(dependencies, projectId, user) };
 }
 
 /** Sessions know a user by a hash alone. */
-async function removeSessions(analytics: Analytics, projectId: number, user: UserNames): Promise<number> {
+async function removeSessions(dependencies: DeletionDependencies, projectId: number, user: UserNames): Promise<number> {
+  const { analytics } = dependencies;
   const hashes = [user.id, user.email, user.address].flatMap((name) =>
     name ? BigInt(userHashOf({ id: name }) ?? 0) : [],
   );
-  const params = { project: projectId, hashes };
-  const condition = "project_id = {project:UInt64} AND user_hash IN {hashes:Array(UInt64)}";
+  const params = { project: projectId, hashes, oldest: beforeAll(dependencies).slice(0, 19) };
+  const condition = `project_id = {project:UInt64} AND user_hash IN {hashes:Array(UInt64)}
+    AND started_hour >= {oldest:DateTime('UTC')}`;
   const [found] = await analytics.query<{ n: string }>(
     `SELECT count() AS n FROM error_sessions FINAL WHERE ${condition}`,
     params,
@@ -438,8 +440,9 @@ async function removeAttachmentsOfRows(
     if (last === undefined) return removed;
     after = last.event_id;
     const found = await analytics.query<{ event_id: string }>(
-      `SELECT DISTINCT event_id FROM error_events WHERE ${condition} AND event_id IN {events:Array(UUID)}`,
-      { ...params, events: rows.map((row) => dashed(row.event_id)) },
+      `SELECT DISTINCT event_id FROM error_events
+      WHERE ${condition} AND event_id IN {events:Array(UUID)} AND timestamp >= {oldest:DateTime64(3, 'UTC')}`,
+      { ...params, events: rows.map((row) => dashed(row.event_id)), oldest: beforeAll(dependencies) },
     );
     const events = found.map((row) => ({ projectId, eventId: plain(row.event_id) }));
     removed += await removeBlobs(dependencies, await removeAttachments(database, events));
@@ -458,7 +461,7 @@ async function removeHashes(
   if (gone.length === 0) return {};
   const params = { project: projectId, hashes: gone.map(dashed) };
   const condition = "project_id = {project:UInt64} AND primary_hash IN {hashes:Array(UUID)}";
-  const counts = await countRows(analytics, condition, params);
+  const counts = await countRows(dependencies, condition, params);
   const attachments = await removeAttachmentsOfRows(dependencies, projectId, condition, params);
   await analytics.command(
     `DELETE FROM error_payloads WHERE project_id = {project:UInt64} AND event_id IN
@@ -484,13 +487,14 @@ const owned = overRows(`
   join error_hashes as known on known.project_id = $int(0) and known.hash = $1`);
 
 async function countRows(
-  analytics: Analytics,
+  dependencies: DeletionDependencies,
   condition: string,
   params: Readonly<Record<string, unknown>>,
 ): Promise<Record<string, number>> {
-  const [row] = await analytics.query<{ n: string }>(
-    `SELECT count() AS n FROM error_events FINAL WHERE ${condition}`,
-    params,
+  const [row] = await dependencies.analytics.query<{ n: string }>(
+    `SELECT count() AS n FROM error_events FINAL
+    WHERE ${condition} AND timestamp >= {oldest:DateTime64(3, 'UTC')}`,
+    { ...params, oldest: beforeAll(dependencies) },
   );
   return { events: Number(row?.n) };
 }

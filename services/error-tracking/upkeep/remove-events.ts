@@ -1,6 +1,7 @@
 import type { Analytics } from "@signalbox/analytics";
 import type { Blobs } from "@signalbox/blobs";
 import type { Database } from "@signalbox/database";
+import type { Clock } from "@signalbox/kernel";
 import type { Transaction } from "kysely";
 import type { RowCondition } from "../issues/hidden-events.js";
 import { removeAttachments } from "../store/attachments.js";
@@ -14,6 +15,15 @@ export interface RemovalStores {
   readonly analytics: Analytics;
   /** Where attachments are; without it there are none. */
   readonly blobs?: Blobs | undefined;
+  readonly clock: Clock;
+}
+
+/** Nothing is kept for longer, not even what came a month late. */
+const longestKeptMs = 400 * 86_400_000;
+
+/** A time before everything that is kept. */
+export function beforeAll({ clock }: Pick<RemovalStores, "clock">): string {
+  return new Date(clock.nowMs() - longestKeptMs).toISOString();
 }
 
 /** Deletes blobs to which nothing refers any more; what cannot be deleted now is collected later. */
@@ -85,8 +95,9 @@ export async function removeEvents(
   for (;;) {
     const doomed = await analytics.query<DoomedEvent>(
       `SELECT event_id, primary_hash, timestamp FROM error_events FINAL
-      WHERE project_id = {project:UInt64} AND ${condition} LIMIT ${maxAtOnce}`,
-      { project: projectId, ...params },
+      WHERE project_id = {project:UInt64} AND timestamp >= {oldest:DateTime64(3, 'UTC')} AND ${condition}
+      LIMIT ${maxAtOnce}`,
+      { project: projectId, oldest: beforeAll(dependencies), ...params },
     );
     if (doomed.length === 0) return { events, attachments, feedback, emptied: [...emptied] };
     const recounted = await database.transaction(async (transaction: Transaction<IssueTables>) => {

@@ -236,8 +236,8 @@ async function countById(
 async function writeRow({ analytics, projectId, groupingVersion }: Scope, row: RememberedRow): Promise<boolean> {
   const [stored] = await analytics.query<{ payload: string; retention_days: number }>(
     `SELECT payload, retention_days FROM error_payloads FINAL
-    WHERE project_id = {project:UInt64} AND event_id = {event:UUID} LIMIT 1`,
-    { project: projectId, event: dashed(row.event_id) },
+    WHERE project_id = {project:UInt64} AND event_id = {event:UUID} AND timestamp = {time:DateTime64(3, 'UTC')} LIMIT 1`,
+    { project: projectId, event: dashed(row.event_id), time: new Date(row.timestamp_ms).toISOString() },
   );
   if (stored === undefined) return false;
   const made = makeRowFromPayload(stored.payload, {
@@ -341,7 +341,7 @@ async function checkOwners({ analytics, database, projectId, sinceMs, untilMs, r
       until: new Date(untilMs).toISOString(),
       earliest: new Date(sinceMs - 31 * 24 * hourMs).toISOString(),
     },
-    { maxResultRows: 1_000_000, maxExecutionSeconds: 60 },
+    { maxResultRows: 1_000_000 },
   );
   report.looked("owners", rows.length);
   const hashes = rows.map((row) => row.primary_hash.replaceAll("-", ""));

@@ -63,8 +63,10 @@ describe("hashes", () => {
 describe("strategy", () => {
   const stack = { frames: [{ function: "f" }] };
 
-  test("the first that contributes is taken: exception, thread, stack, template, message, nothing", () => {
+  test("ET-191 the first that contributes is taken, from the fingerprint down to nothing", () => {
     const everything: JsonObject = {
+      fingerprint: ["mine"],
+      csp: { effective_directive: "img-src", blocked_uri: "https://evil.example/x.png" },
       exception: exception({ frames: [{ function: "e" }] }),
       threads: [{ crashed: true, stacktrace: { frames: [{ function: "t" }] } }],
       stacktrace: stack,
@@ -73,12 +75,14 @@ describe("strategy", () => {
       logger: "log",
     };
     const seen: [string, string[][]][] = [];
-    for (const without of ["", "exception", "threads", "stacktrace", "template", "message"]) {
+    for (const without of ["", "fingerprint", "csp", "exception", "threads", "stacktrace", "template", "message"]) {
       delete everything[without];
       const grouping = group(everything);
       seen.push([grouping.strategy, grouping.hashes.map(({ component }) => tokensOf(component))]);
     }
     expect(seen).toEqual([
+      ["fingerprint", [["mine"]]],
+      ["security", [["csp", "img-src", "evil.example"]]],
       ["exception", [["E", "e"]]],
       ["thread", [["t"]]],
       ["stacktrace", [["f"]]],
@@ -88,7 +92,7 @@ describe("strategy", () => {
     ]);
   });
 
-  test("a thread counts when it is the only one or the only crashed one", () => {
+  test("ET-191 a thread counts when it is the only one or the only crashed one, and has frames", () => {
     const other = { stacktrace: { frames: [{ function: "other" }] } };
     expect(group({ threads: [{ stacktrace: stack }] }).strategy).toBe("thread");
     expect(group({ threads: [other, { crashed: true, stacktrace: stack }] }).strategy).toBe("thread");
@@ -104,8 +108,17 @@ describe("strategy", () => {
     expect(group({ threads: [other, { crashed: true }], message: "m" }).strategy).toBe("message");
   });
 
-  test("an exception that says nothing leaves the word to the message", () => {
+  test("ET-191 what says nothing leaves the word to what comes next", () => {
     expect(group({ exception: [{ module: "m" }], message: "hello" }).strategy).toBe("message");
+    expect(group({ fingerprint: ["{{ default }}"], message: "hello" }).strategy).toBe("message");
+    expect(group({ threads: [{ stacktrace: { frames: [{ lineno: 1 }] } }], stacktrace: stack }).strategy).toBe(
+      "stacktrace",
+    );
+    expect(group({ stacktrace: { frames: [{ lineno: 1 }] }, template: { filename: "a.html" } }).strategy).toBe(
+      "template",
+    );
+    expect(group({ template: { lineno: 3 }, message: " " }).strategy).toBe("empty");
+    expect(group({}).hashes).not.toEqual(group({ logger: "log" }).hashes);
   });
 });
 
