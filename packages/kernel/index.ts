@@ -18,3 +18,4 @@ export * from "./pace.js";
 export * from "./read-correlation.js";
 export * from "./retry.js";
 export * from "./ulid.js";
+export { startWorkerThread, type WorkerThreadOptions } from "./worker-thread.js";

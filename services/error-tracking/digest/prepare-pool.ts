@@ -1,8 +1,6 @@
-import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
-import { fileURLToPath, pathToFileURL } from "node:url";
-import { Worker } from "node:worker_threads";
-import { createPace, type Logger } from "@signalbox/kernel";
+import type { Worker } from "node:worker_threads";
+import { createPace, type Logger, startWorkerThread } from "@signalbox/kernel";
 import { createCpuGuard } from "./cpu-guard.js";
 import { DigestError } from "./digest-errors.js";
 import type { DigestedEvent } from "./digested-event.js";
@@ -55,6 +53,9 @@ const worthwhileRequests = 8;
 const portionRequests = 64;
 const portionLength = 262_144;
 
+/** Batches leave much garbage behind that is soon gone. */
+const resourceLimits = { maxYoungGenerationSizeMb: 16 };
+
 /**
  * Prepares batches in worker threads, so that requests need not wait for it. The threads start with the first batch
  * that is worth it; one that ended starts again with the next. A message that a thread cannot prepare is tried again by
@@ -68,7 +69,7 @@ export function createPreparePool({ workers, logger, onThread = () => {} }: Prep
   let closed = false;
 
   const startWorker = (lane: Lane): Worker => {
-    const worker = new Worker(...workerProgram());
+    const worker = startWorkerThread(import.meta.url, "prepare-worker", { resourceLimits });
     worker.on("message", (answer: PrepareAnswer) => end(lane, answer));
     worker.on("error", (error) => logger.error("a thread that prepares events failed", { error }));
     // However it ended: what it has not answered is prepared by the calling thread.
@@ -168,19 +169,4 @@ function portionsOf(requests: readonly PrepareRequest[]): PrepareRequest[][] {
   }
   if (portion.length > 0) portions.push(portion);
   return portions;
-}
-
-/** From source the thread has to register a loader first. */
-function workerProgram(): ConstructorParameters<typeof Worker> {
-  const resourceLimits = { maxYoungGenerationSizeMb: 16 };
-  if (!import.meta.url.endsWith(".ts"))
-    return [fileURLToPath(new URL("./prepare-worker.js", import.meta.url)), { resourceLimits }];
-  const loader = pathToFileURL(
-    createRequire(import.meta.url)
-      .resolve("tsx/esm/api")
-      .replace(/cjs$/, "mjs"),
-  ).href;
-  const program = new URL("./prepare-worker.ts", import.meta.url).href;
-  const code = `import("${loader}").then(({ register }) => register()).then(() => import("${program}"))`;
-  return [code, { eval: true, execArgv: ["--conditions", "source"], resourceLimits }];
 }

@@ -1,8 +1,6 @@
-import { createRequire } from "node:module";
 import { availableParallelism } from "node:os";
-import { fileURLToPath, pathToFileURL } from "node:url";
-import { Worker } from "node:worker_threads";
-import type { Logger } from "@signalbox/kernel";
+import type { Worker } from "node:worker_threads";
+import { type Logger, startWorkerThread } from "@signalbox/kernel";
 import type { SignatureParts } from "@signalbox/nostr";
 import { partBytes } from "./layout.js";
 import type { Verifier } from "./verifier.js";
@@ -41,7 +39,7 @@ export function createVerifierPool({ workers, logger }: VerifierPoolOptions): Ve
     lane.worker.postMessage(bytes, [bytes.buffer]);
   };
   const startWorker = (laneOf: () => Lane): Worker => {
-    const worker = new Worker(...workerProgram());
+    const worker = startWorkerThread(import.meta.url, "worker");
     // The pool alone keeps no process alive; who waits for an answer does.
     worker.unref();
     worker.on("message", (answers: Uint8Array) => {
@@ -105,17 +103,4 @@ function pack(batch: readonly Check[]): Uint8Array<ArrayBuffer> {
   for (const [index, { parts }] of batch.entries())
     bytes.write(parts.id + parts.pubkey + parts.sig, index * partBytes, "hex");
   return new Uint8Array(bytes.buffer, 0, bytes.length);
-}
-
-/** From source the worker has to register a loader first. */
-function workerProgram(): ConstructorParameters<typeof Worker> {
-  if (!import.meta.url.endsWith(".ts")) return [fileURLToPath(new URL("./worker.js", import.meta.url))];
-  const loader = pathToFileURL(
-    createRequire(import.meta.url)
-      .resolve("tsx/esm/api")
-      .replace(/cjs$/, "mjs"),
-  ).href;
-  const program = new URL("./worker.ts", import.meta.url).href;
-  const code = `import("${loader}").then(({ register }) => register()).then(() => import("${program}"))`;
-  return [code, { eval: true, execArgv: ["--conditions", "source"] }];
 }
