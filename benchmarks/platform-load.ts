@@ -28,7 +28,8 @@ const definition =
 /** What one kind of client saw. */
 interface Answers {
   readonly ms: number[];
-  refused: number;
+  /** Answers that were no 2xx, by status; 0: none came. */
+  readonly refused: Record<string, number>;
 }
 
 type Client = "errors" | "checkpoints" | "relay" | "reads";
@@ -50,13 +51,16 @@ async function openLoad(installation: SignalboxInstallation, server: SignalboxSe
   const token = await tokenOf(installation, "experience:write,errors:read,events:read,experience:read");
   const authorization = { Authorization: `Bearer ${token}` };
   const relay = await connectPipelined(`ws://${installation.env["SIGNALBOX_RELAY_LISTEN"]}`, isOk);
-  const none = (): Answers => ({ ms: [], refused: 0 });
+  const none = (): Answers => ({ ms: [], refused: {} });
   const answers = { errors: none(), checkpoints: none(), relay: none(), reads: none() };
 
+  const noteStatus = (client: Client, status: string, count: number): void => {
+    const { refused } = answers[client];
+    if (!status.startsWith("2")) refused[status] = (refused[status] ?? 0) + count;
+  };
   const note = (client: Client, { latencyMs, statuses }: HttpLoadResult): void => {
     answers[client].ms.push(latencyMs.p99);
-    for (const [status, count] of Object.entries(statuses))
-      if (!status.startsWith("2")) answers[client].refused += count;
+    for (const [status, count] of Object.entries(statuses)) noteStatus(client, status, count);
   };
 
   const errors = async (slice: number): Promise<void> => {
@@ -92,7 +96,7 @@ async function openLoad(installation: SignalboxInstallation, server: SignalboxSe
       const answer = await fetch(`${server.url}/api/v1/projects/1/errors`, { headers: authorization });
       await answer.arrayBuffer();
       answers.reads.ms.push(performance.now() - startMs);
-      if (!answer.ok) answers.reads.refused++;
+      noteStatus("reads", String(answer.status), 1);
     });
   };
   return {
@@ -188,7 +192,7 @@ export const platformLoad: Benchmark = {
         report({
           workload: `${workload}: answers to ${client}, p99`,
           measured: { value: isSlices(client) ? median(ms) : percentile(ms, 0.99), unit: "ms" },
-          notes: { refused },
+          notes: Object.fromEntries(Object.entries(refused).map(([status, count]) => [`status_${status}`, count])),
         });
     } finally {
       await server.stop();
