@@ -4,6 +4,7 @@ import { signEvent, testSigner } from "@signalbox/nostr/testing";
 import { afterEach, describe, expect, test } from "vitest";
 import { type EventSaved, eventSaved } from "./events.js";
 import { connectRaw } from "./testing/raw-client.js";
+import { recordingLogger } from "./testing/recording-logger.js";
 import { startTestRelay, type TestRelay } from "./testing/start-relay.js";
 
 const alice = testSigner("alice");
@@ -72,4 +73,24 @@ describe("GR-065 the domain event of a stored event", () => {
     expect(await server.relay.events.known([first.id, second.id])).toEqual(new Set([first.id]));
     await client.close();
   });
+});
+
+test("GR-480 the decision about an event is a detail in the log, under the correlation id of its connection", async () => {
+  const { logger, lines } = recordingLogger();
+  const server = await startTestRelay({ logger, relay: { profile: "grasp", domain: "relay.example" } });
+  const trace = "4bf92f3577b34da6a3ce929d0e0e4736";
+  const client = await connectRaw(server.url, { "x-correlation-id": trace });
+  const refused = signEvent(alice);
+  const accepted = signEvent(alice, { kind: 10_317 });
+  for (const event of [refused, accepted]) {
+    client.send(["EVENT", event]);
+    await client.until("OK");
+  }
+  const decisions = lines.filter(({ message }) => message === "an event was decided");
+  const of = (id: string) => decisions.filter(({ fields }) => fields["event_id"] === id);
+  const correlationId = canonicalCorrelationId(trace);
+  expect(of(refused.id)).toMatchObject([{ level: "debug", fields: { kind: 1, verdict: "rejected" }, correlationId }]);
+  expect(of(accepted.id)).toMatchObject([{ level: "debug", fields: { verdict: "saved" }, correlationId }]);
+  await client.close();
+  await server.destroy();
 });

@@ -142,7 +142,7 @@ describe("repositories in the API", () => {
     });
   });
 
-  test("GR-477 an unknown repository, and a key that is none, is 404", async () => {
+  test("an unknown repository, and a key that is none, is 404", async () => {
     for (const url of [path.replace(npub, encodeNpub(friend.publicKey)), path.replace(npub, "npub1x"), `${path}x`])
       expect(await get(url)).toMatchObject({ status: 404, body: { code: "relay_repository_unknown" } });
   });

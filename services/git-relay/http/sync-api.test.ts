@@ -184,7 +184,7 @@ describe("the sync in the API", () => {
     expect((await peerOf(`${other}/`)).url).toBe(source.url);
   });
 
-  test("GR-477 a peer that is not tracked, and what is no address, are 404", async () => {
+  test("a peer that is not tracked, and what is no address, are 404", async () => {
     for (const text of ["wss://unknown.example", "nonsense without end", "https://relay.example"])
       for (const path of [`/peers/${encodeURIComponent(text)}`, `/peers/${encodeURIComponent(text)}/transitions`])
         expect(await ask("GET", path)).toMatchObject({ status: 404, body: { code: "relay_peer_unknown" } });

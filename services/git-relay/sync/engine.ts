@@ -2,6 +2,7 @@ import { createService, type Timer } from "@signalbox/kernel";
 import type { VerifiedEvent } from "@signalbox/nostr";
 import { choosePeers } from "../peers/discover.js";
 import { SharedBacklog } from "./backlog.js";
+import { calmLogger } from "./calm-logger.js";
 import { createPeerIntake } from "./intake.js";
 import { noItems } from "./items.js";
 import { guardObserver } from "./observers.js";
@@ -26,7 +27,7 @@ const returningPerSecond = 10;
  */
 export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
   const { config, clock, discovery, events, intake, health, naughty } = options;
-  const { logger } = options;
+  const logger = calmLogger(options.logger, clock);
   const observer = guardObserver(options.observer, logger);
   const wanted = new WantedIndex();
   const peers = new Map<PeerUrl, Peer>();
@@ -65,7 +66,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     journeys: options.journeys ?? noJourneys,
     logger,
     backlog: new SharedBacklog(),
-    peerIntake: createPeerIntake({ ...options, isStopping: () => !isRunning }),
+    peerIntake: createPeerIntake({ ...options, logger, isStopping: () => !isRunning }),
     stored: selfSubscription,
     onChanged: (peer) => memory.note(peer),
     onOurselves(peer) {
@@ -135,7 +136,10 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     if (now < nextWelcomeMs) return;
     nextWelcomeMs = now + 1_000;
     const returning = [...peers.values()].filter((peer) => peer.mayConnect() && memory.isReturning(peer.url));
-    returning.sort((one, other) => health.failures(one.url) - health.failures(other.url));
+    const isDead = ({ url }: Peer): number => (health.state(url, false) === "dead" ? 1 : 0);
+    returning.sort(
+      (one, other) => isDead(one) - isDead(other) || health.failures(one.url) - health.failures(other.url),
+    );
     for (const { url } of returning.slice(0, returningPerSecond)) memory.welcome(url);
     if (returning.length > returningPerSecond) welcoming = clock.setTimer(1_000, connectPeers);
   };

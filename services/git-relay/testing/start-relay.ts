@@ -10,7 +10,7 @@ import {
   eventStoreMigrations,
 } from "@signalbox/event-store";
 import { createPrometheusMetrics, type PrometheusMetrics, type StreamTopic } from "@signalbox/http";
-import { type Clock, defineSchema, readConfig, silentLogger, systemClock } from "@signalbox/kernel";
+import { type Clock, defineSchema, type Logger, readConfig, silentLogger, systemClock } from "@signalbox/kernel";
 import { testSigner } from "@signalbox/nostr/testing";
 import { type RelaySettings, relaySection } from "../config.js";
 import { createGitRelay, type GitRelay } from "../service.js";
@@ -31,6 +31,8 @@ export interface TestRelayOptions {
   readonly configure?: Configure;
   readonly trustedProxies?: readonly string[];
   readonly peersTopic?: StreamTopic;
+  /** Default: nothing is logged. */
+  readonly logger?: Logger;
 }
 
 export interface TestRelay {
@@ -64,7 +66,7 @@ export async function startTestRelay(options: TestRelayOptions = {}): Promise<Te
   const relay = createGitRelay({
     database,
     clock,
-    logger: silentLogger,
+    logger: options.logger ?? silentLogger,
     metrics,
     settings: readRelaySettings(options.relay),
     signer: testSigner(options.name ?? "the relay"),

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { recordingLogger } from "../../testing/recording-logger.js";
 import { makeRepository } from "../../testing/simulation/git-world.js";
 import { ourDomain, type Simulation, simulate } from "../../testing/simulation/simulation.js";
 
@@ -199,3 +200,68 @@ test("GR-235 a peer of which nothing is wanted is closed on purpose: no failure,
     await connected(world);
     expect(world.snapshot(host)).toMatchObject({ health: "healthy", failures: 0 });
   }));
+
+test("GR-480 the log tells each step of a peer, and what it sent that was refused as a detail", () => {
+  const { logger, lines } = recordingLogger();
+  return simulate({ bootstrap: [host], logger }, async (world) => {
+    const foreign = shopOf(world, { domains: [host] });
+    const peer = world.addPeer(host, { events: [foreign.announcement] });
+    await world.start();
+    await connected(world);
+    const told = (text: string) => lines.filter(({ message }) => message === text);
+    expect(told("a peer changed its status").map(({ level, fields }) => ({ level, fields }))).toEqual(
+      [
+        { from: "disconnected", to: "connecting", cause: "attempt" },
+        { from: "connecting", to: "syncing", cause: "connected" },
+        { from: "syncing", to: "connected", cause: "historic sync completed" },
+      ].map((step) => ({ level: "info", fields: { relay: peer.url, ...step } })),
+    );
+    expect(told("an event of a peer was refused")).toMatchObject([
+      { level: "debug", fields: { relay: peer.url, event_id: foreign.announcement.id, kind: 30_617 } },
+    ]);
+  });
+});
+
+test("GR-237 a peer is known at once, an attempt ends after the base backoff, and the next one begins when its wait is over", () =>
+  simulate({ bootstrap: [host], config: { baseBackoffMs: 5_000 } }, async (world) => {
+    world.addPeer(host, { behaviour: { handshake: "never" } });
+    const starting = world.start();
+    await starting;
+    expect(world.status(host)).toBe("connecting");
+    const took = await world.until("it is given up", () => world.status(host) === "disconnected");
+    expect(took).toBe(5_000);
+    expect(world.snapshot(host)).toMatchObject({ failures: 1, lastFailure: { failure: { kind: "timeout" } } });
+    const { nextAttemptAt } = world.snapshot(host);
+    await world.until("it is tried again", () => world.status(host) === "connecting");
+    const lateMs = world.clock.nowMs() - (nextAttemptAt ?? 0);
+    expect(lateMs).toBeGreaterThanOrEqual(0);
+    expect(lateMs).toBeLessThanOrEqual(2_000);
+  }));
+
+test("GR-355 after a restart at most ten peers a second are called, the dead ones last", () => {
+  const hosts = Array.from({ length: 28 }, (_, index) => `peer-${index}.example`);
+  const dead = hosts.slice(0, 5);
+  return simulate({ bootstrap: hosts }, async (world) => {
+    const peers = hosts.map((each) => world.addPeer(each));
+    for (const [index, peer] of peers.entries()) if (index < dead.length) peer.goDown();
+    await world.start();
+    // What failed for a day is dead, and is tried once a day; then its time has come.
+    await world.advance(50 * 3_600_000);
+    for (const each of dead) expect(world.snapshot(each).health).toBe("dead");
+    await world.stop();
+    await world.advance(25 * 3_600_000);
+    const from = world.network.attempts.length;
+    const beganMs = world.clock.nowMs();
+    await world.restart();
+    await world.advance(10_000);
+    const calls = world.network.attempts.slice(from);
+    expect(new Set(calls.slice(0, hosts.length).map(({ url }) => url)).size).toBe(hosts.length);
+    for (let second = 0; second < 10; second++) {
+      const inSecond = calls.filter(({ atMs }) => Math.floor((atMs - beganMs) / 1_000) === second);
+      expect(inSecond.length).toBeLessThanOrEqual(10);
+    }
+    const calledAt = (host: string): number => calls.find(({ url }) => url === `wss://${host}`)?.atMs ?? Number.NaN;
+    const lastMs = Math.max(...hosts.map(calledAt));
+    for (const each of dead) expect(calledAt(each)).toBe(lastMs);
+  });
+});

@@ -7,6 +7,7 @@ import {
   type Clock,
   createServiceGroup,
   createVirtualClock,
+  type Logger,
   noMetrics,
   silentLogger,
   type VirtualClock,
@@ -49,6 +50,8 @@ export interface SimulationOptions {
   readonly bootstrap?: readonly string[];
   /** Is told what the engine asks of its health tracker and its naughty list, as `health.state`. */
   readonly onAsked?: (what: string) => void;
+  /** Default: nothing is logged. */
+  readonly logger?: Logger;
 }
 
 export interface UntilOptions {
@@ -87,7 +90,9 @@ export interface Simulation {
   status(host: string): ConnectionStatus | undefined;
   storedIds(): Promise<ReadonlySet<string>>;
   start(): Promise<void>;
-  /** The process ends and begins anew on the same data. */
+  /** The process ends. */
+  stop(): Promise<void>;
+  /** It ends, if it has not, and begins anew on the same data. */
   restart(): Promise<void>;
 }
 
@@ -109,7 +114,7 @@ export async function simulate(
   const config = { ...defaultSyncConfig, bootstrapRelays: bootstrap, ...options.config };
   let behindMs = 0;
   const clockOfRelay: Clock = { ...clock, nowMs: () => clock.nowMs() - behindMs };
-  const onAsked = options.onAsked ?? (() => {});
+  const { onAsked = () => {}, logger = silentLogger } = options;
   const makeRelay = (run: number): RunningRelay =>
     startRelay({
       database,
@@ -120,6 +125,7 @@ export async function simulate(
       config,
       random: random.fork(`run ${run}`),
       onAsked,
+      logger,
     });
 
   let runs = 1;
@@ -186,6 +192,7 @@ export async function simulate(
       return new Set(rows.map(({ id }) => id));
     },
     start: () => relay.start(),
+    stop: () => relay.stop(advance),
     async restart() {
       await relay.stop(advance);
       relay = makeRelay(++runs);
@@ -220,10 +227,12 @@ interface RelayParts {
   readonly config: SyncConfig;
   readonly random: SeededRandom;
   readonly onAsked: (what: string) => void;
+  readonly logger: Logger;
 }
 
 /** The relay as it is, without its listener. */
-function startRelay({ database, clock, network, busyness, log, config, random, onAsked }: RelayParts): RunningRelay {
+function startRelay(parts: RelayParts): RunningRelay {
+  const { database, clock, network, busyness, log, config, random, onAsked, logger } = parts;
   const domain = readServiceAddress(ourDomain);
   const events = busyness.watch(createSqlRelayEvents({ database, clock }));
   const intake = busyness.watch(
@@ -242,11 +251,11 @@ function startRelay({ database, clock, network, busyness, log, config, random, o
       publishSaved: async () => {},
       maxFutureSeconds: 900,
       clock,
-      logger: silentLogger,
+      logger,
       metrics: noMetrics,
     }),
   );
-  const rejected = busyness.watch(createRejectedIndex({ database, clock, logger: silentLogger, metrics: noMetrics }));
+  const rejected = busyness.watch(createRejectedIndex({ database, clock, logger, metrics: noMetrics }));
   const engine = createSyncEngine({
     config,
     clock,
@@ -263,14 +272,14 @@ function startRelay({ database, clock, network, busyness, log, config, random, o
     limits: { maxEventBytes: 262_144, maxEventTags: 5_000, maxContentLength: 262_144 },
     observer: log.observer,
     signer: testSigner("the relay"),
-    logger: silentLogger,
+    logger,
   });
   const reconsideration = createReconsideration({
     intake,
     rejected,
     syncAgain: (what) => engine.syncAgain(what),
     clock,
-    logger: silentLogger,
+    logger,
   });
   const service = createServiceGroup("relay", [rejected.service, reconsideration, engine]);
   return {
