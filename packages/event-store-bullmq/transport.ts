@@ -13,7 +13,7 @@ import {
   type SettleResult,
   type Transport,
 } from "@signalbox/event-store";
-import { atRoot, checkTransportOptions, Gatherer, type OptionRule, optionRules } from "@signalbox/event-store/adapter";
+import { atRoot, Gatherer, type OptionRule, optionRules, readTransportOptions } from "@signalbox/event-store/adapter";
 import { type Clock, type Logger, silentLogger, systemClock } from "@signalbox/kernel";
 import type { Redis } from "ioredis";
 import { checkServer } from "./check-server.js";
@@ -64,8 +64,7 @@ const rules: Readonly<Record<keyof BullmqTransportOptions, OptionRule>> = {
  * @throws {EventStoreError} `EVT_CONFIG_INVALID`.
  */
 export function createBullmqTransport(options: BullmqTransportOptions): BullmqTransport {
-  checkTransportOptions(options, rules, ["url"]);
-  return new RedisTransport(options);
+  return new RedisTransport(readTransportOptions(options, rules, ["url"]));
 }
 
 /** More of them would keep Redis from answering others for too long. */

@@ -27,7 +27,11 @@ test("ES-226 names that are no names of subscribers never reach a subject", () =
 test("ES-223 a subject tells subscriber and partition, and two names never meet in one token", () => {
   const subject = deliverySubject(defaultNames, "ci.watch_jobs", "7", "ci.watch_jobs/ci.job_started");
   expect(subject).toBe("signalbox.deliver.ci-watch_jobs.7.ci-job_started");
-  expect(readSubject(defaultNames, subject)).toEqual({ subscriber: "ci.watch_jobs", partition: "7" });
+  expect(readSubject(defaultNames, subject)).toEqual({
+    subscriber: "ci.watch_jobs",
+    partition: "7",
+    subscription: "ci.watch_jobs/ci.job_started",
+  });
   expect(nameOf(tokenOf("a.b_c.d"))).toBe("a.b_c.d");
   expect(durableName("ci.watch_jobs", "free")).toBe("ci-watch_jobs--free");
 });

@@ -15,7 +15,7 @@ import {
   type SettleResult,
   type Transport,
 } from "@signalbox/event-store";
-import { atRoot, checkTransportOptions, type OptionRule, optionRules } from "@signalbox/event-store/adapter";
+import { atRoot, type OptionRule, optionRules, readTransportOptions } from "@signalbox/event-store/adapter";
 import { type Clock, type Logger, silentLogger, systemClock, type Timer } from "@signalbox/kernel";
 import { Allowance } from "./allowance.js";
 import { PendingBounds } from "./bounds.js";
@@ -87,8 +87,7 @@ const rules: Readonly<Record<keyof JetStreamTransportOptions, OptionRule>> = {
 
 /** The transport on a NATS JetStream server. @throws {EventStoreError} `EVT_CONFIG_INVALID`. */
 export function createJetStreamTransport(options: JetStreamTransportOptions): JetStreamTransport {
-  checkTransportOptions(options, rules, ["database"]);
-  return new JetStream(options);
+  return new JetStream(readTransportOptions(options, rules, ["database"]));
 }
 
 class JetStream implements JetStreamTransport {

@@ -1,4 +1,4 @@
 // For those who write a transport of their own.
 export { atRoot } from "./at-root.js";
-export { checkTransportOptions, type OptionRule, optionRules } from "./transports/check-transport-options.js";
+export { type OptionRule, optionRules, readTransportOptions } from "./transports/check-transport-options.js";
 export { Gatherer, type GathererOptions } from "./transports/sql/gatherer.js";

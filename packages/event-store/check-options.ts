@@ -1,7 +1,22 @@
-import { nearestName } from "@signalbox/kernel";
+import { errorMessage, nearestName } from "@signalbox/kernel";
+import { EventStoreError } from "./errors.js";
 
 /** Throws the error of the caller's family; `option` is a path such as `retry.jitter`. */
-export type Refuse = (option: string, message: string) => never;
+export type Refuse = (option: string, message: string, cause?: unknown) => never;
+
+/** What throws while it is read, a getter or a proxy, is refused like anything else that is no option. */
+export function readGuarded<T>(option: string, refuse: Refuse, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof EventStoreError) throw error;
+    return refuse(option, `\`${option}\` could not be read: ${errorMessage(error)}`, error);
+  }
+}
+
+export function checkList(value: unknown, option: string, refuse: Refuse): void {
+  if (value !== undefined && !Array.isArray(value)) refuse(option, `\`${option}\` must be a list`);
+}
 
 /** Refuses keys that are not known, by name, so that a misspelt option never does nothing in silence. */
 export function checkKeys(value: object, known: readonly string[], where: string, refuse: Refuse): void {

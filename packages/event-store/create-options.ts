@@ -1,5 +1,5 @@
 import { isCorrelationId } from "@signalbox/kernel";
-import { checkKeys, checkObject, checkText, type Refuse } from "./check-options.js";
+import { checkKeys, checkObject, checkText, type Refuse, readGuarded } from "./check-options.js";
 import { InvalidEvent } from "./errors.js";
 import type { ExtensionValue } from "./event.js";
 
@@ -102,10 +102,20 @@ export function isExtensionValue(value: unknown): value is ExtensionValue {
   return typeof value === "string" || typeof value === "boolean";
 }
 
-export function checkCreateOptions(options: CreateOptions): void {
-  const refuse = (attribute: string, message: string): never => {
-    throw attributeInvalid(attribute, message);
-  };
+/** A copy: what an attribute says now holds. @throws {InvalidEvent} `EVT_ATTRIBUTE_INVALID`. */
+export function readCreateOptions(options: CreateOptions): CreateOptions {
+  return readGuarded("options", refuse, () => {
+    checkCreateOptions(options);
+    const { extensions } = options;
+    return extensions ? { ...options, extensions: Object.freeze({ ...extensions }) } : { ...options };
+  });
+}
+
+function refuse(attribute: string, message: string, cause?: unknown): never {
+  throw attributeInvalid(attribute, message, cause);
+}
+
+function checkCreateOptions(options: CreateOptions): void {
   checkObject(options, "options", refuse);
   checkKeys(options, createKeys, "", refuse);
   for (const name of createKeys) {

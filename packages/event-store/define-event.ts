@@ -1,6 +1,15 @@
 import { canonicalCorrelationId, currentContext, ulid } from "@signalbox/kernel";
-import { checkChoice, checkFunction, checkInteger, checkKeys, checkObject, checkText } from "./check-options.js";
-import { attributeInvalid, type CreateOptions, checkCreateOptions, isKey } from "./create-options.js";
+import {
+  checkChoice,
+  checkFunction,
+  checkInteger,
+  checkKeys,
+  checkList,
+  checkObject,
+  checkText,
+  readGuarded,
+} from "./check-options.js";
+import { attributeInvalid, type CreateOptions, isKey, readCreateOptions } from "./create-options.js";
 import type { DataOf, DeepReadonly, JsonObject, JsonSchema, SchemaInput } from "./data-type.js";
 import { EventStoreError, InvalidEvent, NotImplemented } from "./errors.js";
 import { type DomainEvent, type EventHome, EventInstance, noExtensions } from "./event.js";
@@ -96,10 +105,17 @@ export function defineEvent<const S extends SchemaInput>(
 ): EventDefinition<DataOf<S>> {
   if (!isDottedName(type))
     throw new InvalidEvent("EVT_TYPE_INVALID", {
-      message: `\`${String(type).slice(0, 200)}\` is not an event type: two or three lower-case words joined by dots, at most ${maxTypeLength} characters`,
+      message: `\`${shownName(type)}\` is not an event type: two or three lower-case words joined by dots, at most ${maxTypeLength} characters`,
     });
-  checkEventOptions(options);
-  return new Definition<DataOf<S>>(type, options);
+  return readGuarded("options", refuse, () => {
+    checkEventOptions(options);
+    return new Definition<DataOf<S>>(type, options);
+  });
+}
+
+/** What was given for a name, in a message about it. */
+export function shownName(name: unknown): string {
+  return typeof name === "string" ? name.slice(0, 200) : typeof name;
 }
 
 /** The options without the types that their schema gives them. */
@@ -157,7 +173,7 @@ export class Definition<D> implements EventDefinition<D> {
     return this.#compiled?.state ?? "unchecked";
   }
 
-  create(data: D, options?: CreateOptions): DomainEvent<D> {
+  create(data: D, given?: CreateOptions): DomainEvent<D> {
     const validate = this.#validator();
     const copy = copyData(data);
     const problems = validate(copy);
@@ -165,7 +181,7 @@ export class Definition<D> implements EventDefinition<D> {
 
     const home = this.#home;
     const context = currentContext();
-    if (options) checkCreateOptions(options);
+    const options = given && readCreateOptions(given);
     const id = options?.id ?? ulid();
     // An id made here has the canonical form already.
     const correlationId = options?.correlationId ?? context.correlationId ?? options?.id;
@@ -187,7 +203,7 @@ export class Definition<D> implements EventDefinition<D> {
         tracestate: context.tracestate ?? null,
         key: options?.key ?? this.#keyOrNull(copy),
         sequence: options?.sequence ?? null,
-        extensions: options?.extensions ? Object.freeze({ ...options.extensions }) : noExtensions,
+        extensions: options?.extensions ?? noExtensions,
         meta: context.meta && withoutCallerId(context.meta),
         userId: options?.userId ?? context.userId,
         userName: options?.userName ?? context.userName,
@@ -357,10 +373,11 @@ const eventKeys: readonly (keyof EventOptions<object>)[] = [
   "maxInlineBytes",
 ];
 
+function refuse(option: string, message: string, cause?: unknown): never {
+  throw new EventStoreError("EVT_CONFIG_INVALID", { message, details: { option }, cause });
+}
+
 function checkEventOptions<D>(options: AnyEventOptions<D>): void {
-  const refuse = (option: string, message: string): never => {
-    throw new EventStoreError("EVT_CONFIG_INVALID", { message, details: { option } });
-  };
   checkObject(options, "options", refuse);
   checkKeys(options, eventKeys, "", refuse);
   if (options.schema !== undefined) checkObject(options.schema, "schema", refuse);
@@ -372,10 +389,13 @@ function checkEventOptions<D>(options: AnyEventOptions<D>): void {
   checkFunction(options.key, "key", refuse);
   checkChoice(options.log, ["all", "failures", "off"], "log", refuse);
   checkChoice(options.compatibility, ["backward", "forward", "full", "none"], "compatibility", refuse);
+  checkList(options.examples, "examples", refuse);
+  checkList(options.sensitive, "sensitive", refuse);
   for (const pointer of options.sensitive ?? []) {
     if (typeof pointer !== "string" || !pointer.startsWith("/"))
       refuse("sensitive", "`sensitive` must hold JSON Pointers, `/user/email` for example");
   }
+  if (options.upcast !== undefined) checkObject(options.upcast, "upcast", refuse);
   for (const [version, upcast] of Object.entries(options.upcast ?? {})) {
     checkInteger(Number(version), 1, Number.MAX_SAFE_INTEGER, `upcast.${version}`, refuse);
     checkFunction(upcast, `upcast.${version}`, refuse);

@@ -8,8 +8,9 @@ import {
   checkNumber,
   checkObject,
   type Refuse,
+  readGuarded,
 } from "./check-options.js";
-import { isDottedName } from "./define-event.js";
+import { isDottedName, shownName } from "./define-event.js";
 import { InvalidSubscriber, NotImplemented } from "./errors.js";
 import type { DomainEvent } from "./event.js";
 
@@ -118,10 +119,14 @@ export interface Subscriber<D> {
  */
 export function defineSubscriber<D>(name: string, options: SubscriberOptions<D>): Subscriber<D> {
   if (!isDottedName(name))
-    refuse(
-      "name",
-      `\`${String(name).slice(0, 200)}\` is not a subscriber name: two or three lower-case words joined by dots`,
-    );
+    refuse("name", `\`${shownName(name)}\` is not a subscriber name: two or three lower-case words joined by dots`);
+  return readGuarded("options", refuse, () => {
+    checkSubscriberOptions(name, options);
+    return new NamedSubscriber(name, options);
+  });
+}
+
+function checkSubscriberOptions<D>(name: string, options: SubscriberOptions<D>): void {
   checkObject(options, "options", refuse);
   checkKeys(options, ["handle", "handleBatch", "batch", ...workKeys], "", refuse);
   checkFunction(options.handle, "handle", refuse);
@@ -139,7 +144,6 @@ export function defineSubscriber<D>(name: string, options: SubscriberOptions<D>)
     checkInteger(options.batch.maxBytes, 1, Number.MAX_SAFE_INTEGER, "batch.maxBytes", refuse);
   }
   checkWorkOptions(options, refuse);
-  return new NamedSubscriber(name, options);
 }
 
 export class NamedSubscriber<D> implements Subscriber<D> {
@@ -207,6 +211,6 @@ function checkRetry(retry: RetryOptions, refuse: Refuse): void {
 /** One year. */
 export const longestDelayMs = 31_536_000_000;
 
-function refuse(option: string, message: string): never {
-  throw new InvalidSubscriber("EVT_SUBSCRIPTION_INVALID", { message, details: { option } });
+function refuse(option: string, message: string, cause?: unknown): never {
+  throw new InvalidSubscriber("EVT_SUBSCRIPTION_INVALID", { message, details: { option }, cause });
 }

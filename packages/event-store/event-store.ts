@@ -8,9 +8,11 @@ import {
   checkFunction,
   checkInteger,
   checkKeys,
+  checkList,
   checkMethods,
   checkObject,
   checkText,
+  readGuarded,
 } from "./check-options.js";
 import { createDeadLetters, type DeadLetters } from "./dead-letters.js";
 import type { EventDefinition, LogMode } from "./define-event.js";
@@ -131,13 +133,16 @@ export interface EventStore {
  * once, deliveries are handled after `start()`.
  * @throws {EventStoreError} `EVT_CONFIG_INVALID`, and whatever registration throws.
  */
-export function createEventStore(options: EventStoreOptions): EventStore {
-  checkStoreOptions(options);
+export function createEventStore(given: EventStoreOptions): EventStore {
+  const options = readGuarded("options", refuseConfig, () => {
+    checkStoreOptions(given);
+    return { ...given, limits: readLimits(given.limits) };
+  });
   const { transport, blobs, dispatchLog, clock = systemClock, logger = silentLogger } = options;
   const database = options.database ?? transport.database;
   if (transport.needsDatabase && !database)
     refuseConfig("database", `The ${transport.name} transport needs \`database\``);
-  const limits = readLimits(options.limits);
+  const { limits } = options;
   const home = {
     source: options.source,
     nowMs: () => clock.nowMs(),
@@ -249,16 +254,17 @@ export function createEventStore(options: EventStoreOptions): EventStore {
   };
 
   /** What every publish goes through before anything is decided. */
-  const beginPublish = (publishOptions: PublishOptions | undefined): void => {
+  const beginPublish = (given: PublishOptions | undefined): PublishOptions | undefined => {
     if (phase.stopping) throw new EventStoreError("EVT_CLOSED");
-    if (publishOptions !== undefined) {
-      checkCallOptions(publishOptions, ["transaction", "afterCommit"]);
+    const publishOptions = given === undefined ? undefined : readCallOptions(given, ["transaction", "afterCommit"]);
+    if (publishOptions) {
       checkBoolean(publishOptions.afterCommit, "afterCommit", refuseConfig);
       if (publishOptions.afterCommit && publishOptions.transaction !== undefined)
         refuseConfig("afterCommit", "`afterCommit` and `transaction` exclude each other");
     }
     if (publisher.waiting >= limits.maxPendingPublishes)
       throw new EventStoreError("EVT_OVERLOADED", { details: { limit: limits.maxPendingPublishes } });
+    return publishOptions;
   };
 
   /** The receipt of events that a test has recorded: checked like all others, and handed to nobody. */
@@ -294,9 +300,9 @@ export function createEventStore(options: EventStoreOptions): EventStore {
     return database?.afterCommit(publishNow) ? { eventIds, decisions: [] } : undefined;
   };
 
-  const publish = (candidate: unknown, publishOptions?: PublishOptions): Promise<PublishReceipt> => {
+  const publish = (candidate: unknown, given?: PublishOptions): Promise<PublishReceipt> => {
     try {
-      beginPublish(publishOptions);
+      const publishOptions = beginPublish(given);
       const event = admit(candidate, "EVT_NOT_AN_EVENT");
       const definition = definitionOf(event);
       const publishIn = (transaction: TransactionHandle | undefined): Promise<PublishReceipt> => {
@@ -312,8 +318,8 @@ export function createEventStore(options: EventStoreOptions): EventStore {
     }
   };
 
-  const publishGroup = async (candidates: unknown, publishOptions?: PublishOptions): Promise<PublishReceipt> => {
-    beginPublish(publishOptions);
+  const publishGroup = async (candidates: unknown, given?: PublishOptions): Promise<PublishReceipt> => {
+    const publishOptions = beginPublish(given);
     if (!Array.isArray(candidates))
       throw new InvalidEvent("EVT_GROUP_MIXED", { message: "`publishGroup` takes a list of events" });
     const events = candidates.map((candidate) => admit(candidate, "EVT_GROUP_MIXED"));
@@ -356,8 +362,8 @@ export function createEventStore(options: EventStoreOptions): EventStore {
     publishGroup,
 
     async start(startOptions = {}) {
-      checkCallOptions(startOptions, ["only"]);
-      const { only } = startOptions;
+      const { only } = readCallOptions(startOptions, ["only"]);
+      checkList(only, "only", refuseConfig);
       if (phase.stopping) throw new EventStoreError("EVT_CLOSED");
       phase.starting ??= startOnce(only).catch((error: unknown) => {
         phase.starting = undefined;
@@ -367,8 +373,7 @@ export function createEventStore(options: EventStoreOptions): EventStore {
     },
 
     async stop(stopOptions = {}) {
-      checkCallOptions(stopOptions, ["deadlineMs"]);
-      const { deadlineMs = 20_000 } = stopOptions;
+      const { deadlineMs = 20_000 } = readCallOptions(stopOptions, ["deadlineMs"]);
       checkInteger(deadlineMs, 0, longestDeadlineMs, "deadlineMs", refuseConfig);
       phase.stopping ??= (async () => {
         await phase.starting?.catch(() => {});
@@ -474,11 +479,15 @@ function checkStoreOptions(options: EventStoreOptions): void {
 /** One day. */
 const longestDeadlineMs = 86_400_000;
 
-function checkCallOptions(options: object, known: readonly string[]): void {
-  checkObject(options, "options", refuseConfig);
-  checkKeys(options, known, "", refuseConfig);
+/** A copy: what an option says now holds. */
+function readCallOptions<O extends object>(options: O, known: readonly string[]): O {
+  return readGuarded("options", refuseConfig, () => {
+    checkObject(options, "options", refuseConfig);
+    checkKeys(options, known, "", refuseConfig);
+    return { ...options };
+  });
 }
 
-function refuseConfig(option: string, message: string): never {
-  throw new EventStoreError("EVT_CONFIG_INVALID", { message, details: { option } });
+function refuseConfig(option: string, message: string, cause?: unknown): never {
+  throw new EventStoreError("EVT_CONFIG_INVALID", { message, details: { option }, cause });
 }

@@ -1,3 +1,4 @@
+import { errorMessage } from "@signalbox/kernel";
 import { Ajv, type ErrorObject, type Options, type ValidateFunction } from "ajv";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import addFormatsModule from "ajv-formats";
@@ -61,6 +62,15 @@ function ajvFor(dialect: Dialect): Ajv {
 
 /** Checks the schema against its meta-schema and compiles it. Never throws. */
 export function compileSchema(schema: object): CompiledSchema {
+  try {
+    return compileReadable(schema);
+  } catch (error) {
+    // A getter, a proxy, or no end to it.
+    return invalid([{ pointer: "", keyword: "schema", message: `could not be read: ${errorMessage(error)}` }]);
+  }
+}
+
+function compileReadable(schema: object): CompiledSchema {
   const keywords = readKeywords(schema);
   const dialect = dialectOf(schema, keywords.names);
   if (!dialect)

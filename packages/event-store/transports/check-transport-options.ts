@@ -6,6 +6,7 @@ import {
   checkObject,
   checkText,
   type Refuse,
+  readGuarded,
 } from "../check-options.js";
 import { EventStoreError } from "../errors.js";
 
@@ -31,21 +32,27 @@ export const optionRules = {
   repetitionWindowMs: (value, option, refuse) => checkInteger(value, 1, 2_592_000_000, option, refuse),
 } as const satisfies Record<string, OptionRule | ((min: number, max: number) => OptionRule)>;
 
-/** @throws {EventStoreError} `EVT_CONFIG_INVALID` naming the option: it is unknown, missing or out of its range. */
-export function checkTransportOptions(
-  options: unknown,
+/**
+ * A copy of the options: what one says now holds.
+ * @throws {EventStoreError} `EVT_CONFIG_INVALID` naming the option: it is unknown, missing or out of its range.
+ */
+export function readTransportOptions<O extends object>(
+  options: O,
   rules: Readonly<Record<string, OptionRule>>,
   required: readonly string[] = [],
-): void {
-  checkObject(options, "options", refuse);
-  checkKeys(options, Object.keys(rules), "", refuse);
-  for (const [option, rule] of Object.entries(rules)) {
-    const value: unknown = Reflect.get(options, option);
-    if (value === undefined && required.includes(option)) refuse(option, `\`${option}\` is missing`);
-    rule(value, option, refuse);
-  }
+): O {
+  return readGuarded("options", refuse, () => {
+    checkObject(options, "options", refuse);
+    checkKeys(options, Object.keys(rules), "", refuse);
+    for (const [option, rule] of Object.entries(rules)) {
+      const value: unknown = Reflect.get(options, option);
+      if (value === undefined && required.includes(option)) refuse(option, `\`${option}\` is missing`);
+      rule(value, option, refuse);
+    }
+    return { ...options };
+  });
 }
 
-function refuse(option: string, message: string): never {
-  throw new EventStoreError("EVT_CONFIG_INVALID", { message, details: { option } });
+function refuse(option: string, message: string, cause?: unknown): never {
+  throw new EventStoreError("EVT_CONFIG_INVALID", { message, details: { option }, cause });
 }

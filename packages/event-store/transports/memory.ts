@@ -1,7 +1,7 @@
 import { type Clock, isVirtualClock, systemClock, type Timer, type VirtualClock } from "@signalbox/kernel";
 import { atRoot } from "../at-root.js";
 import { EventStoreError } from "../errors.js";
-import { checkTransportOptions, optionRules } from "./check-transport-options.js";
+import { optionRules, readTransportOptions } from "./check-transport-options.js";
 import { DueHeap } from "./due-heap.js";
 import { refillTokens, type TokenBucket, takeTokens } from "./token-bucket.js";
 import type {
@@ -108,8 +108,9 @@ const { clock, integer, repetitionWindowMs } = optionRules;
 
 /** @throws {EventStoreError} `EVT_CONFIG_INVALID`. */
 export function createMemoryTransport(options: MemoryTransportOptions = {}): MemoryTransport {
-  checkTransportOptions(options, { clock, maxDeliveries: integer(1, 100_000_000), repetitionWindowMs });
-  return new Memory(options);
+  return new Memory(
+    readTransportOptions(options, { clock, maxDeliveries: integer(1, 100_000_000), repetitionWindowMs }),
+  );
 }
 
 class Memory implements MemoryTransport {

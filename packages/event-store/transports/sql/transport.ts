@@ -3,7 +3,7 @@ import { type Clock, errorCode, type Logger, silentLogger, systemClock, type Tim
 import { sql } from "kysely";
 import { atRoot } from "../../at-root.js";
 import { EventStoreError } from "../../errors.js";
-import { checkTransportOptions, optionRules } from "../check-transport-options.js";
+import { optionRules, readTransportOptions } from "../check-transport-options.js";
 import type {
   Consumer,
   ConsumeSpec,
@@ -50,8 +50,9 @@ const { clock, logger, database, pollMs, repetitionWindowMs } = optionRules;
  * @throws {EventStoreError} `EVT_CONFIG_INVALID`.
  */
 export function createSqlTransport(options: SqlTransportOptions): Transport {
-  checkTransportOptions(options, { database, clock, logger, pollMs, repetitionWindowMs }, ["database"]);
-  return new SqlTransport(options);
+  return new SqlTransport(
+    readTransportOptions(options, { database, clock, logger, pollMs, repetitionWindowMs }, ["database"]),
+  );
 }
 
 const wakeChannel = "signalbox_event_deliveries";
