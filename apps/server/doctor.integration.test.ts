@@ -7,6 +7,7 @@ import {
   type SignalboxInstallation,
   type SignalboxServer,
   startClickHouseHttp,
+  startNats,
   startPostgres,
   startRedis,
 } from "@signalbox/testing/servers";
@@ -178,6 +179,58 @@ describe("doctor", () => {
       ]);
     } finally {
       server.kill("SIGCONT");
+    }
+  });
+});
+
+const brokers = requireServers(["nats-server", "redis-server"]);
+
+describe.skipIf(brokers.skip)(brokers.title("doctor about the transport"), () => {
+  const transportOf = async (env: NodeJS.ProcessEnv) => about((await examine(env)).findings, "transport");
+
+  test("PF-011 ET-284 tells whether NATS takes the messages of error events whole", async () => {
+    const nats = await startNats();
+    try {
+      const env = { SIGNALBOX_TRANSPORT: "jetstream", SIGNALBOX_NATS_URL: nats.url };
+      expect(await transportOf(env)).toEqual([
+        {
+          subject: "transport",
+          status: "ok",
+          message: expect.stringMatching(/^NATS \d.* with JetStream takes messages of 1048576 bytes$/),
+        },
+      ]);
+    } finally {
+      await nats.stop();
+    }
+    const config = join(directory.path, "nats.conf");
+    writeFileSync(config, "max_payload: 524288\n");
+    const narrow = await startNats({ args: ["--config", config] });
+    try {
+      const env = { SIGNALBOX_TRANSPORT: "jetstream", SIGNALBOX_NATS_URL: narrow.url };
+      expect(await transportOf(env)).toMatchObject([
+        { status: "warning", advice: expect.stringMatching(/`max_payload` of the NATS server to 802816 or more/) },
+      ]);
+      // And so does the server when it starts.
+      server = await (await installSignalbox({ dataDirectory, env })).start();
+      expect(server.output()).toContain("the transport is not set up for the size of our events");
+    } finally {
+      await server?.stop();
+      server = undefined;
+      await narrow.stop();
+    }
+    const away = { SIGNALBOX_TRANSPORT: "jetstream", SIGNALBOX_NATS_URL: "nats://127.0.0.1:1" };
+    expect(await transportOf(away)).toMatchObject([{ status: "broken", advice: expect.any(String) }]);
+  });
+
+  test("PF-011 tells whether Redis keeps the queues", async () => {
+    const redis = await startRedis();
+    try {
+      const env = { SIGNALBOX_TRANSPORT: "bullmq", SIGNALBOX_REDIS_URL: redis.url };
+      expect(await transportOf(env)).toMatchObject([{ status: "ok", message: expect.stringMatching(/^Redis \d/) }]);
+      const away = { ...env, SIGNALBOX_REDIS_URL: "redis://127.0.0.1:1" };
+      expect(await transportOf(away)).toMatchObject([{ status: "broken", advice: expect.any(String) }]);
+    } finally {
+      await redis.stop();
     }
   });
 });

@@ -1,11 +1,12 @@
 import type { Database } from "@signalbox/database";
 import { createSqlTransport, type Transport } from "@signalbox/event-store";
 import { createBullmqTransport } from "@signalbox/event-store-bullmq";
-import { createJetStreamTransport } from "@signalbox/event-store-jetstream";
+import { createJetStreamTransport, examineJetStream } from "@signalbox/event-store-jetstream";
 import { isRetryable, retry } from "@signalbox/kernel";
 import { type Adapter, describeStore } from "./banner.js";
 import type { StartContext } from "./compose.js";
 import type { ServerConfig } from "./config.js";
+import { narrowPayload } from "./doctor/check-transport.js";
 import { ServerError } from "./errors.js";
 
 /** One thing that can carry domain events. */
@@ -13,6 +14,8 @@ interface TransportChoice {
   describe(config: ServerConfig): Adapter;
   /** Makes it, and tells the health routes how it is asked for its state where the database does not answer for it. */
   create(context: StartContext, database: Database): Transport;
+  /** What an operator should know of it; looked at once it is open. */
+  advise?(config: ServerConfig): Promise<string | undefined>;
 }
 
 /** One for each value of the key `transport`. */
@@ -55,6 +58,10 @@ function jetStream(): TransportChoice {
       });
       health.add("transport", () => transport.ping());
       return transport;
+    },
+    async advise({ natsUrl }) {
+      if (natsUrl === undefined) return undefined;
+      return narrowPayload((await examineJetStream({ servers: natsUrl.reveal() })).maxPayloadBytes);
     },
   };
 }
@@ -103,6 +110,8 @@ export async function openTransport(context: StartContext, database: Database): 
     retryIf: (error) => isRetryable(error) && clock.monotonicMs() < untilMs,
     onRetry: (error, attempt) => logger.warn("the transport does not answer yet", { error, attempt }),
   });
+  const advice = await choices[config.transport].advise?.(config);
+  if (advice !== undefined) logger.warn("the transport is not set up for the size of our events", { advice });
   return transport;
 }
 

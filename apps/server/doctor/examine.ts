@@ -9,6 +9,7 @@ import { checkDataDirectory, checkDisk, checkVersions } from "./check-machine.js
 import { checkPorts } from "./check-ports.js";
 import { checkServer } from "./check-server.js";
 import { checkTokenKey } from "./check-token-key.js";
+import { checkTransport } from "./check-transport.js";
 import { brokenBy, type Check, type Finding } from "./finding.js";
 
 const checks: Readonly<Record<string, Check>> = {
@@ -19,6 +20,7 @@ const checks: Readonly<Record<string, Check>> = {
   server: checkServer,
   database: checkDatabase,
   analytics: checkAnalytics,
+  transport: checkTransport,
   experiences: checkExperiences,
   ports: checkPorts,
 };
