@@ -457,8 +457,9 @@ function Forget({ url, opened, onClose }: DialogProps) {
     mutationFn: () => dataOf(api.DELETE("/api/v1/relay/peers/{url}", { params: { path: { url } } })),
     onSuccess: () => {
       sayDone(`${hostOf(url)} is forgotten.`);
-      void queries.invalidateQueries({ queryKey: ["relay", "peers"] });
       void navigate("/relays/peers");
+      // There is nothing to ask about itself any more.
+      for (const what of ["list", "status"]) void queries.invalidateQueries({ queryKey: ["relay", "peers", what] });
     },
   });
   return (
