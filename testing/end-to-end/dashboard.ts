@@ -95,9 +95,8 @@ export async function startDashboard(options: DashboardOptions): Promise<Dashboa
     },
     async open(path) {
       await page.goto(`${url}${path}`);
-      await page.waitForFunction(
-        `document.querySelector("h1") !== null && document.querySelector("[aria-busy=true]") === null`,
-      );
+      await page.locator("h1").waitFor();
+      await page.locator("[aria-busy=true]").first().waitFor({ state: "detached" });
     },
     send,
     sendError: (type, value) => send({ level: "error", exception: { values: [{ type, value }] } }),

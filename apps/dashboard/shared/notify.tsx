@@ -8,7 +8,7 @@ export function sayDone(message: string, undo?: () => void): void {
     return;
   }
   const id = notifications.show({
-    autoClose: 12_000,
+    autoClose: 20_000,
     message: (
       <Group justify="space-between" gap="sm" wrap="nowrap">
         <Text size="sm">{message}</Text>

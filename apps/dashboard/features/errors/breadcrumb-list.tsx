@@ -1,4 +1,4 @@
-import { Badge, Chip, Code, Group, Paper, Stack, Table, Text, TextInput } from "@mantine/core";
+import { Badge, Chip, Code, Group, Paper, Stack, Text, TextInput } from "@mantine/core";
 import { IconSearch } from "@tabler/icons-react";
 import { Empty } from "../../shared/states.js";
 import { TimeWithDate } from "../../shared/time.js";
@@ -55,36 +55,28 @@ export function BreadcrumbList({ breadcrumbs }: { readonly breadcrumbs: readonly
         )}
       </Group>
       <Paper withBorder>
-        <Table fz="sm" verticalSpacing={6}>
-          <Table.Tbody>
-            {[...shown].reverse().map((breadcrumb, index) => (
-              // biome-ignore lint/suspicious/noArrayIndexKey: breadcrumbs have no ids.
-              <Table.Tr key={index}>
-                <Table.Td w={96} style={{ verticalAlign: "top" }}>
-                  <TimeWithDate at={breadcrumb.timestamp} />
-                </Table.Td>
-                <Table.Td w={150} style={{ verticalAlign: "top" }}>
-                  <Group gap={6}>
-                    <Code>{categoryOf(breadcrumb)}</Code>
-                    {breadcrumb.level && breadcrumb.level !== "info" && (
-                      <Badge size="xs" variant="light" color={levelColors[breadcrumb.level] ?? "gray"}>
-                        {breadcrumb.level}
-                      </Badge>
-                    )}
-                  </Group>
-                </Table.Td>
-                <Table.Td dir="auto">
-                  {breadcrumb.message}
-                  {breadcrumb.data && (
-                    <Code block mt={breadcrumb.message ? 4 : 0} fz={12} p={8}>
-                      {asText(breadcrumb.data)}
-                    </Code>
-                  )}
-                </Table.Td>
-              </Table.Tr>
-            ))}
-          </Table.Tbody>
-        </Table>
+        {[...shown].reverse().map((breadcrumb, index) => (
+          // biome-ignore lint/suspicious/noArrayIndexKey: breadcrumbs have no ids.
+          <div key={index} className="breadcrumb">
+            <TimeWithDate at={breadcrumb.timestamp} />
+            <Group gap={6} style={{ minWidth: 0 }}>
+              <Code style={{ minWidth: 0 }}>{categoryOf(breadcrumb)}</Code>
+              {breadcrumb.level && breadcrumb.level !== "info" && (
+                <Badge size="xs" variant="light" color={levelColors[breadcrumb.level] ?? "gray"}>
+                  {breadcrumb.level}
+                </Badge>
+              )}
+            </Group>
+            <Text size="sm" component="div" dir="auto" style={{ minWidth: 0, overflowWrap: "anywhere" }}>
+              {breadcrumb.message}
+              {breadcrumb.data && (
+                <Code block mt={breadcrumb.message ? 4 : 0} fz={12} p={8}>
+                  {asText(breadcrumb.data)}
+                </Code>
+              )}
+            </Text>
+          </div>
+        ))}
         {shown.length === 0 && (
           <Text size="sm" c="dimmed" p="md">
             None matches.

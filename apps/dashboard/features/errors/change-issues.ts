@@ -1,7 +1,8 @@
-import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useMutation } from "@tanstack/react-query";
 import { api, dataOf } from "../../api/client.js";
 import { sayDone, sayFailed } from "../../shared/notify.js";
 import type { IssueChange } from "./issue.js";
+import { useAfterOwnChange } from "./own-changes.js";
 
 export interface ChangeOfIssues {
   readonly issues: readonly number[];
@@ -17,7 +18,7 @@ interface Change extends ChangeOfIssues {
 
 /** Changes one or many issues; what can be taken back offers it. */
 export function useChangeIssues(project: number) {
-  const queries = useQueryClient();
+  const onSettled = useAfterOwnChange(project);
   const apply = ({ issues, change }: ChangeOfIssues) =>
     dataOf(
       api.PATCH("/api/v1/projects/{id}/errors", {
@@ -25,7 +26,6 @@ export function useChangeIssues(project: number) {
         body: { ...change, ids: [...issues] },
       }),
     );
-  const onSettled = () => queries.invalidateQueries({ queryKey: ["errors", project] });
   const takeBack = useMutation({
     mutationFn: async (undo: readonly ChangeOfIssues[]) => {
       for (const one of undo) await apply(one);

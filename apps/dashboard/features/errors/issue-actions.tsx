@@ -201,7 +201,11 @@ function Delete({
     onSuccess: () => {
       sayDone("The issue and its events are being deleted.");
       void navigate(`/projects/${path.id}/errors`);
-      void queries.invalidateQueries({ queryKey: ["errors", path.id] });
+      // What is gone is not asked for again.
+      void queries.invalidateQueries({
+        queryKey: ["errors", path.id],
+        predicate: ({ queryKey }) => queryKey[2] !== "issue",
+      });
     },
     onError: (error) => sayFailed("Nothing was deleted", error),
   });

@@ -15,6 +15,7 @@ import { errorsQuery, type TimeRange, useRangeSearch, useTimeRange } from "../..
 import { useUrlState } from "../../shared/url-state.js";
 import { BulkActions } from "./bulk-actions.js";
 import { countsOf, type Issue, type IssueStatus, levelColors, placesOf } from "./issue.js";
+import { useOwnChanges } from "./own-changes.js";
 import { SearchBox } from "./search-box.js";
 
 interface View {
@@ -77,8 +78,9 @@ export function IssueList() {
     getNextPageParam: ({ next }) => next,
     refetchInterval: 60_000,
   });
+  const ownChanges = useOwnChanges(project);
   const rows = useMemo(() => issues.data?.pages.flatMap(({ items }) => items) ?? [], [issues.data]);
-  const held = useHeldRows(rows, keyOfIssue, JSON.stringify(listKey));
+  const held = useHeldRows(rows, keyOfIssue, JSON.stringify([...listKey, ownChanges]));
   const columns = useMemo(() => columnsFor(project, range), [project, range]);
   const chosen = held.shown.filter((issue) => selected.has(keyOfIssue(issue)));
   const known = [...new Set(rows.flatMap(({ assigned_to: who }) => who ?? []))].sort();

@@ -1,11 +1,11 @@
-import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useMutation } from "@tanstack/react-query";
 import { api, dataOf } from "../../api/client.js";
 import { sayDone, sayFailed } from "../../shared/notify.js";
+import { useAfterOwnChange } from "./own-changes.js";
 
 /** Makes several issues one, and offers to take them apart again as long as the message is seen. */
 export function useMergeIssues(project: number, onMerged: (survivor: number) => void) {
-  const queries = useQueryClient();
-  const onSettled = () => queries.invalidateQueries({ queryKey: ["errors", project] });
+  const onSettled = useAfterOwnChange(project);
   const takeApart = useMutation({
     mutationFn: async ({ survivor, merged }: { survivor: number; merged: readonly number[] }) => {
       const path = { id: project, fingerprint: survivor };
