@@ -9,6 +9,7 @@ const shared = {
   expect: { poll: { timeout: 15_000 } },
   testTimeout: 20_000,
   hookTimeout: 60_000,
+  setupFiles: ["scripts/property-seed.mjs"],
 };
 
 export default defineConfig({

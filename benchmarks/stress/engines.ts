@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
 import { type Database, migrate, openDatabase, openPostgres } from "@signalbox/database";
 import {
   createMemoryTransport,
@@ -84,6 +85,14 @@ export const engines: Readonly<Record<string, Engine>> = {
     },
   },
 };
+
+/** One of the above, or what a module exports as `engine`: given as a path with a slash. */
+export async function engineOf(name: string): Promise<Engine | undefined> {
+  if (Object.hasOwn(engines, name)) return engines[name];
+  if (!name.includes("/")) return undefined;
+  const { engine } = (await import(pathToFileURL(resolve(name)).href)) as { readonly engine?: Engine };
+  return engine;
+}
 
 /** Two connections to one file, as two processes would have them. */
 async function onSqlite(make: (database: Database) => Transport): Promise<TransportUnderTest> {

@@ -1,12 +1,12 @@
 import { assertTransport } from "@signalbox/event-store/testing";
 import { disturb } from "./disturb.js";
-import { engines } from "./engines.js";
+import { engineOf } from "./engines.js";
 import { SeededRandom } from "./random.js";
 import { torture } from "./torture.js";
 
 // One run in a process of its own: the contract of the port on a disturbed transport, then consumers that die.
 const [, , name = "", address = "", seedText = "1", pace = "1"] = process.argv;
-const engine = engines[name];
+const engine = await engineOf(name);
 if (!engine) throw new Error(`there is no transport ${name}`);
 const random = new SeededRandom(Number(seedText));
 

@@ -2,9 +2,10 @@ import { spawn } from "node:child_process";
 import { cpus } from "node:os";
 import { findServer } from "@signalbox/testing/servers";
 import { commandOf } from "../load/command-of.js";
-import { type Engine, engines } from "./engines.js";
+import { type Engine, engineOf, engines } from "./engines.js";
 
-// npm run stress:transports [-- NAME…]: every transport through many runs at once, each with a seed of its own.
+// npm run stress:transports [-- NAME…]: every transport through many runs at once, each with a seed of its own. A name with
+// a slash is the path of a module that exports an `engine`, for transports that do not belong here.
 // SIGNALBOX_STRESS_RUNS (20), SIGNALBOX_STRESS_PARALLEL (20) and SIGNALBOX_STRESS_SEED (the first one) change that.
 const runs = Number(process.env["SIGNALBOX_STRESS_RUNS"] ?? 20);
 const parallel = Number(process.env["SIGNALBOX_STRESS_PARALLEL"] ?? 20);
@@ -20,7 +21,7 @@ const programs: Readonly<Record<string, string>> = {
 const names = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(engines);
 let failed = 0;
 for (const name of names) {
-  const engine = engines[name];
+  const engine = await engineOf(name);
   const program = programs[name];
   if (!engine) {
     process.stderr.write(`Unknown transport: ${name}. There are: ${Object.keys(engines).join(", ")}\n`);
@@ -46,7 +47,8 @@ async function stress(name: string, engine: Engine): Promise<number> {
       const output = await run(name, server.address, seed);
       if (output === undefined) continue;
       failures.push(seed);
-      process.stdout.write(`${JSON.stringify({ transport: name, failed_with_seed: seed, output })}\n`);
+      const repeat = `SIGNALBOX_STRESS_SEED=${seed} SIGNALBOX_STRESS_RUNS=1 npm run stress:transports -- ${name}`;
+      process.stdout.write(`${JSON.stringify({ transport: name, failed_with_seed: seed, repeat, output })}\n`);
     }
   };
   await Promise.all(Array.from({ length: Math.min(parallel, runs) }, next));
