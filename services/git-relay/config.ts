@@ -117,6 +117,12 @@ const keys = {
   negentropy: section("Reconciliation of sets of events.", {
     max_records: setting.integer({ description: "Events in one set.", default: 1_000_000, min: 1 }),
   }),
+  housekeeping: section("What is tidied up.", {
+    purge_tags: setting.list(setting.string({ description: "A tag's name.", minLength: 1 }), {
+      description: "Events with such a tag, whatever its value, end two hours after their time.",
+      default: [],
+    }),
+  }),
   sync: section("Events of the other relays that announcements name.", {
     enabled: setting.boolean({ description: "Whether they are fetched at all.", default: true }),
     bootstrap_relays: setting.list(

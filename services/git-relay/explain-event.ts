@@ -1,7 +1,8 @@
 import type { Database } from "@signalbox/database";
 import type { Clock } from "@signalbox/kernel";
-import { expirationOf, readEvent, readReferences } from "@signalbox/nostr";
+import { readEvent, readReferences } from "@signalbox/nostr";
 import type { EventIntake } from "./accept-event.js";
+import type { EndOf } from "./event-end.js";
 import { findRejection, type RejectionReason } from "./peers/rejected-index.js";
 import type { EventSource, RelayEvents } from "./store/port.js";
 
@@ -45,15 +46,22 @@ export interface EventExplainerOptions {
   readonly events: RelayEvents;
   /** Absent: the relay runs in another process, which knows what waits. */
   readonly intake?: Pick<EventIntake, "waiting"> | undefined;
+  readonly endOf: EndOf;
   readonly clock: Clock;
 }
 
-export function createEventExplainer({ database, events, intake, clock }: EventExplainerOptions): EventExplainer {
+export function createEventExplainer({
+  database,
+  events,
+  intake,
+  endOf,
+  clock,
+}: EventExplainerOptions): EventExplainer {
   const findStored = async (id: string): Promise<readonly EventFinding[]> => {
     const record = await events.find(id);
     if (!record) return [];
     const read = readEvent(JSON.parse(record.raw));
-    const end = read.kind === "event" ? expirationOf(read.event) : undefined;
+    const end = read.kind === "event" ? endOf(read.event) : undefined;
     if (end !== undefined && end * 1_000 <= clock.nowMs())
       return [{ state: "expired", since: end * 1_000, fix: "It ended when its author wanted; publish a new one." }];
     const { kind, source, peer, correlationId, firstSeenAtMs } = record;

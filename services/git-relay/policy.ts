@@ -16,6 +16,7 @@ import {
   readState,
   type ServiceAddress,
 } from "@signalbox/nostr";
+import type { EndOf } from "./event-end.js";
 import type { RepositoryRule } from "./repository-rules.js";
 import type { EventSource, Facts } from "./store/port.js";
 
@@ -69,6 +70,8 @@ export interface PolicyOptions {
   readonly repositories: readonly RepositoryRule[];
   readonly blockedRepositories: readonly RepositoryRule[];
   readonly authority: AuthorityMode;
+  /** Default: as events say themselves. */
+  readonly endOf?: EndOf;
 }
 
 const anchor: Decision = { kind: "accept", anchor: true };
@@ -87,13 +90,13 @@ function refuseAlways(
   event: NostrEvent,
   { facts, now, authenticated }: PolicyContext,
   source: EventSource,
-  { blockedAuthors }: PolicyOptions,
+  { blockedAuthors, endOf = expirationOf }: PolicyOptions,
 ): Decision | undefined {
   if (blockedAuthors.has(event.pubkey)) return reject("blocked", "the author is not welcome here");
   if (isProtected(event) && !(source === "client" && authenticated.has(event.pubkey)))
     return reject("auth-required", "the event is protected, only its author may publish it");
   if (embedsProtected(event)) return reject("blocked", "the event embeds a protected one");
-  const end = expirationOf(event);
+  const end = endOf(event);
   if (end !== undefined && end <= now && classOfKind(event.kind) !== "ephemeral") return reject("invalid", "expired");
   if (facts.deletionOf(event)) return reject("blocked", "deleted by its author");
   return undefined;

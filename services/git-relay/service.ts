@@ -22,9 +22,11 @@ import { createEventIntake, type EventIntake } from "./accept-event.js";
 import { createRepositoryAnnouncer } from "./announce-repositories.js";
 import type { RelaySettings } from "./config.js";
 import { RelayError } from "./errors.js";
+import { createEndOf } from "./event-end.js";
 import { describeSaved, eventSaved } from "./events.js";
 import { createExpiry } from "./expire.js";
 import { createEventExplainer } from "./explain-event.js";
+import { createHousekeeping } from "./housekeeping.js";
 import { createRelayApi } from "./http/api.js";
 import { describeRelay } from "./http/information.js";
 import { createRelayListener } from "./listener.js";
@@ -108,7 +110,8 @@ export function createGitRelay(dependencies: GitRelayDependencies): GitRelay {
   const configured = settings.domain === undefined ? undefined : readDomain(settings.domain);
   const clientAddresses: ClientAddresses = createClientAddresses(dependencies.trustedProxies);
   const operator = settings.pubkey === undefined ? undefined : readOperator(settings.pubkey);
-  const events = createSqlRelayEvents({ database, clock, logger });
+  const endOf = createEndOf(settings.housekeeping.purgeTags);
+  const events = createSqlRelayEvents({ database, clock, logger, endOf, recipientsDelete: profile === "open" });
   const metrics = createRelayMetrics({
     metrics: dependencies.metrics,
     clock,
@@ -124,6 +127,7 @@ export function createGitRelay(dependencies: GitRelayDependencies): GitRelay {
     repositories: readRepositoryRules(settings.policy.repositories),
     blockedRepositories: readRepositoryRules(settings.policy.blockedRepositories),
     authority: settings.authority.mode,
+    endOf,
   });
   const eventIntake = createEventIntake({
     events,
@@ -224,6 +228,7 @@ export function createGitRelay(dependencies: GitRelayDependencies): GitRelay {
       createService({ name: "signature checks", start: async () => {}, stop: () => verifier.close() }),
       createService({ name: "event intake", start: async () => {}, stop: () => eventIntake.stop() }),
       createExpiry({ events, clock, logger }),
+      ...(settings.housekeeping.purgeTags.length > 0 ? [createHousekeeping({ events, endOf, clock, logger })] : []),
       createService({
         name: "relay events of other processes",
         start: async () => {
@@ -253,7 +258,7 @@ export interface GitRelayApiDependencies {
   readonly database: Database;
   readonly clock: Clock;
   readonly logger: Logger;
-  readonly settings: Pick<RelaySettings, "authority" | "profile" | "domain" | "listen" | "sync">;
+  readonly settings: Pick<RelaySettings, "authority" | "profile" | "domain" | "housekeeping" | "listen" | "sync">;
   /** The relay of this process. Absent: it runs in another one. */
   readonly relay?: GitRelay | undefined;
 }
@@ -266,7 +271,13 @@ export function createGitRelayApi(dependencies: GitRelayApiDependencies): Fastif
   const startedAtMs = clock.nowMs();
   return createRelayApi({
     repositories: createRepositories({ events, clock, authority: settings.authority.mode }),
-    explainer: createEventExplainer({ database, events, intake: relay?.eventIntake, clock }),
+    explainer: createEventExplainer({
+      database,
+      events,
+      intake: relay?.eventIntake,
+      endOf: createEndOf(settings.housekeeping.purgeTags),
+      clock,
+    }),
     relay: relay && {
       eventIntake: relay.eventIntake,
       sync: relay.sync,

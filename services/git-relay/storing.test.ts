@@ -1,6 +1,6 @@
 import { createVirtualClock } from "@signalbox/kernel";
-import { encodeEvent, type VerifiedEvent } from "@signalbox/nostr";
-import { signEvent, testSigner } from "@signalbox/nostr/testing";
+import { encodeEvent, type NostrEvent, type Signer, type VerifiedEvent } from "@signalbox/nostr";
+import { repositoryTag, signAnnouncement, signEvent, testSigner } from "@signalbox/nostr/testing";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { connectRaw, type RawClient } from "./testing/raw-client.js";
 import { startTestRelay, type TestRelay } from "./testing/start-relay.js";
@@ -232,5 +232,73 @@ describe("time and restarts", () => {
     await two.close();
     await second.destroy();
     await first.destroy();
+  });
+
+  test("GR-146 events with a tag that is purged end after two hours, also those that were stored before the setting", async () => {
+    const clock = createVirtualClock(base * 1_000);
+    const quiet = { auth: { challenge_on_connect: false } };
+    const tagged = (content: string) => signEvent(alice, { created_at: base, content, tags: [["rehearsal", "1"]] });
+    const accept = (server: TestRelay, event: NostrEvent) =>
+      server.relay.eventIntake.accept(event, {
+        origin: { source: "client", correlationId: "C" },
+        authenticated: new Set(),
+      });
+    const first = await startTestRelay({ clock, relay: quiet });
+    const [before, lasting] = [tagged("before"), signEvent(alice, { created_at: base, tags: [["t", "rehearsal"]] })];
+    for (const event of [before, lasting]) expect(await accept(first, event)).toEqual({ kind: "saved" });
+    await first.stop();
+
+    const server = await startTestRelay({
+      clock,
+      directory: first.directory,
+      relay: { ...quiet, housekeeping: { purge_tags: "rehearsal,trial" } },
+    });
+    const after = tagged("after");
+    expect(await accept(server, after)).toEqual({ kind: "saved" });
+    const known = () => server.relay.events.known([before.id, after.id, lasting.id]);
+    await clock.advanceBy(7_140_000);
+    expect((await known()).size).toBe(3);
+    await clock.advanceBy(120_000);
+    await expect.poll(known).toEqual(new Set([lasting.id]));
+    // And they do not come back from a peer that still has them.
+    expect(await accept(server, before)).toMatchObject({ kind: "rejected", prefix: "invalid", text: "expired" });
+    await server.destroy();
+  });
+});
+
+describe("GR-092 gift wraps", () => {
+  const wrapFor = (recipient: Signer, content: string) =>
+    signEvent(alice, { kind: 1_059, content, tags: [["p", recipient.publicKey], repositoryTag(alice, "x")] });
+  const deletion = (author: Signer, ...events: readonly NostrEvent[]) =>
+    signEvent(author, { kind: 5, tags: events.map(({ id }) => ["e", id]) });
+
+  test.each([
+    ["open", true],
+    ["grasp", false],
+  ] as const)("GR-092 with the profile %s whom it is for may delete one: %s", async (profile, mayDelete) => {
+    const server = await startTestRelay({ relay: { profile, domain: "relay.example" } });
+    const { eventIntake, events } = server.relay;
+    const accept = (event: NostrEvent) =>
+      eventIntake.accept(event, { origin: { source: "client", correlationId: "C" }, authenticated: new Set() });
+    await accept(signAnnouncement(alice, { identifier: "x", domains: ["relay.example"] }));
+    const [wrap, late] = [wrapFor(bob, "for bob"), wrapFor(bob, "later")];
+    const note = signEvent(alice, { kind: 1, tags: [["p", bob.publicKey], repositoryTag(alice, "x")] });
+    for (const event of [wrap, note]) expect(await accept(event)).toEqual({ kind: "saved" });
+    const isStored = async ({ id }: NostrEvent) => (await events.known([id])).has(id);
+    // Somebody else, and another kind of event: nothing happens.
+    await accept(deletion(testSigner("carol"), wrap));
+    await accept(deletion(bob, note));
+    expect([await isStored(wrap), await isStored(note)]).toEqual([true, true]);
+    await accept(deletion(bob, wrap, late));
+    expect(await isStored(wrap)).toBe(!mayDelete);
+    const blocked = { kind: "rejected", prefix: "blocked", text: "deleted by its author" };
+    expect(await accept(late)).toMatchObject(mayDelete ? blocked : { kind: "saved" });
+    if (mayDelete) expect(await accept(wrap)).toMatchObject(blocked);
+    // The author may in any case.
+    const own = wrapFor(bob, "own");
+    await accept(own);
+    await accept(deletion(alice, own));
+    expect(await isStored(own)).toBe(false);
+    await server.destroy();
   });
 });

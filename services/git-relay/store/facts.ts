@@ -12,6 +12,7 @@ import {
   readEvent,
   readReferences,
   tagValue,
+  tagValues,
 } from "@signalbox/nostr";
 import { addressKey, indexKey } from "./index-key.js";
 import type { GrowingFacts, NewEvent, NostrVersion, Tombstone } from "./port.js";
@@ -26,6 +27,7 @@ interface Deletion {
 
 /** Facts that grow with what is decided: an event counts for those that come after it in the same transaction. */
 export class FactSet implements GrowingFacts {
+  readonly #recipientsDelete: boolean;
   /** By id: whether it is an anchor. */
   readonly stored = new Map<string, boolean>();
   readonly versions = new Map<string, NostrVersion>();
@@ -36,6 +38,10 @@ export class FactSet implements GrowingFacts {
   readonly referred = new Set<string>();
   /** By identifier. */
   readonly announcements = new Map<string, Announcement[]>();
+
+  constructor(recipientsDelete: boolean) {
+    this.#recipientsDelete = recipientsDelete;
+  }
 
   isStored(id: string): boolean {
     return this.stored.has(id);
@@ -50,7 +56,7 @@ export class FactSet implements GrowingFacts {
     const address = addressOf(event);
     return [event.id, ...(address ? [addressKey(address)] : [])]
       .flatMap((target) => this.deletions.get(target) ?? [])
-      .find(({ pubkey, until }) => pubkey === event.pubkey && event.created_at <= until);
+      .find(({ pubkey, until }) => this.#mayDelete(pubkey, event) && event.created_at <= until);
   }
 
   isAnchor(id: string): boolean {
@@ -68,6 +74,11 @@ export class FactSet implements GrowingFacts {
 
   announcementsOf(identifier: string): readonly Announcement[] {
     return this.announcements.get(identifier) ?? [];
+  }
+
+  #mayDelete(pubkey: string, event: NostrEvent): boolean {
+    if (pubkey === event.pubkey) return true;
+    return this.#recipientsDelete && event.kind === kinds.giftWrap && tagValues(event, "p").includes(pubkey);
   }
 
   /** From now on the facts are as if the event were stored. */
@@ -102,8 +113,12 @@ const eventsPerTurn = 64;
 type Query = <Row = unknown>(sql: string, values: readonly SqlValue[]) => Promise<readonly Row[]>;
 
 /** Gathers what the database knows about some events and what their tags name. */
-export async function gatherFacts(query: Query, events: readonly NostrEvent[]): Promise<FactSet> {
-  const facts = new FactSet();
+export async function gatherFacts(
+  query: Query,
+  events: readonly NostrEvent[],
+  { recipientsDelete }: { readonly recipientsDelete: boolean },
+): Promise<FactSet> {
+  const facts = new FactSet(recipientsDelete);
   const references = new Map(events.map((event) => [event.id, readReferences(event)]));
   const named = [...references.values()];
   await gatherStored(query, facts, [...events.map(({ id }) => id), ...named.flatMap(({ ids }) => ids)]);

@@ -119,6 +119,8 @@ export interface EventUnit {
   store(events: readonly NewEvent[]): Promise<void>;
   /** Removes what a kind 5 event names and its author wrote, and remembers it. Resolves with the removed ids. */
   applyDeletion(deletion: VerifiedEvent): Promise<readonly string[]>;
+  /** Changes when stored events end, in seconds; ids that are not stored are passed over. */
+  setEnds(ends: ReadonlyMap<string, number>): Promise<void>;
 }
 
 /**

@@ -1,25 +1,32 @@
 import type { Database, SqlValue } from "@signalbox/database";
 import { type Clock, type Logger, silentLogger } from "@signalbox/kernel";
+import { expirationOf } from "@signalbox/nostr";
 import { CompiledQuery } from "kysely";
+import type { EndOf } from "../event-end.js";
 import { gatherFacts } from "./facts.js";
 import { createFollower } from "./follow.js";
 import type { RelayTables } from "./migrations.js";
 import type { EventRecord, EventSource, EventUnit, RelayEvents } from "./port.js";
 import { chunksOf, type Fragment, forEngine, inList, joinFragments, passive } from "./statement.js";
 import { openStream, type PositionRow, type StreamReader } from "./stream.js";
-import { applyDeletion, removeEvents, storeEvents } from "./write.js";
+import { applyDeletion, removeEvents, setEnds, storeEvents } from "./write.js";
 
 export interface SqlRelayEventsOptions {
   readonly database: Database;
   readonly clock: Clock;
   readonly logger?: Logger;
+  /** Default: as events say themselves. */
+  readonly endOf?: EndOf;
+  /** Whether whom a gift wrap is for may delete it like its author. Default false. */
+  readonly recipientsDelete?: boolean;
 }
 
 /** Key of PostgreSQL's advisory lock: units of several processes take turns. */
 const writeLockKey = 712_064_560;
 
 /** Relay events in SQLite or PostgreSQL; `relayMigrations` made the tables. */
-export function createSqlRelayEvents({ database, clock, logger = silentLogger }: SqlRelayEventsOptions): RelayEvents {
+export function createSqlRelayEvents(options: SqlRelayEventsOptions): RelayEvents {
+  const { database, clock, logger = silentLogger, endOf = expirationOf, recipientsDelete = false } = options;
   const { engine } = database;
   const reader = database.reader<RelayTables>();
 
@@ -51,17 +58,18 @@ export function createSqlRelayEvents({ database, clock, logger = silentLogger }:
   const follower = engine === "postgres" ? createFollower({ database, clock, logger, read }) : undefined;
 
   const unitOf = (transaction: EventUnit["transaction"]): EventUnit => {
-    const context = { database, transaction, nowMs: clock.nowMs() };
+    const context = { database, transaction, nowMs: clock.nowMs(), endOf, recipientsDelete };
     const query = async <Row>(sql: string, values: readonly SqlValue[]): Promise<readonly Row[]> =>
       (await database.run<Row>(sql, values, transaction)).rows;
     return {
       transaction,
-      facts: (events) => gatherFacts(query, events),
+      facts: (events) => gatherFacts(query, events, context),
       async store(events) {
         await storeEvents(context, events);
         follower?.stored(events.map(({ event }) => event.id));
       },
       applyDeletion: (deletion) => applyDeletion(context, deletion),
+      setEnds: (ends) => setEnds(context, ends),
     };
   };
 
@@ -135,7 +143,7 @@ export function createSqlRelayEvents({ database, clock, logger = silentLogger }:
       });
       if (rows.length === 0) return 0;
       const ids = rows.map(({ id }) => id);
-      await write(({ transaction }) => removeEvents({ database, transaction, nowMs: clock.nowMs() }, ids));
+      await write(({ transaction }) => removeEvents({ database, transaction }, ids));
       return ids.length;
     },
   };

@@ -2,22 +2,29 @@ import type { Database, SqlValue } from "@signalbox/database";
 import {
   addressOf,
   encodeEvent,
-  expirationOf,
   formatAddress,
   indexedTags,
   kinds,
   readDeletion,
   type VerifiedEvent,
 } from "@signalbox/nostr";
+import type { EndOf } from "../event-end.js";
 import { addressColumn, addressKey, indexKey } from "./index-key.js";
 import type { EventUnit, NewEvent } from "./port.js";
 import { chunksOf, inList } from "./statement.js";
 
 /** Where the statements of a unit run. */
-export interface WriteContext {
+interface Target {
   readonly database: Database;
   readonly transaction: EventUnit["transaction"];
+}
+
+/** And how they decide. */
+export interface WriteContext extends Target {
   readonly nowMs: number;
+  readonly endOf: EndOf;
+  /** Whether whom a gift wrap is for may delete it like its author. */
+  readonly recipientsDelete: boolean;
 }
 
 /** SQLite holds the event loop for about 10 µs a row. */
@@ -45,7 +52,7 @@ export async function storeEvents(context: WriteContext, events: readonly NewEve
   await runRows(
     context,
     insertEvent,
-    kept.map((added) => eventRow(added, context.nowMs)),
+    kept.map((added) => eventRow(added, context)),
   );
   await runRows(
     context,
@@ -60,14 +67,14 @@ function versionKey(event: VerifiedEvent): string {
   return address ? formatAddress(address) : event.id;
 }
 
-function eventRow({ event, origin, anchor }: NewEvent, nowMs: number): readonly SqlValue[] {
+function eventRow({ event, origin, anchor }: NewEvent, { nowMs, endOf }: WriteContext): readonly SqlValue[] {
   return [
     event.id,
     event.pubkey,
     event.kind,
     event.created_at,
     addressColumn(event),
-    expirationOf(event) ?? null,
+    endOf(event) ?? null,
     nowMs,
     origin.source,
     origin.peer ?? null,
@@ -82,21 +89,29 @@ function tagRows(event: VerifiedEvent): readonly SqlValue[][] {
   return indexedTags(event).map(([name, value]) => [name, indexKey(value), event.created_at, event.id]);
 }
 
-async function runRows(context: WriteContext, sql: string, rows: readonly (readonly SqlValue[])[]): Promise<void> {
+async function runRows(context: Target, sql: string, rows: readonly (readonly SqlValue[])[]): Promise<void> {
   for (const [index, chunk] of chunksOf(rows, rowsAtOnce).entries()) {
     if (index > 0) await nextTurn();
     await context.database.runMany(sql, chunk, context.transaction);
   }
 }
 
+export async function setEnds(context: WriteContext, ends: ReadonlyMap<string, number>): Promise<void> {
+  await runRows(
+    context,
+    "update relay_events set expires_at = ? where id = ?",
+    [...ends].map(([id, end]) => [end, id]),
+  );
+}
+
 /** Removes events with their tags. */
-export async function removeEvents(context: WriteContext, ids: readonly string[]): Promise<void> {
+export async function removeEvents(context: Target, ids: readonly string[]): Promise<void> {
   const rows = ids.map((id) => [id]);
   await runRows(context, "delete from relay_events where id = ?", rows);
   await removeTags(context, ids);
 }
 
-async function removeTags(context: WriteContext, ids: readonly string[]): Promise<void> {
+async function removeTags(context: Target, ids: readonly string[]): Promise<void> {
   await runRows(
     context,
     "delete from relay_event_tags where id = ?",
@@ -123,6 +138,12 @@ export async function applyDeletion(context: WriteContext, event: VerifiedEvent)
       ...list.values,
       event.pubkey,
     ]);
+    if (!context.recipientsDelete) continue;
+    const isFor = "exists (select 1 from relay_event_tags x where x.id = e.id and x.name = 'p' and x.value = ?)";
+    await query(
+      `select e.id from relay_events e where ${inList("e.id", chunk).sql} and e.kind = ${kinds.giftWrap} and ${isFor}`,
+      [...list.values, indexKey(event.pubkey)],
+    );
   }
   for (const { kind, identifier } of deletion.addresses)
     await query("select id from relay_events where pubkey = ? and kind = ? and d = ? and created_at <= ?", [
