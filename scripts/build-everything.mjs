@@ -7,5 +7,10 @@ import { buildDashboard } from "./build-dashboard.mjs";
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
-await build(root, join("apps", "server"));
-await buildDashboard(root);
+try {
+  await build(root, join("apps", "server"));
+  await buildDashboard(root);
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  process.exitCode = 1;
+}
