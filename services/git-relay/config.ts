@@ -117,6 +117,13 @@ const keys = {
   negentropy: section("Reconciliation of sets of events.", {
     max_records: setting.integer({ description: "Events in one set.", default: 1_000_000, min: 1 }),
   }),
+  search: section("Words in filters (NIP-50).", {
+    enabled: setting.boolean({
+      description:
+        "Whether clients may search. Nothing is kept for it: each search reads what meets the filter's other conditions, at most 20,000 events.",
+      default: false,
+    }),
+  }),
   housekeeping: section("What is tidied up.", {
     purge_tags: setting.list(setting.string({ description: "A tag's name.", minLength: 1 }), {
       description: "Events with such a tag, whatever its value, end two hours after their time.",

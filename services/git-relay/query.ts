@@ -1,4 +1,5 @@
 import type { Filter } from "@signalbox/nostr";
+import { openSearch, type RankedPosition, type SearchStream, searchWords } from "./search.js";
 import type { EventPosition, EventStream, RelayEvents, StreamOptions } from "./store/port.js";
 import { comesBefore } from "./store/stream.js";
 
@@ -31,8 +32,11 @@ export async function queryStored(
     if (options.isCancelled()) return { positions: [], hint: undefined };
   }
   if (parts.length === 0) return { positions: [], hint: undefined };
+  const lists = parts.map((part) => part.positions);
+  // What a search has found stands in an order of its own.
+  const isSearch = filters.some((filter) => searchWords(filter).length > 0);
   return {
-    positions: parts.length === 1 ? (parts[0]?.positions ?? []) : mergePositions(parts.map((part) => part.positions)),
+    positions: lists.length === 1 ? (lists[0] ?? []) : isSearch ? concatenate(lists) : mergePositions(lists),
     hint: parts.every(({ complete }) => complete) ? "finish" : "more",
   };
 }
@@ -53,6 +57,8 @@ async function takePart(
     : Math.min(limits.maxLimit, filter.limit === undefined ? limits.defaultLimit : Number.POSITIVE_INFINITY);
   const limit = Math.min(serverLimit, filter.limit ?? serverLimit);
   const cutByServer = filter.limit === undefined || filter.limit >= serverLimit;
+  const words = searchWords(filter);
+  if (words.length > 0) return takeBest(openSearch(events, filter, words, options), limit, options.isCancelled);
   const stream = events.stream(filter, { ...options, pageSize: Math.min(500, limit + 1) });
   const taken: EventPosition[] = [];
   let wanted = limit;
@@ -69,6 +75,20 @@ async function takePart(
       taken.push(position);
     }
   }
+}
+
+/** The best matches of a search, the newest of equal ones first. */
+async function takeBest(search: SearchStream, limit: number, isCancelled: () => boolean): Promise<TakenPart> {
+  const found: RankedPosition[] = [];
+  for (let page = await search.next(); page.length > 0 && !isCancelled(); page = await search.next())
+    found.push(...page);
+  found.sort((one, other) => other.rank - one.rank || (comesBefore(one, other) ? -1 : 1));
+  return { positions: found.slice(0, limit), complete: found.length <= limit && !search.isCut };
+}
+
+/** One list after the other, each event once. */
+function concatenate(lists: readonly (readonly EventPosition[])[]): EventPosition[] {
+  return [...new Map(lists.flat().map((position) => [position.id, position])).values()];
 }
 
 /** One list in the order of results, each event once. */
@@ -91,7 +111,9 @@ export async function countMatches(
 ): Promise<Counted> {
   const cursors: StreamCursor[] = [];
   for (const filter of filters) {
-    const cursor = new StreamCursor(events.stream(filter, options));
+    const words = searchWords(filter);
+    const stream = words.length > 0 ? openSearch(events, filter, words, options) : events.stream(filter, options);
+    const cursor = new StreamCursor(stream);
     if (await cursor.advance()) cursors.push(cursor);
   }
   let count = 0;

@@ -155,6 +155,7 @@ export function createGitRelay(dependencies: GitRelayDependencies): GitRelay {
     ...limits,
     eventsPerMinute: limits.eventsPerMinute ?? (profile === "open" ? 0 : 600),
     maxNegentropyRecords: settings.negentropy.maxRecords,
+    search: settings.search.enabled,
   };
   const listenAddress = (): ServiceAddress => readDomain(listener.address);
   const listener = createRelayListener({

@@ -15,6 +15,7 @@ export interface InformationOptions {
 
 /** NIPs that work whatever the configuration. */
 const supportedNips = [1, 9, 11, 34, 40, 42, 45, 67, 70, 77];
+const searchNip = 50;
 
 export function describeRelay({ settings, domain, self, pubkey, version }: InformationOptions): object {
   const { name, description, contact, profile, policy, limits } = settings;
@@ -28,7 +29,9 @@ export function describeRelay({ settings, domain, self, pubkey, version }: Infor
     ...(contact !== undefined && { contact }),
     software: "https://github.com/signalbox/signalbox",
     version,
-    supported_nips: supportedNips,
+    supported_nips: settings.search.enabled
+      ? [...supportedNips, searchNip].sort((one, other) => one - other)
+      : supportedNips,
     supported_grasps: [],
     repo_acceptance_criteria: acceptanceCriteria(settings),
     ...(restricted && { curation: "Only repositories on the operator's list are accepted." }),

@@ -28,6 +28,8 @@ export interface ConnectionLimits extends EventLimits {
   readonly eventsPerMinute: number;
   readonly requestsPerMinute: number;
   readonly maxNegentropyRecords: number;
+  /** Whether filters may ask for words. */
+  readonly search: boolean;
 }
 
 /** What all connections share. */
@@ -307,7 +309,8 @@ export function serveConnection(socket: WebSocket, request: IncomingMessage, con
       refuse("invalid: a session id has 1 to 64 characters");
       return;
     }
-    const read = readFilters([message.filter], limits);
+    // Both sides would have to find the same words.
+    const read = readFilters([message.filter], { ...limits, search: false });
     const refusal = read.kind === "refused" ? read.text : refuseRequest(read.filters);
     if (refusal !== undefined) {
       sessions.close(id);

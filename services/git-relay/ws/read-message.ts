@@ -53,6 +53,8 @@ export function shownId(value: unknown): string {
 export interface FilterLimits {
   readonly maxFilters: number;
   readonly maxFilterValues: number;
+  /** Whether filters may ask for words. */
+  readonly search: boolean;
 }
 
 export type ReadFilters =
@@ -67,7 +69,8 @@ export function readFilters(values: readonly unknown[], limits: FilterLimits): R
   for (const value of values) {
     const read = readFilter(value);
     if (read.kind !== "filter") return { kind: "refused", text: `${read.kind}: ${read.reason}` };
-    if (read.filter.search !== undefined) return { kind: "refused", text: "unsupported: this relay does not search" };
+    if (read.filter.search !== undefined && !limits.search)
+      return { kind: "refused", text: "unsupported: this relay does not search" };
     if (countFilterValues(read.filter) > limits.maxFilterValues)
       return { kind: "refused", text: `invalid: a filter has at most ${limits.maxFilterValues} values` };
     filters.push(read.filter);

@@ -1,4 +1,5 @@
 import { type Filter, matchesFilter, matchesNothing, type NostrEvent } from "@signalbox/nostr";
+import { matchesSearch } from "../search.js";
 
 /** Somebody who wants to hear of events. */
 export interface Listener {
@@ -60,7 +61,8 @@ export function createSubscriptionIndex<L extends Listener>(): SubscriptionIndex
       const found = new Map<L, number>();
       for (const key of keysOfEvent(event)) {
         for (const { listener, filter, order } of shelves.get(key) ?? []) {
-          if (!found.has(listener) && matchesFilter(filter, event)) found.set(listener, order);
+          if (!found.has(listener) && matchesFilter(filter, event) && matchesSearch(filter, event))
+            found.set(listener, order);
         }
       }
       return [...found].sort(([, one], [, other]) => one - other).map(([listener]) => listener);
