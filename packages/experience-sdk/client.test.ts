@@ -1,5 +1,5 @@
 import { inContext, isUlid, withContext } from "@signalbox/kernel";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { createClient } from "./create-client.js";
 import { ExperienceSdkError } from "./errors.js";
 import { definitions, type OpenClient, openClient } from "./testing/open-client.js";
@@ -145,6 +145,28 @@ describe("XP-043 an unknown id", () => {
     opened.client.start("nobody").complete();
     expect(await sentBy(opened)).toEqual([]);
     expect(opened.lines.map(({ message }) => message)).toEqual(["there is no definition of this experience"]);
+  });
+});
+
+describe("without a logger", () => {
+  test("XP-043 XP-047 warnings go to the console, each once", async () => {
+    const written: unknown[] = [];
+    const warn = vi.spyOn(console, "warn").mockImplementation((...line) => void written.push(line));
+    onTestFinished(() => warn.mockRestore());
+    const client = createClient({
+      endpoint: "http://127.0.0.1:9",
+      token: "t",
+      type: "web",
+      environment: "production",
+      definitions: { checkout: { description: "x", feature_category: "shop", urgency: "sync_fast" } },
+    });
+    for (const id of ["nonsense", "nonsense"]) client.start(id).complete();
+    client.get("checkout").complete();
+    await client.shutdown(0);
+    expect(written).toEqual([
+      ["[experience-sdk] there is no definition of this experience", { covered_experience_id: "nonsense" }],
+      [expect.stringContaining("[experience-sdk] an experience is used"), expect.anything()],
+    ]);
   });
 });
 

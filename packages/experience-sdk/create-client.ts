@@ -1,5 +1,6 @@
-import { errorMessage, type Metrics, noMetrics, silentLogger, systemClock } from "@signalbox/kernel";
+import { errorMessage, type Metrics, noMetrics, systemClock } from "@signalbox/kernel";
 import { type Client, createClientOn } from "./client.js";
+import { consoleLogger } from "./console-logger.js";
 import { createDelivery } from "./delivery.js";
 import { ExperienceSdkError } from "./errors.js";
 import { createHttpTransport } from "./http-transport.js";
@@ -23,7 +24,7 @@ import { createWarnOnce, type WarnOnce } from "./warn-once.js";
 export function createClient(options: ClientOptions): Client {
   const settings = checkOptions(options);
   const { mode, strict, limits, baseUrl } = settings;
-  const logger = (options.logger ?? silentLogger).child("experience-sdk");
+  const logger = (options.logger ?? consoleLogger).child("experience-sdk");
   const warn = createWarnOnce(logger);
   const platform = createNodePlatform(options.clock ?? systemClock);
   const metrics: Metrics = options.registry ? metricsOn(options.registry) : (options.metrics ?? noMetrics);

@@ -23,7 +23,7 @@ export interface ClientOptions {
   readonly mode?: Mode;
   /** Default `NODE_ENV`, else `production`. In `development` and `test` mistakes are thrown, else warned about. */
   readonly environment?: string;
-  /** Default: writes nothing. */
+  /** Default: warnings go to the console, each once, and nothing else. */
   readonly logger?: Logger;
   readonly clock?: Clock;
   /** `relaxed` sends ambient correlation ids that are no ULIDs as they are, if the tracker takes them. Default `ulid`. */

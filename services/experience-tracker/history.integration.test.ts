@@ -233,5 +233,6 @@ describe("log lines", () => {
     expect(lines()[0]?.fields).not.toHaveProperty("meta.user");
     expect(lines()[1]?.fields).toMatchObject({ checkpoint_category: "authorize" });
     expect(lines()[2]?.fields).toMatchObject({ failure_reason: "error", error_message: "it broke", success: false });
+    expect(lines()[2]?.fields?.["error"]).toMatchObject({ name: "error", message: "it broke" });
   });
 });

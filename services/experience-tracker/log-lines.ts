@@ -116,7 +116,7 @@ function verdictLine(data: VerdictData): Line | undefined {
       elapsed_time_s: data.elapsed_s,
       urgency_threshold_s: data.threshold_s,
       success: data.state === "discarded" ? undefined : !isFailure,
-      error: isFailure ? (data.error_message ?? data.reason) : undefined,
+      error: isFailure ? failureOf(data) : undefined,
       error_message: isFailure ? data.error_message : undefined,
       failure_reason: isFailure ? data.reason : undefined,
       discard_reason: data.discard_reason,
@@ -127,6 +127,15 @@ function verdictLine(data: VerdictData): Line | undefined {
       event_id: data.event_id,
     },
   };
+}
+
+/** Lines have an error in the form of all errors: what kind of failure it was stands where others have a class. */
+function failureOf({ reason = "error", error_message: message = reason }: VerdictData): Error {
+  const failure = new Error(message);
+  failure.name = reason;
+  // It happened in another program.
+  delete failure.stack;
+  return failure;
 }
 
 function elapsedSince(start: string | undefined, end: string): number | undefined {
