@@ -46,7 +46,7 @@ function hardQuestions(world: GitWorld): (readonly [verb: "REQ" | "COUNT", filte
     ["REQ", { "#p": authors.slice(0, 600), "#e": roots.slice(0, 1_300) }],
     ["REQ", { "#e": roots.slice(0, 2_000) }],
     ["REQ", { authors, kinds: [1, 7], until: 1_700_000_000 }],
-    ["REQ", { "#a": repositories.slice(0, 2_000), "#t": ["nothing"] }],
+    ["REQ", { "#a": repositories.slice(0, 1_900), "#t": ["nothing"] }],
     ["COUNT", { kinds: [1111] }],
     ["COUNT", { "#p": authors.slice(0, 750) }],
     ["COUNT", {}],
