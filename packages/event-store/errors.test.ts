@@ -1,4 +1,6 @@
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { SignalboxError, withContext } from "@signalbox/kernel";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { defineEvent } from "./define-event.js";
@@ -88,6 +90,23 @@ test("ES-544 docs/errors.md lists exactly these codes, in the package's section"
 test("ES-543 exactly these codes are worth retrying", () => {
   for (const [code, entry] of Object.entries(eventStoreErrors.entries))
     expect([code, entry.retryable ?? false]).toEqual([code, retryable.includes(code)]);
+});
+
+test("ES-544 every code is provoked by a test", () => {
+  const root = fileURLToPath(new URL("../../", import.meta.url));
+  const folders = ["packages/event-store", "packages/event-store-jetstream", "packages/event-store-bullmq"];
+  const isTest = (file: string): boolean =>
+    /(\.test|-contract|contract)\.ts$/.test(file) && !/node_modules|dist|errors\.test/.test(file);
+  const expected = new Set<string>();
+  for (const folder of folders) {
+    for (const file of readdirSync(join(root, folder), { recursive: true, encoding: "utf8" }).filter(isTest)) {
+      const source = readFileSync(join(root, folder, file), "utf8");
+      // As the expectation of a test, not in its title.
+      for (const [, code = ""] of source.matchAll(/"(EVT_[A-Z_]+)"/g)) expected.add(code);
+    }
+  }
+  const codes = Object.keys(eventStoreErrors.entries);
+  expect(codes.filter((code) => !expected.has(code))).toEqual([]);
 });
 
 test("ES-544 every code says what to do", () => {

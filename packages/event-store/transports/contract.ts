@@ -482,6 +482,32 @@ export function describeTransport({ name, create, cannot = [], runner, pace = 1 
       await there.finish();
     });
 
+    if (!cannot.includes("durability"))
+      test("ES-206 what is due later survives its transport, delayed or retrying, and is not early afterwards", async () => {
+        const under = await create();
+        await under.transport.open();
+        const own = queue();
+        const [delayed, retrying] = [own.delivery({ dueAtMs: Date.now() + paced(800) }), own.delivery()];
+        await under.transport.enqueue([delayed, retrying]);
+        const first = new Collector(under.transport, own.subscriber);
+        await first.has(1);
+        const dueAtMs = Date.now() + paced(600);
+        await first.settle(0, { kind: "retry", dueAtMs, attempts: 1, progress: "kept" });
+        await under.transport.close();
+        const later = under.another();
+        await later.open();
+        const second = new Collector(later, own.subscriber, { onLease: "done" });
+        await second.has(2);
+        assert.deepEqual(second.ids(), [delayed.id, retrying.id].sort());
+        for (const { lease, atMs } of second.taken)
+          assert.ok(atMs >= lease.dueAtMs, `${lease.dueAtMs - atMs} ms early`);
+        const again = second.leases.find(({ deliveryId }) => deliveryId === retrying.id);
+        assert.deepEqual([again?.attempts, again?.progress, again?.dueAtMs], [1, "kept", dueAtMs]);
+        await second.finish();
+        await later.close();
+        await under.destroy();
+      });
+
     // Order
 
     test("ES-207 ES-183 deliveries of a key come in order, one at a time, over all consumers", async () => {
