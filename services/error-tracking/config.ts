@@ -53,6 +53,9 @@ const keys = {
     }),
     concurrency: setting.integer({ description: "Batches at one time in one process.", default: 2, min: 1, max: 16 }),
   }),
+  attachments: section("Files that come with events.", {
+    enabled: setting.boolean({ description: "Whether they are kept; crashes need them.", default: true }),
+  }),
   gitlab_token: setting.secret({
     description: "What GitLab sends in `Gitlab-Error-Tracking-Token` to read errors. Absent: the header means nothing.",
     minLength: 16,
@@ -70,7 +73,13 @@ const keys = {
     default: "90",
   }),
   grouping: section("How events are grouped into errors.", {
-    version: setting.integer({ description: "The algorithm of new events.", default: 1, min: 1, max: 1 }),
+    version: setting.integer({ description: "The algorithm of new projects.", default: 1, min: 1, max: 1 }),
+    transition: setting.duration({
+      description: "How long a project that changed its algorithm still finds errors by the one before.",
+      default: "30d",
+      min: "0s",
+      max: "365d",
+    }),
   }),
 } as const;
 

@@ -108,7 +108,7 @@ export function createErrorTracking(dependencies: ErrorTrackingDependencies): Er
 
   const serverUrl = (): string => dependencies.serverUrl();
   const { onLedgerChange = () => {} } = dependencies;
-  const projects = createProjects({ database, clock, serverUrl });
+  const projects = createProjects({ database, clock, serverUrl, groupingVersion: settings.grouping.version });
   const projectQuotas = quotasByDefault(settings);
   const keys = createKeyCache({ database, clock, logger, projectQuotas });
   const windows = createQuotaWindows({ database, clock, logger });
@@ -198,7 +198,7 @@ export function createErrorTracking(dependencies: ErrorTrackingDependencies): Er
       logger,
       metrics,
       recordOutcome: ledger.record,
-      ...(blobs === undefined ? {} : { blobs }),
+      ...(blobs === undefined || !settings.attachments.enabled ? {} : { blobs }),
       ...(isDiskGuardActive === undefined ? {} : { isDiskGuardActive }),
       ...(isDiskLow === undefined ? {} : { isDiskLow }),
     }),
@@ -239,6 +239,7 @@ export function createErrorTracking(dependencies: ErrorTrackingDependencies): Er
         blobs,
         orphans: blobs && createOrphanCollector({ database, analytics, blobs, clock, messages: eventStore }),
         letters: () => eventStore().dead,
+        groupingTransitionMs: settings.grouping.transitionMs,
         publisher: eventStore,
         clock,
         logger,

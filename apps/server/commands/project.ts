@@ -22,7 +22,14 @@ export function addProjectCommand(program: Command, terminal: Terminal): void {
   const withProjects = <T>(options: Options, work: (projects: Projects) => Promise<T>): Promise<T> => {
     const { values } = readCommandConfig(terminal, options);
     return withDatabase(values, (database) =>
-      work(createProjects({ database, clock: systemClock, serverUrl: () => publicUrl(values) })),
+      work(
+        createProjects({
+          database,
+          clock: systemClock,
+          serverUrl: () => publicUrl(values),
+          groupingVersion: values.errorTracking.grouping.version,
+        }),
+      ),
     );
   };
 

@@ -33,6 +33,8 @@ export interface DigestedEvent {
   readonly strategy: Strategy;
   /** 1 to 8 of them, the primary one first. */
   readonly hashes: readonly DigestedHash[];
+  /** Those that the project's algorithm before would have given, while they are looked for. */
+  readonly formerHashes?: readonly string[];
   /** Of the affected user, as decimal text of 64 bits; absent without a user. */
   readonly userHash: string | undefined;
   /** Its row in `error_events`, as JSON text. */

@@ -25,6 +25,8 @@ export type ReceivedMessage = Pick<ReceivedEvent, "data" | "correlationId">;
 /** How the pure steps are done for one project. Plain data. */
 export interface PrepareOptions {
   readonly groupingVersion: number;
+  /** The algorithm before it, as long as its hashes are looked for, too. */
+  readonly formerGroupingVersion?: number | undefined;
   readonly retentionDays: number;
   readonly scrubbing: ScrubSettings;
   /** False: the address that a report came from is not taken for the user's. */
@@ -45,7 +47,7 @@ export function prepareEvent(
   needsExplanation: (hash: string) => boolean = () => false,
 ): DigestedEvent {
   const { data } = received;
-  const { bytes, receivedAtMs, normalised, grouping } = understand(received, options);
+  const { bytes, receivedAtMs, normalised, grouping, former } = understand(received, options);
   const { event, timestampMs, correlationId } = normalised;
   const hash = userHashOf(event.user, options.scrubbing);
   const named = titleOf(event);
@@ -77,6 +79,7 @@ export function prepareEvent(
       variant: found.variant,
       ...(needsExplanation(found.hash) && { explanation: explain(grouping, found, options) }),
     })),
+    ...(former === undefined ? {} : { formerHashes: former.hashes.map((found) => found.hash) }),
     userHash: hash,
     row: JSON.stringify(
       makeEventRow(event, {
@@ -129,7 +132,10 @@ function understand(received: ReceivedMessage, options: PrepareOptions) {
   event.sdk ??= data.sdk === undefined ? undefined : { ...data.sdk };
   const rules = compileGroupingRules(options.fingerprintRules, options.stackRules);
   markInApp(event, rules);
-  return { bytes, receivedAtMs, normalised, grouping: groupEvent(event, rules, options.groupingVersion) };
+  const grouping = groupEvent(event, rules, options.groupingVersion);
+  const { formerGroupingVersion } = options;
+  const former = formerGroupingVersion === undefined ? undefined : groupEvent(event, rules, formerGroupingVersion);
+  return { bytes, receivedAtMs, normalised, grouping, former };
 }
 
 function requiredTime(text: string): number {

@@ -1,7 +1,14 @@
 import { isJsonObject, type JsonObject } from "@signalbox/sentry-protocol";
 import type { FastifyInstance } from "fastify";
+import { firstGroupingVersion } from "../grouping/group-event.js";
 import { normaliseEvent } from "../normalise/normalise-event.js";
-import { type ProjectSettings, readSettings, retentions, updateSettings } from "../projects/project-settings.js";
+import {
+  type ProjectSettings,
+  pinGrouping,
+  readSettings,
+  retentions,
+  updateSettings,
+} from "../projects/project-settings.js";
 import { scrubEvent } from "../scrub/scrub-event.js";
 import { type ScrubRule, type ScrubSettings, scrubKinds, scrubMethods } from "../scrub/scrub-settings.js";
 import { type ApiDependencies, visibleProject } from "./api-dependencies.js";
@@ -68,7 +75,11 @@ const settingsSchema = {
       type: "boolean",
       description: "False: the address of the connection is not taken for the user's.",
     },
-    grouping_version: { enum: [1, null] },
+    grouping_version: {
+      enum: [1, null],
+      description:
+        "The algorithm; null in a request: that of new projects. The one before is asked as well for a while.",
+    },
     fingerprint_rules: { type: "string", maxLength: 50_000, description: "One rule per line." },
     stack_rules: { type: "string", maxLength: 50_000, description: "One rule per line." },
     auto_resolve_days: { type: "integer", minimum: 0, maximum: 365, description: "0: never." },
@@ -104,7 +115,7 @@ const settingsExample = {
     rules: [],
   },
   store_addresses: true,
-  grouping_version: null,
+  grouping_version: 1,
   fingerprint_rules: "type:PaymentError -> payment",
   stack_rules: "",
   auto_resolve_days: 0,
@@ -217,12 +228,18 @@ export function registerProjectSettingRoutes(app: FastifyInstance, dependencies:
     async handler(request) {
       const project = await visibleProject(request, projects, request.params.id);
       const { settings, ...changes } = request.body;
-      if (settings !== undefined)
-        await updateSettings(database, project.id, toSettings(settings, await readSettings(database, project.id)));
+      if (settings !== undefined) await changeSettings(project.id, settings);
       if (Object.keys(changes).length > 0) await projects.update(project.id, changes);
       return show(project.id);
     },
   });
+
+  const changeSettings = async (projectId: number, body: SettingsBody): Promise<void> => {
+    const before = await readSettings(database, projectId);
+    const version = body.grouping_version === null ? dependencies.defaults.groupingVersion : body.grouping_version;
+    const pinned = version === undefined ? {} : pinGrouping(before, version, dependencies.clock.nowMs());
+    await updateSettings(database, projectId, { ...toSettings(body, before), ...pinned });
+  };
 
   app.post<{ Params: { id: number }; Body: { event: JsonObject; scrubbing?: ScrubbingBody } }>(
     "/projects/:id/errors/scrub-preview",
@@ -276,7 +293,6 @@ function toSettings(body: SettingsBody, before: ProjectSettings): Partial<Projec
     ...(body.retention_days === undefined ? {} : { retentionDays: body.retention_days ?? undefined }),
     ...(body.scrubbing === undefined ? {} : { scrubbing: toScrubbing(body.scrubbing, before.scrubbing) }),
     ...(body.store_addresses === undefined ? {} : { storeAddresses: body.store_addresses }),
-    ...(body.grouping_version === undefined ? {} : { groupingVersion: body.grouping_version ?? undefined }),
     ...(body.fingerprint_rules === undefined ? {} : { fingerprintRules: body.fingerprint_rules }),
     ...(body.stack_rules === undefined ? {} : { stackRules: body.stack_rules }),
     ...(body.auto_resolve_days === undefined ? {} : { autoResolveDays: body.auto_resolve_days }),
@@ -332,7 +348,7 @@ function showSettings(settings: ProjectSettings) {
       })),
     },
     store_addresses: settings.storeAddresses,
-    grouping_version: settings.groupingVersion ?? null,
+    grouping_version: settings.groupingVersion ?? firstGroupingVersion,
     fingerprint_rules: settings.fingerprintRules,
     stack_rules: settings.stackRules,
     auto_resolve_days: settings.autoResolveDays,

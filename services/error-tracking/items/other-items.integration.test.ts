@@ -461,6 +461,27 @@ describe("dead letters", () => {
   });
 });
 
+test("an instance that wants no attachments keeps none, and the events they came with", async () => {
+  const plain = await startFullServer({
+    analyticsUrl: engine.url,
+    environment: { SIGNALBOX_ERROR_TRACKING_ATTACHMENTS_ENABLED: "false" },
+  });
+  try {
+    const body = envelope({ event_id: id("a") }, errorEvent("a"), [{ type: "attachment", filename: "a.txt" }, "text"]);
+    const response = await fetch(plain.ingest("/envelope/"), { method: "POST", body: Buffer.from(body) });
+    expect(response.status).toBe(200);
+    await plain.settled();
+    const url = `/api/v1/projects/${plain.projectId}/errors`;
+    expect((await plain.call("GET", `${url}/events/${id("a")}`)).status).toBe(200);
+    expect((await plain.call("GET", `${url}/events/${id("a")}/attachments`)).json).toEqual([]);
+    await expect
+      .poll(async () => (await plain.call("GET", `${url}/ledger`)).json.outcomes.not_stored?.reasons)
+      .toEqual({ attachment: 1 });
+  } finally {
+    await plain.close();
+  }
+});
+
 test("GitLab's clients read with the token of the instance in their own header, where one is configured", async () => {
   const token = "a-token-of-gitlab-0123";
   const withToken = await startFullServer({

@@ -3,6 +3,7 @@ import type { Transaction } from "kysely";
 import type { PrepareOptions } from "../digest/prepare-event.js";
 import { checkFilters, type FilterSettings, noFilters } from "../filters/filter-settings.js";
 import { parseFingerprintRules } from "../grouping/fingerprint-rules.js";
+import { firstGroupingVersion } from "../grouping/group-event.js";
 import { parseStackRules } from "../grouping/stack-rules.js";
 import type { ProjectTables } from "../migrations/projects-migration.js";
 import { defaultScrubSettings, type ScrubSettings } from "../scrub/scrub-settings.js";
@@ -19,8 +20,10 @@ export interface ProjectSettings {
   readonly scrubbing: ScrubSettings;
   /** False: the address that a report came from is not taken for the user's. */
   readonly storeAddresses: boolean;
-  /** The algorithm that the project is pinned to. */
+  /** The algorithm that the project is pinned to; absent: the first one. */
   readonly groupingVersion?: number | undefined;
+  /** The one before, whose hashes are looked for as well for a while. */
+  readonly formerGrouping?: { readonly version: number; readonly changedAtMs: number } | undefined;
   /** One rule per line; see `parseFingerprintRules`. */
   readonly fingerprintRules: string;
   /** One rule per line; see `parseStackRules`. */
@@ -67,6 +70,7 @@ export function readProjectSettings(json: string): ProjectSettings {
 /** What the instance decides for projects that do not. */
 export interface InstanceDefaults {
   readonly retentionDays: number;
+  /** Of projects that are made from now on. */
   readonly groupingVersion: number;
 }
 
@@ -103,13 +107,39 @@ export function createProjectOptions(database: Database, defaults: InstanceDefau
 export function prepareOptionsOf(settings: ProjectSettings, defaults: InstanceDefaults): PrepareOptions {
   const { scrubbing, storeAddresses, fingerprintRules, stackRules } = settings;
   return {
-    groupingVersion: settings.groupingVersion ?? defaults.groupingVersion,
+    groupingVersion: settings.groupingVersion ?? firstGroupingVersion,
+    formerGroupingVersion: settings.formerGrouping?.version,
     retentionDays: settings.retentionDays ?? defaults.retentionDays,
     scrubbing,
     storeAddresses,
     fingerprintRules,
     stackRules,
   };
+}
+
+/**
+ * Pins a project to another algorithm. For a while events still find the issue that the one before would have given
+ * them; see `endGroupingTransitions`.
+ */
+export function pinGrouping(before: ProjectSettings, version: number, nowMs: number): Partial<ProjectSettings> {
+  const { groupingVersion = firstGroupingVersion } = before;
+  if (groupingVersion === version) return {};
+  return { groupingVersion: version, formerGrouping: { version: groupingVersion, changedAtMs: nowMs } };
+}
+
+/** Projects that changed their algorithm longer ago than that know all issues that go on by its hashes by now. */
+export async function endGroupingTransitions(database: Database, beforeMs: number): Promise<void> {
+  const rows = await database
+    .reader<ProjectTables>()
+    .selectFrom("projects")
+    .select(["id", "settings"])
+    .where("settings", "like", '%"formerGrouping"%')
+    .execute();
+  for (const { id, settings } of rows) {
+    const { formerGrouping } = readProjectSettings(settings);
+    if (formerGrouping !== undefined && formerGrouping.changedAtMs <= beforeMs)
+      await updateSettings(database, id, { formerGrouping: undefined });
+  }
 }
 
 /** The settings of a project; the defaults when there is no such project. */

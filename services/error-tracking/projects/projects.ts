@@ -3,6 +3,7 @@ import type { Database } from "@signalbox/database";
 import type { Clock } from "@signalbox/kernel";
 import { dsnFor } from "@signalbox/sentry-protocol";
 import type { Insertable, Selectable, Transaction } from "kysely";
+import { firstGroupingVersion } from "../grouping/group-event.js";
 import type { ProjectKeysTable, ProjectsTable, ProjectTables } from "../migrations/projects-migration.js";
 import { ProjectError } from "./project-errors.js";
 import type { Quota } from "./quotas.js";
@@ -97,6 +98,8 @@ export interface ProjectsOptions {
   readonly clock: Clock;
   /** Address under which clients reach the server; asked for each time, as it may be known only after listening. */
   serverUrl(): string;
+  /** The algorithm that new projects are pinned to. Default: the first one. */
+  readonly groupingVersion?: number;
 }
 
 /** Woken after each change of a project or key. */
@@ -104,7 +107,13 @@ export const projectsChannel = "projects";
 
 type Work<T> = (transaction: Transaction<ProjectTables>) => Promise<T>;
 
-export function createProjects({ database, clock, serverUrl }: ProjectsOptions): Projects {
+export function createProjects({
+  database,
+  clock,
+  serverUrl,
+  groupingVersion = firstGroupingVersion,
+}: ProjectsOptions): Projects {
+  const settings = groupingVersion === firstGroupingVersion ? "{}" : JSON.stringify({ groupingVersion });
   const reader = () => database.reader<ProjectTables>();
 
   /**
@@ -147,7 +156,7 @@ export function createProjects({ database, clock, serverUrl }: ProjectsOptions):
   const insertProject = async (transaction: Transaction<ProjectTables>, name: string) => {
     const row = await transaction
       .insertInto("projects")
-      .values({ slug: await freeSlug(transaction, name), name, created_at: clock.nowMs() })
+      .values({ slug: await freeSlug(transaction, name), name, created_at: clock.nowMs(), settings })
       .returningAll()
       .executeTakeFirstOrThrow();
     const { dsn } = await insertKey(transaction, row.id, { label: "Default" });

@@ -28,8 +28,9 @@ interface Target {
 }
 
 /**
- * Finds the issue of each event: the owner of the first of its hashes that has one, else a new issue. Hashes without
- * an owner are attached. The projects must be locked, so nobody else makes the same issue meanwhile.
+ * Finds the issue of each event: the owner of the first of its hashes that has one, else of the first of those that the
+ * algorithm before would have given, else a new issue. Hashes of the event without an owner are attached. The projects
+ * must be locked, so nobody else makes the same issue meanwhile.
  */
 export async function assignIssues(
   database: Database,
@@ -39,7 +40,9 @@ export async function assignIssues(
   transaction: TransactionHandle,
   explain: ExplainHash,
 ): Promise<{ readonly issues: IssueOfEvent[]; readonly created: CreatedIssue[] }> {
-  const hashes = new Map(events.flatMap(hashesOf).map((key) => [hashKey(key), key]));
+  const hashes = new Map(
+    events.flatMap((event) => [...hashesOf(event), ...formerHashesOf(event)]).map((key) => [hashKey(key), key]),
+  );
   const owners = await readOwners(database, hashes.values(), transaction);
   const { targets, attached } = chooseTargets(events, owners);
   const created = await makeIssues(database, targets, locked, nowMs, transaction);
@@ -51,6 +54,10 @@ export async function assignIssues(
 
 function hashesOf({ projectId, hashes }: DigestedEvent) {
   return hashes.map(({ hash }) => ({ projectId, hash }));
+}
+
+function formerHashesOf({ projectId, formerHashes = [] }: DigestedEvent) {
+  return formerHashes.map((hash) => ({ projectId, hash }));
 }
 
 interface Attached {
@@ -72,7 +79,8 @@ function chooseTargets(events: readonly DigestedEvent[], owners: ReadonlyMap<str
   const made: Target[] = [];
   for (const event of events) {
     const keys = hashesOf(event).map(hashKey);
-    let target = keys.map((key) => byHash.get(key)).find((known) => known !== undefined);
+    const candidates = event.formerHashes === undefined ? keys : [...keys, ...formerHashesOf(event).map(hashKey)];
+    let target = candidates.map((key) => byHash.get(key)).find((known) => known !== undefined);
     if (target === undefined) {
       target = { id: undefined, events: [] };
       made.push(target);

@@ -208,7 +208,7 @@ async function withoutDiscarded(
 ): Promise<{ readonly wanted: readonly DigestedEvent[]; readonly discarded: readonly DigestedEvent[] }> {
   const keys = new Map(
     fresh
-      .flatMap(({ projectId, hashes }) => hashes.map(({ hash }) => ({ projectId, hash })))
+      .flatMap((event) => allHashesOf(event).map((hash) => ({ projectId: event.projectId, hash })))
       .map((key) => [hashKey(key), key]),
   );
   const rows = await runOverRows<{ project_id: number; hash: string }>(
@@ -219,11 +219,34 @@ async function withoutDiscarded(
   );
   if (rows.length === 0) return { wanted: fresh, discarded: [] };
   const unwanted = new Set(rows.map((row) => hashKey({ projectId: row.project_id, hash: row.hash })));
-  const isUnwanted = ({ projectId, hashes }: DigestedEvent): boolean =>
-    hashes.some(({ hash }) => unwanted.has(hashKey({ projectId, hash })));
+  const isUnwanted = (event: DigestedEvent): boolean =>
+    allHashesOf(event).some((hash) => unwanted.has(hashKey({ projectId: event.projectId, hash })));
   const discarded = fresh.filter(isUnwanted);
+  await discardNewHashes(database, discarded, transaction);
   await markDropped(database, discarded, transaction);
   return { wanted: fresh.filter((event) => !isUnwanted(event)), discarded };
+}
+
+function allHashesOf({ hashes, formerHashes = [] }: DigestedEvent): string[] {
+  return [...hashes.map(({ hash }) => hash), ...formerHashes];
+}
+
+const discardToo = overRows(`
+  insert into error_discarded_hashes (project_id, hash, title, actor, at_ms)
+  select known.project_id, $1, known.title, known.actor, known.at_ms from $rows
+  join error_discarded_hashes as known on known.project_id = $int(0) and known.hash = $2
+  on conflict (project_id, hash) do nothing`);
+
+/** What was discarded under the algorithm before stays so when that is not asked any more. */
+async function discardNewHashes(
+  database: Database,
+  discarded: readonly DigestedEvent[],
+  transaction: TransactionHandle,
+): Promise<void> {
+  const rows = discarded.flatMap(({ projectId, hashes, formerHashes = [] }) =>
+    formerHashes.flatMap((former) => hashes.map(({ hash }) => [projectId, hash, former])),
+  );
+  if (rows.length > 0) await runOverRows(database, discardToo, rows, transaction);
 }
 
 /** The rows of a resumed event must be the very rows that the first delivery wrote or would have written. */

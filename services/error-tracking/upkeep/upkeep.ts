@@ -5,7 +5,7 @@ import type { DeadLetters } from "@signalbox/event-store";
 import { type Clock, createService, type Logger, type Service, type Timer } from "@signalbox/kernel";
 import type { TransactionalPublisher } from "../digest/digest.js";
 import { moveByTime, type TimeMoveDependencies } from "../digest/time-moves.js";
-import type { InstanceDefaults } from "../projects/project-settings.js";
+import { endGroupingTransitions, type InstanceDefaults } from "../projects/project-settings.js";
 import type { OrphanCollector } from "./collect-orphans.js";
 import { deletionsChannel, runDeletions } from "./delete-data.js";
 import { forgetEndedLetters } from "./erase-letters.js";
@@ -23,6 +23,8 @@ export interface UpkeepOptions extends Pick<TimeMoveDependencies, "countChange">
   readonly clock: Clock;
   readonly logger: Logger;
   readonly defaults: InstanceDefaults;
+  /** How long hashes of a project's former algorithm are looked for. Default: 30 days. */
+  readonly groupingTransitionMs?: number;
 }
 
 const intervalMs = 60_000;
@@ -53,6 +55,9 @@ export function createUpkeep(options: UpkeepOptions): Service {
 
   const keepUp = async (): Promise<void> => {
     await attempt("issues", () => moveByTime(options));
+    await attempt("grouping", () =>
+      endGroupingTransitions(database, clock.nowMs() - (options.groupingTransitionMs ?? 30 * dayMs)),
+    );
     await deletions();
     await attempt("orphans", async () => {
       if ((await orphans?.isCalm()) && (await isDue(database, "orphans", clock.nowMs(), hourMs)))
