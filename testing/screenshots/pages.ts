@@ -16,7 +16,12 @@ export async function pagesToTake(ask: Ask): Promise<readonly PageToTake[]> {
   const issues = list(await ask(`/api/v1/projects/${project}/errors?status=unresolved&limit=50`));
   const issue = issues.find((row) => text(row, "name") === "TypeError") ?? issues[0];
   const { run, event } = await findStory(ask);
-  const repository = first(await ask("/api/v1/relay/repositories?limit=1"));
+  const repositories = list(await ask("/api/v1/relay/repositories?limit=20"));
+  // The first of its name is announced by its owner, who named the other maintainer.
+  const repository = repositories.findLast((row) => text(row, "identifier") === "forge") ?? repositories[0];
+  const peers = list(await ask("/api/v1/relay/peers?limit=20"));
+  const peer = peers.find((row) => text(row, "historic_sync_completed") === "true");
+  if (peer === undefined) throw new Error("No relay is in sync yet.");
   const experience = text(run, "covered_experience_id");
   const correlation = text(run, "correlation_id");
   const npub = text(repository, "npub");
@@ -36,18 +41,26 @@ export async function pagesToTake(ask: Ask): Promise<readonly PageToTake[]> {
     {
       name: "run",
       path: `/experiences/runs/${experience}/${correlation}/${text(run, "run")}`,
-      showing: "Checkpoint",
+      showing: "TypeError: The configuration of the pipeline has no stages",
     },
     { name: "timeline", path: `/timeline/${correlation}`, showing: "Journeys", inReadme: true },
     { name: "queues", path: "/events/queues", showing: "update_head_pipeline" },
     { name: "dead-letters", path: "/events/dead", showing: "attempts" },
     { name: "event-log", path: "/events/log", showing: "ci.pipeline_created" },
+    { name: "intake", path: `/projects/${project}/ledger`, showing: "sentry.javascript.node" },
     { name: "releases", path: `/projects/${project}/releases`, showing: "forge@1.4.2" },
-    { name: "graph", path: "/events/graph", showing: "Graph" },
-    { name: "catalogue", path: "/events/catalogue", showing: "ci.pipeline_created" },
+    { name: "graph", path: "/events/graph?node=event%20ci.pipeline_created", showing: "pipeline_finished" },
+    { name: "catalogue", path: "/events/catalogue?type=ci.pipeline_finished", showing: "git push" },
     { name: "event", path: `/events/${event}`, showing: "Who got it" },
+    { name: "relays", path: "/relays/peers", showing: text(peer, "url") },
+    {
+      name: "relay",
+      path: `/relays/peers/${encodeURIComponent(text(peer, "url"))}?range=15m`,
+      showing: "syncing → connected",
+    },
     { name: "repositories", path: "/relays/repositories", showing: identifier },
     { name: "repository", path: `/relays/repositories/${npub}/${identifier}`, showing: "Maintainers" },
+    { name: "timeline-search", path: "/timeline", showing: "Correlation id" },
     { name: "settings", path: `/projects/${project}/settings`, showing: "DSN" },
   ];
 }

@@ -69,7 +69,11 @@ async function startDemo(
 ): Promise<{ readonly url: string; readonly token: string; stop(): Promise<unknown> }> {
   const installation = await installSignalbox({
     dataDirectory: join(data, "data"),
-    env: { SIGNALBOX_EXPERIENCE_DEFINITIONS: join(forge, "experiences") },
+    env: {
+      SIGNALBOX_EXPERIENCE_DEFINITIONS: join(forge, "experiences"),
+      // The neighbour of the forge's relay is on this machine.
+      SIGNALBOX_RELAY_SYNC_ALLOW_PRIVATE_TARGETS: "true",
+    },
     flags: ["--quiet", "--log-level", "error", "--app", join(forge, "dist", "index.js")],
   });
   const create = async (...args: string[]): Promise<Record<string, unknown>> =>
