@@ -378,5 +378,7 @@ function describeAdapters({ config, roles }: StartContext): Adapter[] {
   ];
   if (needsStore(roles, "analytics"))
     adapters.push(describeStore("analytics", config.clickhouseUrl?.reveal(), "ClickHouse", "chDB"));
+  if (roles.has("tracker") && config.experience.store === "redis")
+    adapters.push(describeStore("journeys", config.redisUrl?.reveal(), "Redis", ""));
   return [...adapters, { port: "blobs", name: "files", embedded: true }];
 }

@@ -1,3 +1,7 @@
+import { crc32 } from "node:zlib";
+import type { Checkpoint } from "@signalbox/experience";
+import { checkpointOf, definitionOf } from "@signalbox/experience/testing";
+import { createVirtualClock, errorCode, ulid } from "@signalbox/kernel";
 import { requireServers, startRedis, type TestServer } from "@signalbox/testing/servers";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
@@ -62,4 +66,97 @@ describe.skipIf(needed.skip)(needed.title("what Redis must be"), () => {
     await replicaClient.replicaof("127.0.0.1", new URL(server.url).port);
     await expect(open({ url: replica.url })).rejects.toMatchObject({ code: "redis_unsuitable" });
   });
+
+  test("XP-403 what is changed later is found within a minute, and said until it is put right", async () => {
+    const clock = createVirtualClock();
+    const store = await open({ clock, prefix: "later" });
+    await store.health();
+    await set("maxmemory", "500mb", "0");
+    await client.config("SET", "maxmemory-policy", "allkeys-lru");
+    onTestFinished(async () => void (await client.config("SET", "maxmemory-policy", "noeviction")));
+    await clock.advanceBy(60_000);
+    await expect.poll(() => codeOf(store.health()), patient).toBe("redis_eviction_enabled");
+    await client.config("SET", "maxmemory-policy", "noeviction");
+    await expect
+      .poll(async () => {
+        await clock.advanceBy(60_000);
+        return codeOf(store.health());
+      }, patient)
+      .toBe("none");
+  });
+
+  test("XP-403 XP-374 a server that is full or became a replica is away, not broken", async () => {
+    const store = await open({ prefix: "refusing" });
+    await client.config("SET", "maxmemory", "1");
+    onTestFinished(async () => void (await client.config("SET", "maxmemory", "0")));
+    expect(await codeOf(store.apply([start()]))).toBe("state_store_unavailable");
+    await client.config("SET", "maxmemory", "0");
+    const [taken] = await store.apply([start()]);
+    expect(taken?.result).toBe("applied");
+    await client.replicaof("127.0.0.1", "1");
+    onTestFinished(async () => void (await client.replicaof("NO", "ONE")));
+    expect(await codeOf(store.apply([start()]))).toBe("state_store_unavailable");
+    await client.replicaof("NO", "ONE");
+    expect((await store.apply([start()]))[0]?.result).toBe("applied");
+  });
+
+  test("XP-400 keys are named by prefix, shard and what they hold", async () => {
+    const store = await open({ prefix: "layout", shards: 2 });
+    const [opened, ended] = [start(), start()];
+    await store.apply([opened, ended, { ...ended, kind: "end", eventKey: "end", outcome: "success" }]);
+    await store.heartbeat({ replica: "one", reason: "tracker_down" });
+    const kinds: Record<string, string> = {};
+    for (const key of await client.keys("layout:*")) {
+      expect(key).toMatch(/^layout:\{[01]\}:/);
+      kinds[key.slice("layout:{0}:".length)] = await client.type(key);
+    }
+    const nameOf = ({ identity }: Checkpoint) => `default|checkout|${identity.correlationId}|1`;
+    expect(kinds).toEqual({
+      [`run:${nameOf(opened)}`]: "hash",
+      [`tl:${nameOf(opened)}`]: "list",
+      [`run:${nameOf(ended)}`]: "hash",
+      [`tl:${nameOf(ended)}`]: "list",
+      "open:default|checkout": "zset",
+      due: "zset",
+      final: "zset",
+      counters: "hash",
+      outbox: "stream",
+      meta: "hash",
+    });
+    const shardOf = ({ identity }: Checkpoint) => crc32(nameOf({ identity } as Checkpoint)) % 2;
+    for (const checkpoint of [opened, ended])
+      expect(await client.exists(`layout:{${shardOf(checkpoint)}}:run:${nameOf(checkpoint)}`)).toBe(1);
+  });
+
+  test("XP-373 only what is final has an end of its own, and nobody listens to keys that vanish", async () => {
+    const store = await open({ prefix: "expiry", rules: { retentionMs: 3_600_000 } });
+    const [opened, ended] = [start(), start()];
+    await store.apply([opened, ended, { ...ended, kind: "end", eventKey: "end", outcome: "success" }]);
+    const leftMs = async (name: string, { identity }: Checkpoint) =>
+      client.pttl(`expiry:{0}:${name}:default|checkout|${identity.correlationId}|1`);
+    for (const name of ["run", "tl"]) {
+      expect(await leftMs(name, opened)).toBe(-1);
+      expect(await leftMs(name, ended)).toBeGreaterThan(3_000_000);
+    }
+    expect(await client.config("GET", "notify-keyspace-events")).toEqual(["notify-keyspace-events", ""]);
+  });
 });
+
+const definition = definitionOf("checkout");
+const patient = { timeout: 30_000, interval: 50 };
+
+function start(): Checkpoint {
+  return checkpointOf(definition, {
+    correlation_id: ulid(),
+    checkpoint: "start",
+    client_timestamp: new Date().toISOString(),
+  });
+}
+
+/** Of what it rejects with. */
+async function codeOf(asked: Promise<unknown>): Promise<string> {
+  return asked.then(
+    () => "none",
+    (error: unknown) => errorCode(error) ?? "?",
+  );
+}

@@ -25,7 +25,7 @@ import { checkpointArguments, decodeEntry, decodeRun, fieldsOf, situationArgumen
 import { createKeys, type ShardKeys } from "./redis/keys.js";
 import { listRuns } from "./redis/list-runs.js";
 import { decodeRecord, type StreamEntry } from "./redis/outbox.js";
-import { requireUsableServer, watchServer } from "./redis/require-server.js";
+import { RedisSetupError, requireUsableServer, watchServer } from "./redis/require-server.js";
 import { stepScript } from "./redis/script.js";
 import { ackOutboxScript, createScript, heartbeatScript, takeOutboxScript } from "./redis/scripts.js";
 import { away } from "./store-error.js";
@@ -83,7 +83,8 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
       if (client.status === "wait") await client.connect();
       return await work();
     } catch (error) {
-      throw away(error);
+      // What is wrong with the server is worth more to its operator than that it cannot be used.
+      throw error instanceof RedisSetupError ? error : away(error);
     }
   };
 
@@ -130,6 +131,14 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
     );
   };
 
+  /** Of what this connection has written so far. */
+  const waitForDisk = async (): Promise<void> => {
+    const answer = await client.call("WAITAOF", "1", "0", String(waitAofMs));
+    // A time that ran out is an answer too, and says that nothing was written.
+    if (!Array.isArray(answer) || Number(answer[0]) < 1)
+      throw away(new Error("Redis did not write to its disk in time"));
+  };
+
   const apply = async (checkpoints: readonly Checkpoint[]): Promise<readonly ApplyResult[]> => {
     if (checkpoints.length === 0) return [];
     if (waiting + checkpoints.length > maxWaiting) throw away(new Error("Too many checkpoints wait"), "backlog_full");
@@ -138,7 +147,7 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
       const results = await applyAll(checkpoints);
       const [first] = results;
       if (first?.result === "failed" && results.every(({ result }) => result === "failed")) throw first.error;
-      if (server.waitsForDisk) await client.call("WAITAOF", "1", "0", String(waitAofMs));
+      if (server.waitsForDisk) await waitForDisk();
       return results;
     } finally {
       waiting -= checkpoints.length;

@@ -77,6 +77,36 @@ describe("on SQLite", () => {
     expect(Object.values(rows[0] ?? {})).toEqual([2]);
   });
 
+  test("XP-385 runs are found by their due time and by their decision through indexes of those that have one", async () => {
+    const { database } = await newDatabase();
+    const planOf = async (sql: string): Promise<string> => {
+      const { rows } = await database.run(`explain query plan ${sql}`);
+      return rows.map((row) => String(row["detail"])).join();
+    };
+    const columns = "tenant, experience_id, correlation_id, run";
+    expect(
+      await planOf(`select record from experience_runs where due_at_ms is not null and due_at_ms < 1
+        order by due_at_ms, ${columns} limit 200`),
+    ).toMatch(/^SEARCH experience_runs USING INDEX experience_runs_by_due \(due_at_ms[<>?]+( AND due_at_ms<\?)?\)$/);
+    expect(
+      await planOf(`select ${columns} from experience_runs where decided_at_ms is not null and decided_at_ms < 1
+        order by decided_at_ms`),
+    ).toMatch(/^SEARCH experience_runs USING (COVERING )?INDEX experience_runs_by_decision/);
+    const store = newStore(database);
+    const [open, ended] = starts(2);
+    if (!open || !ended) throw new TypeError("two checkpoints");
+    await store.apply([open, ended, { ...ended, kind: "end", eventKey: "end", outcome: "success" }]);
+    const { rows } = await database.run(
+      "select correlation_id, due_at_ms is null as final from experience_runs order by due_at_ms is null",
+    );
+    expect(rows.map((row) => [row["correlation_id"], Number(row["final"])])).toEqual([
+      [open.identity.correlationId, 0],
+      [ended.identity.correlationId, 1],
+    ]);
+    const kept = await database.run("select event_key from experience_run_events order by correlation_id, place");
+    expect(kept.rows).toHaveLength(3);
+  });
+
   test("XP-386 more than 10,000 waiting checkpoints are refused, and those that wait are taken", async () => {
     const { database } = await newDatabase();
     const store = newStore(database);
