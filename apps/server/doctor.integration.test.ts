@@ -1,6 +1,8 @@
 import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { join } from "node:path";
+import { openDatabase } from "@signalbox/database";
+import { createEventStore, createSqlTransport, defineEvent, defineSubscriber } from "@signalbox/event-store";
 import {
   installSignalbox,
   requireServers,
@@ -85,6 +87,35 @@ describe("doctor", () => {
     expect(about(alone.findings, "database")).toMatchObject([
       { status: "ok", message: expect.stringMatching(/^SQLite 3\./) },
     ]);
+  });
+
+  test("ES-188 tells what waits for subscribers that there are not any more, and what removes it", async () => {
+    server = await installation.start();
+    const database = await openDatabase({ path: join(dataDirectory, "signalbox.db") });
+    const made = defineEvent("shop.order_placed", { schema: { type: "object" } });
+    const store = createEventStore({
+      transport: createSqlTransport({ database }),
+      source: "/shop",
+      configure: (registry) =>
+        registry.subscribe(defineSubscriber("shop.left_town", { handle: async () => {} }), { to: made }),
+    });
+    await store.publish(made.create({}));
+    await store.stop();
+    await database.close();
+    const { exitCode, findings } = await examine();
+    expect(exitCode).toBe(0);
+    expect(about(findings, "deliveries")).toMatchObject([
+      {
+        status: "warning",
+        message: "orphaned: shop.left_town",
+        advice: expect.stringContaining("signalbox events purge shop.left_town"),
+      },
+    ]);
+    const listed = await runProgram(["events", "list", "--orphans"], installation.env);
+    expect(listed.out).toMatch(/^shop\.left_town +orphaned +1 +0 +0 +0$/m);
+    const purged = await runProgram(["events", "purge", "shop.left_town", "--yes"], installation.env);
+    expect(purged.exitCode).toBe(0);
+    expect(about((await examine()).findings, "deliveries")).toMatchObject([{ status: "ok" }]);
   });
 
   test("PF-011 names every wrong key of the configuration, with exit code 1", async () => {

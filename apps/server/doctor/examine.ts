@@ -4,6 +4,7 @@ import { directoryHolder } from "../data-directory.js";
 import { dataPaths } from "../stores.js";
 import { checkAnalytics } from "./check-analytics.js";
 import { checkDatabase } from "./check-database.js";
+import { checkDeliveries } from "./check-deliveries.js";
 import { checkExperiences } from "./check-experiences.js";
 import { checkDataDirectory, checkDisk, checkVersions } from "./check-machine.js";
 import { checkPorts } from "./check-ports.js";
@@ -21,6 +22,7 @@ const checks: Readonly<Record<string, Check>> = {
   database: checkDatabase,
   analytics: checkAnalytics,
   transport: checkTransport,
+  deliveries: checkDeliveries,
   experiences: checkExperiences,
   ports: checkPorts,
 };

@@ -242,6 +242,23 @@ describe("without a server", () => {
     });
   });
 
+  test("ES-437 the forge of the examples has a pipeline event, and subscribers of two other modules", async () => {
+    const app = join(program, "../../../../examples/forge/dist/index.js");
+    const { out } = await runProgram(["events", "graph", "--format", "json", "--app", app], installation.env);
+    const created = JSON.parse(out).events.find(({ type }: { type: string }) => type === "ci.pipeline_created");
+    const fields = created.fields.map(({ pointer, required }: Record<string, unknown>) => [pointer, required]);
+    expect(fields).toEqual(
+      expect.arrayContaining([
+        ["/pipeline_id", true],
+        ["/ref", false],
+      ]),
+    );
+    expect(created.subscribers.map(({ subscriber }: { subscriber: string }) => subscriber)).toEqual([
+      "merge_requests.update_head_pipeline",
+      "onboarding.pipelines_onboarded",
+    ]);
+  });
+
   test("ES-372 what no single file shows is found, and may be accepted by name with a reason", async () => {
     const check = (...args: string[]) => events("check", "--graph", "--sources", "services/*/*events.ts", ...args);
     const found = await check("--json");
