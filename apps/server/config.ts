@@ -1,6 +1,6 @@
 import { errorTrackingSection } from "@signalbox/error-tracking";
 import { experienceSection } from "@signalbox/experience-tracker";
-import { relaySection } from "@signalbox/git-relay";
+import { referenceVariables, relaySection } from "@signalbox/git-relay";
 import { scopes } from "@signalbox/http";
 import {
   type Config,
@@ -331,6 +331,7 @@ export function readServerConfig({ file, env, flags }: ConfigSources): Config<ty
     env,
     flags,
     otherVariables: [configFileVariable],
+    aliases: referenceVariables,
   });
 }
 
@@ -343,7 +344,8 @@ export function configurationReference(): string {
     "",
     `Later sources win: defaults, \`${defaultConfigFile}\` in the working directory (or the file of \`--config\` or`,
     `\`${configFileVariable}\`), variables, flags. Unknown keys are refused. \`signalbox config print\` shows what is in force and`,
-    "where each value comes from. A secret may be given as `file:PATH`.",
+    "where each value comes from. A secret may be given as `file:PATH`. Variables `NGIT_…` of the server `ngit-grasp` stand in",
+    "for the keys of the same meaning, below all other sources.",
     "",
     describeConfig(configSchema),
   ].join("\n");

@@ -1,3 +1,4 @@
+import { warnOfReferenceVariables } from "@signalbox/git-relay";
 import { createLogger, type LogFormat, nearestName, systemClock } from "@signalbox/kernel";
 import { type Command, InvalidArgumentError } from "commander";
 import { bannerLines } from "../banner.js";
@@ -67,6 +68,7 @@ async function run(terminal: Terminal, options: ServeOptions): Promise<void> {
     format: logFormat(config, terminal),
     redact: config.log.redact,
   });
+  warnOfReferenceVariables(terminal.env, logger);
   const shutdown = createShutdown(systemClock, config.shutdown.deadlineMs);
   const exit = (exitCode: number): void => {
     within(shutdown.abandon(), abandonPatienceMs).then(() => terminal.exit(exitCode), terminal.kill);

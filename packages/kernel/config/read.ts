@@ -18,8 +18,18 @@ export interface ReadConfigOptions<S extends Schema> {
   readonly flags?: Readonly<Record<string, string | undefined>>;
   /** `SIGNALBOX_*` variables that are no settings, such as the path of the configuration file. */
   readonly otherVariables?: readonly string[];
+  /** Variables of other programs, by name, that stand in for settings of ours. Below all other sources. */
+  readonly aliases?: Readonly<Record<string, Alias>>;
   /** Rules between keys: what is wrong, or nothing. Only asked when every value on its own is right. */
   readonly check?: (values: ConfigOf<S>) => readonly RuleProblem[];
+}
+
+/** A variable of another program. */
+export interface Alias {
+  /** Path of the key of the same meaning. */
+  readonly key: string;
+  /** Its value, as our variable would have it. Default: the same. */
+  readonly translate?: (raw: string) => string;
 }
 
 export interface RuleProblem {
@@ -44,7 +54,7 @@ export interface ReadSetting {
 }
 
 /**
- * Reads the configuration once: defaults, then the file, then variables, then flags; the later one wins, key by key.
+ * Reads the configuration once: defaults, then aliases, then the file, then variables, then flags; the later one wins, key by key.
  * A list or map is replaced as a whole.
  * @throws {ConfigError} `CONFIG_INVALID` with every problem of every source, also those that a later source overrides.
  */
@@ -53,6 +63,7 @@ export function readConfig<const S extends Schema>(options: ReadConfigOptions<S>
   const problems: ConfigProblem[] = [];
   const report = (problem: ConfigProblem): void => void problems.push(problem);
   const candidates = [
+    ...candidatesOfAliases(options),
     ...candidatesOfFile(options, report),
     ...candidatesOfEnv(options, report),
     ...candidatesOfFlags(options, report),
@@ -162,6 +173,15 @@ function candidatesOfEnv(options: ReadConfigOptions<Schema>, report: Report): Ca
     }
   }
   return candidates;
+}
+
+function candidatesOfAliases({ schema, env = {}, aliases = {} }: ReadConfigOptions<Schema>): Candidate[] {
+  return Object.entries(aliases).flatMap(([name, { key, translate }]) => {
+    const raw = env[name];
+    const placed = schema.settings.get(key);
+    if (raw === undefined || raw === "" || !placed) return [];
+    return [{ placed, raw: translate?.(raw) ?? raw, source: { kind: "variable", name } }];
+  });
 }
 
 function candidatesOfFlags({ schema, flags = {} }: ReadConfigOptions<Schema>, report: Report): Candidate[] {
