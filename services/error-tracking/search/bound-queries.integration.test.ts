@@ -33,7 +33,7 @@ const watch = (analytics: Analytics): Analytics => ({
 
 beforeAll(async () => {
   engine = await startClickHouseHttp();
-  kit = await openApiKit(engine.url, systemClock, undefined, watch);
+  kit = await openApiKit(engine.url, systemClock, undefined, { watch });
 });
 afterAll(async () => {
   await kit?.close();

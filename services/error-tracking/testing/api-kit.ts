@@ -36,19 +36,20 @@ const inject = (
 
 /**
  * The API on real stores, the analytics server at `analyticsUrl` among them. Tokens: `all`, `read`, `write`, and `only N` for
- * one project. `watch` may stand between everything and the analytics store.
+ * one project, unless another authenticator decides. `watch` may stand between everything and the analytics store.
  */
 export async function openApiKit(
   analyticsUrl: string,
   clock: Clock = systemClock,
   blobs?: Blobs,
-  watch: (analytics: Analytics) => Analytics = (analytics) => analytics,
+  options: { readonly watch?: (analytics: Analytics) => Analytics; readonly authenticator?: Authenticator } = {},
 ): Promise<ApiKit> {
+  const { watch = (analytics: Analytics) => analytics, authenticator = testAuthenticator } = options;
   const { analytics: opened, close } = await openTestAnalytics(analyticsUrl);
   const analytics = watch(opened);
   const stores = await openTestDatabase();
   const kit = createTestDigest(stores, { analytics }, { clock });
-  const app = await createHttpServer({ authenticator: testAuthenticator, rateLimits: false });
+  const app = await createHttpServer({ authenticator, rateLimits: false });
   await app.register(
     createApi({
       database: stores.database,
