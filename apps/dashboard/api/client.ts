@@ -88,7 +88,7 @@ export function useReachable(): boolean {
   );
 }
 
-interface Answer<Data> {
+export interface Answer<Data> {
   readonly data?: Data;
   readonly error?: unknown;
   readonly response: Response;

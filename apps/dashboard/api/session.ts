@@ -1,13 +1,8 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { ApiError, setCsrfToken } from "./client.js";
+import { type Answer, ApiError, api, dataOf, setCsrfToken } from "./client.js";
+import type { paths } from "./schema.js";
 
-export interface Session {
-  readonly subject: string;
-  readonly scopes: readonly string[];
-  readonly projects: readonly number[] | null;
-  readonly expires_at: string;
-  readonly csrf_token: string;
-}
+export type Session = paths["/api/v1/session"]["get"]["responses"]["200"]["content"]["application/json"];
 
 const sessionKey = ["session"];
 
@@ -17,13 +12,8 @@ export function useSession() {
     queryKey: sessionKey,
     staleTime: 60_000,
     refetchOnWindowFocus: true,
-    queryFn: async (): Promise<Session | null> => remember(await request("GET")),
+    queryFn: async () => remember(await sessionOf(api.GET("/api/v1/session"))),
   });
-}
-
-export interface LoginChoice {
-  readonly label: string;
-  readonly href: string;
 }
 
 /** Where people can log in beside pasting a token. */
@@ -31,16 +21,8 @@ export function useLogins() {
   return useQuery({
     queryKey: ["logins"],
     staleTime: 600_000,
-    queryFn: async (): Promise<readonly LoginChoice[]> => {
-      const response = await fetch("/api/v1/session/logins");
-      const body: unknown = response.ok ? await response.json() : [];
-      return Array.isArray(body) ? body.filter(isChoice) : [];
-    },
+    queryFn: () => dataOf(api.GET("/api/v1/session/logins")),
   });
-}
-
-function isChoice(value: unknown): value is LoginChoice {
-  return typeof value === "object" && value !== null && "label" in value && "href" in value;
 }
 
 /** Whether the session allows one of the scopes. */
@@ -57,12 +39,14 @@ export function useSessionActions() {
   };
   return {
     async begin(token: string): Promise<void> {
-      const session = await request("POST", { authorization: `Bearer ${token.trim()}` });
+      const session = await sessionOf(
+        api.POST("/api/v1/session", { headers: { authorization: `Bearer ${token.trim()}` } }),
+      );
       if (session === null) throw new ApiError(refusal);
       change(session);
     },
-    async end(session: Session): Promise<void> {
-      await request("DELETE", { "x-csrf-token": session.csrf_token });
+    async end(): Promise<void> {
+      await dataOf(api.DELETE("/api/v1/session"));
       change(null);
     },
   };
@@ -80,29 +64,8 @@ function remember(session: Session | null): Session | null {
   return session;
 }
 
-async function request(
-  method: "GET" | "POST" | "DELETE",
-  headers: Record<string, string> = {},
-): Promise<Session | null> {
-  const response = await fetch("/api/v1/session", { method, headers });
-  if (response.status === 401 || response.status === 204) return null;
-  const body: unknown = await response.json().catch(() => null);
-  if (!response.ok || !isSession(body))
-    throw new ApiError({
-      status: response.status,
-      code: "session_failed",
-      message: problemText(body) ?? `The server answered ${response.status}.`,
-      correlationId: response.headers.get("x-correlation-id"),
-    });
-  return body;
-}
-
-function isSession(body: unknown): body is Session {
-  return typeof body === "object" && body !== null && "csrf_token" in body && "scopes" in body;
-}
-
-function problemText(body: unknown): string | undefined {
-  return typeof body === "object" && body !== null && "detail" in body && typeof body.detail === "string"
-    ? body.detail
-    : undefined;
+/** Null for an answer that nobody is logged in. */
+async function sessionOf(answer: Promise<Answer<Session>>): Promise<Session | null> {
+  const { response } = await answer;
+  return response.status === 401 ? null : dataOf(answer);
 }

@@ -38,7 +38,8 @@ const Palette = lazy(async () => ({ default: (await import("./palette.js")).Pale
 export function Shell() {
   const session = useSession();
   if (session.isPending) return <Starting />;
-  if (session.isError)
+  // Whoever was let in stays, while the server cannot be asked.
+  if (session.data === undefined)
     return (
       <Container py="xl" size="sm">
         <Failure error={session.error} retry={() => void session.refetch()} />
@@ -242,7 +243,7 @@ function UserMenu({ session }: { readonly session: Session }) {
           </Menu.Item>
         ))}
         <Menu.Divider />
-        <Menu.Item leftSection={<IconLogout size={15} />} onClick={() => void end(session)}>
+        <Menu.Item leftSection={<IconLogout size={15} />} onClick={() => void end()}>
           Log out
         </Menu.Item>
       </Menu.Dropdown>
