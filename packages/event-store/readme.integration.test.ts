@@ -83,6 +83,7 @@ test("PF-081 the example of the README is a project that compiles in strict mode
     "main.ts",
     "modules/ci/finish-pipeline.test.ts",
     "modules/merge_requests/block-merge.test.ts",
+    "durable.ts",
   ]);
   const compiler = join(dirname(require.resolve("typescript/package.json")), "bin/tsc");
   expect(run(process.execPath, [compiler, "-p", "."])).toEqual({ exitCode: 0, output: "" });
@@ -91,6 +92,11 @@ test("PF-081 the example of the README is a project that compiles in strict mode
 test("PF-081 the example runs and prints what the README says", () => {
   const [, printed] = /```text\n(.*?)```/s.exec(readme) ?? [];
   expect(run(process.execPath, ["dist/main.js"])).toEqual({ exitCode: 0, output: printed });
+});
+
+test("PF-081 what one process of the durable example publishes another one handles", () => {
+  expect(run(process.execPath, ["dist/durable.js", "publish"])).toEqual({ exitCode: 0, output: "" });
+  expect(run(process.execPath, ["dist/durable.js"])).toEqual({ exitCode: 0, output: "blocked: [ 1 ]\n" });
 });
 
 test("PF-081 the tests of both sides pass", () => {
@@ -118,7 +124,7 @@ test("ES-370 the example keeps the recommended rules", () => {
     }),
   );
   const oxlint = join(dirname(require.resolve("oxlint/package.json")), "bin/oxlint");
-  const { exitCode, output } = run(process.execPath, [oxlint, "main.ts", "modules"]);
-  expect(output).toMatch(/^Found 0 warnings and 0 errors\.\nFinished .* on 6 files with \d+ rules/m);
+  const { exitCode, output } = run(process.execPath, [oxlint, "main.ts", "durable.ts", "modules"]);
+  expect(output).toMatch(/^Found 0 warnings and 0 errors\.\nFinished .* on 7 files with \d+ rules/m);
   expect(exitCode).toBe(0);
 });
