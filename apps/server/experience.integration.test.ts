@@ -158,31 +158,34 @@ describe("the command line", () => {
     expect((await command("experience", "check", "--nonsense")).exitCode).toBe(2);
   });
 
-  test("sends checkpoints by hand, lists runs, shows one, and closes what is overdue", async () => {
+  test("XP-763 sends checkpoints by hand, lists runs, shows one, closes what is overdue, and reports", async () => {
     expect(await command("experience", "runs")).toMatchObject({
       exitCode: 1,
       err: expect.stringContaining("No server with these routes runs"),
     });
-    // Long enough for three commands on a busy machine.
-    writeFileSync(
-      join(definitions, "checkout.yml"),
-      "description: A customer pays\nfeature_category: billing\nurgency: custom\napdex_threshold_s: 0.1\ntimeout_s: 15\n",
-    );
+    const definition = "description: x\nfeature_category: billing\nurgency: custom\napdex_threshold_s: 0.1\n";
+    writeFileSync(join(definitions, "checkout.yml"), `${definition}timeout_s: 3600\n`);
+    writeFileSync(join(definitions, "refund.yml"), `${definition}timeout_s: 1\n`);
     installation = await install({ SIGNALBOX_EXPERIENCE_REAPER: "off" });
     server = await installation.start();
-    const sent = await command("experience", "send", "checkout", "--checkpoint", "start", "--json");
-    expect(sent.exitCode).toBe(0);
-    const { correlation_id: id } = JSON.parse(sent.out);
-    expect((await command("experience", "runs", "--experience", "checkout")).out).toContain(id);
-    const step = ["--checkpoint", "intermediate", "--category", "payment", "--type", "api", "--correlation", id];
-    expect((await command("experience", "send", "checkout", ...step)).out).toBe(`${id} is open\n`);
-    await expect
-      .poll(async () => JSON.parse((await command("experience", "tick", "--json")).out).expired, { timeout: 40_000 })
-      .toBe(1);
-    const shown = await command("experience", "show", "checkout", id);
-    expect(shown.out).toMatch(/timed out \(timeout\) after 15 s; satisfies within 0\.1 s, fails after 15 s/);
-    expect(shown.out).toMatch(/last seen at payment in api/);
-    const ended = await command("experience", "send", "checkout", "--checkpoint", "end", "--correlation", id);
+    const start = async (experience: string): Promise<string> => {
+      const sent = await command("experience", "send", experience, "--checkpoint", "start", "--json");
+      expect(sent.exitCode).toBe(0);
+      return JSON.parse(sent.out).correlation_id;
+    };
+
+    const open = await start("checkout");
+    expect((await command("experience", "runs", "--state", "stale", "--experience", "checkout")).out).toContain(open);
+    const step = ["--checkpoint", "intermediate", "--category", "payment", "--type", "api", "--correlation", open];
+    expect((await command("experience", "send", "checkout", ...step)).out).toBe(`${open} is open\n`);
+    expect((await command("experience", "show", "checkout", open)).out).toMatch(/last seen at payment in api/);
+
+    const id = await start("refund");
+    const tick = async () => JSON.parse((await command("experience", "tick", "--json")).out).expired;
+    await expect.poll(tick, { timeout: 60_000 }).toBe(1);
+    const shown = await command("experience", "show", "refund", id);
+    expect(shown.out).toMatch(/timed out \(timeout\) after 1 s; satisfies within 0\.1 s, fails after 1 s/);
+    const ended = await command("experience", "send", "refund", "--checkpoint", "end", "--correlation", id);
     expect(ended.out).toBe(`${id} is timed out (late_end)\n`);
     const listed = await command("experience", "runs", "--state", "timed_out", "--json");
     expect(JSON.parse(listed.out)).toMatchObject([{ correlation_id: id, late_end: { outcome: "success" } }]);
@@ -190,7 +193,14 @@ describe("the command line", () => {
       exitCode: 1,
       err: expect.stringContaining("There is no run 1 of checkout"),
     });
+
+    const reported = async () => JSON.parse((await command("experience", "report", "--window", "7d", "--json")).out)[0];
+    const row = { operations: 1, errors: 1, timeouts: 1, apdex_ratio: null, error_ratio: 1, availability: 0 };
+    await expect.poll(reported, { timeout: 60_000 }).toEqual({ name: "refund", ...row });
+    const byCategory = await command("experience", "report", "--by", "category");
+    expect(byCategory.out).toMatch(/CATEGORY .*\nbilling +1 +1 +1 +100 % +0 %/);
     expect((await command("experience", "send", "unheard_of", "--checkpoint", "end")).err).toContain("no definition");
     expect((await command("experience", "send", "checkout", "--checkpoint", "middle")).exitCode).toBe(2);
-  });
+    // Each command is a program of its own; on a busy machine its start takes ten seconds.
+  }, 400_000);
 });

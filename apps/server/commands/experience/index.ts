@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import { defineCommand, type Terminal } from "../command.js";
 import { addCheck } from "./check.js";
 import { addDefinitions } from "./definitions.js";
+import { addReport } from "./report.js";
 import { addRuns } from "./runs.js";
 import { addSend } from "./send.js";
 import { addShow } from "./show.js";
@@ -18,6 +19,7 @@ export function addExperienceCommand(program: Command, terminal: Terminal): void
   addCheck(experience, terminal);
   addRuns(experience, terminal);
   addShow(experience, terminal);
+  addReport(experience, terminal);
   addSend(experience, terminal);
   addTick(experience, terminal);
 }
