@@ -40,11 +40,11 @@ describe.skipIf(needed.skip)(needed.title("the pages of events"), () => {
     await database.close();
   };
 
-  const newestOf = async (type: string, settlement?: string): Promise<string> => {
+  /** Id of the newest event of the type of which the log says so. */
+  const newestOf = async (type: string, filter = ""): Promise<string> => {
     let found = "";
     await vi.waitFor(async () => {
-      const filter = settlement === undefined ? "" : `&settlement=${settlement}`;
-      const [entry] = (await board.ask(`/api/v1/events/log?type=${type}${filter}&limit=1`)) as { event_id: string }[];
+      const [entry] = (await board.ask(`/api/v1/events/log?type=${type}&${filter}&limit=1`)) as { event_id: string }[];
       found = entry?.event_id ?? "";
       expect(found).not.toBe("");
     }, polling);
@@ -52,7 +52,7 @@ describe.skipIf(needed.skip)(needed.title("the pages of events"), () => {
   };
 
   test("UI-050 the catalogue shows of an event its owner, schema, example, versions, publishers, subscribers and how it fares", async () => {
-    await newestOf("ci.pipeline_finished", "done");
+    await newestOf("ci.pipeline_finished", "settlement=done");
     await page.goto(`${board.url}/events/catalogue?type=ci.pipeline_finished`);
     const item = page.locator('[data-active="true"]').filter({ hasText: "ci.pipeline_finished" });
     await item.getByText("All jobs of a pipeline have ended.").waitFor();
@@ -156,6 +156,8 @@ describe.skipIf(needed.skip)(needed.title("the pages of events"), () => {
     await page.getByRole("region", { name: "Payload" }).getByText("It is not kept any more").waitFor();
     await tree.getByRole("link", { name: "ci.pipeline_created" }).click();
     await page.getByRole("heading", { level: 1, name: "ci.pipeline_created" }).waitFor();
+
+    await page.goto(`${board.url}/events/${await newestOf("ci.pipeline_created", "decision=condition_false")}`);
     const got = page.getByRole("region", { name: "Who got it" });
     await got.getByText(giver).waitFor();
     await got.getByText("not delivered, because its condition was not met").waitFor();

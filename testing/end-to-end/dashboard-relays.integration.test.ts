@@ -42,7 +42,7 @@ describe.skipIf(needed.skip)(needed.title("the pages of relays"), () => {
       const found = (await peers()).find(({ url, historic_sync_completed: isDone }) => url !== silentUrl && isDone);
       expect(found?.status).toBe("connected");
       neighbour = found?.url ?? "";
-    }, polling);
+    }, { ...polling, timeout: 2 * patienceMs });
     await vi.waitFor(async () => expect((await peerOf(nobody))?.failures).toBeGreaterThan(0), polling);
   }, 240_000);
 

@@ -32,7 +32,7 @@ export async function takePictures(
       await page.goto(`${url}${path}`);
       try {
         await page.getByText(showing).first().waitFor();
-        await page.waitForFunction(`document.querySelector('[aria-busy="true"]') === null`);
+        await page.waitForSelector('[aria-busy="true"]', { state: "detached" });
       } catch {
         notes.push(`${name} (${colorScheme}, ${width} px) does not show ${String(showing)}`);
       }

@@ -27,8 +27,8 @@ export interface Neighbour {
 export async function startNeighbour(relayUrl: string, signal: AbortSignal): Promise<Neighbour> {
   const events = new Map<string, Event>();
   const connections = new Set<Connection>();
-  const server = new WebSocketServer({ host: "127.0.0.1", port: portBeside(relayUrl) });
-  await once(server, "listening");
+  // The same address after a restart, so that it is the same neighbour; another one if somebody else has that.
+  const server = await listen(portBeside(relayUrl)).catch(() => listen(0));
   const { port } = server.address() as AddressInfo;
   const url = `ws://127.0.0.1:${port}`;
 
@@ -56,6 +56,12 @@ export async function startNeighbour(relayUrl: string, signal: AbortSignal): Pro
       server.close();
     },
   };
+}
+
+async function listen(port: number): Promise<WebSocketServer> {
+  const server = new WebSocketServer({ host: "127.0.0.1", port });
+  await once(server, "listening");
+  return server;
 }
 
 interface Connection {
@@ -147,7 +153,6 @@ async function passOnStrays(connections: ReadonlySet<Connection>, signal: AbortS
   }
 }
 
-/** The same one after a restart, so that it is the same neighbour. */
 function portBeside(relayUrl: string): number {
   const port = Number(new URL(relayUrl.replace(/^ws/, "http")).port);
   return port > 0 ? port + 1 : 0;

@@ -155,7 +155,7 @@ export function LatencyChart({ answer }: { readonly answer: LatencyAnswer }) {
             x: formatSeconds(bars.find(({ up_to_s: upTo }) => upTo > threshold)?.up_to_s),
             position: "start",
             label: `threshold ${formatSeconds(threshold)}`,
-            labelPosition: "insideTopLeft",
+            labelPosition: "insideTopRight",
             color: "red.6",
           },
         ]}
