@@ -60,6 +60,10 @@ async function perform(
     if (options.json) terminal.out(JSON.stringify(value, null, 2));
     else for (const line of lines()) terminal.out(line);
   };
+  /** For a person; what is piped has lines of one kind only. */
+  const advise = (advice: string): void => {
+    if (terminal.isTerminal && !options.json) terminal.out(`\n${advice}`);
+  };
   if (options.audit) {
     const operations = await api.list("/dead/audit", options.limit);
     print(operations, () => auditLines(operations));
@@ -85,15 +89,21 @@ async function perform(
   if (options.groups) {
     const limit = String(Math.min(options.limit, 100));
     const groups = items(await api.ask("GET", `/dead/groups?${new URLSearchParams([...query, ["limit", limit]])}`));
-    print(groups, () => groupLines(groups));
+    print(groups, () => (groups.length === 0 ? [nothingFound(query)] : groupLines(groups)));
+    if (groups.length > 0) advise("signalbox events replay --group GROUP handles the letters of a group again");
   } else {
     const letters = await api.list(`/dead?${query}`, options.limit);
-    print(letters, () => listLines(letters));
+    print(letters, () => (letters.length === 0 ? [nothingFound(query)] : listLines(letters)));
+    if (letters.length > 0)
+      advise("signalbox events dead ID shows one with its event and its attempts, events replay ID handles it again");
   }
 }
 
+function nothingFound(query: URLSearchParams): string {
+  return query.size === 0 ? "There are no dead letters" : "There are no such dead letters";
+}
+
 function listLines(letters: readonly unknown[]): string[] {
-  if (letters.length === 0) return ["There are no such dead letters"];
   const rows = letters.map((letter) => [
     text(letter, "id"),
     text(letter, "state"),
@@ -105,7 +115,6 @@ function listLines(letters: readonly unknown[]): string[] {
 }
 
 function groupLines(groups: readonly unknown[]): string[] {
-  if (groups.length === 0) return ["There are no such dead letters"];
   const rows = groups.map((group) => [
     text(group, "fingerprint"),
     text(group, "count"),

@@ -23,6 +23,8 @@ interface ListOptions extends ConfigOptions, JsonOption {
 
 const mostSubscribers = 10_000;
 
+const legend = "(if): gets only the events that the condition of its subscription lets through";
+
 export function addList(events: Command, terminal: Terminal): void {
   const list = defineCommand(
     events,
@@ -43,7 +45,10 @@ export function addList(events: Command, terminal: Terminal): void {
       const queues = await api.list("/subscriptions", mostSubscribers);
       const shown = select({ manifest, queues }, options);
       if (options.json) terminal.out(JSON.stringify(shown, null, 2));
-      else for (const block of blocksOf(shown, options)) terminal.out(block);
+      else {
+        for (const block of blocksOf(shown, options)) terminal.out(block);
+        if (terminal.isTerminal && !options.orphans && !options.noise) terminal.out(`\n${legend}`);
+      }
     });
   });
 }
