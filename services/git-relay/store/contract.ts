@@ -135,6 +135,29 @@ export function describeRelayEvents({ name, create }: RelayEventsContractOptions
       });
     });
 
+    describe("facts", () => {
+      test("announcements of one identifier are all known, however many there are", async () => {
+        const identifier = newTopic()[1];
+        const announce = (index: number): VerifiedEvent =>
+          markVerified({
+            id: createHash("sha256").update(`${identifier} ${index}`).digest("hex"),
+            pubkey: createHash("sha256").update(`owner ${index}`).digest("hex"),
+            kind: 30_617,
+            created_at: now + (index % 3),
+            tags: [["d", identifier]],
+            content: "",
+            sig: "0".repeat(128),
+          });
+        const all = Array.from({ length: 450 }, (_, index) => announce(index));
+        await store(all);
+        const another = announce(450);
+        const found = await events.write(async (unit) =>
+          (await unit.facts([another])).announcementsOf(identifier).map(({ id }) => id),
+        );
+        expect([...found].sort()).toEqual(all.map(({ id }) => id).sort());
+      });
+    });
+
     describe("versions", () => {
       test("GR-027 a new version replaces the one before, which is not served by id either", async () => {
         const topic = newTopic();

@@ -108,6 +108,8 @@ export class FactSet implements GrowingFacts {
 }
 
 const eventsPerTurn = 64;
+const statementsPerTurn = 256;
+const announcementsPerTurn = 200;
 
 /** Runs one statement of the transaction. */
 type Query = <Row = unknown>(sql: string, values: readonly SqlValue[]) => Promise<readonly Row[]>;
@@ -148,7 +150,9 @@ const byAddress = "select id, created_at from relay_events where pubkey = ? and 
 
 async function gatherVersions(query: Query, facts: FactSet, addresses: readonly Address[]): Promise<void> {
   const distinct = new Map(addresses.map((address) => [formatAddress(address), address]));
+  const pace = turnAfter(statementsPerTurn);
   for (const [text, { pubkey, kind, identifier }] of distinct) {
+    await pace();
     const [version] = await query<NostrVersion>(byAddress, [pubkey, kind, indexKey(identifier)]);
     if (version) facts.versions.set(text, version);
   }
@@ -167,9 +171,11 @@ async function gatherDeletions(query: Query, facts: FactSet, targets: readonly s
 }
 
 async function gatherAnnounced(query: Query, facts: FactSet, addresses: ReadonlySet<string>): Promise<void> {
+  const pace = turnAfter(statementsPerTurn);
   for (const text of addresses) {
     const address = parseAddress(text);
     if (address?.kind !== kinds.announcement) continue;
+    await pace();
     const found = await query(byAddress, [address.pubkey, address.kind, indexKey(address.identifier)]);
     if (found.length > 0) facts.announced.add(text);
   }
@@ -202,17 +208,32 @@ async function gatherReferrers(
 async function gatherAnnouncements(query: Query, facts: FactSet, events: readonly NostrEvent[]): Promise<void> {
   const about = events.filter(({ kind }) => kind === kinds.announcement || kind === kinds.state);
   for (const identifier of new Set(about.flatMap((event) => tagValue(event, "d") ?? []))) {
-    const rows = await query<{ raw: string }>(
-      `select e.raw from relay_event_tags t cross join relay_events e
-       where t.name = 'd' and t.value = ? and e.id = t.id and e.kind = ?`,
-      [indexKey(identifier), kinds.announcement],
+    await gatherNamesakes(query, facts, identifier);
+  }
+}
+
+/** Page by page: anybody can announce what he likes, so there may be many. */
+async function gatherNamesakes(query: Query, facts: FactSet, identifier: string): Promise<void> {
+  const byAuthor = new Map<string, Announcement>();
+  for (let after = { id: "", created_at: Number.MAX_SAFE_INTEGER }; ; ) {
+    const rows = await query<NostrVersion & { raw: string }>(
+      `select t.id, t.created_at, e.raw from relay_event_tags t cross join relay_events e
+       where t.name = 'd' and t.value = ? and t.created_at <= ? and (t.created_at < ? or t.id > ?)
+         and e.id = t.id and e.kind = ${kinds.announcement}
+       order by t.created_at desc, t.id limit ${announcementsPerTurn}`,
+      [indexKey(identifier), after.created_at, after.created_at, after.id],
     );
     for (const { raw } of rows) {
       const announcement = readStoredAnnouncement(raw);
       // Further d tags of an event are in the index, too, but only the first counts.
-      if (announcement?.identifier === identifier) facts.addAnnouncement(announcement);
+      if (announcement?.identifier === identifier) byAuthor.set(announcement.pubkey, announcement);
     }
+    const last = rows.at(-1);
+    if (!last || rows.length < announcementsPerTurn) break;
+    after = last;
+    await nextTurn();
   }
+  facts.announcements.set(identifier, [...byAuthor.values()]);
 }
 
 /** The announcement in a stored text; nothing when its syntax would not be accepted any more. */
@@ -224,4 +245,10 @@ export function readStoredAnnouncement(raw: string): Announcement | undefined {
 
 function nextTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
+}
+
+/** SQLite answers at once, without leaving anybody else a turn: to be awaited before each of many statements. */
+export function turnAfter(statements: number): () => Promise<void> | undefined {
+  let asked = 0;
+  return () => (++asked % statements === 0 ? nextTurn() : undefined);
 }

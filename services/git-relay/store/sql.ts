@@ -21,6 +21,10 @@ export interface SqlRelayEventsOptions {
   readonly recipientsDelete?: boolean;
 }
 
+/** Texts of at most 256 KiB each, which need no look at how large they are. */
+const fewTexts = 8;
+const bytesAtOnce = 2 * 1024 * 1024;
+
 /** Key of PostgreSQL's advisory lock: units of several processes take turns. */
 const writeLockKey = 712_064_560;
 
@@ -53,6 +57,37 @@ export function createSqlRelayEvents(options: SqlRelayEventsOptions): RelayEvent
     for (const page of pages)
       page.sort((one, other) => other.created_at - one.created_at || (one.id < other.id ? -1 : 1));
     return pages;
+  };
+
+  const bytesOf = async (ids: readonly string[]): Promise<number> => {
+    const list = inList("id", [...new Set(ids)]);
+    const sql = `select sum(octet_length(raw)) as bytes from relay_events where ${list.sql}`;
+    const [row] = await read<{ bytes: number | string | null }>({ sql, values: list.values });
+    return Number(row?.bytes ?? 0);
+  };
+
+  /** Ids in parts whose texts are not too much for one turn. */
+  async function* partsOf(ids: readonly string[]): AsyncGenerator<readonly string[]> {
+    if (ids.length <= fewTexts || (await bytesOf(ids)) <= bytesAtOnce) {
+      if (ids.length > 0) yield ids;
+      return;
+    }
+    const middle = Math.ceil(ids.length / 2);
+    yield* partsOf(ids.slice(0, middle));
+    await nextTurn();
+    yield* partsOf(ids.slice(middle));
+  }
+
+  const loadPart = async (ids: readonly string[], now: number): Promise<readonly string[]> => {
+    const list = inList("id", ids);
+    // One row of many lines: what SQLite's driver takes for a row is more than what it takes for a text.
+    const lines = engine === "sqlite" ? "group_concat(raw, char(10))" : "string_agg(raw, chr(10))";
+    const [row] = await read<{ lines: string | null }>({
+      sql: `select ${lines} as lines from relay_events
+        where ${list.sql} and (expires_at is null or ${passive(engine, "expires_at")} > ?)`,
+      values: [...list.values, now],
+    });
+    return row?.lines?.split("\n") ?? [];
   };
 
   const follower = engine === "postgres" ? createFollower({ database, clock, logger, read }) : undefined;
@@ -98,17 +133,9 @@ export function createSqlRelayEvents(options: SqlRelayEventsOptions): RelayEvent
     stream: (filter, options) => openStream({ engine, readEach }, filter, options),
 
     async load(ids, now) {
-      if (ids.length === 0) return new Map();
-      const list = inList("id", ids);
-      // One row of many lines: what SQLite's driver takes for a row is more than what it takes for a text.
-      const lines = engine === "sqlite" ? "group_concat(raw, char(10))" : "string_agg(raw, chr(10))";
-      const [row] = await read<{ lines: string | null }>({
-        sql: `select ${lines} as lines from relay_events
-          where ${list.sql} and (expires_at is null or ${passive(engine, "expires_at")} > ?)`,
-        values: [...list.values, now],
-      });
-      const texts = row?.lines?.split("\n") ?? [];
-      return new Map(texts.map((raw) => [idOfText(raw), raw]));
+      const texts = new Map<string, string>();
+      for await (const part of partsOf(ids)) for (const raw of await loadPart(part, now)) texts.set(idOfText(raw), raw);
+      return texts;
     },
 
     async find(id) {
@@ -171,4 +198,8 @@ function toRecord(row: RelayTables["relay_events"]): EventRecord {
 
 function readSource(text: string): EventSource {
   return text === "sync" || text === "git" ? text : "client";
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }

@@ -138,3 +138,33 @@ describe("a stream over many events of which few match", () => {
     expect(within.length).toBeGreaterThan(7);
   });
 });
+
+test("GR-064 long texts are loaded in parts, between which others get their turn", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "relay-texts-"));
+  const database = await openDatabase({ path: join(directory, "relay.db") });
+  await migrate(database, [relayMigrations]);
+  const events = createSqlRelayEvents({ database, clock: systemClock });
+  const origin = { source: "client", correlationId: "C" } as const;
+  const long = manyEvents()
+    .slice(0, 60)
+    .map((event) => markVerified({ ...event, content: "x".repeat(200_000) }));
+  for (const event of long) await events.write((unit) => unit.store([{ event, origin, anchor: true }]));
+  let turns = 0;
+  let isOver = false;
+  const takeTurns = (): void => {
+    turns++;
+    if (!isOver) setImmediate(takeTurns);
+  };
+  setImmediate(takeTurns);
+  const texts = await events.load(
+    long.map(({ id }) => id),
+    now,
+  );
+  isOver = true;
+  expect(texts.size).toBe(60);
+  expect([...texts.values()].every((raw) => raw.length > 200_000)).toBe(true);
+  // Twelve million characters, two million at once.
+  expect(turns).toBeGreaterThanOrEqual(7);
+  await database.close();
+  rmSync(directory, { recursive: true });
+});

@@ -9,6 +9,7 @@ import {
   type VerifiedEvent,
 } from "@signalbox/nostr";
 import type { EndOf } from "../event-end.js";
+import { turnAfter } from "./facts.js";
 import { addressColumn, addressKey, indexKey } from "./index-key.js";
 import type { EventUnit, NewEvent } from "./port.js";
 import { chunksOf, inList } from "./statement.js";
@@ -29,6 +30,7 @@ export interface WriteContext extends Target {
 
 /** SQLite holds the event loop for about 10 µs a row. */
 const rowsAtOnce = 1_000;
+const addressesPerTurn = 256;
 
 const insertEvent = `insert into relay_events
   (id, pubkey, kind, created_at, d, expires_at, first_seen_at, source, peer, correlation_id, anchor, raw)
@@ -145,13 +147,16 @@ export async function applyDeletion(context: WriteContext, event: VerifiedEvent)
       [...list.values, indexKey(event.pubkey)],
     );
   }
-  for (const { kind, identifier } of deletion.addresses)
+  const pace = turnAfter(addressesPerTurn);
+  for (const { kind, identifier } of deletion.addresses) {
+    await pace();
     await query("select id from relay_events where pubkey = ? and kind = ? and d = ? and created_at <= ?", [
       event.pubkey,
       kind,
       indexKey(identifier),
       event.created_at,
     ]);
+  }
   await runRows(context, rememberDeletion, [
     ...deletion.ids.map((id) => [id, event.pubkey, null, event.id]),
     ...deletion.addresses.map((address) => [addressKey(address), event.pubkey, event.created_at, event.id]),
