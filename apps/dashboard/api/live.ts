@@ -92,18 +92,37 @@ export function useLive(changes: Readonly<Record<string, QueryKey>>): void {
 
 function listen(topic: string, queryKey: QueryKey, queries: QueryClient): () => void {
   let timer: ReturnType<typeof setTimeout> | undefined;
+  let isReading = false;
+  let hasChanged = false;
+  let isOver = false;
+  const schedule = (afterMs: number): void => {
+    if (!isOver) timer ??= setTimeout(() => void readAgain(), afterMs);
+  };
+  /**
+   * Nothing that is being read is asked for anew: the server would go on with what nobody waits for any more, and a page
+   * would never be done while changes come faster than answers. What has changed meanwhile is read afterwards.
+   */
+  const readAgain = async (): Promise<void> => {
+    timer = undefined;
+    isReading = true;
+    hasChanged = queries.isFetching({ queryKey }) > 0;
+    const startedMs = performance.now();
+    await queries.invalidateQueries({ queryKey }, { cancelRefetch: false });
+    isReading = false;
+    // A slow server gets as much rest as work.
+    if (hasChanged) schedule(Math.max(readAgainAfterMs, performance.now() - startedMs));
+  };
   const listener: Listener = {
     topic,
     changed() {
-      timer ??= setTimeout(() => {
-        timer = undefined;
-        void queries.invalidateQueries({ queryKey });
-      }, readAgainAfterMs);
+      if (isReading) hasChanged = true;
+      else schedule(readAgainAfterMs);
     },
   };
   listeners.add(listener);
   reconnectSoon();
   return () => {
+    isOver = true;
     clearTimeout(timer);
     listeners.delete(listener);
     reconnectSoon();
