@@ -97,85 +97,91 @@ function makeNews(random: SeededRandom, repository: WorldRepository, nowMs: numb
   return makeReply(author, random.pick(repository.roots), repository.address, { random, createdAt });
 }
 
-test.each(seeds)("GR-216 GR-217 GR-271 peers that misbehave lose and double nothing (seed %i)", (seed) =>
-  simulate({ seed, bootstrap: ["peer-0.example"] }, async (world) => {
-    const random = world.random.fork("torture");
-    const hosts = Array.from({ length: random.between(2, 5) }, (_, index) => `peer-${index}.example`);
-    const repositories = Array.from({ length: random.between(1, 4) }, (_, index) => {
-      const named = random.shuffled(hosts).slice(0, random.between(1, hosts.length));
-      return makeRepository({
-        random,
-        name: `repository-${index}`,
-        domains: [ourDomain, ...named],
-        roots: random.between(1, 12),
+test.each(seeds)(
+  "GR-216 GR-217 GR-271 peers that misbehave lose and double nothing (seed %i)",
+  { timeout: 120_000 },
+  (seed) =>
+    simulate({ seed, bootstrap: ["peer-0.example"] }, async (world) => {
+      const random = world.random.fork("torture");
+      const hosts = Array.from({ length: random.between(2, 5) }, (_, index) => `peer-${index}.example`);
+      const repositories = Array.from({ length: random.between(1, 4) }, (_, index) => {
+        const named = random.shuffled(hosts).slice(0, random.between(1, hosts.length));
+        return makeRepository({
+          random,
+          name: `repository-${index}`,
+          domains: [ourDomain, ...named],
+          roots: random.between(1, 12),
+        });
       });
-    });
-    const peers = new Map(hosts.map((host) => [host, world.addPeer(host, { events: makeNoise(random, 10) })]));
-    const expected = new Map<string, VerifiedEvent>();
-    const put = (event: VerifiedEvent, repository: WorldRepository, publish: boolean): void => {
-      if (event.kind === kinds.state) {
-        const before = [...expected.values()].find(
-          ({ kind, pubkey }) => kind === event.kind && pubkey === event.pubkey,
-        );
-        if (before && !isNewerVersion(event, before)) return;
-        if (before) expected.delete(before.id);
+      const peers = new Map(hosts.map((host) => [host, world.addPeer(host, { events: makeNoise(random, 10) })]));
+      const expected = new Map<string, VerifiedEvent>();
+      const put = (event: VerifiedEvent, repository: WorldRepository, publish: boolean): void => {
+        if (event.kind === kinds.state) {
+          const before = [...expected.values()].find(
+            ({ kind, pubkey }) => kind === event.kind && pubkey === event.pubkey,
+          );
+          if (before && !isNewerVersion(event, before)) return;
+          if (before) expected.delete(before.id);
+        }
+        expected.set(event.id, event);
+        const named = hosts.filter((host) => repository.domains.includes(host));
+        const holders = random.shuffled(named).slice(0, random.between(1, named.length));
+        for (const host of holders) {
+          const peer = peers.get(host);
+          if (publish) peer?.publish(event);
+          else peer?.stored.add(event);
+        }
+      };
+      for (const repository of repositories) {
+        for (const event of repository.events) put(event, repository, false);
+        // Without this one nobody would know of the repository.
+        peers.get("peer-0.example")?.stored.add(repository.announcement);
       }
-      expected.set(event.id, event);
-      const named = hosts.filter((host) => repository.domains.includes(host));
-      const holders = random.shuffled(named).slice(0, random.between(1, named.length));
-      for (const host of holders) {
-        const peer = peers.get(host);
-        if (publish) peer?.publish(event);
-        else peer?.stored.add(event);
-      }
-    };
-    for (const repository of repositories) {
-      for (const event of repository.events) put(event, repository, false);
-      // Without this one nobody would know of the repository.
-      peers.get("peer-0.example")?.stored.add(repository.announcement);
-    }
-    const savedOnce = new Map<string, number>();
-    const countSaved = (): void => {
-      world.intake.onSaved(({ event }) => savedOnce.set(event.id, (savedOnce.get(event.id) ?? 0) + 1));
-    };
-    countSaved();
-    await world.start();
+      const savedOnce = new Map<string, number>();
+      const countSaved = (): void => {
+        world.intake.onSaved(({ event }) => savedOnce.set(event.id, (savedOnce.get(event.id) ?? 0) + 1));
+      };
+      countSaved();
+      await world.start();
 
-    for (let step = 0; step < 40; step++) {
-      const peer = random.pick([...peers.values()]);
-      const ids = [...expected.keys()];
-      if (random.chance(0.5)) misbehave(random, peer.behaviour, ids);
-      if (random.chance(0.2)) peer.cutConnections();
-      if (random.chance(0.15)) peer.goDown();
-      else if (random.chance(0.5)) peer.comeBack();
-      if (random.chance(0.6)) {
-        const repository = random.pick(repositories);
-        put(makeNews(random, repository, world.clock.nowMs()), repository, true);
+      for (let step = 0; step < 40; step++) {
+        const peer = random.pick([...peers.values()]);
+        const ids = [...expected.keys()];
+        if (random.chance(0.5)) misbehave(random, peer.behaviour, ids);
+        if (random.chance(0.2)) peer.cutConnections();
+        if (random.chance(0.15)) peer.goDown();
+        else if (random.chance(0.5)) peer.comeBack();
+        if (random.chance(0.6)) {
+          const repository = random.pick(repositories);
+          put(makeNews(random, repository, world.clock.nowMs()), repository, true);
+        }
+        if (random.chance(0.03)) {
+          await world.restart();
+          countSaved();
+        }
+        await world.advance(random.chance(0.7) ? random.between(10, 60_000) : random.between(minuteMs, 40 * minuteMs));
       }
-      if (random.chance(0.03)) {
-        await world.restart();
-        countSaved();
-      }
-      await world.advance(random.chance(0.7) ? random.between(10, 60_000) : random.between(minuteMs, 40 * minuteMs));
-    }
 
-    for (const peer of peers.values()) behaveWell(peer);
-    const missing = async (): Promise<VerifiedEvent[]> => {
+      for (const peer of peers.values()) behaveWell(peer);
+      const missing = async (): Promise<VerifiedEvent[]> => {
+        const stored = await world.storedIds();
+        return [...expected.values()].filter(({ id }) => !stored.has(id));
+      };
+      for (let hours = 0; hours < 60 && (await missing()).length > 0; hours++) await world.advance(hourMs);
+      expect((await missing()).map(({ id, kind }) => `${kind} ${id}`)).toEqual([]);
+
+      // And by then each of them is followed.
+      const isOpen = (host: string): boolean => world.status(host)?.startsWith("connected") ?? true;
+      await world.until("all are in sync", () => hosts.every(isOpen), {
+        withinMs: 50 * hourMs,
+        everyMs: 10 * minuteMs,
+      });
+      await world.advance(2 * hourMs);
+      for (const repository of repositories) put(makeNews(random, repository, world.clock.nowMs()), repository, true);
+      await world.advance(10_000);
+      expect((await missing()).map(({ id, kind }) => `${kind} ${id}`)).toEqual([]);
       const stored = await world.storedIds();
-      return [...expected.values()].filter(({ id }) => !stored.has(id));
-    };
-    for (let hours = 0; hours < 60 && (await missing()).length > 0; hours++) await world.advance(hourMs);
-    expect((await missing()).map(({ id, kind }) => `${kind} ${id}`)).toEqual([]);
-
-    // And by then each of them is followed.
-    const isOpen = (host: string): boolean => world.status(host)?.startsWith("connected") ?? true;
-    await world.until("all are in sync", () => hosts.every(isOpen), { withinMs: 50 * hourMs, everyMs: 10 * minuteMs });
-    await world.advance(2 * hourMs);
-    for (const repository of repositories) put(makeNews(random, repository, world.clock.nowMs()), repository, true);
-    await world.advance(10_000);
-    expect((await missing()).map(({ id, kind }) => `${kind} ${id}`)).toEqual([]);
-    const stored = await world.storedIds();
-    expect([...stored].filter((id) => !expected.has(id))).toEqual([]);
-    expect([...savedOnce].filter(([, times]) => times > 1)).toEqual([]);
-  }),
+      expect([...stored].filter((id) => !expected.has(id))).toEqual([]);
+      expect([...savedOnce].filter(([, times]) => times > 1)).toEqual([]);
+    }),
 );
