@@ -185,7 +185,9 @@ export function createIngest(options: IngestOptions): FastifyPluginAsync {
   const answerId = (reply: FastifyReply, acceptance: Acceptance): FastifyReply => {
     const { eventId, wholeItems } = acceptance;
     const problem = problemOf(reply, acceptance);
-    if (problem) return answerError(reply, problem, [`Items kept: ${wholeItems}.`]);
+    // Broken framing says nothing of what came before it.
+    const causes = problem !== undefined && framingCodes.has(problem.code) ? [`Items kept: ${wholeItems}.`] : [];
+    if (problem) return answerError(reply, problem, causes);
     return reply.type("application/json").send(eventId === undefined ? "{}" : `{"id":"${eventId}"}`);
   };
 
@@ -378,6 +380,8 @@ function describe({ arrival, headers }: FastifyRequest) {
     envelope_bytes: arrival?.account.decodedBytes,
   };
 }
+
+const framingCodes: ReadonlySet<string> = new Set(["ET_ENVELOPE_MALFORMED", "ET_EVENT_TOO_LARGE", "ET_ITEMS_TOO_MANY"]);
 
 const undocumented: FastifySchema & { readonly hide: true } = { hide: true };
 

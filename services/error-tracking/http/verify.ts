@@ -38,7 +38,7 @@ const example = {
   consistent: true,
   total: 0,
   open: 0,
-  checked: { ledger: 24, rows: 1700, hours: 96, issues: 42, owners: 57, unfinished: 0 },
+  checked: { ledger: 24, rows: 1700, hours: 96, issues: 42, owners: 57, unfinished: 0, blobs: 3 },
   findings: [],
 } as const;
 
@@ -74,9 +74,9 @@ export function registerVerifyRoute(app: FastifyInstance, dependencies: ApiDepen
       if (project !== undefined) await visibleProject(request, dependencies.projects, project);
       else if (principalOf(request).projects !== undefined)
         throw new HttpProblem("insufficient_scope", { detail: "The token is narrowed to some projects." });
-      const { database, analytics, clock, defaults } = dependencies;
+      const { database, analytics, blobs, clock, defaults } = dependencies;
       const report = await verify(
-        { database, analytics, clock, groupingVersion: defaults.groupingVersion },
+        { database, analytics, blobs, clock, groupingVersion: defaults.groupingVersion },
         { projectId: project, sinceMs: clock.nowMs() - sinceS * 1000, repair },
       );
       if (project === undefined) dependencies.onVerified?.(report.openBy);

@@ -1,6 +1,10 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createFileBlobs } from "@signalbox/blobs";
 import { systemClock } from "@signalbox/kernel";
 import { type ClickHouseHttpServer, startClickHouseHttp } from "@signalbox/testing/servers";
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, onTestFinished, test } from "vitest";
 import { dashed } from "../digest/user-counts.js";
 import type { IssueTables } from "../store/tables.js";
 import { createTestDigest, uninterrupted } from "../testing/digest.js";
@@ -55,12 +59,47 @@ const forgetRow = (table: string) =>
 
 test("what was stored in order has no finding, and everything was looked at", async () => {
   expect(await run()).toEqual({
-    checked: { ledger: 2, rows: 6, hours: expect.any(Number), issues: 2, owners: 2, unfinished: 0 },
+    checked: { ledger: 2, rows: 6, hours: expect.any(Number), issues: 2, owners: 2, unfinished: 0, blobs: 0 },
     findings: [],
     total: 0,
     open: 0,
-    openBy: { ledger: 0, rows: 0, hours: 0, issues: 0, owners: 0, unfinished: 0 },
+    openBy: { ledger: 0, rows: 0, hours: 0, issues: 0, owners: 0, unfinished: 0, blobs: 0 },
   });
+});
+
+test("bytes of attachments that are missing are found", async () => {
+  const directory = await mkdtemp(join(tmpdir(), "verify-"));
+  onTestFinished(() => rm(directory, { recursive: true, force: true }));
+  const blobs = await createFileBlobs({ directory });
+  onTestFinished(() => blobs.close());
+  const whole = await blobs.put(Buffer.from("whole"));
+  for (const [index, [key, bytes]] of [
+    [whole.key, 5],
+    ["gone", 7],
+  ].entries())
+    await sql(
+      `insert into error_attachments (project_id, event_id, blob, name, bytes, sha256, received_at_ms)
+      values (?, ?, ?, 'a', ?, '', ?)`,
+      projectId,
+      eventIds[index] ?? "",
+      key ?? "",
+      bytes ?? 0,
+      Date.now() - 3_600_000,
+    );
+  const report = await verify(
+    { database: stores.database, analytics: stored.analytics, blobs, clock: systemClock, groupingVersion: 1 },
+    { projectId, sinceMs: Date.now() - 2 * 3_600_000 },
+  );
+  expect(report.checked.blobs).toBe(2);
+  expect(report.findings).toEqual([
+    {
+      check: "blobs",
+      projectId,
+      subject: eventIds[1],
+      message: "The 7 bytes of the attachment are gone",
+      repaired: false,
+    },
+  ]);
 });
 
 test("ET-119 ET-381 an event that is counted and not in the ledger is found, and a cell that does not balance", async () => {

@@ -1,4 +1,5 @@
 import type { Analytics } from "@signalbox/analytics";
+import type { Blobs } from "@signalbox/blobs";
 import type { Database } from "@signalbox/database";
 import type { Clock } from "@signalbox/kernel";
 import type { Transaction } from "kysely";
@@ -8,7 +9,7 @@ import { lockProjects } from "../store/counters.js";
 import { overRows, runOverRows } from "../store/json-rows.js";
 import type { IssueTables } from "../store/tables.js";
 
-export const verifyChecks = ["ledger", "rows", "hours", "issues", "owners", "unfinished"] as const;
+export const verifyChecks = ["ledger", "rows", "hours", "issues", "owners", "unfinished", "blobs"] as const;
 export type VerifyCheck = (typeof verifyChecks)[number];
 
 /** Something that does not agree with something else. */
@@ -38,6 +39,8 @@ export interface VerifyReport {
 export interface VerifyDependencies {
   readonly database: Database;
   readonly analytics: Analytics;
+  /** Where attachments are; without it they are not looked at. */
+  readonly blobs?: Pick<Blobs, "stat"> | undefined;
   readonly clock: Clock;
   readonly groupingVersion: number;
 }
@@ -60,13 +63,14 @@ const chunk = 5000;
 
 /**
  * Compares everything that must agree: the ledger with itself, remembered events with rows and payloads, counters by hour
- * with events, issues with their hashes, rows with owners. Runs while events are taken in and digested.
+ * with events, issues with their hashes, rows with owners, attachments with their bytes. Runs while events are taken in and digested.
  */
 export async function verify(dependencies: VerifyDependencies, options: VerifyOptions): Promise<VerifyReport> {
-  const checked = { ledger: 0, rows: 0, hours: 0, issues: 0, owners: 0, unfinished: 0 };
+  const none = { ledger: 0, rows: 0, hours: 0, issues: 0, owners: 0, unfinished: 0, blobs: 0 };
+  const checked = { ...none };
   const findings: Finding[] = [];
   let total = 0;
-  const openBy = { ledger: 0, rows: 0, hours: 0, issues: 0, owners: 0, unfinished: 0 };
+  const openBy = { ...none };
   const report: Report = {
     looked: (check, quantity) => {
       checked[check] += quantity;
@@ -84,6 +88,7 @@ export async function verify(dependencies: VerifyDependencies, options: VerifyOp
     await checkHours(scope);
     await checkIssues(scope);
     await checkOwners(scope);
+    await checkBlobs(scope);
   }
   const open = Object.values(openBy).reduce((sum, found) => sum + found, 0);
   return { checked, findings, total, open, openBy };
@@ -364,6 +369,38 @@ async function checkOwners({ analytics, database, projectId, sinceMs, untilMs, r
         message: `${rows[index]?.n} rows have a hash that no issue owns`,
         repaired: false,
       });
+}
+
+/** The bytes of each attachment are there, all of them. */
+async function checkBlobs({ database, blobs, projectId, sinceMs, untilMs, report }: Scope): Promise<void> {
+  if (blobs === undefined) return;
+  let after = 0;
+  for (;;) {
+    const { rows } = await database.run<{ id: number; event_id: string; name: string; blob: string; bytes: number }>(
+      `select id, event_id, name, blob, bytes from error_attachments
+      where project_id = ? and received_at_ms >= ? and received_at_ms < ? and id > ? order by id limit ${chunk}`,
+      [projectId, sinceMs, untilMs, after],
+    );
+    const last = rows.at(-1);
+    if (last === undefined) return;
+    after = Number(last.id);
+    report.looked("blobs", rows.length);
+    for (const { id, event_id, blob, bytes } of rows) {
+      const stat = await blobs.stat(blob);
+      if (stat?.bytes === Number(bytes)) continue;
+      // It may have been deleted, with its row, since the rows were read.
+      if (!(await isAttached(database, Number(id)))) continue;
+      const message = stat
+        ? `The attachment has ${stat.bytes} of ${bytes} bytes`
+        : `The ${bytes} bytes of the attachment are gone`;
+      report.found({ check: "blobs", projectId, subject: event_id, message, repaired: false });
+    }
+  }
+}
+
+async function isAttached(database: Database, id: number): Promise<boolean> {
+  const { rows } = await database.run("select id from error_attachments where id = ?", [id]);
+  return rows.length > 0;
 }
 
 function hashesIn(subject: string): string[] {
