@@ -38,11 +38,14 @@ describe.skipIf(needed.skip)(needed.title("the pages of relays"), () => {
       },
     });
     page = board.page;
-    await vi.waitFor(async () => {
-      const found = (await peers()).find(({ url, historic_sync_completed: isDone }) => url !== silentUrl && isDone);
-      expect(found?.status).toBe("connected");
-      neighbour = found?.url ?? "";
-    }, { ...polling, timeout: 2 * patienceMs });
+    await vi.waitFor(
+      async () => {
+        const found = (await peers()).find(({ url, historic_sync_completed: isDone }) => url !== silentUrl && isDone);
+        expect(found?.status).toBe("connected");
+        neighbour = found?.url ?? "";
+      },
+      { ...polling, timeout: 2 * patienceMs },
+    );
     await vi.waitFor(async () => expect((await peerOf(nobody))?.failures).toBeGreaterThan(0), polling);
   }, 240_000);
 
@@ -105,6 +108,7 @@ describe.skipIf(needed.skip)(needed.title("the pages of relays"), () => {
     const notice = happened.getByRole("row").filter({ hasText: "notice" });
     await notice
       .getByText(/unknown message: NEG-OPEN/)
+      .filter({ visible: true })
       .first()
       .waitFor();
     const layers = page.getByRole("table", { name: "Layers" });
@@ -147,7 +151,8 @@ describe.skipIf(needed.skip)(needed.title("the pages of relays"), () => {
     await dialog.getByText("sync everything anew").waitFor();
     await dialog.getByText("forget that it cannot reconcile").waitFor();
     await dialog.getByRole("button", { name: "Sync anew" }).click();
-    await page.getByRole("table", { name: "What happened" }).getByText("repair").waitFor();
+    const happened = page.getByRole("table", { name: "What happened" });
+    await happened.getByText("repair").filter({ visible: true }).first().waitFor();
 
     await page.goto(peerPage(silentUrl));
     await page.getByRole("button", { name: "Forget" }).click();

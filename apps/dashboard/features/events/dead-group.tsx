@@ -102,7 +102,11 @@ function Sample({ id }: { readonly id: string }) {
           <Text size="xs" c="dimmed">
             {reasons[reason]}, {attempts.length} {attempts.length === 1 ? "attempt" : "attempts"}
           </Text>
-          <Accordion variant="default" chevronPosition="left" styles={{ chevron: { marginInlineStart: 0 }, content: { paddingInline: 0 } }}>
+          <Accordion
+            variant="default"
+            chevronPosition="left"
+            styles={{ chevron: { marginInlineStart: 0 }, content: { paddingInline: 0 } }}
+          >
             <Accordion.Item value="sample" style={{ borderBottom: 0 }}>
               <Accordion.Control px={0}>
                 <Text size="xs">One of them: stack and event</Text>

@@ -63,7 +63,9 @@ export function EventPage() {
                       <Anchor component={Link} to={`/events/${event.causationId}`} size="sm">
                         another event
                       </Anchor>
-                    ) : "nothing"}
+                    ) : (
+                      "nothing"
+                    )}
                   </Text>
                 </Figure>
                 <Figure label="Began with">
@@ -140,8 +142,13 @@ function SubscriptionBlock({ subscription }: { readonly subscription: Subscripti
                 <Table.Td w={96} c="dimmed">
                   attempt {attempt.attempt ?? index + 1}
                 </Table.Td>
-                <Table.Td w={104}>
+                <Table.Td>
                   <SettlementBadge value={attempt.settlement ?? "done"} />
+                  {attempt.error && (
+                    <Text size="xs" dir="auto" className="narrow-only">
+                      {attempt.error.class}: {attempt.error.message}
+                    </Text>
+                  )}
                 </Table.Td>
                 <Table.Td w={110} className="wide-only">
                   <Ago at={attempt.started_at ?? null} />
@@ -149,7 +156,9 @@ function SubscriptionBlock({ subscription }: { readonly subscription: Subscripti
                 <Table.Td w={80} ta="right">
                   {formatSeconds(attempt.duration_s)}
                 </Table.Td>
-                <Table.Td dir="auto">{attempt.error && `${attempt.error.class}: ${attempt.error.message}`}</Table.Td>
+                <Table.Td w="58%" dir="auto" className="wide-only">
+                  {attempt.error && `${attempt.error.class}: ${attempt.error.message}`}
+                </Table.Td>
               </Table.Tr>
             ))}
           </Table.Tbody>

@@ -171,10 +171,10 @@ function Happenings({ peer }: { readonly peer: PeerDetail }) {
                     .slice(0, shownHappenings)
                     .map(({ row, times }) => (
                       <Table.Tr key={`${row.at} ${row.kind} ${row.to} ${row.cause}`}>
-                        <Table.Td w={120}>
+                        <Table.Td w={104}>
                           <Ago at={row.at} />
                         </Table.Td>
-                        <Table.Td w={210}>
+                        <Table.Td>
                           {row.kind === "notice" ? (
                             <Badge size="xs" variant="light" color="yellow">
                               notice
@@ -182,10 +182,18 @@ function Happenings({ peer }: { readonly peer: PeerDetail }) {
                           ) : (
                             `${row.from?.replaceAll("_", " ") ?? "unknown"} → ${row.to?.replaceAll("_", " ") ?? "gone"}`
                           )}
+                          <Text size="xs" c="dimmed" dir="auto" className="narrow-only">
+                            <Cause row={row} times={times} />
+                          </Text>
                         </Table.Td>
-                        <Table.Td c="dimmed" dir="auto" style={{ overflowWrap: "anywhere" }}>
-                          {row.cause}
-                          {times > 1 && ` (${times} times)`}
+                        <Table.Td
+                          w="62%"
+                          c="dimmed"
+                          dir="auto"
+                          style={{ overflowWrap: "anywhere" }}
+                          className="wide-only"
+                        >
+                          <Cause row={row} times={times} />
                         </Table.Td>
                       </Table.Tr>
                     ))}
@@ -197,6 +205,10 @@ function Happenings({ peer }: { readonly peer: PeerDetail }) {
       </Loaded>
     </Card>
   );
+}
+
+function Cause({ row, times }: { readonly row: Happening; readonly times: number }) {
+  return `${row.cause}${times > 1 ? ` (${times} times)` : ""}`;
 }
 
 const shownHappenings = 20;
@@ -223,33 +235,35 @@ function Certificates({ peer }: { readonly peer: PeerDetail }) {
     .slice(0, shownCertificates);
   return (
     <Card title="Events by layer, and what is certified" flush>
-      <Table fz="sm" aria-label="Layers">
-        <Table.Thead>
-          <Table.Tr>
-            <Table.Th>Layer</Table.Th>
-            <Table.Th ta="right">Events here</Table.Th>
-            <Table.Th>Method</Table.Th>
-            <Table.Th>Says</Table.Th>
-            <Table.Th>Issued</Table.Th>
-          </Table.Tr>
-        </Table.Thead>
-        <Table.Tbody>
-          {layers.map((layer) => {
-            const [newest] = peer.certificates[layer];
-            return newest ? (
-              <CertificateRow key={layer} layer={layer} certificate={newest} />
-            ) : (
-              <Table.Tr key={layer}>
-                <Table.Td>{layerLabels[layer]}</Table.Td>
-                <Table.Td ta="right">–</Table.Td>
-                <Table.Td c="dimmed" colSpan={3}>
-                  nothing was synced yet
-                </Table.Td>
-              </Table.Tr>
-            );
-          })}
-        </Table.Tbody>
-      </Table>
+      <Table.ScrollContainer minWidth={480}>
+        <Table fz="sm" aria-label="Layers">
+          <Table.Thead>
+            <Table.Tr>
+              <Table.Th>Layer</Table.Th>
+              <Table.Th ta="right">Events here</Table.Th>
+              <Table.Th>Method</Table.Th>
+              <Table.Th>Says</Table.Th>
+              <Table.Th>Issued</Table.Th>
+            </Table.Tr>
+          </Table.Thead>
+          <Table.Tbody>
+            {layers.map((layer) => {
+              const [newest] = peer.certificates[layer];
+              return newest ? (
+                <CertificateRow key={layer} layer={layer} certificate={newest} />
+              ) : (
+                <Table.Tr key={layer}>
+                  <Table.Td>{layerLabels[layer]}</Table.Td>
+                  <Table.Td ta="right">–</Table.Td>
+                  <Table.Td c="dimmed" colSpan={3}>
+                    nothing was synced yet
+                  </Table.Td>
+                </Table.Tr>
+              );
+            })}
+          </Table.Tbody>
+        </Table>
+      </Table.ScrollContainer>
       {earlier.length > 0 && (
         <Accordion variant="default" chevronPosition="left">
           <Accordion.Item value="earlier" style={{ borderBottom: 0 }}>
@@ -257,13 +271,15 @@ function Certificates({ peer }: { readonly peer: PeerDetail }) {
               <Text size="xs">Earlier syncs</Text>
             </Accordion.Control>
             <Accordion.Panel>
-              <Table fz="sm" aria-label="Earlier syncs">
-                <Table.Tbody>
-                  {earlier.map(({ layer, certificate }) => (
-                    <CertificateRow key={`${layer} ${certificate.at}`} layer={layer} certificate={certificate} />
-                  ))}
-                </Table.Tbody>
-              </Table>
+              <Table.ScrollContainer minWidth={480}>
+                <Table fz="sm" aria-label="Earlier syncs">
+                  <Table.Tbody>
+                    {earlier.map(({ layer, certificate }) => (
+                      <CertificateRow key={`${layer} ${certificate.at}`} layer={layer} certificate={certificate} />
+                    ))}
+                  </Table.Tbody>
+                </Table>
+              </Table.ScrollContainer>
             </Accordion.Panel>
           </Accordion.Item>
         </Accordion>
@@ -318,39 +334,41 @@ function Batches({ peer }: { readonly peer: PeerDetail }) {
       {batches.length === 0 ? (
         <Empty title="Nothing is being fetched">New events arrive by the live subscriptions.</Empty>
       ) : (
-        <Table fz="sm" aria-label="Batches under way">
-          <Table.Thead>
-            <Table.Tr>
-              <Table.Th>Layer</Table.Th>
-              <Table.Th>Method</Table.Th>
-              <Table.Th ta="right">Received</Table.Th>
-              <Table.Th ta="right">Age</Table.Th>
-              <Table.Th ta="right">Retries</Table.Th>
-            </Table.Tr>
-          </Table.Thead>
-          <Table.Tbody>
-            {batches.map((batch) => (
-              <Table.Tr key={batch.batch_id}>
-                <Table.Td>{layerLabels[batch.layer]}</Table.Td>
-                <Table.Td>
-                  {batch.method === "negentropy" ? "reconciling" : `paged, page ${batch.pages + 1}`}
-                  {batch.failed && (
-                    <Badge ml={6} size="xs" color="red" variant="light">
-                      failed
-                    </Badge>
-                  )}
-                </Table.Td>
-                <Table.Td ta="right" className="figure">
-                  {batch.ids_asked > 0
-                    ? `${formatCount(batch.ids_seen)} of ${formatCount(batch.ids_asked)}`
-                    : formatCount(batch.received)}
-                </Table.Td>
-                <Table.Td ta="right">{formatSeconds(batch.age_s)}</Table.Td>
-                <Table.Td ta="right">{batch.retries}</Table.Td>
+        <Table.ScrollContainer minWidth={420}>
+          <Table fz="sm" aria-label="Batches under way">
+            <Table.Thead>
+              <Table.Tr>
+                <Table.Th>Layer</Table.Th>
+                <Table.Th>Method</Table.Th>
+                <Table.Th ta="right">Received</Table.Th>
+                <Table.Th ta="right">Age</Table.Th>
+                <Table.Th ta="right">Retries</Table.Th>
               </Table.Tr>
-            ))}
-          </Table.Tbody>
-        </Table>
+            </Table.Thead>
+            <Table.Tbody>
+              {batches.map((batch) => (
+                <Table.Tr key={batch.batch_id}>
+                  <Table.Td>{layerLabels[batch.layer]}</Table.Td>
+                  <Table.Td>
+                    {batch.method === "negentropy" ? "reconciling" : `paged, page ${batch.pages + 1}`}
+                    {batch.failed && (
+                      <Badge ml={6} size="xs" color="red" variant="light">
+                        failed
+                      </Badge>
+                    )}
+                  </Table.Td>
+                  <Table.Td ta="right" className="figure">
+                    {batch.ids_asked > 0
+                      ? `${formatCount(batch.ids_seen)} of ${formatCount(batch.ids_asked)}`
+                      : formatCount(batch.received)}
+                  </Table.Td>
+                  <Table.Td ta="right">{formatSeconds(batch.age_s)}</Table.Td>
+                  <Table.Td ta="right">{batch.retries}</Table.Td>
+                </Table.Tr>
+              ))}
+            </Table.Tbody>
+          </Table>
+        </Table.ScrollContainer>
       )}
     </Card>
   );

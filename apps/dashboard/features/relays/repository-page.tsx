@@ -155,7 +155,7 @@ function Refs({ repository: { state } }: { readonly repository: Repository }) {
       actions={
         state && (
           <Group gap={6} wrap="nowrap">
-            <Text size="xs" c="dimmed">
+            <Text size="xs" c="dimmed" className="wide-only">
               as said by
             </Text>
             <Npub npub={state.author} />
@@ -211,10 +211,13 @@ function Conversations({ repository: { conversations } }: { readonly repository:
           <Table.Tbody>
             {conversations.map(({ event_id: id, kind, subject, author, status, created_at: at, commit }) => (
               <Table.Tr key={id}>
-                <Table.Td w={104} c="dimmed">
+                <Table.Td w={104} c="dimmed" className="wide-only">
                   {kind.replaceAll("_", " ")}
                 </Table.Td>
                 <Table.Td dir="auto" style={{ overflowWrap: "anywhere" }}>
+                  <Text size="xs" c="dimmed" className="narrow-only">
+                    {kind.replaceAll("_", " ")}
+                  </Text>
                   {subject}
                   {commit && (
                     <Text span size="xs" c="dimmed">
