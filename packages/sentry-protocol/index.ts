@@ -10,5 +10,6 @@ export * from "./item-types.js";
 export { decodeUtf8, defaultMaxDepth, type JsonLimits, parseJson, parseJsonObject } from "./json.js";
 export * from "./json-value.js";
 export { repairText } from "./lenient-json.js";
+export { type MessagePackLimits, parseMessagePack } from "./message-pack.js";
 export * from "./rate-limits.js";
 export * from "./store-body.js";

@@ -259,6 +259,51 @@ describe("crashes", () => {
     }
   });
 
+  test("ET-004 what a native SDK left in MessagePack is the event of the crash", async () => {
+    const text = (value: string): Buffer =>
+      Buffer.concat([Buffer.from([0xd9, Buffer.byteLength(value)]), Buffer.from(value)]);
+    const map = (...entries: readonly (readonly [string, Uint8Array])[]): Buffer =>
+      Buffer.concat([Buffer.from([0x80 + entries.length]), ...entries.flatMap(([key, value]) => [text(key), value])]);
+    const crumb = (message: string, timestamp: string): Buffer =>
+      map(["message", text(message)], ["timestamp", text(timestamp)]);
+    const data = form("MDMP and more", { sentry: '{"environment":"beta"}' });
+    const event = map(
+      ["event_id", text("9ec79c33-ec99-42ab-8353-589fcb2e04dc")],
+      ["release", text("game@7")],
+      ["environment", text("production")],
+      ["user", map(["id", text("42")])],
+    );
+    data.set("__sentry-event", new Blob([event]), "__sentry-event");
+    data.set("__sentry-breadcrumb1", new Blob([crumb("third", "2026-03-01T09:30:03Z")]), "__sentry-breadcrumb1");
+    data.set(
+      "__sentry-breadcrumb2",
+      new Blob([crumb("first", "2026-03-01T09:30:01Z"), crumb("second", "2026-03-01T09:30:02Z")]),
+      "__sentry-breadcrumb2",
+    );
+    data.set("log", new Blob(["the end"]), "last.log");
+    const answer = await send(at("/minidump/"), data);
+    expect(answer).toMatchObject({ status: 200, text: "9ec79c33-ec99-42ab-8353-589fcb2e04dc" });
+    const [arrived] = await newEvents(1);
+    expect(sentEvent(arrived)).toMatchObject({
+      platform: "native",
+      level: "fatal",
+      release: "game@7",
+      environment: "beta",
+      user: { id: "42" },
+      breadcrumbs: { values: [{ message: "first" }, { message: "second" }, { message: "third" }] },
+    });
+    expect(dataOf(arrived).attachments.map(({ name }) => name)).toEqual(["a.dmp", "last.log"]);
+  });
+
+  test("ET-004 a crash counts, whatever became of what was left beside it", async () => {
+    const data = form("MDMP and more");
+    data.set("__sentry-event", new Blob([Buffer.from([0xdf, 0xff, 0xff])]), "__sentry-event");
+    data.set("__sentry-breadcrumb1", new Blob([Buffer.from([0xc1])]), "__sentry-breadcrumb1");
+    expect(await send(at("/minidump/"), data)).toMatchObject({ status: 200 });
+    const [arrived] = await newEvents(1);
+    expect(sentEvent(arrived)).toMatchObject({ platform: "native", level: "fatal" });
+  });
+
   const form = (dump: Uint8Array | string, fields: Record<string, string> = {}): FormData => {
     const data = new FormData();
     data.set("upload_file_minidump", new Blob([dump]), "a.dmp");

@@ -3,6 +3,7 @@ import type { Acceptance } from "../edge/accept.js";
 import { minidumpEvent } from "../edge/crash-event.js";
 import type { IncomingItem } from "../edge/gather-items.js";
 import type { IngestLimits } from "../edge/ingest-limits.js";
+import { type CrashFile, crashFileKind, withCrashFiles } from "./crash-files.js";
 import { decodeStream } from "./decode-body.js";
 import { type Door, type EdgeRequest, noHeader } from "./door.js";
 import { type FormFields, readFormFields } from "./form-fields.js";
@@ -30,13 +31,18 @@ export function createUploadReceiver({ door, limits }: UploadReceiverDependencie
   /** Files as items; with a minidump among them the last item is the event that they belong to. */
   async function* crashItems(parts: AsyncIterable<FormPart>): AsyncGenerator<IncomingItem> {
     const fields: FormFields = { entries: [], bytes: 0 };
+    const files: CrashFile[] = [];
     let hasMinidump = false;
     for await (const part of parts) {
+      const kind = crashFileKind(part.name, part.filename);
       if (part.name === minidumpField) {
         if (hasMinidump) throw new IngestError("ET_MINIDUMP_INVALID");
         hasMinidump = true;
         const dump = minidumpOf(part.body, limits.attachmentBytes);
         yield fileItem({ ...part, filename: part.filename ?? "minidump.dmp", body: dump }, "event.minidump");
+      } else if (kind !== undefined) {
+        const bytes = await readPart(part, limits.eventBytes);
+        if (bytes !== undefined) files.push({ kind, bytes });
       } else if (part.filename !== undefined) {
         yield fileItem(part, "event.attachment");
       } else {
@@ -44,22 +50,17 @@ export function createUploadReceiver({ door, limits }: UploadReceiverDependencie
       }
     }
     if (!hasMinidump) throw new IngestError("ET_MINIDUMP_INVALID");
-    const payload = Buffer.from(JSON.stringify(minidumpEvent(readFormFields(fields))));
+    const payload = Buffer.from(JSON.stringify(minidumpEvent(withCrashFiles(readFormFields(fields), files))));
     yield { type: "event", length: payload.length, attributes: {}, payload };
   }
 
-  const readField = async ({ name, body }: FormPart, fields: FormFields): Promise<void> => {
-    const pieces: Uint8Array[] = [];
-    let bytes = 0;
-    for await (const piece of body) {
-      bytes += piece.length;
-      if (bytes > fieldBytes) return;
-      pieces.push(Uint8Array.from(piece));
-    }
-    fields.bytes += bytes + name.length;
+  const readField = async (part: FormPart, fields: FormFields): Promise<void> => {
+    const value = await readPart(part, fieldBytes);
+    if (value === undefined) return;
+    fields.bytes += value.length + part.name.length;
     if (fields.bytes > limits.eventBytes)
       throw new IngestError("ET_EVENT_TOO_LARGE", { details: { maxBytes: limits.eventBytes } });
-    fields.entries.push([name, Buffer.concat(pieces)]);
+    fields.entries.push([part.name, value]);
   };
 
   return {
@@ -82,6 +83,18 @@ export function createUploadReceiver({ door, limits }: UploadReceiverDependencie
         });
       }),
   };
+}
+
+/** The bytes of a part; undefined when they are too many. */
+async function readPart({ body }: FormPart, maxBytes: number): Promise<Buffer | undefined> {
+  const pieces: Uint8Array[] = [];
+  let bytes = 0;
+  for await (const piece of body) {
+    bytes += piece.length;
+    if (bytes > maxBytes) return undefined;
+    pieces.push(Uint8Array.from(piece));
+  }
+  return Buffer.concat(pieces);
 }
 
 async function* fileItems(parts: AsyncIterable<FormPart>): AsyncGenerator<IncomingItem> {
