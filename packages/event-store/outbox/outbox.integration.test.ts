@@ -248,6 +248,21 @@ function describeOutbox(create: () => Promise<Place>): void {
     await shop.store.checkOutbox();
   });
 
+  test("ES-151 rows are deleted a minute after they were forwarded, and neither younger ones nor those that wait", async () => {
+    const transport = fickle(createMemoryTransport());
+    const shop = openShop(transport);
+    await shop.store.start();
+    await sell(shop, [1, 2]);
+    await expect.poll(() => rows("state = 2")).toBe(2);
+    transport.away = true;
+    await sell(shop, [3]);
+    const first = "seq = (select min(seq) from event_outbox)";
+    await database.run(`update event_outbox set forwarded_at_ms = ? where ${first}`, [Date.now() - 60_001]);
+    await database.run("update event_outbox set created_at_ms = ? where state < 2", [Date.now() - 3_600_000]);
+    await expect.poll(() => rows("state = 2")).toBe(1);
+    expect(await rows("state < 2")).toBe(1);
+  });
+
   test("ES-151 a row that another forwarder has taken holds up its key, and nobody else's", async () => {
     const transport = fickle(createMemoryTransport());
     const shop = openShop(transport);
