@@ -427,8 +427,8 @@ describe.skipIf(needed.skip)(needed.title("the page of an issue"), () => {
       }
     }
     await page.setViewportSize({ width: 1280, height: 900 });
-    await page.goto(`${board.url}/overview`);
-    await page.getByRole("link", { name: /^Hostile <img src=x/ }).waitFor();
+    await board.open("/overview");
+    await page.getByRole("region", { name: "Errors" }).getByText(/\d+ open/).waitFor();
     page.off("request", watch);
     expect(await page.evaluate("window.hacked")).toBeUndefined();
     expect(elsewhere).toEqual([]);

@@ -1,5 +1,8 @@
 import { Box, Group, Text } from "@mantine/core";
 
+/** More bars than these touch one another. */
+const maxWithGaps = 90;
+
 /** Counts over time with their axis: the most of a bar, and when the first and last one are. */
 export function TimeBars({
   points,
@@ -18,7 +21,13 @@ export function TimeBars({
   return (
     <figure style={{ margin: 0 }} aria-label={label}>
       <Box
-        style={{ display: "flex", alignItems: "flex-end", gap: 2, height, position: "relative" }}
+        style={{
+          display: "flex",
+          alignItems: "flex-end",
+          gap: points.length > maxWithGaps ? 0 : 2,
+          height,
+          position: "relative",
+        }}
         role="img"
         aria-label={label}
       >
@@ -36,7 +45,7 @@ export function TimeBars({
             title={`${formatTime(atMs, last - first)}: ${count.toLocaleString("en")}`}
             style={{
               flex: 1,
-              minWidth: 1,
+              minWidth: 0,
               height: count === 0 ? 2 : Math.max(3, (count / max) * height),
               borderRadius: 2,
               background: count === 0 ? "var(--mantine-color-default-border)" : color,

@@ -24,7 +24,7 @@ export function Page({
             {title}
           </Title>
           {subtitle && (
-            <Text size="sm" c="dimmed" component="div">
+            <Text size="sm" c="dimmed" component="div" style={{ overflowWrap: "anywhere" }}>
               {subtitle}
             </Text>
           )}

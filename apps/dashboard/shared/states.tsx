@@ -107,8 +107,17 @@ export function Empty({
   return (
     <Stack align="center" gap="xs" py="xl" data-testid="empty">
       <IconInbox size={32} stroke={1.4} aria-hidden opacity={0.6} />
-      <Text fw={600}>{title}</Text>
-      <Text size="sm" c="dimmed" ta="center" maw={520} component="div">
+      <Text fw={600} ta="center" maw="100%" dir="auto" style={{ overflowWrap: "anywhere" }}>
+        {title}
+      </Text>
+      <Text
+        size="sm"
+        c="dimmed"
+        ta="center"
+        maw="min(520px, 100%)"
+        component="div"
+        style={{ overflowWrap: "anywhere" }}
+      >
         {children}
       </Text>
       {snippet !== undefined && <Snippet code={snippet} />}

@@ -70,7 +70,7 @@ export function BreadcrumbList({ breadcrumbs }: { readonly breadcrumbs: readonly
             <Text size="sm" component="div" dir="auto" style={{ minWidth: 0, overflowWrap: "anywhere" }}>
               {breadcrumb.message}
               {breadcrumb.data && (
-                <Code block mt={breadcrumb.message ? 4 : 0} fz={12} p={8}>
+                <Code block mt={breadcrumb.message ? 4 : 0} fz={12} p={8} style={{ whiteSpace: "pre-wrap" }}>
                   {asText(breadcrumb.data)}
                 </Code>
               )}

@@ -85,7 +85,7 @@ function Facts({
   return (
     <div>
       <Group justify="space-between" mb={4}>
-        <Text fw={600} size="sm" tt="capitalize">
+        <Text fw={600} size="sm" tt="capitalize" style={{ minWidth: 0, overflowWrap: "anywhere" }}>
           {title}
         </Text>
         {action}

@@ -30,16 +30,16 @@ export function Panel({
   return (
     <Paper withBorder component="section" aria-label={title} style={{ minWidth: 0 }}>
       <Group justify="space-between" wrap="nowrap" px="md" pt={12} pb={8} gap="sm">
-        <Group gap={8} wrap="nowrap">
+        <Group gap={8} wrap="nowrap" style={{ minWidth: 0 }}>
           {icon}
-          <Title order={2} fz={15}>
+          <Title order={2} fz={15} style={{ minWidth: 0, overflowWrap: "anywhere" }}>
             <Anchor component={Link} to={to} c="inherit" fw={650} fz="inherit">
               {title}
             </Anchor>
           </Title>
         </Group>
         {state && (
-          <Badge variant="light" color={colors[state.tone]}>
+          <Badge variant="light" color={colors[state.tone]} style={{ flex: "none" }}>
             {state.text}
           </Badge>
         )}
@@ -120,7 +120,7 @@ export function PanelNote({ children }: { readonly children: ReactNode }) {
       px="md"
       py={10}
       component="div"
-      style={{ borderTop: "1px solid var(--mantine-color-default-border)" }}
+      style={{ borderTop: "1px solid var(--mantine-color-default-border)", overflowWrap: "anywhere" }}
     >
       {children}
     </Text>
