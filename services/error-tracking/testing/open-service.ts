@@ -8,6 +8,7 @@ import {
   type EventStore,
   eventStoreMigrations,
   type Limits,
+  type Transport,
 } from "@signalbox/event-store";
 import {
   type Clock,
@@ -27,6 +28,8 @@ import { createErrorTracking, type ErrorTracking, errorTrackingMigrations } from
 export interface OpenServiceOptions {
   /** SQLite file, or the URL of a PostgreSQL database. */
   readonly database: { readonly path: string } | { readonly url: string };
+  /** Carries events instead of the database. */
+  readonly transport?: Transport;
   /** Directory of chDB, or the URL of a server. */
   readonly analytics: { readonly path: string } | { readonly url: string };
   readonly blobs?: Blobs;
@@ -69,7 +72,8 @@ export async function openService(options: OpenServiceOptions): Promise<OpenServ
   });
   const eventStore = createEventStore({
     ...ports,
-    transport: createSqlTransport({ database, clock, logger }),
+    transport: options.transport ?? createSqlTransport({ database, clock, logger }),
+    database,
     source: "signalbox",
     configure: [errorTracking.configure, ...(options.configure ? [options.configure] : [])],
     ...(options.blobs ? { blobs: options.blobs } : {}),
