@@ -4,7 +4,7 @@ import { noMetrics, silentLogger, systemClock } from "@signalbox/kernel";
 import type { Locator, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { requireServers } from "../servers/require-servers.js";
-import { type Dashboard, patienceMs, startDashboard } from "./dashboard.js";
+import { cell, type Dashboard, patienceMs, startDashboard } from "./dashboard.js";
 
 const needed = requireServers(["chromium"]);
 const polling = { timeout: patienceMs, interval: 250 };
@@ -152,7 +152,9 @@ describe.skipIf(needed.skip)(needed.title("the pages of events"), () => {
     const types = await tree.getByRole("listitem").allInnerTexts();
     expect(types[0]).toContain("ci.pipeline_created");
     expect(types[1]).toContain("merge_requests.head_pipeline_updated");
-    expect(await tree.locator("[aria-current]").innerText()).toContain("ci.pipeline_finished");
+    expect(await tree.locator("[aria-current]").allInnerTexts()).toEqual([
+      expect.stringContaining("ci.pipeline_finished"),
+    ]);
     await page.getByRole("region", { name: "Payload" }).getByText("It is not kept any more").waitFor();
     await tree.getByRole("link", { name: "ci.pipeline_created" }).click();
     await page.getByRole("heading", { level: 1, name: "ci.pipeline_created" }).waitFor();
@@ -289,11 +291,3 @@ describe.skipIf(needed.skip)(needed.title("the pages of events"), () => {
     expect(status).toBe(201);
   };
 });
-
-/** The text of a row's cell below a heading. */
-async function cell(table: Locator, row: Locator, heading: string): Promise<string> {
-  const headings = await table.getByRole("columnheader").allInnerTexts();
-  const index = headings.findIndex((text) => text.trim() === heading);
-  if (index < 0) throw new Error(`There is no column ${heading} among ${headings.join(", ")}.`);
-  return (await row.getByRole("cell").nth(index).innerText()).trim();
-}

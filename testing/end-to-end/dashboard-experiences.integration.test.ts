@@ -1,7 +1,7 @@
-import type { Locator, Page } from "playwright-core";
+import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { requireServers } from "../servers/require-servers.js";
-import { type Dashboard, patienceMs, startDashboard } from "./dashboard.js";
+import { cell, type Dashboard, patienceMs, startDashboard } from "./dashboard.js";
 
 const needed = requireServers(["chromium"]);
 const polling = { timeout: patienceMs };
@@ -149,14 +149,6 @@ describe.skipIf(needed.skip)(needed.title("the pages of experiences"), () => {
     expect(board.browser.complaints.filter((text) => !text.includes("401"))).toEqual([]);
   });
 });
-
-/** The text of a row's cell below a heading. */
-async function cell(table: Locator, row: Locator, heading: string): Promise<string> {
-  const headings = await table.getByRole("columnheader").allInnerTexts();
-  const index = headings.findIndex((text) => text.trim() === heading);
-  if (index < 0) throw new Error(`There is no column ${heading} among ${headings.join(", ")}.`);
-  return (await row.getByRole("cell").nth(index).innerText()).trim();
-}
 
 /** What is left, as its bar says it: negative when overspent. */
 function budgetOf(label: string): number {

@@ -4,7 +4,7 @@ import type { Locator, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { WebSocketServer } from "ws";
 import { requireServers } from "../servers/require-servers.js";
-import { type Dashboard, patienceMs, startDashboard } from "./dashboard.js";
+import { cell, type Dashboard, patienceMs, startDashboard } from "./dashboard.js";
 
 const needed = requireServers(["chromium"]);
 const polling = { timeout: patienceMs, interval: 250 };
@@ -166,14 +166,12 @@ describe.skipIf(needed.skip)(needed.title("the pages of relays"), () => {
     await page.goto(`${board.url}/relays/repositories`);
     const table = page.getByRole("table", { name: "Repositories" });
     await table.getByRole("link", { name: "runner", exact: true }).waitFor();
-    const owner = (
-      await table
-        .getByRole("row")
-        .filter({ hasText: "runner" })
-        .getByText(/^npub1.+…/)
-        .first()
-        .innerText()
-    ).trim();
+    const [npub = ""] = await table
+      .getByRole("row")
+      .filter({ hasText: "Runs the jobs" })
+      .getByText(/^npub1.+…/)
+      .allInnerTexts();
+    const owner = npub.trim();
     await table
       .getByRole("row")
       .filter({ hasText: "Merge requests" })
@@ -217,11 +215,3 @@ describe.skipIf(needed.skip)(needed.title("the pages of relays"), () => {
     expect(board.browser.complaints.filter((text) => !/40[14]/.test(text))).toEqual([]);
   });
 });
-
-/** The text of a row's cell below a heading. */
-async function cell(table: Locator, row: Locator, heading: string): Promise<string> {
-  const headings = await table.getByRole("columnheader").allInnerTexts();
-  const index = headings.findIndex((text) => text.trim() === heading);
-  if (index < 0) throw new Error(`There is no column ${heading} among ${headings.join(", ")}.`);
-  return (await row.getByRole("cell").nth(index).innerText()).trim();
-}

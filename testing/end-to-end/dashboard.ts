@@ -3,7 +3,7 @@ import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { Page } from "playwright-core";
+import type { Locator, Page } from "playwright-core";
 import { startBrowser, type TestBrowser } from "../servers/browser.js";
 import { installSignalbox, type SignalboxInstallation, type SignalboxServer } from "../servers/signalbox.js";
 
@@ -135,6 +135,15 @@ async function logIn(page: Page, url: string, token: string): Promise<void> {
     token,
   );
   if (status !== 201) throw new Error(`The session did not begin: ${status}`);
+}
+
+/** The text of a row's cell below a heading of its table. */
+export async function cell(table: Locator, row: Locator, heading: string): Promise<string> {
+  const headings = await table.getByRole("columnheader").allInnerTexts();
+  const index = headings.findIndex((text) => text.trim() === heading);
+  if (index < 0) throw new Error(`There is no column ${heading} among ${headings.join(", ")}.`);
+  const texts = await row.getByRole("cell").nth(index).allInnerTexts();
+  return texts.join("").trim();
 }
 
 /** How many pixels the page is wider than the window. */

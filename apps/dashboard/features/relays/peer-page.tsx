@@ -180,7 +180,9 @@ function Happenings({ peer }: { readonly peer: PeerDetail }) {
                               notice
                             </Badge>
                           ) : (
-                            `${row.from?.replaceAll("_", " ") ?? "unknown"} → ${row.to?.replaceAll("_", " ") ?? "gone"}`
+                            <Text size="sm">
+                              {row.from?.replaceAll("_", " ") ?? "unknown"} → {row.to?.replaceAll("_", " ") ?? "gone"}
+                            </Text>
                           )}
                           <Text size="xs" c="dimmed" dir="auto" className="narrow-only">
                             <Cause row={row} times={times} />
