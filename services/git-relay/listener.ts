@@ -37,6 +37,8 @@ export interface RelayListener {
 }
 
 const headersTimeoutMs = 10_000;
+/** How often slow clients are looked for; Node's own default is half a minute. */
+const lookEveryMs = 2_000;
 const keepAliveTimeoutMs = 65_000;
 const pingMs = 55_000;
 const pongMs = 30_000;
@@ -64,9 +66,12 @@ export function createRelayListener(options: ListenerOptions): RelayListener {
   const addresses = createAddressBook(options);
   const open = new Set<OpenConnection>();
   let stopping = false;
-  const server = createServer({ headersTimeout: headersTimeoutMs, keepAliveTimeout: keepAliveTimeoutMs }, (...both) =>
-    answer(...both, options),
-  );
+  const timeouts = {
+    headersTimeout: headersTimeoutMs,
+    keepAliveTimeout: keepAliveTimeoutMs,
+    connectionsCheckingInterval: lookEveryMs,
+  };
+  const server = createServer(timeouts, (...both) => answer(...both, options));
   const sockets = new WebSocketServer({
     noServer: true,
     maxPayload: options.maxMessageBytes,
