@@ -9,7 +9,8 @@ import { errorCode } from "@signalbox/kernel";
 import { requireServers, startNats, type TestServer } from "@signalbox/testing/servers";
 import { openTransport } from "@signalbox/testing/transports";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { partitionOf } from "./names.js";
+import { JetStreamLease } from "./lease.js";
+import { durableName, partitionOf } from "./names.js";
 
 const needed = requireServers(["nats-server"]);
 const rounds = 4;
@@ -46,6 +47,39 @@ describe.skipIf(needed.skip)(needed.title("JetStream"), () => {
     expect([...lab.held.values()].map(({ attempts, crashes }) => [attempts, crashes])).toEqual(
       keys.map(() => [rounds, 0]),
     );
+    expect(lab.twice).toEqual([]);
+    await lab.close();
+  });
+
+  test("ES-204 ES-207 what the server hands out a second time while somebody has it is left to him, and is no crash", async () => {
+    const lab = await open("reminded");
+    const [key = ""] = keysOfDifferentPartitions(1);
+    const settled = async (attempts: number): Promise<void> => {
+      const lease = lab.held.get(key);
+      assert.ok(lease);
+      lab.held.clear();
+      const settlement = { kind: "retry", dueAtMs: Date.now(), attempts, progress: null } as const;
+      expect(await lab.transport.settle([{ lease, settlement }])).toEqual(["settled"]);
+    };
+    await lab.transport.enqueue([delivery(key, 0)]);
+    await expect.poll(() => lab.held.size, patient).toBe(1);
+    await settled(1);
+    await expect.poll(() => lab.held.get(key)?.attempts, patient).toBe(1);
+    const lease = lab.held.get(key);
+    assert.ok(lease instanceof JetStreamLease);
+    // A reminder that comes too late: it has been handed out meanwhile.
+    const connection = await connect({ servers: server.url });
+    const manager = await jetstreamManager(connection);
+    connection.publish(lease.ackSubject, "-NAK");
+    const timesDelivered = async (): Promise<number> => {
+      const { delivered } = await manager.consumers.info("REMINDED", durableName("lab.listen", lease.partition));
+      return delivered.consumer_seq;
+    };
+    await expect.poll(timesDelivered, patient).toBe(3);
+    await connection.close();
+    await settled(2);
+    await expect.poll(() => lab.held.get(key)?.attempts, patient).toBe(2);
+    expect(lab.held.get(key)?.crashes).toBe(0);
     expect(lab.twice).toEqual([]);
     await lab.close();
   });

@@ -24,6 +24,8 @@ export class JetStreamLease implements Lease {
   readonly holder: LeaseHolder;
   /** Times that it was handed out and came back in good order, or never arrived anywhere. */
   readonly returned: number;
+  /** What the note says of that: another number is another note. */
+  readonly notedReturned: number;
   /** There is a note on the message. */
   noted: boolean;
   /** Its end is being told: a sign of life after that would keep the server from handing it out again. */
@@ -55,7 +57,8 @@ export class JetStreamLease implements Lease {
     this.noted = note !== undefined;
     // While nobody had it, nobody can have died with it: the server also counts what it never sent.
     const unsent = note?.waiting ? Math.max(0, delivered - 1 - (note.handedOut ?? delivered)) : 0;
-    this.returned = (note?.returned ?? 0) + unsent;
+    this.notedReturned = note?.returned ?? 0;
+    this.returned = this.notedReturned + unsent;
     const crashedAlone = note?.aloneAt !== null && note?.aloneAt !== undefined && note.aloneAt < delivered ? 1 : 0;
     this.notedCrashesAlone = (note?.crashesAlone ?? 0) + crashedAlone;
     // After its own end a server may have forgotten how often it had handed the message out.

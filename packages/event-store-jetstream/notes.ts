@@ -59,7 +59,8 @@ const markAlone = `insert into event_jetstream_notes
 const takeUp = `update event_jetstream_notes
   set waiting = 0, delivered = 1, stream_seq = ?, returned = ?, crashes_alone = ?, alone_at = null, held_until_ms = ?,
     updated_at_ms = ?
-  where message_id = ? and (waiting = 1 or held_until_ms is null or held_until_ms <= ?) returning message_id`;
+  where message_id = ? and returned = ? and (waiting = 1 or held_until_ms is null or held_until_ms <= ?)
+  returning message_id`;
 const leaveAlone = "update event_jetstream_notes set returned = returned + 1 where message_id = ?";
 const remove = "delete from event_jetstream_notes where message_id = ?";
 const selectOld = `select message_id, stream_seq from event_jetstream_notes
@@ -137,19 +138,14 @@ export class Notes {
 
   /**
    * They are about to be handed out again, and stay with whoever takes them for at least `heldMs`. Resolves with the ids of
-   * those that nobody else has taken meanwhile.
+   * those of which the note is still the one that was read, and that nobody else has taken.
    */
   async takeUp(leases: readonly JetStreamLease[], heldMs: number): Promise<ReadonlySet<string>> {
     if (leases.length === 0) return new Set();
     const nowMs = this.#clock.nowMs();
-    const rows = leases.map(({ streamSeq, returned, notedCrashesAlone, messageId }): SqlValue[] => [
-      streamSeq,
-      returned,
-      notedCrashesAlone,
-      nowMs + heldMs,
-      nowMs,
-      messageId,
-      nowMs,
+    const rows = leases.map(({ streamSeq, returned, notedReturned, notedCrashesAlone, messageId }): SqlValue[] => [
+      ...[streamSeq, returned, notedCrashesAlone, nowMs + heldMs, nowMs],
+      ...[messageId, notedReturned, nowMs],
     ]);
     return idsOf(await this.#run({ sql: takeUp, rows }));
   }
