@@ -5,7 +5,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { storeProblem, trackerErrors, trackerProblem } from "../errors.js";
 import type { Sender, TakeOutcome } from "../intake.js";
 import { type RouteDependencies, tenantOf } from "./dependencies.js";
-import { addCheckpointParser } from "./read-json.js";
+import { addCheckpointParser, decodedBytesOf } from "./read-json.js";
 import { replyOf } from "./reply.js";
 import {
   batchReplySchema,
@@ -161,8 +161,8 @@ function itemsOf(body: unknown): readonly unknown[] {
 
 /** Places of items that are too large alone; a body that is not larger than an item may be holds none. */
 function tooLargeItems(items: readonly unknown[], request: FastifyRequest): ReadonlySet<number> {
-  const encoded = request.headers["content-encoding"] !== undefined;
-  if (!encoded && Number(request.headers["content-length"]) <= batchLimits.maxItemBytes) return new Set();
+  const bytes = decodedBytesOf(request.body);
+  if (bytes !== undefined && bytes <= batchLimits.maxItemBytes) return new Set();
   const places = new Set<number>();
   for (const [index, item] of items.entries())
     if (Buffer.byteLength(JSON.stringify(item) ?? "") > batchLimits.maxItemBytes) places.add(index);

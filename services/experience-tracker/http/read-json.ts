@@ -20,13 +20,21 @@ export function addCheckpointParser(app: FastifyInstance): void {
     if (!encodings.has(encoding))
       throw new HttpProblem("unsupported_encoding", { headers: { "accept-encoding": "gzip, deflate, identity" } });
     const { body } = request.routeOptions.config;
-    return parseCheckpointJson(
-      await readBody(payload, request.headers, {
-        maxBytes: body?.maxBytes ?? 65_536,
-        maxInflatedBytes: body?.maxInflatedBytes ?? 65_536,
-      }),
-    );
+    const bytes = await readBody(payload, request.headers, {
+      maxBytes: body?.maxBytes ?? 65_536,
+      maxInflatedBytes: body?.maxInflatedBytes ?? 65_536,
+    });
+    const parsed = parseCheckpointJson(bytes);
+    if (typeof parsed === "object" && parsed !== null) decodedBytes.set(parsed, bytes.length);
+    return parsed;
   });
+}
+
+const decodedBytes = new WeakMap<object, number>();
+
+/** How long the JSON was of which this parser made a body, after decompression. */
+export function decodedBytesOf(body: unknown): number | undefined {
+  return typeof body === "object" && body !== null ? decodedBytes.get(body) : undefined;
 }
 
 function requireJson(contentType: string): void {
