@@ -185,6 +185,37 @@ describe("a first sync", () => {
       expect(world.network.attempts.filter(({ url }) => url === pruned.url)).toHaveLength(1);
     }));
 
+  test("GR-300 a failed batch is tried again after one, five and thirty minutes, and is then given up", () =>
+    simulate({ bootstrap: [host], config: { negentropy: false } }, async (world) => {
+      const shop = shopOf(world);
+      const peer = world.addPeer(host, { events: shop.events, behaviour: { maxFilterValues: 0 } });
+      await world.start();
+      await world.until("it failed for good", () => world.status(host) === "connected_with_failures", {
+        withinMs: 3_600_000,
+      });
+      const times = peer.requests("historic").map(({ atMs }) => atMs);
+      const waits = times.slice(1).map((atMs, index) => Math.round((atMs - (times[index] ?? 0)) / 1_000));
+      expect(waits).toEqual([60, 300, 1_800]);
+      expect(world.snapshot(host).repos).toEqual([]);
+    }));
+
+  test("GR-243 a peer that goes on asking who we are is told once for each challenge, and what it refuses fails", () =>
+    simulate({ bootstrap: [host], config: { negentropy: false } }, async (world) => {
+      const peer = world.addPeer(host, {
+        events: shopOf(world).events,
+        behaviour: { asksForAuth: true, knowsNobody: true },
+      });
+      await world.start();
+      await world.until("it failed for good", () => world.status(host) === "connected_with_failures", {
+        withinMs: 2 * 3_600_000,
+      });
+      expect(peer.heard.filter(({ message }) => message[0] === "AUTH")).toHaveLength(1);
+      // Once as it is and once after the proof, for each of four tries.
+      expect(peer.requests("historic")).toHaveLength(8);
+      expect(world.log.batches).toMatchObject([{ layer: "announcements", result: "failed" }]);
+      expect(world.snapshot(host).announcementsSynced).toBe(false);
+    }));
+
   test("GR-243 a peer that asks who we are is told once, and asked again", () =>
     simulate({ bootstrap: [host] }, async (world) => {
       const shop = shopOf(world);

@@ -49,6 +49,8 @@ export interface PeerBehaviour {
   rateLimitBy: "closed" | "notice";
   /** Asks who we are and answers nothing before it knows. */
   asksForAuth: boolean;
+  /** Knows nobody, whoever says who he is. */
+  knowsNobody: boolean;
   /** Breaks the connection after so many messages that it sent over it. */
   breaksAfter: number;
   /** What it says of itself (NIP-11). */
@@ -74,6 +76,7 @@ const goodBehaviour: Omit<PeerBehaviour, "withheld"> = {
   requestsPerMinute: Number.POSITIVE_INFINITY,
   rateLimitBy: "closed",
   asksForAuth: false,
+  knowsNobody: false,
   breaksAfter: Number.POSITIVE_INFINITY,
   information: {},
 };
@@ -383,7 +386,11 @@ class PeerConnection {
     const event = read.kind === "event" ? verifyEvent(read.event) : undefined;
     const fits = (name: string, expected: string): boolean =>
       event?.tags.some(([tag, said]) => tag === name && said === expected) ?? false;
-    this.#isKnown = event?.kind === 22_242 && fits("challenge", this.#challenge) && fits("relay", this.#parts.url);
+    this.#isKnown =
+      !this.#parts.behaviour.knowsNobody &&
+      event?.kind === 22_242 &&
+      fits("challenge", this.#challenge) &&
+      fits("relay", this.#parts.url);
     this.say(["OK", event?.id ?? "", this.#isKnown, this.#isKnown ? "" : "invalid: wrong authentication"]);
   }
 
