@@ -121,6 +121,16 @@ export function describeRelayEvents({ name, create }: RelayEventsContractOptions
         expect(await idsOf({ ids: [...strangers, event.id] })).toEqual([event.id]);
       });
 
+      test("long lists of several conditions are one question like any other", async () => {
+        const event = signEvent(alice, { tags: [["x", "long lists"]] });
+        await store([event]);
+        const strangers = Array.from({ length: 1_900 }, (_, index) =>
+          createHash("sha256").update(`stranger ${index}`).digest("hex"),
+        );
+        const values = ["long lists", ...Array.from({ length: 60 }, (_, index) => `none ${index}`)];
+        expect(await idsOf({ "#x": values, authors: [...strangers, alice.publicKey] })).toEqual([event.id]);
+      });
+
       test("GR-032 a stream goes on after a position, page by page", async () => {
         const topic = newTopic();
         const all = Array.from({ length: 30 }, (_, index) =>

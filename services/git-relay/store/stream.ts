@@ -20,6 +20,8 @@ export interface StreamReader {
 const maxPage = 500;
 /** Statements and rows between which nobody else gets a turn; a server is asked for so much together. */
 const statementsAtOnce = 32;
+/** A statement of PostgreSQL has at most 65,535 values. */
+const valuesAtOnce = 30_000;
 const rowsAtOnce = 1_000;
 
 /** Whether `one` comes before `other` in results. */
@@ -86,10 +88,12 @@ export function openStream(reader: StreamReader, filter: Filter, options: Stream
 /** The first of them, as many as one turn has time for. */
 function takeSome(cursors: readonly ScanCursor[]): readonly ScanCursor[] {
   let rows = 0;
+  let values = 0;
   let count = 0;
-  for (const { pageSize } of cursors) {
-    rows += pageSize;
-    if (count > 0 && (rows > rowsAtOnce || count === statementsAtOnce)) break;
+  for (const cursor of cursors) {
+    rows += cursor.pageSize;
+    values += cursor.valueCount;
+    if (count > 0 && (rows > rowsAtOnce || values > valuesAtOnce || count === statementsAtOnce)) break;
     count++;
   }
   return cursors.slice(0, count);
@@ -109,6 +113,9 @@ function place(ready: ScanCursor[], cursor: ScanCursor): void {
   }
   ready.splice(low, 0, cursor);
 }
+
+/** For going on after a position, and for the size of the page. */
+const maxOwnValues = 4;
 
 /** Reads one scan page by page, larger pages as it goes on. */
 class ScanCursor {
@@ -130,6 +137,11 @@ class ScanCursor {
   /** Rows that are looked at for the next page. */
   get pageSize(): number {
     return this.#pageSize;
+  }
+
+  get valueCount(): number {
+    const { where, fits } = this.#scan;
+    return where.values.length + fits.values.length + maxOwnValues;
   }
 
   get head(): EventPosition | undefined {
