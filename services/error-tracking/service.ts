@@ -142,6 +142,7 @@ export function createErrorTracking(dependencies: ErrorTrackingDependencies): Er
     keepPerHour: settings.storm.keepPerHour,
     ...(dependencies.onDigestStep === undefined ? {} : { onStep: dependencies.onDigestStep }),
     onCounted: onLedgerChange,
+    onAbandoned: (keys) => removeAbandoned(keys, blobs, logger),
     onOutcome: (outcome) => items.add(1, { item_type: "event", outcome }),
   });
 
@@ -248,6 +249,13 @@ export function createErrorTracking(dependencies: ErrorTrackingDependencies): Er
       }),
     ]),
   };
+}
+
+/** Deletes attachments that no event came to have. What fails is collected with the orphans, a day later. */
+function removeAbandoned(keys: readonly string[], blobs: Blobs | undefined, logger: Logger): void {
+  Promise.all(keys.map((key) => blobs?.delete(key))).catch((error: unknown) =>
+    logger.warn("attachments that nobody needs could not be removed yet", { error }),
+  );
 }
 
 /** The quotas of a project that has none of its own. */

@@ -50,6 +50,8 @@ export interface DigestDependencies extends InstanceDefaults {
   readonly onOutcome?: (outcome: string) => void;
   /** Called with the projects whose ledger has changed, after each transaction that changed it. */
   readonly onCounted?: (projectIds: readonly number[]) => void;
+  /** Called with blobs that nothing needs any more. */
+  readonly onAbandoned?: (blobs: readonly string[]) => void;
   /** Called after each step of a batch. */
   readonly onStep?: (step: DigestStep) => void;
 }
@@ -154,6 +156,7 @@ export function createDigest(dependencies: DigestDependencies): Digest {
       await isolate(together, failures, context.signal, async (part) => {
         const batch = await record(part, context);
         report(batch, metrics, onOutcome);
+        if (batch.abandoned.length > 0) dependencies.onAbandoned?.(batch.abandoned);
         dependencies.onCounted?.([...new Set(batch.outcomes.map(({ projectId }) => projectId))]);
         toWrite.push(...batch.toWrite);
       });

@@ -28,6 +28,7 @@ export interface PrepareOptions {
   /** The algorithm before it, as long as its hashes are looked for, too. */
   readonly formerGroupingVersion?: number | undefined;
   readonly retentionDays: number;
+  readonly sessionRetentionDays: number;
   readonly scrubbing: ScrubSettings;
   /** False: the address that a report came from is not taken for the user's. */
   readonly storeAddresses: boolean;

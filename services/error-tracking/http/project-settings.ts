@@ -5,7 +5,9 @@ import { normaliseEvent } from "../normalise/normalise-event.js";
 import {
   type ProjectSettings,
   pinGrouping,
+  type RetainedKind,
   readSettings,
+  retainedKinds,
   retentions,
   updateSettings,
 } from "../projects/project-settings.js";
@@ -70,6 +72,12 @@ const settingsSchema = {
       enum: [...retentions, null],
       description: "Days for which events are kept; null: as the instance.",
     },
+    retention_days_of: {
+      type: "object",
+      additionalProperties: false,
+      description: "Days for what comes beside events, where that is less; null: as events.",
+      properties: Object.fromEntries(retainedKinds.map((kind) => [kind, { enum: [...retentions, null] }])),
+    },
     scrubbing: scrubbingSchema,
     store_addresses: {
       type: "boolean",
@@ -106,6 +114,7 @@ const settingsSchema = {
 
 const settingsExample = {
   retention_days: 90,
+  retention_days_of: { attachments: 30, feedback: null, sessions: null },
   scrubbing: {
     enabled: true,
     sensitive_names: ["customer_number"],
@@ -141,6 +150,7 @@ interface ScrubbingBody {
 
 interface SettingsBody {
   readonly retention_days?: (typeof retentions)[number] | null;
+  readonly retention_days_of?: Partial<Readonly<Record<RetainedKind, (typeof retentions)[number] | null>>>;
   readonly scrubbing?: ScrubbingBody;
   readonly store_addresses?: boolean;
   readonly grouping_version?: number | null;
@@ -286,11 +296,22 @@ export function registerProjectSettingRoutes(app: FastifyInstance, dependencies:
   );
 }
 
+function retentionOf(
+  days: Partial<Record<RetainedKind, number | null | undefined>>,
+): ProjectSettings["retentionDaysOf"] {
+  return Object.fromEntries(
+    retainedKinds.flatMap((kind) => (typeof days[kind] === "number" ? [[kind, days[kind]]] : [])),
+  );
+}
+
 /** What was sent, over what holds; what was not sent stays. */
 function toSettings(body: SettingsBody, before: ProjectSettings): Partial<ProjectSettings> {
   const { repository } = body;
   return {
     ...(body.retention_days === undefined ? {} : { retentionDays: body.retention_days ?? undefined }),
+    ...(body.retention_days_of === undefined
+      ? {}
+      : { retentionDaysOf: retentionOf({ ...before.retentionDaysOf, ...body.retention_days_of }) }),
     ...(body.scrubbing === undefined ? {} : { scrubbing: toScrubbing(body.scrubbing, before.scrubbing) }),
     ...(body.store_addresses === undefined ? {} : { storeAddresses: body.store_addresses }),
     ...(body.fingerprint_rules === undefined ? {} : { fingerprintRules: body.fingerprint_rules }),
@@ -334,6 +355,9 @@ function showSettings(settings: ProjectSettings) {
   const { scrubbing, repository } = settings;
   return {
     retention_days: settings.retentionDays ?? null,
+    retention_days_of: Object.fromEntries(
+      retainedKinds.map((kind) => [kind, settings.retentionDaysOf?.[kind] ?? null]),
+    ),
     scrubbing: {
       enabled: scrubbing.enabled,
       sensitive_names: scrubbing.sensitiveNames,

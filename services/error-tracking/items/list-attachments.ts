@@ -39,7 +39,7 @@ export async function listAttachments(
     .selectAll()
     .where("project_id", "=", projectId)
     .where("event_id", "=", eventId)
-    .where("received_at_ms", ">=", await keptSinceMs(database, projectId, clock.nowMs()))
+    .where("received_at_ms", ">=", await keptSinceMs(database, projectId, clock.nowMs(), "attachments"))
     .orderBy("id")
     .execute();
   if (rows.length === 0 || (await isEventHidden(stores, projectId, eventId))) return [];

@@ -50,7 +50,7 @@ export async function listFeedback(
     .selectAll("said")
     .select("owned.issue_id")
     .where("said.project_id", "=", projectId)
-    .where("said.received_at_ms", ">=", await keptSinceMs(database, projectId, clock.nowMs()))
+    .where("said.received_at_ms", ">=", await keptSinceMs(database, projectId, clock.nowMs(), "feedback"))
     .orderBy("said.received_at_ms", backwards ? "asc" : "desc")
     .orderBy("said.id", backwards ? "asc" : "desc")
     .limit(limit + 1);

@@ -153,6 +153,54 @@ describe("attachments", () => {
     expect((await server.call("GET", errors("/feedback"))).json).toEqual([]);
   });
 
+  test("PF-065 each kind of data is kept for as long as the project wants, and never longer than events", async () => {
+    const settings = { retention_days: 30, retention_days_of: { attachments: 7, sessions: 14, feedback: 365 } };
+    const url = `/api/v1/projects/${server.projectId}`;
+    const changed = await server.call("PATCH", url, { settings });
+    expect(changed.json.settings).toMatchObject(settings);
+    const session = { sid: id("1"), started: new Date().toISOString(), status: "ok", attrs: { release: "r" } };
+    await send(
+      envelope(
+        { event_id: id("a") },
+        errorEvent("old"),
+        attachment("x", "1"),
+        [{ type: "user_report" }, { event_id: id("a"), comments: "old" }],
+        [{ type: "session" }, session],
+      ),
+    );
+    await server.settled();
+    const kept = async (days: number): Promise<string[]> => {
+      const clock = createVirtualClock(Date.now() + days * 86_400_000);
+      await removeExpired({ ...deletions(), clock, defaults: { retentionDays: 90, groupingVersion: 1 } });
+      const rows = async (table: string): Promise<boolean> => {
+        const [row] = await server.analytics.query<{ n: string }>(
+          `SELECT count() AS n FROM ${table} FINAL WHERE project_id = {project:UInt64}`,
+          { project: server.projectId },
+        );
+        return Number(row?.n) > 0;
+      };
+      const { rows: said } = await server.database.run("select id from error_feedback");
+      return [
+        ...((await rows("error_events")) ? ["events"] : []),
+        ...((await blobKeys()).length > 0 ? ["attachments"] : []),
+        ...(said.length > 0 ? ["feedback"] : []),
+        ...((await rows("error_sessions")) ? ["sessions"] : []),
+      ];
+    };
+    expect(await kept(6)).toEqual(["events", "attachments", "feedback", "sessions"]);
+    expect(await kept(8)).toEqual(["events", "feedback", "sessions"]);
+    // Rows go with the week that they are of.
+    expect(await kept(14 + 8)).toEqual(["events", "feedback"]);
+    expect(await kept(30 + 8)).toEqual([]);
+    // A shorter time holds for what is there already.
+    await server.call("PATCH", url, { settings: { retention_days_of: { sessions: null, attachments: null } } });
+    await send(envelope({}, [{ type: "session" }, { ...session, sid: id("2") }]));
+    await server.settled();
+    expect(await kept(12)).toEqual(["sessions"]);
+    await server.call("PATCH", url, { settings: { retention_days_of: { sessions: 7 } } });
+    expect(await kept(12)).toEqual([]);
+  });
+
   test("ET-161 attachments that no event needs are collected after a day, and those of dead letters are not", async () => {
     const dayMs = 86_400_000;
     const clock = createVirtualClock(Date.now());

@@ -192,8 +192,8 @@ function releasesOf(messages: readonly PreparedItems[]) {
 
 function sessionRow(
   session: SessionState,
-  { projectId, retentionDays }: PreparedItems,
-  { scrubbing }: PrepareOptions,
+  { projectId }: PreparedItems,
+  { scrubbing, sessionRetentionDays }: PrepareOptions,
 ): object {
   const startedHour = new Date(Math.floor(session.startedAtMs / 3_600_000) * 3_600_000);
   return {
@@ -208,6 +208,6 @@ function sessionRow(
     errors: session.errors,
     duration: session.durationMs / 1000,
     quantity: session.quantity,
-    retention_days: retentionDays,
+    retention_days: sessionRetentionDays,
   };
 }

@@ -13,10 +13,16 @@ import type { Quota } from "./quotas.js";
 
 export const retentions = [7, 14, 30, 60, 90, 180, 365] as const;
 
+/** What comes beside events and may be kept for less long than they are. */
+export const retainedKinds = ["attachments", "feedback", "sessions"] as const;
+export type RetainedKind = (typeof retainedKinds)[number];
+
 /** What a project decides for itself. What it leaves open, the instance decides. */
 export interface ProjectSettings {
-  /** Days for which events are kept. */
+  /** Days for which events are kept, and everything else at the longest. */
   readonly retentionDays?: number | undefined;
+  /** Days for which other things are kept, where that is less. */
+  readonly retentionDaysOf?: Partial<Readonly<Record<RetainedKind, number>>> | undefined;
   readonly scrubbing: ScrubSettings;
   /** False: the address that a report came from is not taken for the user's. */
   readonly storeAddresses: boolean;
@@ -110,6 +116,7 @@ export function prepareOptionsOf(settings: ProjectSettings, defaults: InstanceDe
     groupingVersion: settings.groupingVersion ?? firstGroupingVersion,
     formerGroupingVersion: settings.formerGrouping?.version,
     retentionDays: settings.retentionDays ?? defaults.retentionDays,
+    sessionRetentionDays: daysKept(settings, defaults, "sessions"),
     scrubbing,
     storeAddresses,
     fingerprintRules,
@@ -201,11 +208,26 @@ function isWebAddress(template: string): boolean {
   return /^https?:\/\/[^\s{}/]+(?:\/\S*)?$/.test(template);
 }
 
+/** For how many days a project keeps things of a kind; events without one. */
+export function daysKept(
+  { retentionDays, retentionDaysOf = {} }: ProjectSettings,
+  defaults: Pick<InstanceDefaults, "retentionDays">,
+  kind?: RetainedKind,
+): number {
+  const days = retentionDays ?? defaults.retentionDays;
+  return Math.min(days, (kind && retentionDaysOf[kind]) ?? days);
+}
+
 const dayMs = 86_400_000;
 const longestRetentionDays = Math.max(...retentions);
 
-/** Events before it are hidden: what a project keeps no longer is gone at once, whenever its rows are removed. */
-export async function keptSinceMs(database: Database, projectId: number, nowMs: number): Promise<number> {
-  const { retentionDays = longestRetentionDays } = await readSettings(database, projectId);
-  return nowMs - retentionDays * dayMs;
+/** What came before it is hidden: what a project keeps no longer is gone at once, whenever its rows are removed. */
+export async function keptSinceMs(
+  database: Database,
+  projectId: number,
+  nowMs: number,
+  kind?: RetainedKind,
+): Promise<number> {
+  const settings = await readSettings(database, projectId);
+  return nowMs - daysKept(settings, { retentionDays: longestRetentionDays }, kind) * dayMs;
 }

@@ -137,7 +137,7 @@ function describeRecording(open: () => Promise<TestDatabase>): void {
     const event = digested("a");
     await record([event]);
     await write([event]);
-    expect(await record([event])).toEqual({ toWrite: [], created: [], moved: [], outcomes: [] });
+    expect(await record([event])).toEqual({ toWrite: [], created: [], moved: [], outcomes: [], abandoned: [] });
     expect(await issues()).toMatchObject([{ event_count: 1 }]);
     expect(await ledger()).toEqual({ received: 1, stored: 1 });
   });

@@ -32,6 +32,8 @@ export interface RecordedBatch {
   readonly moved: readonly MovedIssue[];
   /** One ledger entry for each message that was counted now. */
   readonly outcomes: readonly LedgerEntry[];
+  /** Blobs of attachments whose events are not kept. */
+  readonly abandoned: readonly string[];
 }
 
 export interface RecordOptions {
@@ -90,7 +92,9 @@ export async function recordEvents(
   const receipts = entries.map((entry): LedgerEntry => ({ ...entry, outcome: "received", reason: "" }));
   await addToLedger(database, [...receipts, ...entries], transaction);
   const resumed = await resume(database, sorted.resumed, transaction);
-  return { toWrite: [...issues.map((issue) => toCounted(issue, weights)), ...resumed], created, moved, outcomes };
+  const toWrite = [...issues.map((issue) => toCounted(issue, weights)), ...resumed];
+  const abandoned = ends.flatMap(([event, end]) => (end === stored ? [] : event.attachments.map(({ blob }) => blob)));
+  return { toWrite, created, moved, outcomes, abandoned };
 }
 
 const findProjects = overRows("select id from projects where id in (select $int(0) from $rows)");

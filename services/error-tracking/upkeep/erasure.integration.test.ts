@@ -195,13 +195,18 @@ describe("ET-380 everything of an event, an issue, a project or a user goes", ()
     expect((await server.call("GET", `${base()}/errors/events/${later}`)).status).toBe(200);
   });
 
-  test("of a project, with what was given up", async () => {
+  test("PF-065 ET-288 of a project, with what waits and what was given up, and the counts are told", async () => {
     await send(errorPayload("a", { user: ann }), "a file");
     await server.settled();
     await bury(ann);
+    await server.eventStore.pause("error_tracking.digest");
+    await send(errorPayload("b", { user: ann }), "waits");
     const answer = await server.call("DELETE", base());
     expect(answer.status).toBe(202);
     expect((await server.call("GET", base())).status).toBe(404);
+    await expect.poll(async () => (await jobRow(answer.json.job_id))?.runs, { timeout: 30_000 }).toBe(1);
+    await server.eventStore.resume("error_tracking.digest");
+    await server.settled();
     expect(await finish(answer.json.job_id)).toMatchObject({
       events: 1,
       issues: 1,
@@ -211,7 +216,7 @@ describe("ET-380 everything of an event, an issue, a project or a user goes", ()
       dead_letters: 3,
     });
     for (const table of ["error_events", "error_payloads", "error_users"]) expect(await rowsOnDisk(table)).toBe(0);
-    expect(await blobs()).toBe(0);
+    await expect.poll(blobs).toBe(0);
     expect(await letters()).not.toMatch(/ann-4711|ann@example/i);
   });
 

@@ -3,7 +3,12 @@ import type { Blobs } from "@signalbox/blobs";
 import type { Database } from "@signalbox/database";
 import type { Clock } from "@signalbox/kernel";
 import type { ProjectTables } from "../migrations/projects-migration.js";
-import { type InstanceDefaults, readProjectSettings } from "../projects/project-settings.js";
+import {
+  daysKept,
+  type InstanceDefaults,
+  type RetainedKind,
+  readProjectSettings,
+} from "../projects/project-settings.js";
 import { purgeDeleted } from "./delete-data.js";
 
 export interface RetentionDependencies {
@@ -30,15 +35,22 @@ export async function removeExpired(dependencies: RetentionDependencies, signal?
   const projects = await database.reader<ProjectTables>().selectFrom("projects").select(["id", "settings"]).execute();
   for (const { id, settings } of projects) {
     if (signal?.aborted) return;
-    const days = readProjectSettings(settings).retentionDays ?? defaults.retentionDays;
-    const beforeMs = clock.nowMs() - days * dayMs;
-    await removeRowsBefore(analytics, id, days, beforeMs);
+    const read = readProjectSettings(settings);
+    const days = daysKept(read, defaults);
+    const before = (kind?: RetainedKind): number => clock.nowMs() - daysKept(read, defaults, kind) * dayMs;
+    const beforeMs = before();
+    for (const table of tables) await removeRowsBefore(analytics, { table, time: "timestamp" }, id, days, beforeMs);
+    const sessions = { table: "error_sessions", time: "started_hour" } as const;
+    await removeRowsBefore(analytics, sessions, id, daysKept(read, defaults, "sessions"), before("sessions"));
     await database.run("delete from error_hash_hours where project_id = ? and hour < ?", [
       id,
       Math.floor(beforeMs / hourMs),
     ]);
-    await database.run("delete from error_feedback where project_id = ? and received_at_ms < ?", [id, beforeMs]);
-    await removeOldAttachments(dependencies, id, beforeMs);
+    await database.run("delete from error_feedback where project_id = ? and received_at_ms < ?", [
+      id,
+      before("feedback"),
+    ]);
+    await removeOldAttachments(dependencies, id, before("attachments"));
   }
   await purgeDeleted(analytics);
 }
@@ -58,20 +70,16 @@ async function removeOldAttachments(
 /** Rows that were written when the project kept them longer; what expires by itself is left to the engine. */
 async function removeRowsBefore(
   analytics: Analytics,
+  { table, time }: { readonly table: string; readonly time: "timestamp" | "started_hour" },
   projectId: number,
   days: number,
   beforeMs: number,
 ): Promise<void> {
   const params = { project: projectId, days, before: new Date(beforeMs).toISOString() };
-  const condition =
-    "project_id = {project:UInt64} AND retention_days > {days:UInt16} AND timestamp < {before:DateTime64(3, 'UTC')}";
-  for (const table of tables) {
-    const [found] = await analytics.query<{ n: string }>(
-      `SELECT count() AS n FROM ${table} WHERE ${condition}`,
-      params,
-    );
-    if (Number(found?.n) > 0) await analytics.command(`DELETE FROM ${table} WHERE ${condition}`, { params, ...hours });
-  }
+  const condition = `project_id = {project:UInt64} AND retention_days > {days:UInt16}
+    AND ${time} < {before:DateTime64(3, 'UTC')}`;
+  const [found] = await analytics.query<{ n: string }>(`SELECT count() AS n FROM ${table} WHERE ${condition}`, params);
+  if (Number(found?.n) > 0) await analytics.command(`DELETE FROM ${table} WHERE ${condition}`, { params, ...hours });
 }
 
 /** A partition holds one week of one retention, so all of it expires together. */
