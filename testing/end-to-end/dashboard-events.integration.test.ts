@@ -4,7 +4,7 @@ import { noMetrics, silentLogger, systemClock } from "@signalbox/kernel";
 import type { Locator, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { requireServers } from "../servers/require-servers.js";
-import { cell, type Dashboard, patienceMs, startDashboard } from "./dashboard.js";
+import { cell, type Dashboard, patienceMs, startDashboard, violationsInBothThemes } from "./dashboard.js";
 
 const needed = requireServers(["chromium"]);
 const polling = { timeout: patienceMs, interval: 250 };
@@ -273,6 +273,18 @@ describe.skipIf(needed.skip)(needed.title("the pages of events"), () => {
     await row.getByRole("button", { name: "Resume" }).click();
     await row.getByRole("button", { name: "Pause" }).waitFor();
     await expect.poll(async () => Number(await cell(table, row, "Waiting")), polling).toBe(0);
+  });
+
+  test("axe finds no serious violation on an event, on a type and on letters, in neither theme", async () => {
+    const finished = await newestOf("ci.pipeline_finished");
+    const [group] = (await board.ask("/api/v1/events/dead/groups?state=dead&limit=1")) as { fingerprint: string }[];
+    for (const [path, showing] of [
+      [`/events/${finished}`, "this event"],
+      ["/events/catalogue?type=ci.pipeline_finished", "/duration_ms"],
+      [`/events/dead?group=${group?.fingerprint}`, "Replay this one"],
+      ["/events/graph?node=event%20ci.pipeline_created", "and leads to"],
+    ] as const)
+      expect(await violationsInBothThemes(page, `${board.url}${path}`, showing), path).toEqual([]);
   });
 
   test("no page has made its script throw", () => {

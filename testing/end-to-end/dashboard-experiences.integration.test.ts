@@ -1,7 +1,7 @@
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { requireServers } from "../servers/require-servers.js";
-import { cell, type Dashboard, patienceMs, startDashboard } from "./dashboard.js";
+import { cell, type Dashboard, patienceMs, startDashboard, violationsInBothThemes } from "./dashboard.js";
 
 const needed = requireServers(["chromium"]);
 const polling = { timeout: patienceMs };
@@ -143,6 +143,15 @@ describe.skipIf(needed.skip)(needed.title("the pages of experiences"), () => {
     await page.getByRole("option", { name: "late end", exact: true }).click();
     await page.waitForURL(/anomaly=late_end/);
     await page.getByText("No journey in this time").waitFor();
+  });
+
+  test("axe finds no serious violation on an experience and on a run, in neither theme", async () => {
+    const correlation = await timedOut();
+    for (const [path, showing] of [
+      ["/experiences/run_pipeline?range=1h", "Where timed-out runs died"],
+      [`/experiences/runs/run_pipeline/${correlation}/1`, "Events of the same correlation id"],
+    ] as const)
+      expect(await violationsInBothThemes(page, `${board.url}${path}`, showing), path).toEqual([]);
   });
 
   test("no page has made its script throw", () => {

@@ -4,7 +4,7 @@ import type { Locator, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { WebSocketServer } from "ws";
 import { requireServers } from "../servers/require-servers.js";
-import { cell, type Dashboard, patienceMs, startDashboard } from "./dashboard.js";
+import { cell, type Dashboard, patienceMs, startDashboard, violationsInBothThemes } from "./dashboard.js";
 
 const needed = requireServers(["chromium"]);
 const polling = { timeout: patienceMs, interval: 250 };
@@ -208,6 +208,16 @@ describe.skipIf(needed.skip)(needed.title("the pages of relays"), () => {
     await row.getByText("kind 1111").waitFor();
     await row.getByText(neighbour).waitFor();
     expect(await cell(waiting, row, "Given up")).toMatch(/^in \d+ (min|sec)/);
+  });
+
+  test("axe finds no serious violation on a relay and on a repository, in neither theme", async () => {
+    const repositories = (await board.ask("/api/v1/relay/repositories")) as { npub: string; identifier: string }[];
+    const forge = repositories.find(({ identifier }) => identifier === "forge");
+    for (const [address, showing] of [
+      [peerPage(neighbour), "Events by layer"],
+      [`${board.url}/relays/repositories/${forge?.npub}/forge`, "new-runner"],
+    ] as const)
+      expect(await violationsInBothThemes(page, address, showing), address).toEqual([]);
   });
 
   test("no page has made its script throw", () => {

@@ -6,7 +6,7 @@ import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { WebSocket } from "ws";
 import { requireServers } from "../servers/require-servers.js";
-import { type Dashboard, patienceMs, startDashboard } from "./dashboard.js";
+import { type Dashboard, patienceMs, startDashboard, violationsInBothThemes } from "./dashboard.js";
 
 const needed = requireServers(["chromium"]);
 const polling = { timeout: patienceMs, interval: 250 };
@@ -182,6 +182,12 @@ describe.skipIf(needed.skip)(needed.title("the page of a timeline"), () => {
     await selected.getByText("error", { exact: true }).first().waitFor();
     await selected.getByRole("button", { name: "run_pipeline", exact: true }).waitFor();
     await selected.getByRole("button", { name: "ci.pipeline_created", exact: true }).first().waitFor();
+  });
+
+  test("axe finds no serious violation on the axis with something selected, in neither theme", async () => {
+    const attempt = (await entriesOf(correlation)).find(({ kind }) => kind === "attempt");
+    const address = `${board.url}/timeline/${correlation}?entry=${encodeURIComponent(attempt?.id ?? "")}`;
+    expect(await violationsInBothThemes(page, address, "Caused by")).toEqual([]);
   });
 
   test("no page has made its script throw", () => {

@@ -166,6 +166,19 @@ export async function violations(page: Page): Promise<readonly string[]> {
   });
 }
 
+/** Violations of a page in each theme, once it shows the text. */
+export async function violationsInBothThemes(page: Page, address: string, showing: string): Promise<readonly string[]> {
+  const found: string[] = [];
+  for (const colorScheme of ["light", "dark"] as const) {
+    await page.emulateMedia({ colorScheme });
+    await page.goto(address);
+    await page.getByRole("main").getByText(showing).filter({ visible: true }).first().waitFor();
+    await page.waitForSelector("[aria-busy=true]", { state: "detached" });
+    for (const violation of await violations(page)) found.push(`${colorScheme}: ${violation}`);
+  }
+  return found;
+}
+
 /** A name without digits, which grouping would take for a parameter. */
 export function letters(number: number): string {
   return [...number.toString().padStart(5, "0")].map((digit) => "abcdefghij"[Number(digit)] ?? "").join("");

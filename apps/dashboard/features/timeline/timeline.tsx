@@ -195,7 +195,12 @@ function Entries({ timeline }: { readonly timeline: Timeline }) {
           </Table.Thead>
           <Table.Tbody>
             {timeline.entries.map((entry) => (
-              <Table.Tr key={entry.id} bg={entry === selected ? "var(--mantine-primary-color-light)" : undefined}>
+              <Table.Tr
+                key={entry.id}
+                aria-current={entry === selected}
+                // A ground of another colour would make the links in it hard to read.
+                style={entry === selected ? { boxShadow: "inset 3px 0 var(--app-chart)" } : undefined}
+              >
                 <Table.Td>
                   <Text size="sm" component="time" title={entry.at}>
                     {entry.at === startedAt
