@@ -428,7 +428,10 @@ describe.skipIf(needed.skip)(needed.title("the page of an issue"), () => {
     }
     await page.setViewportSize({ width: 1280, height: 900 });
     await board.open("/overview");
-    await page.getByRole("region", { name: "Errors" }).getByText(/\d+ open/).waitFor();
+    await page
+      .getByRole("region", { name: "Errors" })
+      .getByText(/\d+ open/)
+      .waitFor();
     page.off("request", watch);
     expect(await page.evaluate("window.hacked")).toBeUndefined();
     expect(elsewhere).toEqual([]);

@@ -64,18 +64,20 @@ describe.skipIf(needed.skip)(needed.title("the overview"), () => {
     const sums = async (): Promise<Readonly<Record<string, number>>> => {
       const text = (await panel("Intake").innerText()).replaceAll(",", "");
       return Object.fromEntries(
-        [...text.matchAll(/(\d+)\s+(received|stored|limited|dropped)/g)].map(([, count, name]) => [
+        [...text.matchAll(/(\d+)\s+(received|stored|limited|dropped|waiting)/g)].map(([, count, name]) => [
           name,
           Number(count),
         ]),
       );
     };
-    await panel("Intake").getByText("received", { exact: true }).waitFor();
+    await panel("Intake")
+      .getByText(/^received/)
+      .waitFor();
     await expect
       .poll(
         async () => {
-          const { received = 0, stored = 0, limited = 0, dropped = 0 } = await sums();
-          return received > 0 && received === stored + limited + dropped;
+          const { received = 0, stored = 0, limited = 0, dropped = 0, waiting = 0 } = await sums();
+          return received > 0 && received === stored + limited + dropped + waiting;
         },
         { timeout: patienceMs },
       )

@@ -49,10 +49,12 @@ export function IntakePanel() {
       const ledgers = await Promise.all(
         ids.map((id) => dataOf(api.GET("/api/v1/projects/{id}/errors/ledger", { params: { path: { id }, query } }))),
       );
-      const sums = { received: 0, stored: 0, limited: 0, dropped: 0 };
+      const sums = { received: 0, stored: 0, limited: 0, dropped: 0, waiting: 0 };
       const byTime = new Map<string, { received: number; lost: number }>();
       for (const one of ledgers) {
         sums.received += one.received;
+        // Of the whole instance it is no part of what was received.
+        if (one.pending_scope !== "instance") sums.waiting += one.pending;
         for (const [outcome, { quantity }] of Object.entries(one.outcomes)) sums[endOf(outcome)] += quantity;
         for (const { start, received = 0, outcomes = {} } of one.intervals) {
           const part = byTime.get(start) ?? { received: 0, lost: 0 };
@@ -99,7 +101,7 @@ export function IntakePanel() {
                     {ids.length === 1 ? "of the project" : `of ${ids.length} projects`}, {range.within}
                   </Text>
                 </div>
-                <Sum label="received" value={sums.received} of={sums.received} />
+                <Sum label="received" value={sums.received} of={sums.received} waiting={sums.waiting} />
                 <Sum label="stored" value={sums.stored} of={sums.received} />
                 <Sum label="limited" value={sums.limited} of={sums.received} warns />
                 <Sum label="dropped" value={sums.dropped} of={sums.received} warns />
@@ -125,11 +127,14 @@ function Sum({
   value,
   of,
   warns = false,
+  waiting = 0,
 }: {
   readonly label: string;
   readonly value: number;
   readonly of: number;
   readonly warns?: boolean;
+  /** Of them: not stored yet. */
+  readonly waiting?: number;
 }) {
   return (
     <div>
@@ -146,6 +151,7 @@ function Sum({
       <Text size="xs" c="dimmed">
         {label}
         {of > 0 && label !== "received" && `, ${formatShare(value / of)}`}
+        {waiting > 0 && `, ${formatCount(waiting)} waiting`}
       </Text>
     </div>
   );
