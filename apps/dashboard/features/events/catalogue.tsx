@@ -153,11 +153,21 @@ function TypeItem({ type }: { readonly type: EventType }) {
             Owned by <b>{type.owner ?? "nobody"}</b>
             {type.category && ` · ${type.category.replaceAll("_", " ")}`} · version {type.version}
             {" · "}
-            <Anchor component={Link} size="sm" to={`/events/log?type=${encodeURIComponent(type.type)}`}>
+            <Anchor
+              component={Link}
+              size="sm"
+              underline="always"
+              to={`/events/log?type=${encodeURIComponent(type.type)}`}
+            >
               in the log
             </Anchor>{" "}
             ·{" "}
-            <Anchor component={Link} size="sm" to={`/events/graph?node=${encodeURIComponent(`event ${type.type}`)}`}>
+            <Anchor
+              component={Link}
+              size="sm"
+              underline="always"
+              to={`/events/graph?node=${encodeURIComponent(`event ${type.type}`)}`}
+            >
               in the graph
             </Anchor>
           </Text>
