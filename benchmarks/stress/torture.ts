@@ -60,7 +60,9 @@ class Record {
   readonly #leaseMs: number;
   readonly #accepted: string[] = [];
   readonly #keyOf = new Map<string, string>();
-  readonly #finished: string[] = [];
+  /** With the place that each had when its handling was over: answers to settlements may overtake each other. */
+  readonly #finished: { readonly id: string; readonly place: number }[] = [];
+  #places = 0;
   /** Leases that somebody works on, by key. */
   readonly #running = new Map<string, { readonly lease: Lease; readonly sinceMs: number }>();
   #failure: unknown;
@@ -111,9 +113,13 @@ class Record {
     if (lease.key !== null && this.#running.get(lease.key)?.lease === lease) this.#running.delete(lease.key);
   }
 
-  finished(lease: Lease): void {
+  nextPlace(): number {
+    return ++this.#places;
+  }
+
+  finished(lease: Lease, place: number): void {
     this.done.add(lease.deliveryId);
-    this.#finished.push(lease.deliveryId);
+    this.#finished.push({ id: lease.deliveryId, place });
   }
 
   failed(error: unknown): void {
@@ -129,9 +135,10 @@ class Record {
   }
 
   checkOrder(): void {
+    const finished = this.#finished.toSorted((left, right) => left.place - right.place).map(({ id }) => id);
     for (const key of new Set(this.#keyOf.values())) {
       const ofKey = (ids: readonly string[]): string[] => ids.filter((id) => this.#keyOf.get(id) === key);
-      assert.deepEqual(ofKey(this.#finished), ofKey(this.#accepted), `the order of ${key}`);
+      assert.deepEqual(ofKey(finished), ofKey(this.#accepted), `the order of ${key}`);
     }
   }
 
@@ -206,8 +213,9 @@ class DoomedConsumer {
     const settlement = this.#end();
     // Before the transport gives it to somebody else.
     this.#record.left(lease);
+    const place = this.#record.nextPlace();
     const [result] = await this.#transport.settle([{ lease, settlement }]);
-    if (settlement.kind === "done" && result === "settled") this.#record.finished(lease);
+    if (settlement.kind === "done" && result === "settled") this.#record.finished(lease, place);
   }
 
   #end(): Settlement {

@@ -29,6 +29,8 @@ const maxPullBytes = 8_388_608;
 const maxRetained = 16;
 const limitPollMs = 100;
 const lookUpAgainMs = 100;
+/** A server that is back is asked this soon. */
+const longestPrepareRestMs = 2_000;
 
 /** A message with what it says. */
 interface Arrived {
@@ -46,7 +48,8 @@ export class JetStreamConsumer implements Consumer, LeaseHolder {
   readonly spec: ConsumeSpec;
   readonly #options: ConsumerOptions;
   readonly #sources = new Map<string, Source>();
-  readonly #held = new Set<JetStreamLease>();
+  /** By the place of their message in the stream. */
+  readonly #held = new Map<number, JetStreamLease>();
   /** Taken from the stream, but not allowed to begin yet. */
   #retained: JetStreamLease[] = [];
   /** Those that count towards a total over all processes. */
@@ -86,7 +89,7 @@ export class JetStreamConsumer implements Consumer, LeaseHolder {
   }
 
   released(lease: JetStreamLease): void {
-    this.#held.delete(lease);
+    if (this.#held.get(lease.streamSeq) === lease) this.#held.delete(lease.streamSeq);
     if (this.#permitted.delete(lease)) this.#options.allowance.release(this.subscriber, 1);
   }
 
@@ -146,8 +149,12 @@ export class JetStreamConsumer implements Consumer, LeaseHolder {
 
   #prepareSoon(source: Source): void {
     this.#failures++;
-    this.#options.parts.clock.setTimer(backoffCeilingMs(this.#failures, { baseMs: 100, maxMs: 10_000 }), () => {
-      if (!this.#stopped) this.#prepare(source);
+    const { clock, link } = this.#options.parts;
+    clock.setTimer(backoffCeilingMs(this.#failures, { baseMs: 100, maxMs: longestPrepareRestMs }), () => {
+      if (this.#stopped) return;
+      // A question to a server that is away would only be waited for.
+      if (link.isUp) this.#prepare(source);
+      else this.#prepareSoon(source);
     });
   }
 
@@ -225,13 +232,21 @@ export class JetStreamConsumer implements Consumer, LeaseHolder {
         if (one.message.reply !== undefined) link.send(one.message.reply, acknowledgement);
         continue;
       }
+      if (this.#isHeld(lease)) continue;
       if (isPlain(one, lease)) plain.push(lease);
       else noted.push(one);
     }
     if (arrived.length > 0) this.#bodyBytes = Math.max(1, bytes / arrived.length, this.#bodyBytes / 4);
-    for (const lease of plain) this.#held.add(lease);
+    for (const lease of plain) this.#held.set(lease.streamSeq, lease);
     await this.#handOut(plain);
     if (noted.length > 0) await this.#handOutNoted(noted);
+  }
+
+  /** A server that was killed has forgotten that it had handed it out already, and nobody needs it twice. */
+  #isHeld({ streamSeq, messageId }: JetStreamLease): boolean {
+    const held = this.#held.get(streamSeq);
+    if (held === undefined || held.messageId !== messageId || held.comesBack) return false;
+    return !held.isOver(this.#options.parts.clock.monotonicMs());
   }
 
   /** While the database is away they are kept: the server would not offer them again before their lease is over. */
@@ -280,7 +295,7 @@ export class JetStreamConsumer implements Consumer, LeaseHolder {
       clock.setTimer(delayMs + 2, () => this.wakePartition(partition));
     }
     const mine = await this.#takeUp(ready);
-    for (const lease of mine) this.#held.add(lease);
+    for (const lease of mine) this.#held.set(lease.streamSeq, lease);
     return mine;
   }
 
@@ -323,7 +338,7 @@ export class JetStreamConsumer implements Consumer, LeaseHolder {
   }
 
   async #giveBack(leases: readonly JetStreamLease[]): Promise<void> {
-    for (const lease of leases) this.#held.add(lease);
+    for (const lease of leases) this.#held.set(lease.streamSeq, lease);
     await this.#options.handBack(leases);
   }
 
@@ -385,7 +400,7 @@ export class JetStreamConsumer implements Consumer, LeaseHolder {
     if (!link.isUp) return;
     const nowMs = clock.monotonicMs();
     const retained = new Set(this.#retained);
-    for (const lease of [...this.#held]) {
+    for (const lease of [...this.#held.values()]) {
       const source = this.#sources.get(lease.partition);
       if (retained.has(lease)) lease.prolong(nowMs);
       else if (lease.isOver(nowMs)) {

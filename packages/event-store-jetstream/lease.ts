@@ -30,6 +30,8 @@ export class JetStreamLease implements Lease {
   noted: boolean;
   /** Its end is being told: a sign of life after that would keep the server from handing it out again. */
   settling = false;
+  /** The same message is to be handed out again after that end. */
+  comesBack = false;
   /** What the note will say of crashes while alone. */
   readonly notedCrashesAlone: number;
   readonly dueAtMs: number;

@@ -32,6 +32,7 @@ export async function settleLeases(
     if (lease.isOver(nowMs)) lease.end();
     else {
       lease.settling = true;
+      lease.comesBack = settlement.kind === "hand_back" || (settlement.kind === "retry" && lease.key !== null);
       held.set(lease, { lease, settlement });
     }
   }
