@@ -53,6 +53,10 @@ interface WindowRow {
   readonly used: number;
 }
 
+interface StoredWindow extends WindowRow {
+  readonly ends_at_ms: number;
+}
+
 export function createQuotaWindows({ database, clock, logger }: QuotaWindowsOptions): QuotaWindows {
   const counters = new Map<string, Counter>();
   let timer: Timer | undefined;
@@ -86,6 +90,14 @@ export function createQuotaWindows({ database, clock, logger }: QuotaWindowsOpti
     }
   };
 
+  const readWindows = async (nowMs: number): Promise<readonly StoredWindow[]> => {
+    const { rows } = await database.run<StoredWindow>(
+      "select counter, slot, used, ends_at_ms from error_quota_windows where ends_at_ms > ?",
+      [nowMs],
+    );
+    return rows;
+  };
+
   const mergeAll = async (): Promise<void> => {
     const nowMs = clock.nowMs();
     const rows: [string, number, number, number][] = [];
@@ -98,6 +110,9 @@ export function createQuotaWindows({ database, clock, logger }: QuotaWindowsOpti
     rows.sort(([a], [b]) => (a < b ? -1 : 1));
     const merged = await runOverRows<WindowRow>(database, merge, rows);
     take(merged, new Map(rows.map(([name, , quantity]) => [name, quantity])));
+    // One that is used up counts nothing more; what was given back would not be heard of.
+    if ([...counters.values()].some((counter) => counter.merged > 0 && counter.unmerged === 0))
+      take(await readWindows(nowMs), new Map());
     if (nowMs >= cleanAtMs) {
       await database.run("delete from error_quota_windows where ends_at_ms <= ?", [nowMs]);
       cleanAtMs = nowMs + cleanMs;
@@ -137,12 +152,7 @@ export function createQuotaWindows({ database, clock, logger }: QuotaWindowsOpti
     service: createService({
       name: "quota windows",
       async start() {
-        const nowMs = clock.nowMs();
-        const { rows } = await database.run<WindowRow & { readonly ends_at_ms: number }>(
-          "select counter, slot, used, ends_at_ms from error_quota_windows where ends_at_ms > ?",
-          [nowMs],
-        );
-        for (const { counter, slot, used, ends_at_ms: endsAtMs } of rows) {
+        for (const { counter, slot, used, ends_at_ms: endsAtMs } of await readWindows(clock.nowMs())) {
           const windowMs = Number(endsAtMs) / (Number(slot) + 1);
           const known = counters.get(counter);
           counters.set(counter, {

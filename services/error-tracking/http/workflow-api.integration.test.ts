@@ -1,7 +1,9 @@
-import { systemClock } from "@signalbox/kernel";
-import type { JsonObject } from "@signalbox/sentry-protocol";
+import { silentLogger, systemClock } from "@signalbox/kernel";
+import type { Category, JsonObject } from "@signalbox/sentry-protocol";
 import { type ClickHouseHttpServer, startClickHouseHttp } from "@signalbox/testing/servers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createQuotaWindows } from "../edge/quota-windows.js";
+import { ownQuotas } from "../projects/quotas.js";
 import type { IssueTables } from "../store/tables.js";
 import { type ApiKit, openApiKit } from "../testing/api-kit.js";
 import { errorPayload } from "../testing/received-event.js";
@@ -517,6 +519,38 @@ describe("deletion", () => {
       { outcome: "discarded", reason: "issue_discarded", quantity: 1 },
       { outcome: "stored", reason: "", quantity: 1 },
     ]);
+  });
+
+  test("ET-236 what is discarded is given back to the quotas that it was counted against", async () => {
+    const project = await kit.newProject();
+    await kit.store(project, [errorPayload("a")]);
+    await kit.call("DELETE", `${(await only(project)).url}?discard=true`);
+    const windows = createQuotaWindows({
+      database: kit.stores.database,
+      clock: systemClock,
+      logger: silentLogger,
+    });
+    const year = 31_536_000;
+    const quota = (categories: Category[], limit: number) => ({ categories, limit, windowS: year });
+    const quotas = [
+      ...ownQuotas("project", project, [quota(["error"], 3), quota(["attachment"], 3), quota([], 9)]),
+      ...ownQuotas("key", 77, [quota(["error", "transaction"], 5)]),
+      ...ownQuotas("key", 78, [quota(["error"], 5)]),
+    ];
+    await windows.service.start();
+    try {
+      for (const one of quotas) windows.add(one, 3);
+      const used = async () => quotas.map((one) => windows.used(one));
+      const merged = () => kit.stores.database.run("select used from error_quota_windows where used = 3");
+      await expect.poll(async () => (await merged()).rows.length).toBe(quotas.length);
+      const options = { eventId: "cd".repeat(16), receivedAtMs: Date.now(), keyId: 77 };
+      // Delivered again it is given back once.
+      for (const _ of [1, 2]) await kit.store(project, [errorPayload("a"), options]);
+      await kit.store(project, [errorPayload("b"), { keyId: 77 }]);
+      await expect.poll(used).toEqual([2, 3, 2, 2, 3]);
+    } finally {
+      await windows.service.stop();
+    }
   });
 
   test("one event, or all events of a user, go with their counts", async () => {

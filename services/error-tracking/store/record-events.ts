@@ -21,6 +21,7 @@ import { growIssues } from "./issues.js";
 import { overRows, runOverRows } from "./json-rows.js";
 import { addToLedger, type LedgerEntry } from "./ledger.js";
 import { type MovedIssue, moveIssues } from "./move-issues.js";
+import { refundQuotas } from "./refund-quotas.js";
 import { sightReleases } from "./releases.js";
 import { sampleStorm } from "./sample-storm.js";
 
@@ -64,6 +65,7 @@ export async function recordEvents(
   const sorted = await sortByHistory(database, present, transaction);
   const { allowed, refused } = await withoutDisabledKeys(database, sorted.fresh, transaction);
   const { wanted, discarded } = await withoutDiscarded(database, allowed, transaction);
+  await refundQuotas(database, discarded, nowMs, transaction);
   const { issues, created } = await assignIssues(database, wanted, locked, nowMs, transaction, explain);
   const hours = await count(database, issues, created, locked, nowMs, transaction);
   const causes = new Set(created.map(({ cause }) => cause));
