@@ -253,7 +253,8 @@ export function createErrorTracking(dependencies: ErrorTrackingDependencies): Er
 
 /** Deletes attachments that no event came to have. What fails is collected with the orphans, a day later. */
 function removeAbandoned(keys: readonly string[], blobs: Blobs | undefined, logger: Logger): void {
-  Promise.all(keys.map((key) => blobs?.delete(key))).catch((error: unknown) =>
+  if (blobs === undefined) return;
+  Promise.all(keys.map((key) => blobs.delete(key))).catch((error: unknown) =>
     logger.warn("attachments that nobody needs could not be removed yet", { error }),
   );
 }
