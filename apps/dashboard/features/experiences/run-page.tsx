@@ -151,7 +151,7 @@ function Waterfall({ data }: { readonly data: RunDetail }) {
             const atMs = Date.parse(checkpoint.occurred_at);
             const from = share(atMs - (checkpoint.gap_s ?? 0) * 1000);
             return (
-              <Table.Tr key={checkpoint.event_id} style={checkpoint.applied ? undefined : { opacity: 0.6 }}>
+              <Table.Tr key={checkpoint.event_id} c={checkpoint.applied ? undefined : "dimmed"}>
                 <Table.Td>
                   <CheckpointName checkpoint={checkpoint} />
                 </Table.Td>
