@@ -15,7 +15,7 @@ import { useClipboard } from "@mantine/hooks";
 import { notifications } from "@mantine/notifications";
 import { IconArrowDown, IconArrowUp, IconClipboardCopy, IconColumns3 } from "@tabler/icons-react";
 import { useWindowVirtualizer } from "@tanstack/react-virtual";
-import { type ReactNode, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
+import { memo, type ReactNode, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { asCsv, asMarkdownTable, type TextTable } from "./table-text.js";
 import { useUrlState } from "./url-state.js";
 
@@ -227,41 +227,31 @@ function Body<Row>({
   const lastDrawn = isLong ? (drawn.at(-1)?.index ?? 0) : rows.length - 1;
   useLoadMore(more, lastDrawn >= rows.length - 1);
   const width = visible.length + (selection ? 1 : 0);
+  // Rows are drawn anew only when they change, however often the window is scrolled.
+  const latest = useRef(selection);
+  useLayoutEffect(() => {
+    latest.current = selection;
+  });
+  const select = useCallback((key: string, isSelected: boolean): void => {
+    if (latest.current === undefined) return;
+    const next = new Set(latest.current.selected);
+    if (isSelected) next.add(key);
+    else next.delete(key);
+    latest.current.onChange(next);
+  }, []);
   const row = (item: Row, index: number) => {
     const key = rowKey(item);
     return (
-      <Table.Tr
+      <DataRow
         key={key}
-        data-index={index}
-        aria-rowindex={index + 2}
-        {...(isLong ? { ref: virtualizer.measureElement } : {})}
-        {...(selection?.selected.has(key) ? { bg: "var(--mantine-primary-color-light)" } : {})}
-      >
-        {selection && (
-          <Table.Td>
-            <Checkbox
-              size="xs"
-              aria-label={`Select ${key}`}
-              checked={selection.selected.has(key)}
-              onChange={(event) => {
-                const next = new Set(selection.selected);
-                if (event.currentTarget.checked) next.add(key);
-                else next.delete(key);
-                selection.onChange(next);
-              }}
-            />
-          </Table.Td>
-        )}
-        {visible.map((column) => (
-          <Table.Td
-            key={column.id}
-            {...(column.align ? { ta: column.align } : {})}
-            {...(column.wideOnly ? { className: "wide-only" } : {})}
-          >
-            {column.cell(item)}
-          </Table.Td>
-        ))}
-      </Table.Tr>
+        id={key}
+        item={item}
+        index={index}
+        columns={visible}
+        selected={selection?.selected.has(key)}
+        select={select}
+        measure={isLong ? virtualizer.measureElement : undefined}
+      />
     );
   };
   if (!isLong)
@@ -292,6 +282,51 @@ function Body<Row>({
     </Table.Tbody>
   );
 }
+
+interface DataRowProps<Row> {
+  readonly id: string;
+  readonly item: Row;
+  readonly index: number;
+  readonly columns: readonly Column<Row>[];
+  /** Undefined: nothing can be selected. */
+  readonly selected: boolean | undefined;
+  readonly select: (key: string, isSelected: boolean) => void;
+  readonly measure: ((node: HTMLTableRowElement | null) => void) | undefined;
+}
+
+function PlainRow<Row>({ id, item, index, columns, selected, select, measure }: DataRowProps<Row>) {
+  return (
+    <Table.Tr
+      data-index={index}
+      aria-rowindex={index + 2}
+      {...(measure ? { ref: measure } : {})}
+      {...(selected ? { bg: "var(--mantine-primary-color-light)" } : {})}
+    >
+      {selected !== undefined && (
+        <Table.Td>
+          <Checkbox
+            size="xs"
+            aria-label={`Select ${id}`}
+            checked={selected}
+            onChange={(event) => select(id, event.currentTarget.checked)}
+          />
+        </Table.Td>
+      )}
+      {columns.map((column) => (
+        <Table.Td
+          key={column.id}
+          {...(column.align ? { ta: column.align } : {})}
+          {...(column.wideOnly ? { className: "wide-only" } : {})}
+        >
+          {column.cell(item)}
+        </Table.Td>
+      ))}
+    </Table.Tr>
+  );
+}
+
+// The library's type forgets that a component is generic.
+const DataRow = memo(PlainRow) as typeof PlainRow;
 
 function keyAt<Row>(rows: readonly Row[], rowKey: (row: Row) => string, index: number): string {
   const row = rows[index];
