@@ -1,6 +1,6 @@
+import { startTestIssuer, type TestIssuer } from "@signalbox/http/testing";
 import type { Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
-import { startTestIssuer, type TestIssuer } from "@signalbox/http/testing";
 import { startBrowser, type TestBrowser } from "../servers/browser.js";
 import { requireServers } from "../servers/require-servers.js";
 import { type Dashboard, patienceMs, startDashboard } from "./dashboard.js";
@@ -74,7 +74,10 @@ describe.skipIf(needed.skip)(needed.title("who may see the dashboard"), () => {
     issuer.login.claims = { sub: "mallory", scope: "nothing" };
     await page.goto(`${board.url}/overview`);
     await page.getByRole("link", { name: "Log in with the forge" }).click();
-    await page.getByRole("alert").getByText(/does not allow anything here/).waitFor();
+    await page
+      .getByRole("alert")
+      .getByText(/does not allow anything here/)
+      .waitFor();
     expect(await page.getByRole("navigation").count()).toBe(0);
     expect(await sessionCookie()).toBeUndefined();
   });
