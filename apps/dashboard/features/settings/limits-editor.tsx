@@ -43,7 +43,10 @@ export function LimitsEditor({
   const change = (key: number, part: Partial<Limit>): void =>
     setRows(rows.map((row) => (row.key === key ? { key, limit: { ...row.limit, ...part } } : row)));
   const add = (): void =>
-    setRows([...rows, { key: Math.max(-1, ...rows.map(({ key }) => key)) + 1, limit: { categories: [], limit: 1_000, window_s: 60 } }]);
+    setRows([
+      ...rows,
+      { key: Math.max(-1, ...rows.map(({ key }) => key)) + 1, limit: { categories: [], limit: 1_000, window_s: 60 } },
+    ]);
   return (
     <Stack>
       {rows.length === 0 && (
