@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import Database from "libsql";
+import { openDatabase } from "@signalbox/database";
 import type { Locator, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { requireServers } from "../servers/require-servers.js";
@@ -83,14 +83,12 @@ describe.skipIf(needed.skip)(needed.title("intake and settings of a project"), (
     await post("/api/v1/events/subscriptions/error_tracking.digest/pause");
     for (const id of ["a", "b", "c"])
       await board.send({ ...errorEvent("Unreadable", "It will be broken"), event_id: id.repeat(32) });
-    const database = new Database(join(String(board.installation.env["SIGNALBOX_DATA_DIR"]), "signalbox.db"));
-    database.pragma("busy_timeout = 30000");
-    const broken = database
-      .prepare(
-        `update event_deliveries set body = replace(body, '"content":"{', '"content":"[') where body like '%It will be broken%'`,
-      )
-      .run();
-    database.close();
+    const path = join(String(board.installation.env["SIGNALBOX_DATA_DIR"]), "signalbox.db");
+    const database = await openDatabase({ path });
+    const broken = await database.run(
+      `update event_deliveries set body = replace(body, '"content":"{', '"content":"[') where body like '%It will be broken%'`,
+    );
+    await database.close();
     expect(broken.changes).toBe(3);
     await post("/api/v1/events/subscriptions/error_tracking.digest/resume");
     const dead = async (): Promise<number> =>
