@@ -6396,6 +6396,15 @@ export interface paths {
                                  * @enum {unknown}
                                  */
                                 retention_days?: 7 | 14 | 30 | 60 | 90 | 180 | 365 | null;
+                                /** @description Days for what comes beside events, where that is less; null: as events. */
+                                retention_days_of?: {
+                                    /** @enum {unknown} */
+                                    attachments?: 7 | 14 | 30 | 60 | 90 | 180 | 365 | null;
+                                    /** @enum {unknown} */
+                                    feedback?: 7 | 14 | 30 | 60 | 90 | 180 | 365 | null;
+                                    /** @enum {unknown} */
+                                    sessions?: 7 | 14 | 30 | 60 | 90 | 180 | 365 | null;
+                                };
                                 /** @description What is taken out of events before they are kept. */
                                 scrubbing?: {
                                     enabled?: boolean;
@@ -6421,7 +6430,10 @@ export interface paths {
                                 };
                                 /** @description False: the address of the connection is not taken for the user's. */
                                 store_addresses?: boolean;
-                                /** @enum {unknown} */
+                                /**
+                                 * @description The algorithm; null in a request: that of new projects. The one before is asked as well for a while.
+                                 * @enum {unknown}
+                                 */
                                 grouping_version?: 1 | null;
                                 /** @description One rule per line. */
                                 fingerprint_rules?: string;
@@ -6693,6 +6705,15 @@ export interface paths {
                              * @enum {unknown}
                              */
                             retention_days?: 7 | 14 | 30 | 60 | 90 | 180 | 365 | null;
+                            /** @description Days for what comes beside events, where that is less; null: as events. */
+                            retention_days_of?: {
+                                /** @enum {unknown} */
+                                attachments?: 7 | 14 | 30 | 60 | 90 | 180 | 365 | null;
+                                /** @enum {unknown} */
+                                feedback?: 7 | 14 | 30 | 60 | 90 | 180 | 365 | null;
+                                /** @enum {unknown} */
+                                sessions?: 7 | 14 | 30 | 60 | 90 | 180 | 365 | null;
+                            };
                             /** @description What is taken out of events before they are kept. */
                             scrubbing?: {
                                 enabled?: boolean;
@@ -6718,7 +6739,10 @@ export interface paths {
                             };
                             /** @description False: the address of the connection is not taken for the user's. */
                             store_addresses?: boolean;
-                            /** @enum {unknown} */
+                            /**
+                             * @description The algorithm; null in a request: that of new projects. The one before is asked as well for a while.
+                             * @enum {unknown}
+                             */
                             grouping_version?: 1 | null;
                             /** @description One rule per line. */
                             fingerprint_rules?: string;
@@ -6793,6 +6817,15 @@ export interface paths {
                                  * @enum {unknown}
                                  */
                                 retention_days?: 7 | 14 | 30 | 60 | 90 | 180 | 365 | null;
+                                /** @description Days for what comes beside events, where that is less; null: as events. */
+                                retention_days_of?: {
+                                    /** @enum {unknown} */
+                                    attachments?: 7 | 14 | 30 | 60 | 90 | 180 | 365 | null;
+                                    /** @enum {unknown} */
+                                    feedback?: 7 | 14 | 30 | 60 | 90 | 180 | 365 | null;
+                                    /** @enum {unknown} */
+                                    sessions?: 7 | 14 | 30 | 60 | 90 | 180 | 365 | null;
+                                };
                                 /** @description What is taken out of events before they are kept. */
                                 scrubbing?: {
                                     enabled?: boolean;
@@ -6818,7 +6851,10 @@ export interface paths {
                                 };
                                 /** @description False: the address of the connection is not taken for the user's. */
                                 store_addresses?: boolean;
-                                /** @enum {unknown} */
+                                /**
+                                 * @description The algorithm; null in a request: that of new projects. The one before is asked as well for a while.
+                                 * @enum {unknown}
+                                 */
                                 grouping_version?: 1 | null;
                                 /** @description One rule per line. */
                                 fingerprint_rules?: string;
@@ -12215,7 +12251,7 @@ export interface paths {
                             /** @description The first 1,000. */
                             findings: {
                                 /** @enum {unknown} */
-                                check: "ledger" | "rows" | "hours" | "issues" | "owners" | "unfinished";
+                                check: "ledger" | "rows" | "hours" | "issues" | "owners" | "unfinished" | "blobs";
                                 project_id: number;
                                 subject: string;
                                 message: string;
