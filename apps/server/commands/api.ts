@@ -1,6 +1,6 @@
 import type { Configure } from "@signalbox/event-store";
 import { createTokenKey, mintToken, type Scope } from "@signalbox/http";
-import { systemClock } from "@signalbox/kernel";
+import { errorMessage, systemClock } from "@signalbox/kernel";
 import { composeLocally } from "../compose-locally.js";
 import type { ServerConfig } from "../config.js";
 import { directoryHolder } from "../data-directory.js";
@@ -53,8 +53,14 @@ export async function withApi<T>(options: RoutesOptions, work: (api: CommandApi)
   const holder = directoryHolder(dataPaths(config).directory, systemClock);
   if (holder?.url !== undefined && !configure) {
     const send = await remoteSender(holder.url, config, options);
+    const probed = await send("GET", options.probe, undefined, AbortSignal.timeout(patienceMs)).catch(
+      (cause: unknown) => {
+        terminal.err(`The server (process ${holder.pid}, ${holder.url}) does not answer: ${errorMessage(cause)}`);
+        throw new CommandFailed();
+      },
+    );
     // One that runs other roles alone has no such routes.
-    if ((await send("GET", options.probe)).status === 200) return work(createApi(send, terminal));
+    if (probed.status === 200) return work(createApi(send, terminal));
   }
   if (options.needsServer) {
     terminal.err("No server with these routes runs on this data directory (signalbox serve starts one)");
@@ -73,7 +79,10 @@ export async function withApi<T>(options: RoutesOptions, work: (api: CommandApi)
   }
 }
 
-type Send = (method: Method, path: string, body?: object) => Promise<ApiAnswer>;
+type Send = (method: Method, path: string, body?: object, signal?: AbortSignal) => Promise<ApiAnswer>;
+
+/** How long a server may take for the first answer; what is asked of it then may take its time. */
+const patienceMs = 10_000;
 
 const tokenLifetimeMs = 3_600_000;
 
@@ -90,11 +99,12 @@ async function remoteSender(
     lifetimeMs: tokenLifetimeMs,
     audience: config.auth.audience,
   });
-  return async (method, path, body) => {
+  return async (method, path, body, signal) => {
     const answer = await fetch(`${url}${prefix}${path}`, {
       method,
       headers: { authorization: `Bearer ${token}`, ...(body && { "content-type": "application/json" }) },
       ...(body && { body: JSON.stringify(body) }),
+      ...(signal && { signal }),
     });
     return toAnswer(answer.status, await answer.text(), answer.headers.get("link") ?? undefined, prefix);
   };

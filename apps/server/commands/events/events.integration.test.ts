@@ -327,6 +327,17 @@ describe("beside a server", () => {
     expect(plain.out).toMatch(/^\d+ events? (was|were) published while it was handled/m);
   });
 
+  test("PF-014 a server that does not answer is named soon", async () => {
+    server?.kill("SIGSTOP");
+    try {
+      const { exitCode, err } = await events("list");
+      expect(exitCode).toBe(1);
+      expect(err).toContain(`The server (process ${server?.pid}, ${server?.url}) does not answer`);
+    } finally {
+      server?.kill("SIGCONT");
+    }
+  });
+
   test("ES-454 a reader that goes away is no failure", async () => {
     const running = startProgram(["events", "list"], installation.env);
     running.process.stdout?.destroy();
