@@ -126,7 +126,9 @@ describe("what a scraper sees of a running relay", () => {
     const clients = [await connectRaw(relay.url), await connectRaw(relay.url)];
     const [client] = clients;
     client?.send(["EVENT", issue("two")]);
+    await client?.next(([type]) => type === "OK");
     client?.send(["EVENT", signEvent(owner, { kind: kinds.issue, content: "about nothing" })]);
+    await client?.next(([type]) => type === "OK");
     client?.send(["REQ", "r", { kinds: [kinds.issue] }]);
     client?.send(["COUNT", "c", {}]);
     client?.send(["NEG-OPEN", "n", {}, "6100000200"]);
