@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import type { Page } from "playwright-core";
 import { startBrowser } from "../servers/browser.js";
 import type { PageToTake } from "./pages.js";
 
@@ -13,6 +14,22 @@ export interface Shop {
   readonly folder: string;
 }
 
+/** What keeps the page from being whole; a page that is opened before what it shows was recorded may be opened again. */
+async function missingOn(page: Page, showing: string | RegExp): Promise<string | undefined> {
+  const what = page.getByText(showing).filter({ visible: true }).first();
+  const loading = page.locator('[aria-busy="true"]:visible').first();
+  try {
+    await what.waitFor();
+  } catch {
+    const text = await page.locator("main").innerText();
+    return `does not show ${String(showing)}, but ${JSON.stringify(text.slice(0, 2_000))}`;
+  }
+  return loading.waitFor({ state: "detached" }).then(
+    () => undefined,
+    () => "goes on loading",
+  );
+}
+
 /** Takes each page in one theme and width; the files are called page-theme-width.png. */
 export async function takePictures(
   { url, token, folder }: Shop,
@@ -23,19 +40,19 @@ export async function takePictures(
   const { page } = browser;
   const notes: string[] = [];
   try {
-    page.setDefaultTimeout(60_000);
+    page.setDefaultTimeout(45_000);
     await page.goto(url);
     await page.getByLabel("Token").fill(token);
     await page.getByRole("button", { name: "Log in" }).click();
     await page.getByRole("heading", { name: "Overview" }).waitFor();
     for (const { name, path, showing } of pages) {
       await page.goto(`${url}${path}`);
-      try {
-        await page.getByText(showing).first().waitFor();
-        await page.waitForSelector('[aria-busy="true"]', { state: "detached" });
-      } catch {
-        notes.push(`${name} (${colorScheme}, ${width} px) does not show ${String(showing)}`);
+      let missing = await missingOn(page, showing);
+      if (missing !== undefined) {
+        await page.reload();
+        missing = await missingOn(page, showing);
       }
+      if (missing !== undefined) notes.push(`${name} (${colorScheme}, ${width} px) ${missing}`);
       // Charts and the list grow into place.
       await page.waitForTimeout(400);
       const tooWide = await page.evaluate<number>("document.documentElement.scrollWidth - window.innerWidth");
