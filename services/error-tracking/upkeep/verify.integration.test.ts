@@ -102,7 +102,7 @@ test("bytes of attachments that are missing are found", async () => {
   ]);
 });
 
-test("ET-119 ET-381 an event that is counted and not in the ledger is found, and a cell that does not balance", async () => {
+test("ET-119 an event that is counted and not in the ledger is found, and a cell that does not balance", async () => {
   await sql("update error_ledger set quantity = quantity - 1 where project_id = ?", projectId);
   expect(await run()).toMatchObject({ findings: [{ check: "ledger", message: expect.stringContaining("6 events") }] });
   await sql("update error_ledger set quantity = quantity + 2 where project_id = ? and outcome = 'stored'", projectId);
