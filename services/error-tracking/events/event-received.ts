@@ -1,4 +1,5 @@
 import { defineEvent } from "@signalbox/event-store";
+import { attachmentsSchema, payloadSchema } from "./payload-schemas.js";
 
 /**
  * An SDK sent an error event, and nothing has looked into it yet but to see that it is a JSON object.
@@ -32,31 +33,8 @@ export const eventReceived = defineEvent("error_tracking.event_received", {
         properties: { name: { type: "string" }, version: { type: "string" } },
       },
       request_correlation_id: { type: "string", description: "Of the ingest request; the event's own ids come first" },
-      payload: {
-        type: "object",
-        required: ["encoding", "content", "bytes"],
-        properties: {
-          encoding: { enum: ["text", "base64", "gzip"] },
-          content: { type: "string" },
-          bytes: { type: "integer", minimum: 0 },
-          offset: { type: "integer", minimum: 0 },
-        },
-      },
-      attachments: {
-        type: "array",
-        items: {
-          type: "object",
-          required: ["blob", "name", "bytes", "sha256"],
-          properties: {
-            blob: { type: "string", description: "Key in the blob store" },
-            name: { type: "string" },
-            content_type: { type: "string" },
-            attachment_type: { type: "string" },
-            bytes: { type: "integer", minimum: 0 },
-            sha256: { type: "string" },
-          },
-        },
-      },
+      payload: payloadSchema,
+      attachments: attachmentsSchema,
     },
   },
 });

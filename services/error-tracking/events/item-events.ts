@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { type DomainEvent, defineEvent, type PayloadOf } from "@signalbox/event-store";
+import { attachmentsSchema, payloadSchema } from "./payload-schemas.js";
 
 /**
  * An SDK sent something beside an event: sessions, check-ins, feedback, reports of what it discarded, attachments of an
@@ -30,34 +31,11 @@ export const itemReceived = defineEvent("error_tracking.item_received", {
           required: ["type", "payload"],
           properties: {
             type: { type: "string" },
-            payload: {
-              type: "object",
-              required: ["encoding", "content", "bytes"],
-              properties: {
-                encoding: { enum: ["text", "base64", "gzip"] },
-                content: { type: "string" },
-                bytes: { type: "integer", minimum: 0 },
-                offset: { type: "integer", minimum: 0 },
-              },
-            },
+            payload: payloadSchema,
           },
         },
       },
-      attachments: {
-        type: "array",
-        items: {
-          type: "object",
-          required: ["blob", "name", "bytes", "sha256"],
-          properties: {
-            blob: { type: "string", description: "Key in the blob store" },
-            name: { type: "string" },
-            content_type: { type: "string" },
-            attachment_type: { type: "string" },
-            bytes: { type: "integer", minimum: 0 },
-            sha256: { type: "string" },
-          },
-        },
-      },
+      attachments: attachmentsSchema,
     },
   },
 });
