@@ -454,7 +454,7 @@ export function describeExperienceStore({ name, create, cannot = [] }: StoreCont
       test.skipIf(!shared)("XP-434 a process that acknowledges too late ends nobody else's turn", async () => {
         await drainOutbox(store);
         const [slow, third] = [await subject.another(), await subject.another()];
-        const definition = newDefinition();
+        const definition = newDefinition({ timeout_s: 600 });
         // Of one run: what is in hand holds back the records of its shard.
         const id = nextUlid();
         await applyOne(newCheckpoint(definition, id, "start"));
