@@ -206,6 +206,7 @@ export function createGitRelay(dependencies: GitRelayDependencies): GitRelay {
         intake: eventIntake,
         database,
         signer,
+        endOf,
         serviceAddress: () => relay.serviceAddress,
         listening: () => listener.address,
         topic: dependencies.peersTopic,

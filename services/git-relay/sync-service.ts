@@ -13,6 +13,7 @@ import { readServiceAddress, type ServiceAddress, type Signer } from "@signalbox
 import type { EventIntake } from "./accept-event.js";
 import type { RelaySettings } from "./config.js";
 import { RelayError } from "./errors.js";
+import type { EndOf } from "./event-end.js";
 import { createPeerAnnouncer } from "./peers/announce-peers.js";
 import { createSocketFactory } from "./peers/connect.js";
 import { createPeerDiscovery } from "./peers/discover.js";
@@ -40,6 +41,7 @@ export interface RelaySyncDependencies {
   readonly events: RelayEvents;
   readonly intake: EventIntake;
   readonly signer: Signer;
+  readonly endOf: EndOf;
   /** What announcements have to list, and where we listen; asked for when the sync starts. */
   serviceAddress(): ServiceAddress;
   listening(): string;
@@ -121,6 +123,7 @@ export function createRelaySync(dependencies: RelaySyncDependencies): RelaySync 
     events,
     intake,
     limits: settings.limits,
+    endOf: dependencies.endOf,
     observer,
     ...(dependencies.journeys && { journeys: dependencies.journeys }),
     signer,

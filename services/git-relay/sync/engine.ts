@@ -1,5 +1,5 @@
 import { createService, type Timer } from "@signalbox/kernel";
-import type { VerifiedEvent } from "@signalbox/nostr";
+import { expirationOf, type VerifiedEvent } from "@signalbox/nostr";
 import { choosePeers } from "../peers/discover.js";
 import { SharedBacklog } from "./backlog.js";
 import { calmLogger } from "./calm-logger.js";
@@ -26,7 +26,7 @@ const returningPerSecond = 10;
  * keeps itself in sync; this only tells them what changed and what time it is.
  */
 export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
-  const { config, clock, discovery, events, intake, health, naughty } = options;
+  const { config, clock, discovery, events, intake, health, naughty, endOf = expirationOf } = options;
   const logger = calmLogger(options.logger, clock);
   const observer = guardObserver(options.observer, logger);
   const wanted = new WantedIndex();
@@ -54,7 +54,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     windowMs: config.batchWindowMs,
     onSynced: () => observer.synced(),
     onFlush(stored) {
-      for (const event of stored) takeNote(wanted, event, discovery);
+      for (const event of stored) takeNote(wanted, event, discovery, endOf);
       tellPeers();
       connectPeers();
     },
@@ -154,6 +154,11 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     }
   };
 
+  /** The store drops them by itself and tells nobody. */
+  const forgetEnded = (): void => {
+    if (wanted.expire(Math.floor(clock.nowMs() / 1_000))) tellPeers();
+  };
+
   const forEachPeer = (step: (peer: Peer) => void): void => {
     for (const peer of [...peers.values()]) {
       try {
@@ -172,12 +177,13 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     naughty.expire();
     forEachPeer((peer) => peer.tellHealth());
     startDailySyncs();
+    forgetEnded();
     memory.saveIfDue(clock.monotonicMs());
   };
 
   const rebuild = async (signal: AbortSignal): Promise<void> => {
     for await (const stored of readWantedEvents(events, clock, signal))
-      for (const event of stored) takeNote(wanted, event, discovery);
+      for (const event of stored) takeNote(wanted, event, discovery, endOf);
     tellPeers();
   };
 

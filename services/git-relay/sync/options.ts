@@ -1,6 +1,7 @@
 import type { Clock, Logger, Service } from "@signalbox/kernel";
 import type { Signer } from "@signalbox/nostr";
 import type { EventIntake } from "../accept-event.js";
+import type { EndOf } from "../event-end.js";
 import type { EventLimits } from "../event-limits.js";
 import type { RelayEvents } from "../store/port.js";
 import type {
@@ -60,6 +61,8 @@ export interface SyncEngineOptions {
   readonly intake: EventIntake;
   /** What one event may be. */
   readonly limits: EventLimits;
+  /** Default: as events say themselves. */
+  readonly endOf?: EndOf;
   readonly observer: SyncObserver;
   /** Default: they are not recorded. */
   readonly journeys?: SyncJourneys;

@@ -102,6 +102,35 @@ describe("what is wanted", () => {
     expect(wanted.peers().size).toBe(0);
   });
 
+  test("GR-093 what has an end is wanted until then; a version or a deletion in its place ends that, too", () => {
+    const wanted = new WantedIndex();
+    const address = addressOf("alice", "one");
+    wanted.addAnnouncement(announcement("alice", "one", 5), [url("a")], "full", 100);
+    wanted.addRoot("root", "carol", [address], 50);
+    expect(wanted.expire(49)).toBe(false);
+    expect(wanted.of(url("a")).roots).toEqual(new Set(["root"]));
+    wanted.takeChanged();
+    expect(wanted.expire(50)).toBe(true);
+    expect(wanted.takeChanged()).toEqual(new Set([url("a")]));
+    expect(wanted.of(url("a"))).toEqual({
+      states: new Set(["one"]),
+      repositories: new Set([address]),
+      roots: new Set(),
+    });
+    wanted.addAnnouncement(announcement("alice", "one", 6), [url("a")], "full");
+    expect(wanted.expire(100)).toBe(false);
+    expect(wanted.peers().size).toBe(1);
+    wanted.addAnnouncement(announcement("alice", "one", 7), [url("a")], "full", 200);
+    wanted.addRoot("another", "carol", [address], 300);
+    wanted.deleteEvent("another", "carol");
+    wanted.addRoot("another", "carol", [address]);
+    expect(wanted.expire(300)).toBe(true);
+    expect(wanted.peers().size).toBe(0);
+    expect(wanted.expire(1_000)).toBe(false);
+    wanted.addAnnouncement(announcement("alice", "one", 8), [url("a")], "full");
+    expect(wanted.of(url("a")).roots).toEqual(new Set(["another"]));
+  });
+
   test("repositories of different owners with one identifier are apart", () => {
     const wanted = new WantedIndex();
     wanted.addAnnouncement(announcement("alice", "one"), [url("a")], "full");

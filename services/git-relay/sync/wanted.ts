@@ -42,6 +42,8 @@ export class WantedIndex {
   readonly #repositories = new Map<string, Repository>();
   readonly #rootEvents = new Map<string, RootEvent>();
   readonly #repositoriesOfPeer = new Map<PeerUrl, { readonly peer: PeerUrl; readonly wanted: Set<Repository> }>();
+  /** When announcements, by address, and root events, by id, end: of those few that do. In seconds. */
+  readonly #ends = new Map<string, number>();
   #changed = new Set<PeerUrl>();
 
   /** Every peer that is named, with the number of repositories that name it. */
@@ -81,12 +83,22 @@ export class WantedIndex {
     return items;
   }
 
-  /** A stored (`full`) or held announcement. An older version than the one known changes nothing. */
-  addAnnouncement(announcement: Announcement, peers: readonly PeerUrl[], level: SyncLevel): void {
+  /**
+   * A stored (`full`) or held announcement. An older version than the one known changes nothing.
+   *
+   * @param endsAtSeconds when a stored one ends; absent: it lasts
+   */
+  addAnnouncement(
+    announcement: Announcement,
+    peers: readonly PeerUrl[],
+    level: SyncLevel,
+    endsAtSeconds?: number,
+  ): void {
     const { address, id, createdAt } = announcement;
     const repository = this.#at(address);
     const known = level === "full" ? repository.stored : repository.held;
     if (known && !isNewerVersion({ id, created_at: createdAt }, { id: known.id, created_at: known.createdAt })) return;
+    if (level === "full") this.#noteEnd(address, endsAtSeconds);
     this.#change(repository, () => {
       const source = { id, createdAt, peers: peers.map((peer) => this.#repositoriesOfPeer.get(peer)?.peer ?? peer) };
       if (level === "state_only") repository.held = source;
@@ -101,6 +113,7 @@ export class WantedIndex {
   removeAnnouncement(address: string, level: SyncLevel): void {
     const repository = this.#repositories.get(address);
     if (!repository) return;
+    if (level === "full") this.#ends.delete(address);
     this.#change(repository, () => {
       if (level === "full") repository.stored = undefined;
       else repository.held = undefined;
@@ -108,9 +121,13 @@ export class WantedIndex {
     this.#tidy(repository);
   }
 
-  /** @param addresses every repository that the event names */
-  addRoot(id: string, author: string, addresses: readonly string[]): void {
+  /**
+   * @param addresses every repository that the event names
+   * @param endsAtSeconds when it ends; absent: it lasts
+   */
+  addRoot(id: string, author: string, addresses: readonly string[], endsAtSeconds?: number): void {
     if (this.#rootEvents.has(id)) return;
+    this.#noteEnd(id, endsAtSeconds);
     const repositories = addresses.map((address) => this.#at(address));
     this.#rootEvents.set(id, { author: numberOf(author), repositories });
     for (const repository of repositories) {
@@ -128,18 +145,36 @@ export class WantedIndex {
 
   /** The author has deleted an event: only an own one is meant. */
   deleteEvent(id: string, author: string): void {
-    const root = this.#rootEvents.get(id);
-    if (root?.author === numberOf(author)) {
-      this.#rootEvents.delete(id);
-      for (const repository of root.repositories) {
-        repository.roots?.delete(id);
-        this.#noteChange(repository);
-        this.#tidy(repository);
-      }
-    }
+    if (this.#rootEvents.get(id)?.author === numberOf(author)) this.#removeRoot(id);
     for (const { address, stored } of this.#repositories.values()) {
       const isOwn = address.startsWith(`${kinds.announcement}:${author}:`);
       if (isOwn && stored?.id === id) this.removeAnnouncement(address, "full");
+    }
+  }
+
+  /** Drops what has ended by then; whether there was any. */
+  expire(nowSeconds: number): boolean {
+    const ended = [...this.#ends].filter(([, atSeconds]) => atSeconds <= nowSeconds);
+    for (const [key] of ended) {
+      if (this.#rootEvents.has(key)) this.#removeRoot(key);
+      else this.removeAnnouncement(key, "full");
+    }
+    return ended.length > 0;
+  }
+
+  #noteEnd(key: string, atSeconds: number | undefined): void {
+    if (atSeconds === undefined) this.#ends.delete(key);
+    else this.#ends.set(key, atSeconds);
+  }
+
+  #removeRoot(id: string): void {
+    const root = this.#rootEvents.get(id);
+    this.#rootEvents.delete(id);
+    this.#ends.delete(id);
+    for (const repository of root?.repositories ?? []) {
+      repository.roots?.delete(id);
+      this.#noteChange(repository);
+      this.#tidy(repository);
     }
   }
 

@@ -1,5 +1,5 @@
 import type { VerifiedEvent } from "@signalbox/nostr";
-import { repositoryTag, testSigner } from "@signalbox/nostr/testing";
+import { repositoryTag, signEvent, testSigner } from "@signalbox/nostr/testing";
 import { expect, test } from "vitest";
 import { makeReply, makeRepository, makeRoot, type WorldRepository } from "../../testing/simulation/git-world.js";
 import type { PeerBehaviour, ScriptedPeer } from "../../testing/simulation/scripted-peer.js";
@@ -271,4 +271,41 @@ test("GR-269 a peer that turns out to be ourselves under another name is left an
     await world.advance(30 * minuteMs);
     expect(world.network.attempts.filter(({ url }) => url === alias.url)).toHaveLength(1);
     expect(world.status("alias.example")).toBeUndefined();
+  }));
+
+test("GR-093 GR-241 what an announcement or a conversation with an end asked for is dropped when it ends, without a restart", () =>
+  simulate({}, async (world) => {
+    const shop = shopOf(world, [host], { roots: 2 });
+    const market = shopOf(world, ["other.example"], { name: "market", roots: 2 });
+    world.addPeer(host, { events: shop.events });
+    world.addPeer("other.example", { events: market.events });
+    await world.start();
+    const nowSeconds = Math.floor(world.clock.nowMs() / 1_000);
+    const endsIn = (seconds: number, { kind, created_at, content, tags }: VerifiedEvent): VerifiedEvent =>
+      signEvent(market.owner, {
+        kind,
+        created_at,
+        content,
+        tags: [...tags, ["expiration", String(nowSeconds + seconds)]],
+      });
+    const ending = endsIn(600, market.announcement);
+    await world.publish(shop.announcement, ending);
+    await connected(world);
+    await connected(world, "other.example");
+    const [root] = shop.roots;
+    if (!root) throw new Error("the shop has no conversation");
+    const question = endsIn(300, root);
+    await world.publish(question);
+    await world.until("it is asked about", () => world.snapshot(host).rootEvents.includes(question.id));
+    const wantedBefore = world.snapshot(host).wanted.rootEvents;
+
+    await world.advance(301_000);
+    expect(world.snapshot(host).wanted.rootEvents).toBe(wantedBefore - 1);
+    expect(world.status("other.example")).toBe("connected");
+    // The announcement ends 600 s after the start; its peer is left a minute later.
+    await world.until("the peer is left", () => world.status("other.example") === undefined);
+    const leftAfterS = world.clock.nowMs() / 1_000 - nowSeconds;
+    expect(leftAfterS).toBeGreaterThanOrEqual(660);
+    expect(leftAfterS).toBeLessThanOrEqual(670);
+    expect(world.status(host)).toBe("connected");
   }));
