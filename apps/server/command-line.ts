@@ -63,7 +63,7 @@ function describeFailure(error: unknown): string {
     return error instanceof Error ? (error.stack ?? error.message) : String(error);
   const lines = [`${error.message} (${error.code})`];
   for (let cause = error.cause; cause !== undefined; cause = cause instanceof Error ? cause.cause : undefined)
-    lines.push(`  because: ${errorMessage(cause)}`);
+    if (errorMessage(cause) !== error.message) lines.push(`  because: ${errorMessage(cause)}`);
   const remedy = remedyFor(error);
   if (remedy !== undefined) lines.push(`  ${remedy}`);
   return lines.join("\n");

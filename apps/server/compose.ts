@@ -9,6 +9,7 @@ import {
   type Limits,
   type Transport,
 } from "@signalbox/event-store";
+import { RelayError } from "@signalbox/git-relay";
 import {
   createPrometheusMetrics,
   createStreamHub,
@@ -21,6 +22,8 @@ import {
   type Clock,
   createDiskGuard,
   type DiskGuard,
+  errorCode,
+  errorMessage,
   isRetryable,
   type Logger,
   type Metrics,
@@ -135,7 +138,9 @@ export async function holdDataDirectory(context: StartContext): Promise<Director
   const usesSqlite = config.databaseUrl === undefined && needsStore(roles, "database");
   const usesChdb = config.clickhouseUrl === undefined && needsStore(roles, "analytics");
   if (!usesSqlite && !usesChdb) return undefined;
-  const lock = await lockDataDirectory(directory, clock, signal);
+  const lock = await lockDataDirectory(directory, clock, signal).catch((error: unknown) => {
+    throw roles.size === 1 && roles.has("relay") ? asRelayError(error) : error;
+  });
   shutdown.add(() => lock.release());
   if (lock.crashed) {
     const { pid, startedAt } = lock.crashed;
@@ -145,6 +150,12 @@ export async function holdDataDirectory(context: StartContext): Promise<Director
     });
   }
   return lock;
+}
+
+/** What the relay alone is refused for is one of its own errors. */
+function asRelayError(error: unknown): unknown {
+  if (errorCode(error) !== "DATA_DIRECTORY_HELD") return error;
+  return new RelayError("RELAY_DATA_LOCKED", { cause: error, message: errorMessage(error) });
 }
 
 async function startDiskGuard({ config, clock, logger, metrics, shutdown }: StartContext): Promise<DiskGuard> {

@@ -48,6 +48,17 @@ describe("roles on embedded stores", () => {
     },
   );
 
+  test("GR-477 GR-479 PF-008 a second relay on the data directory of another is refused, naming its process", async () => {
+    const first = await start(await installSignalbox({ dataDirectory, flags: ["--only", "relay"] }));
+    const second = await installSignalbox({ dataDirectory });
+    const { exitCode, err } = await runProgram(["serve", "--only", "relay"], second.env);
+    expect(exitCode).toBe(1);
+    expect(err).toContain("(RELAY_DATA_LOCKED)");
+    expect(err.split(`Process ${first.pid} on `)).toHaveLength(2);
+    expect(err).toContain("several relays may serve");
+    expect(await getJson(`${first.metricsUrl}/-/readiness`)).toMatchObject({ status: 200 });
+  });
+
   test("PF-008 a role alone serves its part and nothing else", async () => {
     const ingest = await start(await installSignalbox({ dataDirectory, flags: ["--only", "ingest"] }));
     expect(await getJson(`${ingest.url}/-/readiness`)).toMatchObject({ status: 200 });

@@ -73,6 +73,12 @@ test("GR-475 each key is a variable, too; lists have commas", () => {
   });
 });
 
+test("GR-131 GR-477 an unknown profile refuses the start with its own code", () => {
+  expect(() => readRelaySettings({ profile: "closed" })).toThrow(
+    expect.objectContaining({ code: "RELAY_BAD_PROFILE", message: expect.stringContaining("one of grasp, open") }),
+  );
+});
+
 test.each<[string, object]>([
   ["relay.limits.max_filters", { limits: { max_filters: 0 } }],
   ["relay.limits.max_filter_values", { limits: { max_filter_values: 2_001 } }],

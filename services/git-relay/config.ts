@@ -21,6 +21,7 @@ const keys = {
     description: "What is accepted: `grasp` what concerns announced repositories, `open` every valid event.",
     choices: ["grasp", "open"],
     default: "grasp",
+    errorCode: "RELAY_BAD_PROFILE",
   }),
   secret_key: setting.secret({
     description: "The relay's own key, as hex or `nsec1…`. Absent: made on first start and kept in the data directory.",

@@ -1,5 +1,7 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { randomUUID } from "node:crypto";
+import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { errorCode } from "@signalbox/kernel";
 import { createSigner, newSecretKey, readSecretKey, type Signer } from "@signalbox/nostr";
 import { RelayError } from "./errors.js";
 
@@ -19,13 +21,22 @@ export interface RelayKeyOptions {
 export function loadRelayKey({ directory, configured }: RelayKeyOptions): Signer {
   if (configured !== undefined) return signerOf(configured.trim(), "`relay.secret_key`");
   const path = join(directory, fileName);
-  if (!existsSync(path)) {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
-    const hex = Buffer.from(newSecretKey()).toString("hex");
-    // Another process may be as fast: the first file stays.
-    if (!existsSync(path)) writeFileSync(path, `${hex}\n`, { mode: 0o600, flag: "wx" });
-  }
+  if (!existsSync(path)) makeKey(directory, path);
   return signerOf(readFileSync(path, "utf8").trim(), `The file \`${fileName}\``);
+}
+
+/** Makes the file with its content in one step. Another process may be as fast: the first file stays. */
+function makeKey(directory: string, path: string): void {
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const draft = `${path}.${randomUUID()}`;
+  try {
+    writeFileSync(draft, `${Buffer.from(newSecretKey()).toString("hex")}\n`, { mode: 0o600 });
+    linkSync(draft, path);
+  } catch (error) {
+    if (errorCode(error) !== "EEXIST") throw error;
+  } finally {
+    rmSync(draft, { force: true });
+  }
 }
 
 function signerOf(text: string, where: string): Signer {

@@ -1,4 +1,5 @@
-import { KernelError } from "../kernel-errors.js";
+import { SignalboxError } from "../errors.js";
+import { kernelErrors } from "../kernel-errors.js";
 
 /** One thing that is wrong with the configuration. */
 export interface ConfigProblem {
@@ -10,15 +11,19 @@ export interface ConfigProblem {
   readonly value?: string;
   /** A sentence without full stop: what would be right. */
   readonly expected: string;
+  /** Under which a system lists this problem among its errors, where it does. */
+  readonly code?: string;
 }
 
-/** `CONFIG_INVALID`. Holds every problem of every source at once. */
-export class ConfigError extends KernelError {
+/** `CONFIG_INVALID`, or the code of its only problem. Holds every problem of every source at once. */
+export class ConfigError extends SignalboxError {
   readonly problems: readonly ConfigProblem[];
 
   constructor(problems: readonly ConfigProblem[]) {
     const count = problems.length === 1 ? "1 problem" : `${problems.length} problems`;
-    super("CONFIG_INVALID", {
+    const [first, second] = problems;
+    const code = (second ? undefined : first?.code) ?? "CONFIG_INVALID";
+    super(code, kernelErrors.entries.CONFIG_INVALID, {
       message: [`The configuration is not valid (${count}):`, ...problems.map(describeProblem)].join("\n"),
       details: { problems },
     });
@@ -26,7 +31,7 @@ export class ConfigError extends KernelError {
   }
 }
 
-function describeProblem({ key, source, value, expected }: ConfigProblem): string {
+function describeProblem({ key, source, value, expected, code }: ConfigProblem): string {
   const subject = key === "" || key === source ? source : `${source}: ${key}`;
-  return `- ${subject}${value === undefined ? "" : ` is ${value}`}: ${expected}`;
+  return `- ${subject}${value === undefined ? "" : ` is ${value}`}: ${expected}${code === undefined ? "" : ` (${code})`}`;
 }

@@ -226,6 +226,19 @@ test("PF-020 every problem of every source is reported at once, also of values t
   ]);
 });
 
+test("PF-020 a choice that a system lists among its errors tells that code, and has it when nothing else is wrong", () => {
+  const coded = defineSchema({
+    mode: setting.choice({ description: "M", choices: ["calm"], default: "calm", errorCode: "MODE_UNKNOWN" }),
+    size: setting.integer({ description: "S", default: 1 }),
+  });
+  const alone = errorFrom(() => readConfig({ schema: coded, env: { SIGNALBOX_MODE: "wild" } }));
+  expect(alone).toMatchObject({ code: "MODE_UNKNOWN", problems: [{ key: "mode", code: "MODE_UNKNOWN" }] });
+  expect(alone.message).toContain('SIGNALBOX_MODE: mode is "wild": expected one of calm (MODE_UNKNOWN)');
+  const both = errorFrom(() => readConfig({ schema: coded, env: { SIGNALBOX_MODE: "wild", SIGNALBOX_SIZE: "x" } }));
+  expect(both.code).toBe("CONFIG_INVALID");
+  expect(both.message).toContain("(MODE_UNKNOWN)");
+});
+
 test("PF-020 a required key that nobody sets is refused by name and variable", () => {
   const strict = defineSchema({
     smtp: section("Mail", { host: setting.string({ description: "H", required: true }) }),

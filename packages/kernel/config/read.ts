@@ -201,9 +201,8 @@ function readerFor(placed: PlacedSetting, source: ConfigSource, report: Report):
   // A reference counts from the folder of the file that holds it, else from the working directory.
   const directory = source.kind === "file" ? dirname(source.path) : ".";
   return {
-    report: ({ within = "", expected, value }) => {
-      const shownValue = value === undefined ? {} : { value };
-      report({ key: placed.path + within, source: from, expected: `expected ${expected}`, ...shownValue });
+    report: ({ within = "", expected, ...told }) => {
+      report({ key: placed.path + within, source: from, expected: `expected ${expected}`, ...told });
     },
     readReference(reference) {
       const path = reference.startsWith("//") ? fileURLToPath(`file:${reference}`) : resolve(directory, reference);

@@ -151,6 +151,8 @@ export function size<const Options extends SizeOptions>(options: Options): Setti
 
 export interface ChoiceOptions extends CommonOptions {
   readonly choices: readonly string[];
+  /** Of the catalogue that lists an unknown choice among its errors. Default: it is a `CONFIG_INVALID` like others. */
+  readonly errorCode?: string;
   readonly default?: string;
 }
 
@@ -164,7 +166,11 @@ export function choice<const Options extends ChoiceOptions>(
     type: expected,
     expected,
     // A choice named `1` or `true` is the word, although YAML reads it unquoted as a number or a boolean.
-    read: orReport(expected, (raw) => (isScalar(raw) ? choices.find((known) => known === String(raw)) : undefined)),
+    read: orReport(
+      expected,
+      (raw) => (isScalar(raw) ? choices.find((known) => known === String(raw)) : undefined),
+      options.errorCode,
+    ),
     format: (value) => value,
   });
 }

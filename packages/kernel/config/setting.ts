@@ -13,6 +13,8 @@ export interface ValueProblem {
   readonly expected: string;
   /** As it was written. Absent when it must not be shown or there is none. */
   readonly value?: string;
+  /** Of the catalogue that lists this problem. */
+  readonly code?: string;
 }
 
 /** One key of the configuration. `Kind` decides the suffix of the property that holds the value. */
@@ -101,10 +103,11 @@ const refusingReader: SettingReader = {
 export function orReport<Value>(
   expected: string,
   parse: (raw: unknown) => Value | undefined,
+  code?: string,
 ): (raw: unknown, reader: SettingReader) => Value | undefined {
   return (raw, reader) => {
     const value = parse(raw);
-    if (value === undefined) reader.report({ expected, value: shown(raw) });
+    if (value === undefined) reader.report({ expected, value: shown(raw), ...(code !== undefined && { code }) });
     return value;
   };
 }

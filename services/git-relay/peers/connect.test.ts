@@ -166,7 +166,7 @@ test("GR-272 a message above 2 MiB ends the connection, which is no mistake of t
   });
   const { messages, ends } = await open(url);
   await vi.waitFor(() => expect(ends).toHaveLength(1), eventually);
-  expect(ends[0]).toMatchObject({ kind: "lost", code: "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH" });
+  expect(ends[0]).toMatchObject({ kind: "lost", code: "RELAY_TOO_LARGE" });
   expect(messages.map(({ length }) => length)).toEqual([2 * 1024 * 1024]);
 });
 

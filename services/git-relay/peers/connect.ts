@@ -190,11 +190,18 @@ function ended(code: number, reason: string): PeerFailure {
   };
 }
 
-/** Why an open connection broke. A message that is too large breaks our rules, not those of the protocol. */
+/** A message that is too large breaks our rules, not those of the protocol. */
+const tooLarge: PeerFailure = {
+  kind: "lost",
+  code: "RELAY_TOO_LARGE",
+  message: "a message of the peer is larger than is taken",
+};
+
+/** Why an open connection broke. */
 function describeEnd(error: Error): PeerFailure {
   const code = errorCode(error) ?? "WS_ERROR";
-  const isProtocol = code.startsWith("WS_ERR_") && code !== "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH";
-  return { kind: isProtocol ? "protocol" : "lost", code, message: errorMessage(error) };
+  if (code === "WS_ERR_UNSUPPORTED_MESSAGE_LENGTH") return tooLarge;
+  return { kind: code.startsWith("WS_ERR_") ? "protocol" : "lost", code, message: errorMessage(error) };
 }
 
 /** Settles like the promise, or rejects with the signal's reason when that comes first. */

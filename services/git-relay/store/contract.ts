@@ -35,6 +35,34 @@ const now = 1_767_225_600;
 
 /** Every promise of the `RelayEvents` port, as tests. An adapter's test file calls it first. */
 export function describeRelayEvents({ name, create }: RelayEventsContractOptions): void {
+  test(`GR-477 ${name} tells as RELAY_STORE_FAILED that the database does not do its part, with the cause`, async () => {
+    const { events, database, destroy } = await create();
+    const ownError = new Error("the work's own");
+    await expect(events.write(() => Promise.reject(ownError))).rejects.toBe(ownError);
+    await database.run("drop table relay_events");
+    const id = "0".repeat(64);
+    const calls: readonly (() => Promise<unknown>)[] = [
+      () => events.known([id]),
+      () => events.stream(filterOf({ kinds: [1] }), { now }).next(),
+      () => events.load([id], now),
+      () => events.find(id),
+      () => events.count(1),
+      () => events.removeExpired(now),
+      () => events.write((unit) => unit.store([{ event: signEvent(alice), origin, anchor: true }])),
+    ];
+    for (const call of calls)
+      await expect(call()).rejects.toMatchObject({
+        code: "RELAY_STORE_FAILED",
+        retryable: false,
+        cause: { code: "DATABASE_QUERY_FAILED" },
+      });
+    await destroy();
+    await expect(events.findDeletion(id)).rejects.toMatchObject({
+      code: "RELAY_STORE_FAILED",
+      cause: { code: "DATABASE_CLOSED" },
+    });
+  });
+
   describe(`GR-061 ${name} keeps the promises of the port for relay events`, () => {
     let subject: RelayEventsUnderTest;
     let events: RelayEvents;

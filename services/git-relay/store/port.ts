@@ -124,8 +124,9 @@ export interface EventUnit {
 }
 
 /**
- * The events that the relay has stored. One per server; all methods may be called concurrently. Methods reject with the
- * errors of the database.
+ * The events that the relay has stored. One per server; all methods may be called concurrently. Methods reject with
+ * `RELAY_STORE_FAILED` where the database does not do its part, which is retryable unless the database says otherwise, and
+ * `write` also with whatever its work rejects with.
  */
 export interface RelayEvents {
   /**

@@ -1,7 +1,8 @@
-import type { Database, SqlValue } from "@signalbox/database";
+import { type Database, DatabaseError, type SqlValue } from "@signalbox/database";
 import { type Clock, type Logger, silentLogger } from "@signalbox/kernel";
 import { expirationOf } from "@signalbox/nostr";
 import { CompiledQuery } from "kysely";
+import { RelayError } from "../errors.js";
 import type { EndOf } from "../event-end.js";
 import { gatherFacts } from "./facts.js";
 import { createFollower } from "./follow.js";
@@ -35,7 +36,8 @@ export function createSqlRelayEvents(options: SqlRelayEventsOptions): RelayEvent
   const reader = database.reader<RelayTables>();
 
   const read = async <Row>({ sql, values }: Fragment): Promise<readonly Row[]> => {
-    const { rows } = await reader.executeQuery<Row>(CompiledQuery.raw(forEngine(engine, sql), [...values]));
+    const query = CompiledQuery.raw(forEngine(engine, sql), [...values]);
+    const { rows } = await reader.executeQuery<Row>(query).catch(failed);
     return rows;
   };
 
@@ -109,10 +111,12 @@ export function createSqlRelayEvents(options: SqlRelayEventsOptions): RelayEvent
   };
 
   const write = <T>(work: (unit: EventUnit) => Promise<T>): Promise<T> =>
-    database.commitTogether<RelayTables, T>(async (transaction) => {
-      if (engine === "postgres") await database.run("select pg_advisory_xact_lock(?)", [writeLockKey], transaction);
-      return work(unitOf(transaction));
-    });
+    database
+      .commitTogether<RelayTables, T>(async (transaction) => {
+        if (engine === "postgres") await database.run("select pg_advisory_xact_lock(?)", [writeLockKey], transaction);
+        return work(unitOf(transaction));
+      })
+      .catch(failed);
 
   return {
     write,
@@ -139,7 +143,12 @@ export function createSqlRelayEvents(options: SqlRelayEventsOptions): RelayEvent
     },
 
     async find(id) {
-      const row = await reader.selectFrom("relay_events").selectAll().where("id", "=", id).executeTakeFirst();
+      const row = await reader
+        .selectFrom("relay_events")
+        .selectAll()
+        .where("id", "=", id)
+        .executeTakeFirst()
+        .catch(failed);
       return row && toRecord(row);
     },
 
@@ -148,7 +157,8 @@ export function createSqlRelayEvents(options: SqlRelayEventsOptions): RelayEvent
         .selectFrom("relay_deletions")
         .select("deletion_id")
         .where("target", "=", id)
-        .executeTakeFirst();
+        .executeTakeFirst()
+        .catch(failed);
       return row?.deletion_id;
     },
 
@@ -159,7 +169,8 @@ export function createSqlRelayEvents(options: SqlRelayEventsOptions): RelayEvent
         .selectFrom("relay_events")
         .select(({ fn }) => fn.countAll<number>().as("count"))
         .where("kind", "=", kind)
-        .executeTakeFirst();
+        .executeTakeFirst()
+        .catch(failed);
       return Number(row?.count ?? 0);
     },
 
@@ -174,6 +185,12 @@ export function createSqlRelayEvents(options: SqlRelayEventsOptions): RelayEvent
       return ids.length;
     },
   };
+}
+
+/** What of the database goes wrong is the store's failure to those who use it; other errors are those of their work. */
+function failed(error: unknown): never {
+  if (!(error instanceof DatabaseError)) throw error;
+  throw new RelayError("RELAY_STORE_FAILED", { cause: error, retryable: error.retryable });
 }
 
 /** The canonical text begins with the id. */
