@@ -24,9 +24,9 @@ function run(env: Readonly<Record<string, string>>): Promise<string> {
      try {
        fc.assert(fc.property(fc.integer({ min: 0, max: 1_000_000 }), (number) => { seen.push(number); return number < 900_000; }));
      } catch (error) { console.log(error.message); }
-     console.log("first " + seen[0] + ", " + seen.length + " in all");`,
+     console.log("first " + seen[0] + ", " + seen.length + " in all: " + seen);`,
   );
-  const { FC_SEED: _, FC_PATH: __, FC_RUNS: ___, ...inherited } = process.env;
+  const { FC_SEED: _, FC_PATH: __, FC_RUNS: ___, CI: ____, ...inherited } = process.env;
   return new Promise((resolve, reject) => {
     execFile(process.execPath, [program], { cwd: root, env: { ...inherited, ...env } }, (error, stdout) =>
       error ? reject(error) : resolve(stdout),
@@ -42,4 +42,12 @@ test("a property that fails tells its seed and path, and FC_SEED and FC_PATH lea
   const repeated = await run({ FC_SEED: seed, FC_PATH: path });
   expect(repeated).toContain(`Counterexample: [${counterexample}]`);
   expect(repeated).toContain(`first ${counterexample},`);
+});
+
+test("with CI=true a property always sees the same, unless FC_SEED says otherwise", async () => {
+  const output = await run({ CI: "true" });
+  expect(await run({ CI: "true" })).toBe(output);
+  const repeated = await run({ CI: "true", FC_SEED: "7" });
+  expect(repeated).not.toBe(output);
+  expect(await run({ FC_SEED: "7" })).toBe(repeated);
 });

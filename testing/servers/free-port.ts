@@ -6,13 +6,22 @@ import { createServer } from "node:net";
  * found long before it is used, and connections of browsers and clients would take it meanwhile.
  */
 const [from, until] = [12_000, 32_000];
+/** Test files that run beside each other look in ranges of their own, so that none takes what another has found. */
+const ranges = 8;
 const tries = 100;
+
+/** What this process has found already: it may not be in use yet, or not any more for a moment. */
+const found = new Set<number>();
 
 /** A TCP port on the loopback address that nothing listens on now. Somebody else may take it before its use. */
 export async function findFreePort(): Promise<number> {
+  const range = Number(process.env["VITEST_POOL_ID"] ?? 0) % ranges;
+  const width = (until - from) / ranges;
   for (let tried = 0; tried < tries; tried++) {
-    const port = randomInt(from, until);
-    if (await isFree(port)) return port;
+    const port = from + range * width + randomInt(width);
+    if (found.has(port) || !(await isFree(port))) continue;
+    found.add(port);
+    return port;
   }
   throw new Error(`None of ${tries} ports was free.`);
 }

@@ -13,6 +13,9 @@ const program = fileURLToPath(
 
 const runFile = promisify(execFile);
 
+/** Longer than its own deadline. */
+const stopWithinMs = 60_000;
+
 export interface SignalboxOptions {
   readonly dataDirectory: string;
   /** Further `SIGNALBOX_*` variables. */
@@ -31,7 +34,7 @@ export interface SignalboxServer {
   /** Resolves with the exit code or the signal that ended the process. */
   readonly ended: Promise<number | NodeJS.Signals>;
   kill(signal: NodeJS.Signals): void;
-  /** SIGTERM, then waits for the end. */
+  /** SIGTERM, then waits for the end, which is `SIGKILL` when it does not come within a minute. */
   stop(): Promise<number | NodeJS.Signals>;
 }
 
@@ -97,9 +100,16 @@ async function startServer(
     output: () => output,
     ended,
     kill: (signal) => void child.kill(signal),
-    stop() {
+    async stop() {
       child.kill("SIGTERM");
-      return ended;
+      // A test that failed may have left it stopped.
+      child.kill("SIGCONT");
+      const timer = setTimeout(() => child.kill("SIGKILL"), stopWithinMs);
+      try {
+        return await ended;
+      } finally {
+        clearTimeout(timer);
+      }
     },
   };
 }
