@@ -101,6 +101,9 @@ const knownFields: ReadonlySet<string> = new Set([
   "sent_timestamp",
 ]);
 
+const endingFields = ["error", "error_message", "outcome", "discard_reason"] as const;
+const notEnding = { outcome: undefined, errorMessage: undefined, discardReason: undefined };
+
 /** Reads one checkpoint as a producer sent it. Never throws; all faults are told together, in the order of fields. */
 export function readPayload(sent: unknown, options: PayloadOptions = {}): PayloadReading {
   if (typeof sent !== "object" || sent === null || Array.isArray(sent))
@@ -110,13 +113,14 @@ export function readPayload(sent: unknown, options: PayloadOptions = {}): Payloa
 
 /** Reads field after field and collects what is wrong. */
 class Reader {
-  readonly #fields: ReadonlyMap<string, unknown>;
+  readonly #fields: Readonly<Record<string, unknown>>;
   readonly #options: PayloadOptions;
   readonly #faults: FieldFault[] = [];
   readonly #warnings: PayloadWarning[] = [];
 
   constructor(sent: object, options: PayloadOptions) {
-    this.#fields = new Map(Object.entries(sent));
+    // It is an object of JSON; only its own members are looked at.
+    this.#fields = sent as Readonly<Record<string, unknown>>;
     this.#options = options;
   }
 
@@ -147,24 +151,25 @@ class Reader {
       clientAtMs === undefined
     )
       return { kind: "invalid", faults: this.#faults };
-    const payload = {
-      ...{
-        experienceId,
-        kind,
-        category,
-        type,
-        featureCategory,
-        urgency,
-        clientAtMs,
-        sentAtMs,
-        eventId,
-        sequence,
-        meta,
-      },
+    // Every field by its name, in one order: spreading parts together takes longer than all the rest.
+    const payload: ReadPayload = {
       correlationId: correlation.id,
+      experienceId,
+      kind,
+      category,
+      type,
+      featureCategory,
+      urgency,
+      clientAtMs,
+      sentAtMs,
       ulidTimeMs: correlation.timeMs,
-      ...ending,
+      eventId,
+      outcome: ending.outcome,
+      errorMessage: ending.errorMessage,
+      discardReason: ending.discardReason,
       run: run ?? "1",
+      sequence,
+      meta,
       warnings: this.#warnings,
     };
     return { kind: "valid", payload };
@@ -181,7 +186,11 @@ class Reader {
   }
 
   #experienceId(): string | undefined {
-    const id = this.#text("covered_experience_id", patterns.experienceId, !this.#fields.has("user_experience_id"));
+    const id = this.#text(
+      "covered_experience_id",
+      patterns.experienceId,
+      !Object.hasOwn(this.#fields, "user_experience_id"),
+    );
     const alias = this.#text("user_experience_id", patterns.experienceId);
     if (id !== undefined && alias !== undefined && id !== alias)
       return this.#fault("user_experience_id", "invalid_format", "differs from covered_experience_id");
@@ -201,10 +210,9 @@ class Reader {
 
   /** What only an end says. */
   #ending(kind: CheckpointKind | undefined): Pick<ReadPayload, "outcome" | "errorMessage" | "discardReason"> {
-    const nothing = { outcome: undefined, errorMessage: undefined, discardReason: undefined };
     if (kind !== "end") {
-      for (const field of ["error", "error_message", "outcome", "discard_reason"]) this.#ignore(field);
-      return nothing;
+      for (const field of endingFields) this.#ignore(field);
+      return notEnding;
     }
     const error = this.#boolean("error");
     const errorMessage = this.#errorMessage();
@@ -252,8 +260,9 @@ class Reader {
   }
 
   #unknown(): void {
-    for (const [field, value] of this.#fields) {
+    for (const field of Object.keys(this.#fields)) {
       if (knownFields.has(field)) continue;
+      const value = this.#fields[field];
       if (hasNul(value) || field.includes("\0")) this.#fault(field, "invalid_format", "holds the character U+0000");
       else if (this.#warnings.length < maxWarnings)
         this.#warnings.push({ code: "unknown_field", field: cutText(field, 64).toWellFormed() });
@@ -298,7 +307,7 @@ class Reader {
 
   /** A null is no value. */
   #given(field: string): unknown {
-    return this.#fields.get(field) ?? undefined;
+    return Object.hasOwn(this.#fields, field) ? (this.#fields[field] ?? undefined) : undefined;
   }
 
   #ignore(field: string): void {

@@ -228,9 +228,14 @@ function unknownEnd(last: LastSeen | undefined): Omit<Verdict, "reason" | "verdi
 
 function concluded(run: Run, state: Run["state"], verdict: Verdict): Effect {
   const anomalies: Anomaly[] = hasLeftPath(run, state) ? ["path_violation"] : [];
-  const final = {
-    ...{ ...run, state, verdict, heldEnd: undefined },
-    ...{ deadlineMs: undefined, dueMs: undefined, pathMarks: undefined },
+  const final: Run = {
+    ...run,
+    state,
+    verdict,
+    heldEnd: undefined,
+    deadlineMs: undefined,
+    dueMs: undefined,
+    pathMarks: undefined,
   };
   return { run: final, counts: [], anomalies, applied: true, verdict: undefined };
 }

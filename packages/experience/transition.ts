@@ -65,7 +65,9 @@ export function advance(
   const occurred = occurredTime(checkpoint, nowMs);
   if (!occurred.trusted && rules.rejectSkew) return { result: "rejected", code: "timestamp_out_of_range" };
   const taken = take(current, checkpoint, occurred, nowMs, rules);
-  return { ...taken, startsAnew, ...settled(stored, taken, expiry, nowMs) };
+  const { run: after, counts, gauges, records } = settled(stored, taken, expiry, nowMs);
+  const { result, entry, answer, anomalies } = taken;
+  return { result, run: after, startsAnew, entry, answer, anomalies, counts, gauges, records };
 }
 
 /** Closes a run whose time is over; `undefined` when it is not, or not any more. Pure. */
@@ -110,31 +112,31 @@ function take(
   rules: Rules,
 ): Taken {
   const opened = current === undefined || current.state === "orphaned";
-  const effect = roomFor(current, judge(current, { checkpoint, occurred, nowMs, rules }), checkpoint);
+  const judged = judge(current, { checkpoint, occurred, nowMs, rules });
+  const fits = hasRoom(current, judged, checkpoint);
+  const effect = fits || current === undefined ? judged : notRecorded(current);
   const anomalies = distinct([...checkpoint.anomalies, ...occurred.anomalies, ...effect.anomalies]);
   const run = noted(effect.run, anomalies);
   const answer = entryOf(checkpoint, occurred, nowMs, { applied: effect.applied, anomalies, run, opened });
   return {
     result: effect.applied ? "applied" : "recorded",
-    run: effect.fits ? { ...run, recorded: run.recorded + 1 } : run,
-    entry: effect.fits ? answer : undefined,
+    run: fits ? { ...run, recorded: run.recorded + 1 } : run,
+    entry: fits ? answer : undefined,
     answer,
     anomalies,
-    counts: [...effect.counts, ...anomalies.map(anomalyKey)],
+    counts: anomalies.length === 0 ? effect.counts : [...effect.counts, ...anomalies.map(anomalyKey)],
     verdict: effect.verdict,
   };
 }
 
 /** A full timeline takes only ends that still have an effect. */
-function roomFor(
-  current: Run | undefined,
-  effect: Effect,
-  checkpoint: Checkpoint,
-): Effect & { readonly fits: boolean } {
-  if (!current || current.recorded < maxTimeline) return { ...effect, fits: true };
-  const fits = checkpoint.kind === "end" && (effect.applied || effect.run !== current);
-  if (fits) return { ...effect, fits };
-  return { run: current, counts: [], anomalies: ["timeline_full"], applied: false, verdict: undefined, fits };
+function hasRoom(current: Run | undefined, effect: Effect, checkpoint: Checkpoint): boolean {
+  if (!current || current.recorded < maxTimeline) return true;
+  return checkpoint.kind === "end" && (effect.applied || effect.run !== current);
+}
+
+function notRecorded(run: Run): Effect {
+  return { run, counts: [], anomalies: ["timeline_full"], applied: false, verdict: undefined };
 }
 
 function repeated(
@@ -177,13 +179,15 @@ function settled(
   }
   if (entry) records.push({ kind: "checkpoint_recorded", position: position++, atMs: nowMs, run, entry });
   if (entry && verdict) records.push({ kind: verdict, position: position++, atMs: nowMs, run, entry });
-  const counts = [...(expiry?.counts ?? []), ...(expiry?.anomalies ?? []).map(anomalyKey), ...taken.counts];
+  const counts = expiry ? [...expiry.counts, ...expiry.anomalies.map(anomalyKey), ...taken.counts] : taken.counts;
   return { run, counts, gauges: gaugesBetween(stored, run), records };
 }
 
+const noChanges: ReadonlyMap<CounterKey, number> = new Map();
+
 function gaugesBetween(before: Run | undefined, after: Run): ReadonlyMap<CounterKey, number> {
+  if (before?.state === after.state) return noChanges;
   const changes = new Map<CounterKey, number>();
-  if (before?.state === after.state) return changes;
   const change = (state: RunStateName | undefined, by: number): void => {
     if (state === "open" || state === "orphan") changes.set(openKey(state), by);
   };
@@ -193,6 +197,7 @@ function gaugesBetween(before: Run | undefined, after: Run): ReadonlyMap<Counter
 }
 
 function noted(run: Run, anomalies: readonly Anomaly[]): Run {
+  if (anomalies.length === 0) return run;
   const fresh = anomalies.filter((anomaly) => !run.anomalies.includes(anomaly));
   return fresh.length === 0 ? run : { ...run, anomalies: [...run.anomalies, ...fresh] };
 }
