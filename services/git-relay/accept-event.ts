@@ -12,7 +12,8 @@ import {
   type VerifiedEvent,
 } from "@signalbox/nostr";
 import { createKnownIds } from "./known-ids.js";
-import type { Policy, RefusalPrefix } from "./policy.js";
+import type { Policy, Refusal as PolicyRefusal, RefusalPrefix } from "./policy.js";
+import type { Objections } from "./policy-module/objections.js";
 import type { EventOrigin, EventUnit, GrowingFacts, NewEvent, RelayEvents } from "./store/port.js";
 import type { Verifier } from "./verify/verifier.js";
 import type { WaitingEvent, WaitingRoom } from "./waiting-room.js";
@@ -68,6 +69,8 @@ export interface EventIntakeOptions {
   readonly events: RelayEvents;
   readonly verifier: Verifier;
   readonly policy: Policy;
+  /** What the operator's own module has against events. Default: there is none. */
+  readonly objections?: Objections | undefined;
   readonly waitingRoom: WaitingRoom;
   /** Publishes domain events about what is stored, inside the transaction. */
   readonly publishSaved: (saved: readonly NewEvent[], transaction: EventUnit["transaction"]) => Promise<void>;
@@ -180,13 +183,14 @@ export function createEventIntake(options: EventIntakeOptions): EventIntake {
   };
 
   const write = async (group: readonly Entry[]): Promise<void> => {
-    const startedMs = clock.monotonicMs();
     const now = nowOf(clock);
     try {
+      const objections = await gatherObjections(group, now);
+      const startedMs = clock.monotonicMs();
       // In nobody's context: a group belongs to no single sender.
       const verdicts = await inContext({}, () =>
         events.write(async (unit) => {
-          const decided = await decideGroup(unit, group, policy, now);
+          const decided = await decideGroup(unit, group, { policy, now, objections });
           await publishSaved(decided.saved, unit.transaction);
           return decided.verdicts;
         }),
@@ -198,6 +202,26 @@ export function createEventIntake(options: EventIntakeOptions): EventIntake {
       for (const entry of group)
         finish(entry, { kind: "rejected", prefix: "error", text: "the event could not be stored, try again" });
     }
+  };
+
+  /**
+   * The module is asked before the transaction, which waits for nobody. Only this process's groups come between, one after
+   * the other, so that the module sees what was accepted before; it may miss what another process stores meanwhile.
+   */
+  const gatherObjections = async (group: readonly Entry[], now: number): Promise<GroupObjections> => {
+    const found = new Map<Entry, PolicyRefusal>();
+    if (!options.objections) return found;
+    const facts = await events.facts(group.map(({ event }) => event));
+    for (const entry of group) {
+      const { event, sender } = entry;
+      if (facts.isStored(event.id)) continue;
+      const context = { facts, now, authenticated: sender.authenticated };
+      const objection = await options.objections(event, context, sender.origin.source);
+      if (objection) found.set(entry, objection);
+      const decided = decide(entry, facts, { policy, now, objections: found });
+      if (decided.kind === "store") facts.add(decided.event);
+    }
+    return found;
   };
 
   /** What is stored is stored: a listener that fails changes nothing for the sender or for other listeners. */
@@ -257,6 +281,16 @@ interface Refusal extends Extract<Verdict, { readonly kind: "rejected" }> {
   readonly unrelated?: true;
 }
 
+type GroupObjections = ReadonlyMap<Entry, PolicyRefusal>;
+
+/** What decisions about a group are made by. */
+interface GroupRules {
+  readonly policy: Policy;
+  /** Seconds. */
+  readonly now: number;
+  readonly objections: GroupObjections;
+}
+
 interface DecidedGroup {
   /** One for each entry. */
   readonly verdicts: readonly GroupVerdict[];
@@ -264,12 +298,7 @@ interface DecidedGroup {
 }
 
 /** Decides about events one after the other, each seeing what those before it changed, and writes what is accepted. */
-async function decideGroup(
-  unit: EventUnit,
-  entries: readonly Entry[],
-  policy: Policy,
-  now: number,
-): Promise<DecidedGroup> {
+async function decideGroup(unit: EventUnit, entries: readonly Entry[], rules: GroupRules): Promise<DecidedGroup> {
   const verdicts: GroupVerdict[] = [];
   const saved: NewEvent[] = [];
   for (let from = 0; from < entries.length; ) {
@@ -280,7 +309,7 @@ async function decideGroup(
     const facts = await unit.facts(run.map(({ event }) => event));
     const added: NewEvent[] = [];
     for (const entry of run) {
-      const verdict = decide(entry, facts, policy, now);
+      const verdict = decide(entry, facts, rules);
       verdicts.push(verdict.kind === "store" ? { kind: "saved" } : verdict);
       if (verdict.kind !== "store") continue;
       added.push(verdict.event);
@@ -295,14 +324,14 @@ async function decideGroup(
 }
 
 function decide(
-  { event, sender }: Entry,
+  entry: Entry,
   facts: GrowingFacts,
-  policy: Policy,
-  now: number,
+  { policy, now, objections }: GroupRules,
 ): GroupVerdict | { readonly kind: "store"; readonly event: NewEvent } {
+  const { event, sender } = entry;
   if (facts.isStored(event.id)) return { kind: "duplicate" };
   const { origin, authenticated } = sender;
-  const decision = policy(event, { facts, now, authenticated }, origin.source);
+  const decision = policy(event, { facts, now, authenticated, objection: objections.get(entry) }, origin.source);
   if (decision.kind === "reject") {
     const { prefix, text, unrelated } = decision;
     return { kind: "rejected", prefix, text, byPolicy: true, ...(unrelated && { unrelated }) };

@@ -53,6 +53,17 @@ const keys = {
       setting.string({ description: "`npub1…`, `npub1…/identifier` or `identifier`." }),
       { description: "Repositories that may not be announced here, whatever else says so.", default: [] },
     ),
+    module: setting.path({
+      description:
+        "An ES module whose `decide(event, context)` may refuse events that nothing else refuses. Absent: there is none.",
+    }),
+    module_budget_ms: setting.integer({
+      description: "How long the module may take for one event; beyond that the sender is told to try again.",
+      unit: "ms",
+      default: 50,
+      min: 1,
+      max: 10_000,
+    }),
   }),
   authority: section("Who speaks for a repository.", {
     mode: setting.choice({

@@ -16,6 +16,10 @@ export const relayErrors = defineErrors("Git relay", {
     remedy:
       "Set `relay.profile` to `grasp`, which takes what concerns announced repositories, or to `open`, which takes every valid event",
   },
+  RELAY_BAD_POLICY_MODULE: {
+    message: "The relay's policy module cannot be used",
+    remedy: "Let `relay.policy.module` name an ES module that exports a function `decide(event, context)`",
+  },
   RELAY_BAD_ENTRY: {
     message: "An entry of the relay's settings is malformed",
     remedy:

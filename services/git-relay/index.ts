@@ -17,6 +17,7 @@ export {
   type PolicyOptions,
   type RefusalPrefix,
 } from "./policy.js";
+export { checkPolicyModule, type ModuleCheck, type ModuleCheckOptions } from "./policy-module/check-module.js";
 export { referenceVariables, warnOfReferenceVariables } from "./reference-variables.js";
 export { loadRelayKey, type RelayKeyOptions } from "./relay-key.js";
 export {

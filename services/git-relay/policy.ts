@@ -32,14 +32,15 @@ export type RefusalPrefix =
 
 export type Decision =
   /** `anchor`: events that refer to it are related to a repository because of it. */
-  | { readonly kind: "accept"; readonly anchor: boolean }
-  | {
-      readonly kind: "reject";
-      readonly prefix: RefusalPrefix;
-      readonly text: string;
-      /** Only the relation to a repository is missing, which a later event can bring. */
-      readonly unrelated?: true;
-    };
+  { readonly kind: "accept"; readonly anchor: boolean } | Refusal;
+
+export interface Refusal {
+  readonly kind: "reject";
+  readonly prefix: RefusalPrefix;
+  readonly text: string;
+  /** Only the relation to a repository is missing, which a later event can bring. */
+  readonly unrelated?: true;
+}
 
 /** What a decision may look at; a snapshot. */
 export interface PolicyContext {
@@ -48,6 +49,8 @@ export interface PolicyContext {
   readonly now: number;
   /** Keys that the sender proved to have. */
   readonly authenticated: ReadonlySet<string>;
+  /** What the operator's own module has against the event. */
+  readonly objection?: Refusal | undefined;
 }
 
 /** Refusals of announcements and states that a later announcement can overcome. */
@@ -77,21 +80,30 @@ export interface PolicyOptions {
 const anchor: Decision = { kind: "accept", anchor: true };
 const bystander: Decision = { kind: "accept", anchor: false };
 
+/** What holds whatever the event is about; the refusal, if there is one. Pure as well. */
+export type FirstRules = (event: NostrEvent, context: PolicyContext, source: EventSource) => Refusal | undefined;
+
+export function createFirstRules(options: Pick<PolicyOptions, "blockedAuthors" | "endOf">): FirstRules {
+  return (event, context, source) => refuseAlways(event, context, source, options);
+}
+
+/** In this order: the first rules, what the operator's module has against the event, the rules of its kind. */
 export function createPolicy(options: PolicyOptions): Policy {
+  const firstRules = createFirstRules(options);
   return (event, context, source) =>
-    refuseAlways(event, context, source, options) ??
+    firstRules(event, context, source) ??
+    context.objection ??
     (options.profile === "open"
       ? { kind: "accept", anchor: !isBystander(event.kind) }
       : byKind(event, context, options));
 }
 
-/** What holds whatever the event is about. */
 function refuseAlways(
   event: NostrEvent,
   { facts, now, authenticated }: PolicyContext,
   source: EventSource,
-  { blockedAuthors, endOf = expirationOf }: PolicyOptions,
-): Decision | undefined {
+  { blockedAuthors, endOf = expirationOf }: Pick<PolicyOptions, "blockedAuthors" | "endOf">,
+): Refusal | undefined {
   if (blockedAuthors.has(event.pubkey)) return reject("blocked", "the author is not welcome here");
   if (isProtected(event) && !(source === "client" && authenticated.has(event.pubkey)))
     return reject("auth-required", "the event is protected, only its author may publish it");
@@ -146,16 +158,21 @@ function isMaintainer(pubkey: string, announcements: readonly Announcement[], mo
   return announcements.some((owner) => maintainerSet(owner.pubkey, byAuthor, mode).members.has(pubkey));
 }
 
-function decideRelation(event: NostrEvent, facts: Facts): Decision {
+/** Whether the event names a repository that is announced here, or what belongs to one, or such an event names it. */
+export function isRelated(event: NostrEvent, facts: Facts): boolean {
   const { ids, addresses } = readReferences(event);
-  const isRelated =
+  return (
     addresses.some((address) => facts.isAnnounced(address)) ||
     ids.some((id) => facts.isAnchor(id)) ||
-    facts.isReferredTo(event);
-  if (isRelated) return anchor;
+    facts.isReferredTo(event)
+  );
+}
+
+function decideRelation(event: NostrEvent, facts: Facts): Decision {
+  if (isRelated(event, facts)) return anchor;
   return { ...reject("blocked", "not related to a repository hosted here"), unrelated: true };
 }
 
-function reject(prefix: RefusalPrefix, text: string): Extract<Decision, { kind: "reject" }> {
+function reject(prefix: RefusalPrefix, text: string): Refusal {
   return { kind: "reject", prefix, text };
 }

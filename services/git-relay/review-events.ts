@@ -1,6 +1,7 @@
 import { type Clock, createPace } from "@signalbox/kernel";
 import { classOfKind, type NostrEvent, readEvent, readFilter } from "@signalbox/nostr";
-import type { Policy } from "./policy.js";
+import type { Policy, PolicyContext } from "./policy.js";
+import type { Objections } from "./policy-module/objections.js";
 import type { Facts, RelayEvents } from "./store/port.js";
 
 /** A stored event that would be refused today. */
@@ -22,6 +23,10 @@ export interface EventReview {
 export interface ReviewOptions {
   readonly events: RelayEvents;
   readonly policy: Policy;
+  /** What the operator's own module has against events. Default: there is none. */
+  readonly objections?: Objections | undefined;
+  /** Seconds since the Unix epoch: only events from then on are looked at. Default: all of them. */
+  readonly since?: number;
   readonly clock: Clock;
 }
 
@@ -32,11 +37,11 @@ const pageSize = 100;
  * Nothing is changed: what a policy once accepted stays until somebody removes it.
  */
 export async function reviewEvents(
-  { events, policy, clock }: ReviewOptions,
+  { events, policy, objections, since, clock }: ReviewOptions,
   maxUnfit: number,
   signal: AbortSignal,
 ): Promise<EventReview> {
-  const everything = readFilter({});
+  const everything = readFilter(since === undefined ? {} : { since });
   if (everything.kind !== "filter") throw new Error(everything.reason);
   const now = Math.floor(clock.nowMs() / 1_000);
   const stream = events.stream(everything.filter, { now, pageSize });
@@ -54,9 +59,13 @@ export async function reviewEvents(
       const read = readEvent(JSON.parse(texts.get(id) ?? "null"));
       return read.kind === "event" && classOfKind(read.event.kind) !== "ephemeral" ? [read.event] : [];
     });
-    const facts = await events.write((unit) => unit.facts(stored));
+    const facts = await events.facts(stored);
     for (const event of stored) {
-      const message = refusalOf(event, facts, policy, now);
+      signal.throwIfAborted();
+      // Who stored it was allowed to: proofs of keys are not kept. And an announcement is no reason to accept itself.
+      const context = { facts: withoutItself(facts, event), now, authenticated: new Set([event.pubkey]) };
+      const objection = await objections?.(event, context, "client");
+      const message = refusalOf(event, { ...context, objection }, policy);
       if (message !== undefined) unfit.push({ event, message });
       if (unfit.length > maxUnfit) return { checked, unfit: unfit.slice(0, maxUnfit), isCut: true };
       checked++;
@@ -65,9 +74,7 @@ export async function reviewEvents(
   }
 }
 
-function refusalOf(event: NostrEvent, facts: Facts, policy: Policy, now: number): string | undefined {
-  // Who stored it was allowed to: proofs of keys are not kept. And an announcement is no reason to accept itself.
-  const context = { facts: withoutItself(facts, event), now, authenticated: new Set([event.pubkey]) };
+function refusalOf(event: NostrEvent, context: PolicyContext, policy: Policy): string | undefined {
   const decision = policy(event, context, "client");
   return decision.kind === "reject" ? `${decision.prefix}: ${decision.text}` : undefined;
 }

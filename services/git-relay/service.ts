@@ -34,7 +34,9 @@ import { createRelayMetrics } from "./metrics.js";
 import { createPeerStore } from "./peers/peer-store.js";
 import { readPeerViews } from "./peers/peer-views.js";
 import { createTransitionLog } from "./peers/transition-log.js";
-import { createPolicy } from "./policy.js";
+import { createFirstRules, createPolicy } from "./policy.js";
+import { createObjections } from "./policy-module/objections.js";
+import { createPolicyModule } from "./policy-module/run-module.js";
 import { createRepositories } from "./repositories.js";
 import { readAuthors, readRepositoryRules } from "./repository-rules.js";
 import { type EventReview, reviewEvents } from "./review-events.js";
@@ -120,19 +122,33 @@ export function createGitRelay(dependencies: GitRelayDependencies): GitRelay {
   });
   const verifier = dependencies.verifier ?? createVerifierPool({ workers: settings.verifyWorkers, logger });
   const live = createLiveSubscriptions();
+  const blockedAuthors = readAuthors(settings.policy.blockedAuthors);
   const policy = createPolicy({
     profile,
     service: () => relay.serviceAddress,
-    blockedAuthors: readAuthors(settings.policy.blockedAuthors),
+    blockedAuthors,
     repositories: readRepositoryRules(settings.policy.repositories),
     blockedRepositories: readRepositoryRules(settings.policy.blockedRepositories),
     authority: settings.authority.mode,
     endOf,
   });
+  const { module: modulePath, moduleBudgetMs } = settings.policy;
+  const policyModule =
+    modulePath === undefined
+      ? undefined
+      : createPolicyModule({
+          path: modulePath,
+          budgetMs: moduleBudgetMs,
+          clock,
+          logger,
+          metrics: dependencies.metrics,
+        });
+  const objections = policyModule && createObjections(policyModule, createFirstRules({ blockedAuthors, endOf }));
   const eventIntake = createEventIntake({
     events,
     verifier,
     policy,
+    objections,
     waitingRoom: createWaitingRoom({ clock }),
     async publishSaved(saved, transaction) {
       if (saved.length > 0) await eventStore().publishGroup(saved.map(describeSaved), { transaction });
@@ -225,8 +241,9 @@ export function createGitRelay(dependencies: GitRelayDependencies): GitRelay {
     },
     events,
     eventIntake,
-    review: (maxUnfit, signal) => reviewEvents({ events, policy, clock }, maxUnfit, signal),
+    review: (maxUnfit, signal) => reviewEvents({ events, policy, objections, clock }, maxUnfit, signal),
     service: createServiceGroup("git relay", [
+      ...(policyModule ? [policyModule] : []),
       createService({ name: "signature checks", start: async () => {}, stop: () => verifier.close() }),
       createService({ name: "event intake", start: async () => {}, stop: () => eventIntake.stop() }),
       createExpiry({ events, clock, logger }),

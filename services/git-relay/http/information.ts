@@ -18,8 +18,8 @@ const supportedNips = [1, 9, 11, 34, 40, 42, 45, 67, 70, 77];
 const searchNip = 50;
 
 export function describeRelay({ settings, domain, self, pubkey, version }: InformationOptions): object {
-  const { name, description, contact, profile, policy, limits } = settings;
-  const restricted = policy.repositories.length > 0;
+  const { name, description, contact, profile, limits } = settings;
+  const curation = describeCuration(settings);
   return {
     name: name ?? `${domain} git relay`,
     description: profile === "open" ? `${description}. Takes every valid event.` : description,
@@ -34,7 +34,7 @@ export function describeRelay({ settings, domain, self, pubkey, version }: Infor
       : supportedNips,
     supported_grasps: [],
     repo_acceptance_criteria: acceptanceCriteria(settings),
-    ...(restricted && { curation: "Only repositories on the operator's list are accepted." }),
+    ...(curation !== undefined && { curation }),
     limitation: {
       max_message_length: limits.maxMessageBytes,
       max_subscriptions: limits.maxSubscriptions,
@@ -51,11 +51,23 @@ export function describeRelay({ settings, domain, self, pubkey, version }: Infor
   };
 }
 
+/** What the operator chooses by; nothing when it is not chosen. */
+function describeCuration({ policy }: RelaySettings): string | undefined {
+  const sentences: string[] = [];
+  if (policy.repositories.length > 0) sentences.push(onlyListed);
+  if (policy.module !== undefined) sentences.push(byModule);
+  return sentences.length === 0 ? undefined : sentences.join(" ");
+}
+
+const onlyListed = "Only repositories on the operator's list are accepted.";
+const byModule = "Events are accepted by rules of the operator's own.";
+
 /** One sentence for each restriction. */
 function acceptanceCriteria({ profile, policy }: RelaySettings): string {
   const sentences: string[] = [];
   if (profile === "grasp") sentences.push("Announcements list this service in clone and relays.");
-  if (policy.repositories.length > 0) sentences.push("Only repositories on the operator's list are accepted.");
+  if (policy.repositories.length > 0) sentences.push(onlyListed);
+  if (policy.module !== undefined) sentences.push(byModule);
   if (policy.blockedRepositories.length > 0) sentences.push("Some repositories are refused.");
   if (policy.blockedAuthors.length > 0) sentences.push("Some authors are refused.");
   return sentences.length === 0 ? "None" : sentences.join(" ");

@@ -135,6 +135,8 @@ export interface RelayEvents {
    * the commit.
    */
   write<T>(work: (unit: EventUnit) => Promise<T>): Promise<T>;
+  /** What is known about events and what they name, outside of a unit: others may write at the same time. */
+  facts(events: readonly NostrEvent[]): Promise<GrowingFacts>;
   /** Which of the ids are stored. */
   known(ids: readonly string[]): Promise<ReadonlySet<string>>;
   stream(filter: Filter, options: StreamOptions): EventStream;

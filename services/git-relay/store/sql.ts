@@ -121,6 +121,8 @@ export function createSqlRelayEvents(options: SqlRelayEventsOptions): RelayEvent
   return {
     write,
 
+    facts: (events) => gatherFacts((sql, values) => read({ sql, values }), events, { recipientsDelete }),
+
     async known(ids) {
       const found = new Set<string>();
       for (const chunk of chunksOf(ids, 500)) {

@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import { defineCommand, type Terminal } from "../command.js";
 import { addExplain } from "./explain.js";
+import { addPolicyCheck } from "./policy-check.js";
 import { addRepair } from "./repair.js";
 import { addStatus } from "./status.js";
 
@@ -14,4 +15,5 @@ export function addRelayCommand(program: Command, terminal: Terminal): void {
   addStatus(relay, terminal);
   addExplain(relay, terminal);
   addRepair(relay, terminal);
+  addPolicyCheck(relay, terminal);
 }

@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { installSignalbox, type SignalboxInstallation, type SignalboxServer } from "@signalbox/testing/servers";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { runCommandLine } from "../../command-line.js";
@@ -87,6 +88,20 @@ test("GR-147 GR-455 the policy is reviewed on request, and only looked at", asyn
   });
   for (const wrong of [["--policy"], ["--policy", "--dry-run", "--relay", sourceUrl], []])
     expect((await relay("repair", ...wrong)).exitCode).toBe(2);
+});
+
+test("GR-145 a policy module is tried on stored events beside the running server, and its absence is a wrong use", async () => {
+  const example = fileURLToPath(new URL("../../../../examples/relay-policy.mjs", import.meta.url));
+  const tried = await relay("policy-check", "--module", example, "--since", "30d", "--json");
+  expect(tried).toMatchObject({ exitCode: 0, err: "" });
+  expect(JSON.parse(tried.out)).toEqual({ checked: 0, would_be_refused: [], is_cut: false, faults: 0, slowest_ms: 0 });
+  expect((await relay("policy-check", "--module", example)).out).toBe("0 of 0 stored events would be refused\n");
+  expect(await relay("policy-check", "--module", join(directory.path, "none.mjs"))).toMatchObject({
+    exitCode: 1,
+    err: expect.stringContaining("RELAY_BAD_POLICY_MODULE"),
+  });
+  for (const wrong of [[], ["--module", example, "--since", "soon"], ["--module", example, "--limit", "0"]])
+    expect((await relay("policy-check", ...wrong)).exitCode).toBe(2);
 });
 
 test("GR-455 what cannot be explained is said, and what is no name of anything is a wrong use", async () => {
