@@ -28,6 +28,14 @@ describe("command line", () => {
     }
   });
 
+  test("PF-013 the help names what is required, and defaults as they would be written", async () => {
+    const { out: create } = await run("token create --help");
+    expect(create.replaceAll(/\s+/g, " ")).toMatch(/--scope <scope,…> [^-]*timeline:read, admin \(required\)/);
+    expect(create).toContain("(default: 30d)");
+    expect((await run("serve --help")).out).toContain("(default: all)");
+    expect((await run("verify --help")).out.replaceAll(/\s+/g, " ")).toContain("(default: 1d)");
+  });
+
   test("PF-013 commands that print data have --json", () => {
     const names = allCommands(createProgram(terminal()))
       .filter((command) => command.commands.length === 0 && command.options.every(({ long }) => long !== "--json"))
@@ -47,15 +55,20 @@ describe("command line", () => {
     expect(err).toContain(`(Did you mean ${nearest}?)`);
   });
 
-  test.for(["", "token", "project create", "token create", "config print extra", "serve --only relays"])(
-    "PF-013 an incomplete or surplus line is usage: signalbox %s",
-    async (line) => {
-      const { exitCode, out, err } = await run(line);
-      expect(exitCode).toBe(2);
-      expect(out).toBe("");
-      expect(err).not.toBe("");
-    },
-  );
+  test.for([
+    "",
+    "token",
+    "project create",
+    "token create",
+    "config print extra",
+    "serve --only relays",
+    "serve --only ,",
+  ])("PF-013 an incomplete or surplus line is usage: signalbox %s", async (line) => {
+    const { exitCode, out, err } = await run(line);
+    expect(exitCode).toBe(2);
+    expect(out).toBe("");
+    expect(err).not.toBe("");
+  });
 
   test.for([
     ["--scope errors:raed", "errors:raed is no scope. Did you mean errors:read?"],

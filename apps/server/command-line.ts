@@ -1,6 +1,6 @@
 import { ConfigError, errorMessage, SignalboxError } from "@signalbox/kernel";
 import { Command, CommanderError } from "commander";
-import { CommandFailed, type Terminal } from "./commands/command.js";
+import { CommandFailed, describeOption, type Terminal } from "./commands/command.js";
 import { addConfigCommand } from "./commands/config.js";
 import { addDoctorCommand } from "./commands/doctor.js";
 import { addErrorsCommand } from "./commands/errors/index.js";
@@ -38,6 +38,7 @@ export function createProgram(terminal: Terminal): Command {
     .version(version, "--version", "print the version")
     .exitOverride()
     .showHelpAfterError("(--help shows what there is)")
+    .configureHelp({ optionDescription: describeOption })
     .configureOutput({
       writeOut: (text) => terminal.out(text.trimEnd()),
       writeErr: (text) => terminal.err(text.trimEnd()),

@@ -37,7 +37,7 @@ import { type DirectoryLock, lockDataDirectory, makeDataDirectory } from "./data
 import { createHealth, type Health } from "./health.js";
 import { createApiListener, createMetricsListener } from "./listeners.js";
 import type { App } from "./load-app.js";
-import { needsStore, type Role } from "./roles.js";
+import { hasAnalytics, needsStore, type Role } from "./roles.js";
 import type { Shutdown } from "./shutdown.js";
 import { databaseMigrations, dataPaths, openServerDatabase, urlOf } from "./stores.js";
 import { appSystem } from "./systems/app.js";
@@ -205,7 +205,7 @@ function openDatabaseServer({ config, logger, metrics, clock, signal }: StartCon
 }
 
 async function openAnalyticsStore({ config, roles, logger, metrics, clock }: StartContext): Promise<Analytics> {
-  if (!needsStore(roles, "analytics")) return absentAnalytics;
+  if (!hasAnalytics(roles, config)) return absentAnalytics;
   const { analytics: path } = dataPaths(config);
   return openAnalytics({ url: config.clickhouseUrl?.reveal(), path, logger, metrics, clock });
 }

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { join } from "node:path";
 import { openDatabase } from "@signalbox/database";
@@ -64,7 +64,13 @@ describe("doctor", () => {
         ...["listen", "metrics_listen", "relay.listen"],
       ]),
     );
-    expect(await examine()).toEqual({ exitCode, findings });
+    // How much of the disk is free is the business of every program of this machine.
+    const steady = (all: readonly Finding[]) =>
+      all.map((finding) => (finding.subject === "disk" ? { ...finding, message: "" } : finding));
+    const again = await examine();
+    expect(again.exitCode).toBe(exitCode);
+    expect(steady(again.findings)).toEqual(steady(findings));
+    expect(existsSync(dataDirectory)).toBe(false);
   });
 
   test("PF-011 PF-014 asks a running server about what it holds, and opens it when none runs", async () => {
@@ -200,16 +206,20 @@ describe("doctor", () => {
   });
 
   test("PF-011 a server that holds the directory and does not answer is broken", async () => {
-    server = await installation.start();
-    server.kill("SIGSTOP");
+    const stopped = await installation.start();
+    server = stopped;
+    stopped.kill("SIGSTOP");
     try {
       const { exitCode, findings } = await examine();
       expect(exitCode).toBe(1);
-      expect(about(findings, `server (process ${server.pid})`)).toMatchObject([
+      expect(about(findings, `server (process ${stopped.pid})`)).toMatchObject([
         { status: "broken", advice: expect.stringMatching(/does not answer/) },
       ]);
+      // Nothing else is asked of it, which would take as long again.
+      expect(about(findings, "deliveries")).toEqual([]);
+      expect(about(findings, "overdue runs")).toEqual([]);
     } finally {
-      server.kill("SIGCONT");
+      stopped.kill("SIGCONT");
     }
   });
 });

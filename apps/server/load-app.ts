@@ -29,7 +29,10 @@ export async function loadApp(path: string): Promise<App> {
   try {
     module = await import(pathToFileURL(resolve(path)).href);
   } catch (cause) {
-    throw new ServerError("APP_UNUSABLE", { cause, message: `${path} cannot be loaded` });
+    throw new ServerError("APP_UNUSABLE", {
+      cause,
+      message: `${path} cannot be loaded: its code, or what it imports, threw an error`,
+    });
   }
   const configure = [module["configure"] ?? module["default"]].flat();
   if (configure.length === 0 || !configure.every(isConfigure))

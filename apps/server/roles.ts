@@ -1,3 +1,5 @@
+import type { ServerConfig } from "./config.js";
+
 /** Parts of the server that can run alone. */
 export const roles = ["ingest", "worker", "tracker", "relay", "dashboard"] as const;
 
@@ -24,4 +26,15 @@ export function needsStore(running: ReadonlySet<Role>, store: StoreName): boolea
     if (stores.includes(store)) return true;
   }
   return false;
+}
+
+/**
+ * Whether the process has an analytics engine. Where no role needs one, a server is used all the same for the history of
+ * what is published; the one inside the process belongs to the process that needs it.
+ */
+export function hasAnalytics(
+  running: ReadonlySet<Role>,
+  { clickhouseUrl }: Pick<ServerConfig, "clickhouseUrl">,
+): boolean {
+  return needsStore(running, "analytics") || clickhouseUrl !== undefined;
 }

@@ -10,28 +10,43 @@ import {
   newEventId,
   newToken,
   program,
-  runProgram,
   sendError,
+  startProgram,
   temporaryDirectory,
 } from "./testing.js";
 
 let directory: ReturnType<typeof temporaryDirectory>;
 let installation: SignalboxInstallation;
-let server: SignalboxServer;
+
+let server: SignalboxServer | undefined;
+const children: ChildProcess[] = [];
 
 beforeEach(async () => {
   directory = temporaryDirectory();
-  installation = await installSignalbox({ dataDirectory: join(directory.path, "data"), flags: ["--quiet"] });
-  server = await installation.start();
+  await install();
 });
 afterEach(async () => {
-  server.kill("SIGKILL");
-  await server.ended;
+  server?.kill("SIGKILL");
+  await server?.ended;
+  server = undefined;
+  for (const child of children.splice(0)) child.kill("SIGKILL");
   directory.remove();
 });
 
+async function install(env: Readonly<Record<string, string>> = {}): Promise<void> {
+  const dataDirectory = join(directory.path, "data");
+  installation = await installSignalbox({ dataDirectory, flags: ["--quiet"], env });
+}
+
+/** The server, which the end of the test kills. */
+async function start(): Promise<SignalboxServer> {
+  server = await installation.start();
+  return server;
+}
+
 describe("stop", () => {
   test.for(["SIGTERM", "SIGINT"] as const)("PF-009 %s stops the server in order, with exit code 0", async (signal) => {
+    const server = await start();
     server.kill(signal);
     expect(await server.ended).toBe(0);
     expect(existsSync(join(directory.path, "data", "server.lock"))).toBe(false);
@@ -39,6 +54,7 @@ describe("stop", () => {
   });
 
   test("PF-009 a stop under load loses nothing that was acknowledged and stores nothing twice", async () => {
+    const stopped = await start();
     const dsn = await firstDsn(installation);
     const acknowledged: string[] = [];
     const refused: number[] = [];
@@ -54,18 +70,19 @@ describe("stop", () => {
     };
     const senders = [1, 2, 3, 4].map(sender);
     await expect.poll(() => acknowledged.length, { timeout: 60_000 }).toBeGreaterThan(100);
-    server.kill("SIGTERM");
-    expect(await server.ended).toBe(0);
+    stopped.kill("SIGTERM");
+    expect(await stopped.ended).toBe(0);
     running = false;
     await Promise.all(senders);
     expect(refused.filter((status) => status !== 503)).toEqual([]);
 
-    server = await installation.start();
+    const { url } = await start();
     const token = await newToken(installation);
-    await expect.poll(() => storedEvents(token), { timeout: 60_000 }).toBe(acknowledged.length);
+    await expect.poll(() => storedEvents(url, token), { timeout: 60_000 }).toBe(acknowledged.length);
   });
 
   test("PF-009 finishes what is under way and answers 503 with Retry-After on connections that are open", async () => {
+    const server = await start();
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });
     expect((await get(`${server.url}/-/liveness`, agent)).statusCode).toBe(200);
     const slow = await beginEnvelope();
@@ -84,48 +101,50 @@ describe("stop", () => {
   });
 
   test("PF-009 a second signal ends the process at once with exit code 130, and what was acknowledged stays", async () => {
+    const stopped = await start();
     const dsn = await firstDsn(installation);
     expect((await sendError(dsn, "acknowledged")).status).toBe(200);
     const slow = await beginEnvelope();
     slow.answer.catch(() => {});
-    server.kill("SIGTERM");
-    await expect.poll(server.output).toContain('"msg":"stopping"');
-    server.kill("SIGTERM");
-    expect(await server.ended).toBe(130);
+    stopped.kill("SIGTERM");
+    await expect.poll(stopped.output).toContain('"msg":"stopping"');
+    stopped.kill("SIGTERM");
+    expect(await stopped.ended).toBe(130);
 
-    server = await installation.start();
+    const { url } = await start();
     const token = await newToken(installation);
-    await expect.poll(() => storedEvents(token), { timeout: 60_000 }).toBe(1);
+    await expect.poll(() => storedEvents(url, token), { timeout: 60_000 }).toBe(1);
   });
 
   test("a request that never ends is cut at the deadline", async () => {
-    await server.stop();
-    installation = await installSignalbox({
-      dataDirectory: join(directory.path, "data"),
-      flags: ["--quiet"],
-      env: { SIGNALBOX_SHUTDOWN_DEADLINE: "1s" },
-    });
-    server = await installation.start();
+    await install({ SIGNALBOX_SHUTDOWN_DEADLINE: "1s" });
+    const server = await start();
     const slow = await beginEnvelope();
     slow.answer.catch(() => {});
     expect(await server.stop()).toBe(0);
   });
 
   test("PF-015 an error that nobody caught is logged and ends the process, so that it is started again", async () => {
-    await server.stop();
     const stray = join(directory.path, "stray.mjs");
-    writeFileSync(stray, `setTimeout(() => Promise.reject(new Error("nobody expects this")), 4000);`);
-    const { exitCode, out } = await runProgram(["serve", "--quiet"], {
-      ...installation.env,
-      NODE_OPTIONS: `--import ${stray}`,
-    });
+    const readiness = `http://${installation.env["SIGNALBOX_METRICS_LISTEN"]}/-/readiness`;
+    writeFileSync(
+      stray,
+      `const isReady = async () => (await fetch("${readiness}").catch(() => undefined))?.status === 200;
+       const afterStart = setInterval(async () => {
+         if (!(await isReady())) return;
+         clearInterval(afterStart);
+         throw new Error("nobody expects this");
+       }, 100);`,
+    );
+    const running = startProgram(["serve", "--quiet"], { ...installation.env, NODE_OPTIONS: `--import ${stray}` });
+    children.push(running.process);
+    const { exitCode, out } = await running.ended;
     expect(exitCode).toBe(1);
     expect(out).toContain("nobody expects this");
     expect(out).toContain('"origin":"unhandledRejection"');
   });
 
   test("stops in order when its supervisor is gone", async () => {
-    await server.stop();
     const { child, exitCode } = supervised();
     await new Promise<void>((resolve) => child.once("message", () => resolve()));
     child.disconnect();
@@ -134,9 +153,10 @@ describe("stop", () => {
   });
 
   test("a signal while the server starts is obeyed", async () => {
-    await server.stop();
     const { child, exitCode } = supervised();
-    await expect.poll(() => existsSync(join(directory.path, "data", "server.lock"))).toBe(true);
+    await expect
+      .poll(() => existsSync(join(directory.path, "data", "server.lock")), { timeout: 60_000, interval: 5 })
+      .toBe(true);
     child.kill("SIGTERM");
     expect(await exitCode).toBe(0);
     expect(existsSync(join(directory.path, "data", "server.lock"))).toBe(false);
@@ -147,11 +167,12 @@ describe("stop", () => {
 function supervised(): { readonly child: ChildProcess; readonly exitCode: Promise<unknown> } {
   // Without the options of the process that runs the tests.
   const child = fork(program, ["serve", "--quiet"], { env: installation.env, stdio: "ignore", execArgv: [] });
+  children.push(child);
   return { child, exitCode: new Promise((resolve) => child.once("exit", resolve)) };
 }
 
-async function storedEvents(token: string): Promise<number> {
-  const { body } = await getJson(`${server.url}/api/v1/projects/1/errors?limit=100`, token);
+async function storedEvents(url: string, token: string): Promise<number> {
+  const { body } = await getJson(`${url}/api/v1/projects/1/errors?limit=100`, token);
   if (!Array.isArray(body)) return -1;
   return body.reduce((sum, issue) => sum + Number(issue.event_count), 0);
 }

@@ -93,7 +93,14 @@ export interface ErrorTracking {
   readonly migrations: MigrationSet;
   readonly analyticsMigrations: AnalyticsMigrationSet;
   readonly projects: Projects;
-  /** Key cache, ledger of the edge, housekeeping, upkeep. */
+  /** What `ingest` works with: key cache, quotas, ledger of the edge. */
+  readonly edge: Service;
+  /**
+   * What the digest works with, and housekeeping and upkeep. It takes due work for itself, so it belongs only where the
+   * analytics engine is: a process without one would take the work and not be able to do it.
+   */
+  readonly upkeep: Service;
+  /** Both. */
   readonly service: Service;
 }
 
@@ -181,6 +188,35 @@ export function createErrorTracking(dependencies: ErrorTrackingDependencies): Er
     isDiskGuardActive: isDiskGuardActive ?? (() => false),
   });
 
+  const edge = createServiceGroup("error tracking intake", [
+    keys.service,
+    windows.service,
+    sdks.service,
+    share.service,
+    ledger.service,
+  ]);
+  const upkeep = createServiceGroup("error tracking work", [
+    createService({
+      name: "preparation of events",
+      start: async () => {},
+      stop: () => preparer.close(),
+    }),
+    createHousekeeping({ database, clock, logger, dedupDays: settings.dedupDays }),
+    createUpkeep({
+      database,
+      analytics,
+      blobs,
+      orphans: blobs && createOrphanCollector({ database, analytics, blobs, clock, messages: eventStore }),
+      letters: () => eventStore().dead,
+      groupingTransitionMs: settings.grouping.transitionMs,
+      publisher: eventStore,
+      clock,
+      logger,
+      defaults,
+      countChange,
+    }),
+  ]);
+
   return {
     configure: (registry) => {
       for (const configure of configureBoth) configure(registry);
@@ -222,32 +258,9 @@ export function createErrorTracking(dependencies: ErrorTrackingDependencies): Er
     migrations: errorTrackingMigrations,
     analyticsMigrations: errorTrackingAnalytics,
     projects,
-    service: createServiceGroup("error tracking", [
-      keys.service,
-      windows.service,
-      sdks.service,
-      share.service,
-      ledger.service,
-      createService({
-        name: "preparation of events",
-        start: async () => {},
-        stop: () => preparer.close(),
-      }),
-      createHousekeeping({ database, clock, logger, dedupDays: settings.dedupDays }),
-      createUpkeep({
-        database,
-        analytics,
-        blobs,
-        orphans: blobs && createOrphanCollector({ database, analytics, blobs, clock, messages: eventStore }),
-        letters: () => eventStore().dead,
-        groupingTransitionMs: settings.grouping.transitionMs,
-        publisher: eventStore,
-        clock,
-        logger,
-        defaults,
-        countChange,
-      }),
-    ]),
+    edge,
+    upkeep,
+    service: createServiceGroup("error tracking", [edge, upkeep]),
   };
 }
 

@@ -134,8 +134,10 @@ function parse(text: string): unknown {
 
 function createApi(send: Send, terminal: Terminal): CommandApi {
   const refuse = ({ status, body }: ApiAnswer): never => {
-    const { detail = `The server answered ${status}`, code = status } = isRecord(body) ? body : {};
+    const { detail = `The server answered ${status}`, code = status, errors = [] } = isRecord(body) ? body : {};
     terminal.err(`${String(detail)} (${String(code)})`);
+    for (const error of Array.isArray(errors) ? errors.filter(isRecord) : [])
+      terminal.err(`  ${String(error["pointer"] ?? "")}: ${String(error["message"] ?? error["code"])}`);
     throw new CommandFailed();
   };
   return {

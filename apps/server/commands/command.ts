@@ -1,4 +1,4 @@
-import { type Command, InvalidArgumentError } from "commander";
+import { type Command, Help, InvalidArgumentError, type Option } from "commander";
 import { type ConfigSources, readServerConfig } from "../config.js";
 
 /** What a command sees of the world outside. */
@@ -25,6 +25,12 @@ export class CommandFailed extends Error {}
 /** Adds a command. Each has an example in its help. */
 export function defineCommand(parent: Command, name: string, description: string, example: string): Command {
   return parent.command(name).description(description).addHelpText("after", `\nExample:\n  $ ${example}`);
+}
+
+/** How the help describes an option: whoever reads it must see which ones cannot be left out. */
+export function describeOption(option: Option): string {
+  const description = Help.prototype.optionDescription.call(new Help(), option);
+  return option.mandatory ? `${description} (required)` : description;
 }
 
 /** Options that every command with a configuration takes. */

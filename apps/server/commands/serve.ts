@@ -1,6 +1,6 @@
 import { warnOfReferenceVariables } from "@signalbox/git-relay";
 import { createLogger, type LogFormat, nearestName, systemClock } from "@signalbox/kernel";
-import { type Command, InvalidArgumentError } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import { bannerLines } from "../banner.js";
 import { startServer } from "../compose.js";
 import type { ServerConfig } from "../config.js";
@@ -43,7 +43,11 @@ export function addServeCommand(program: Command, terminal: Terminal): void {
     "run the server until it is told to stop",
     "signalbox serve --only ingest,worker --listen 0.0.0.0:8787",
   )
-    .option("--only <role,…>", `run these roles alone: ${roles.join(", ")}`, parseRoles, roles)
+    .addOption(
+      new Option("--only <role,…>", `run these roles alone: ${roles.join(", ")}`)
+        .argParser(parseRoles)
+        .default(roles, "all"),
+    )
     .option("--listen <address>", "address of ingest and API")
     .option("--metrics-listen <address>", "address of /metrics and the health checks")
     .option("--public-url <url>", "address under which clients reach the server")
@@ -122,6 +126,7 @@ function logFormat({ log }: ServerConfig, { isTerminal }: Terminal): LogFormat {
 function parseRoles(text: string): readonly Role[] {
   return text.split(",").map((name) => {
     if (isRole(name)) return name;
+    if (name === "") throw new InvalidArgumentError(`Expected some of ${roles.join(", ")}, with commas.`);
     const near = nearestName(name, roles);
     throw new InvalidArgumentError(near ? `${name} is no role. Did you mean ${near}?` : `${name} is no role.`);
   });

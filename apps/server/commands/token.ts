@@ -1,6 +1,6 @@
 import { createTokenKey, isScope, maxTokenLifetimeMs, mintToken, type Scope, scopes } from "@signalbox/http";
 import { nearestName, parseDuration, systemClock } from "@signalbox/kernel";
-import { type Command, InvalidArgumentError } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import { dataPaths, withDatabase } from "../stores.js";
 import { type IssuedToken, listTokens, recordToken, revokeToken } from "../tokens.js";
 import {
@@ -41,7 +41,11 @@ function addCreate(token: Command, terminal: Terminal): void {
   )
     .requiredOption("--scope <scope,…>", `what it allows: ${scopes.join(", ")}`, parseScopes)
     .option("--project <id,…>", "narrow it to these projects", (text: string) => text.split(",").map(parseId))
-    .option("--ttl <duration>", "how long it is valid, at most 365d", parseTtl, parseTtl("30d"))
+    .addOption(
+      new Option("--ttl <duration>", "how long it is valid, at most 365d")
+        .argParser(parseTtl)
+        .default(parseTtl("30d"), "30d"),
+    )
     .option("--name <text>", "what it is for", "command line");
   addJsonOption(addConfigOptions(create)).action(async (options: CreateOptions) => {
     const { values } = readCommandConfig(terminal, options);

@@ -1,5 +1,5 @@
 import { parseDuration } from "@signalbox/kernel";
-import { type Command, InvalidArgumentError } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import {
   addConfigOptions,
   addJsonOption,
@@ -31,7 +31,9 @@ export function addVerifyCommand(program: Command, terminal: Terminal): void {
     "signalbox verify --since 7d",
   )
     .option("--project <id>", "only this project", parseId)
-    .option("--since <duration>", "what was received within this time", parseSince, dayMs)
+    .addOption(
+      new Option("--since <duration>", "what was received within this time").argParser(parseSince).default(dayMs, "1d"),
+    )
     .option("--repair", "write rows and counters that are missing or wrong; deletes nothing");
   addJsonOption(addConfigOptions(verify)).action(async (options: VerifyOptions) => {
     const { values: config } = readCommandConfig(terminal, options);

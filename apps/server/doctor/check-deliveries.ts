@@ -8,7 +8,7 @@ const mostSubscribers = 10_000;
 
 /** Whether anything waits for subscribers that there are not any more. Only the running server knows which there are. */
 export const checkDeliveries: Check = async (patient) => {
-  if (patient.server?.url === undefined) return [];
+  if (patient.server?.url === undefined || patient.readiness?.kind !== "answered") return [];
   const queues = await queuesOf(patient);
   // One that runs other roles cannot tell.
   if (queues === undefined) return [];

@@ -53,8 +53,8 @@ async function stateStore({ config }: Patient): Promise<Finding> {
 }
 
 /** Only the running server knows without opening its stores. */
-async function overdueRuns({ config, server }: Patient): Promise<Finding[]> {
-  if (!server) return [];
+async function overdueRuns({ config, server, readiness }: Patient): Promise<Finding[]> {
+  if (!server || readiness?.kind !== "answered") return [];
   const subject = "overdue runs";
   const url = `${server.metricsUrl ?? urlOf(config.metricsListen)}/metrics`;
   try {

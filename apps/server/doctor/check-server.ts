@@ -1,30 +1,38 @@
+import type { ServerConfig } from "../config.js";
+import type { DirectoryHolder } from "../data-directory.js";
 import { urlOf } from "../stores.js";
-import { broken, brokenBy, type Check, type Finding, ok } from "./finding.js";
+import { broken, brokenBy, type Check, type DependencyState, type Finding, ok, type Readiness } from "./finding.js";
+
+const patienceMs = 10_000;
 
 /** A running server knows best how its own engines are. */
-export const checkServer: Check = async ({ config, server }) => {
-  if (!server) return [ok("server", "no server runs on this data directory")];
-  const url = `${server.metricsUrl ?? urlOf(config.metricsListen)}/-/readiness`;
+export const checkServer: Check = async ({ config, server, readiness }) => {
+  if (!server || !readiness) return [ok("server", "no server runs on this data directory")];
   const subject = `server (process ${server.pid})`;
-  try {
-    const answer = await fetch(url, { signal: AbortSignal.timeout(10_000) });
-    const states = parseReadiness(await answer.json());
-    return [
-      answer.ok
-        ? ok(subject, `runs since ${server.startedAt} and is ready`)
-        : broken(subject, `runs since ${server.startedAt} and is not ready`, "See what is down below, and its log."),
-      ...states.map(findingOf),
-    ];
-  } catch (error) {
-    const advice = `It holds the data directory but does not answer at ${url}. Look at its log, or restart it.`;
-    return [brokenBy(subject, error, advice)];
+  if (readiness.kind === "silent") {
+    const advice = `It holds the data directory but does not answer at ${urlOfReadiness(config, server)}. Look at its log, or restart it.`;
+    return [brokenBy(subject, readiness.cause, advice)];
   }
+  return [
+    readiness.isReady
+      ? ok(subject, `runs since ${server.startedAt} and is ready`)
+      : broken(subject, `runs since ${server.startedAt} and is not ready`, "See what is down below, and its log."),
+    ...readiness.states.map(findingOf),
+  ];
 };
 
-interface DependencyState {
-  readonly name: string;
-  readonly isUp: boolean;
-  readonly reason: string;
+/** Asks a running server how it is. */
+export async function askReadiness(config: ServerConfig, server: DirectoryHolder): Promise<Readiness> {
+  try {
+    const answer = await fetch(urlOfReadiness(config, server), { signal: AbortSignal.timeout(patienceMs) });
+    return { kind: "answered", isReady: answer.ok, states: parseReadiness(await answer.json()) };
+  } catch (cause) {
+    return { kind: "silent", cause };
+  }
+}
+
+function urlOfReadiness(config: ServerConfig, server: DirectoryHolder): string {
+  return `${server.metricsUrl ?? urlOf(config.metricsListen)}/-/readiness`;
 }
 
 function findingOf({ name, isUp, reason }: DependencyState): Finding {

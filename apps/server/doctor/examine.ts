@@ -8,7 +8,7 @@ import { checkDeliveries } from "./check-deliveries.js";
 import { checkExperiences } from "./check-experiences.js";
 import { checkDataDirectory, checkDisk, checkVersions } from "./check-machine.js";
 import { checkPorts } from "./check-ports.js";
-import { checkServer } from "./check-server.js";
+import { askReadiness, checkServer } from "./check-server.js";
 import { checkTokenKey } from "./check-token-key.js";
 import { checkTransport } from "./check-transport.js";
 import { brokenBy, type Check, type Finding } from "./finding.js";
@@ -30,10 +30,12 @@ const checks: Readonly<Record<string, Check>> = {
 /** Looks at everything, one after the other; a check that fails is a finding and does not keep the others from looking. */
 export async function examine(config: ServerConfig): Promise<Finding[]> {
   const { directory } = dataPaths(config);
+  const holder = directoryHolder(directory, systemClock);
+  const readiness = holder && (await askReadiness(config, holder));
   const findings: Finding[] = [];
   for (const [name, check] of Object.entries(checks)) {
     try {
-      const patient = { config, clock: systemClock, server: directoryHolder(directory, systemClock) };
+      const patient = { config, clock: systemClock, server: directoryHolder(directory, systemClock), readiness };
       findings.push(...(await check(patient)));
     } catch (error) {
       findings.push(brokenBy(name, error));

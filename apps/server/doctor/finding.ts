@@ -14,11 +14,24 @@ export interface Finding {
   readonly advice?: string | undefined;
 }
 
+/** What a running server says of itself, or why it says nothing. */
+export type Readiness =
+  | { readonly kind: "answered"; readonly isReady: boolean; readonly states: readonly DependencyState[] }
+  | { readonly kind: "silent"; readonly cause: unknown };
+
+export interface DependencyState {
+  readonly name: string;
+  readonly isUp: boolean;
+  readonly reason: string;
+}
+
 export interface Patient {
   readonly config: ServerConfig;
   readonly clock: Clock;
   /** The server that runs on the data directory. Its engines are its own: it is asked, they are not opened. */
   readonly server: DirectoryHolder | undefined;
+  /** Of that server. Nothing more is asked of one that is silent: each question would wait as long. */
+  readonly readiness: Readiness | undefined;
 }
 
 export type Check = (patient: Patient) => Promise<readonly Finding[]>;

@@ -11,6 +11,7 @@ import {
   ruleErrors,
 } from "@signalbox/error-tracking";
 import { allowsProject } from "@signalbox/http";
+import { createServiceGroup } from "@signalbox/kernel";
 import type { SystemDefinition } from "./system.js";
 
 export const errorTracking: SystemDefinition = {
@@ -22,7 +23,7 @@ export const errorTracking: SystemDefinition = {
   create({ stores, streams, clock, logger, metrics, config, roles, serverUrl, isDiskFull, isDiskLow }) {
     const issues = streams.addTopic("errors.issues", { scope: "errors:read" });
     const ledger = streams.addTopic("errors.ledger", { scope: "errors:read" });
-    const { configure, attach, service, ingest, api, projects } = createErrorTracking({
+    const { configure, attach, edge, upkeep, ingest, api, projects } = createErrorTracking({
       ...stores,
       clock,
       logger,
@@ -41,7 +42,10 @@ export const errorTracking: SystemDefinition = {
     return {
       configure,
       attach,
-      service,
+      service: createServiceGroup("error tracking", [
+        ...(roles.has("ingest") ? [edge] : []),
+        ...(roles.has("worker") ? [upkeep] : []),
+      ]),
       timeline: createErrorTimelineSource(stores.analytics, stores.database),
       routes: [
         { role: "ingest", plugin: ingest },

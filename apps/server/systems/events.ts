@@ -1,5 +1,6 @@
 import { eventStoreErrors } from "@signalbox/event-store";
 import { createEvents, createEventTimelineSource, eventsAnalytics, eventsMigrations } from "@signalbox/events";
+import { hasAnalytics } from "../roles.js";
 import type { SystemDefinition } from "./system.js";
 
 export const events: SystemDefinition = {
@@ -8,7 +9,7 @@ export const events: SystemDefinition = {
   analyticsMigrations: [eventsAnalytics],
   catalogues: [eventStoreErrors],
 
-  create({ stores, streams, clock, logger, metrics, config }) {
+  create({ stores, streams, clock, logger, metrics, config, roles }) {
     const { database, analytics } = stores;
     const { dispatchLogDays } = config.events;
     const { dispatchLog, attach, service, api } = createEvents({
@@ -21,7 +22,8 @@ export const events: SystemDefinition = {
       dispatchLogDays,
     });
     return {
-      dispatchLog,
+      // Where nothing takes its rows it would only gather them.
+      ...(hasAnalytics(roles, config) && { dispatchLog }),
       attach,
       service,
       routes: [{ role: "dashboard", plugin: api }],

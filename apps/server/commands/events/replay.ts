@@ -46,7 +46,8 @@ export function addReplay(events: Command, terminal: Terminal): void {
   addJsonOption(addConfigOptions(replay)).action(async (ids: string[], options: ReplayOptions, command: Command) => {
     const filter = filterOf(options);
     const hasFilter = Object.keys(filter).length > 0;
-    if (ids.length === 0 && !hasFilter) command.error("error: name letters, or give a filter", { exitCode: 2 });
+    if (ids.length === 0 && !hasFilter)
+      command.error("error: name dead letters, or give a filter such as --group or --subscription", { exitCode: 2 });
     if (ids.length > 0 && hasFilter) command.error("error: ids and filters exclude each other", { exitCode: 2 });
     const { values: config } = readCommandConfig(terminal, options);
     const selection = ids.length > 0 ? { ids } : { filter };

@@ -10,6 +10,7 @@ import {
   type Terminal,
   table,
 } from "../command.js";
+import { seconds } from "../seconds.js";
 import { at, count, items, text } from "../shapes.js";
 import { withEventsApi } from "./api.js";
 
@@ -91,8 +92,4 @@ function detailsOf(one: unknown): string {
   if (text(letter, "state") === "dead") parts.push(`dead letter ${text(letter, "id")} (${text(letter, "reason")})`);
   if (text(letter, "note") !== "") parts.push(text(letter, "note"));
   return parts.join(", ");
-}
-
-function seconds(value: number): string {
-  return value < 1 ? `${Math.round(value * 1_000)} ms` : `${value.toFixed(1)} s`;
 }

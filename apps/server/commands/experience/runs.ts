@@ -9,9 +9,9 @@ import {
   type Terminal,
   table,
 } from "../command.js";
+import { seconds } from "../seconds.js";
 import { at, items, text } from "../shapes.js";
 import { withExperienceApi } from "./api.js";
-import { seconds } from "./seconds.js";
 
 interface RunsOptions extends ConfigOptions, JsonOption {
   readonly state: string;
@@ -42,7 +42,7 @@ export function addRuns(experience: Command, terminal: Terminal): void {
         terminal.out(JSON.stringify(found, null, 2));
         return;
       }
-      if (found.length === 0) terminal.out("No such run");
+      if (found.length === 0) terminal.out(`No run is ${options.state.replaceAll("_", " ")}`);
       else terminal.out(table(head, found.map(rowOf)));
       if (at(page, "next_cursor") !== undefined) terminal.out("There are more (--limit shows more of them)");
     });

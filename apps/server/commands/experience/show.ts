@@ -10,9 +10,9 @@ import {
   type Terminal,
   table,
 } from "../command.js";
+import { seconds } from "../seconds.js";
 import { at, items, text } from "../shapes.js";
 import { withExperienceApi } from "./api.js";
-import { seconds } from "./seconds.js";
 
 export function addShow(experience: Command, terminal: Terminal): void {
   const show = defineCommand(
