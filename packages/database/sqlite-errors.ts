@@ -23,6 +23,9 @@ const codeOfResult: Readonly<Record<number, DatabaseErrorCode>> = {
 /** SQLITE_IOERR_SHMSIZE: the index of the write-ahead log cannot grow, which is how a full disk shows there. */
 const sharedMemorySize = 4874;
 
+/** The catalogue speaks of servers and their logins. */
+const fileRefused = "The file of the database cannot be opened or made.";
+
 const kindOfConstraint: Readonly<Record<number, ConstraintKind>> = {
   275: "check",
   787: "foreign_key",
@@ -39,7 +42,7 @@ export function sqliteError(error: unknown): DatabaseError {
   const code = result === sharedMemorySize ? "DATABASE_FULL" : (codeOfResult[result & 0xff] ?? "DATABASE_QUERY_FAILED");
   return new DatabaseError(code, {
     cause: error,
-    message: `${databaseErrors.entries[code].message} (${errorMessage(error)})`,
+    message: `${code === "DATABASE_ACCESS_DENIED" ? fileRefused : databaseErrors.entries[code].message} (${errorMessage(error)})`,
     details: code === "DATABASE_CONSTRAINT" ? constraintDetails(error, result) : {},
   });
 }

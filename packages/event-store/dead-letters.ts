@@ -98,8 +98,12 @@ export function createDeadLetters(dependencies: DeadLetterDependencies): DeadLet
       if (selection.length === 0) throw new EventStoreError("EVT_FILTER_EMPTY");
       const named = await Promise.all(selection.slice(0, limit + 1).map((id) => records.deadLetters.get(id)));
       const wrong = selection.filter((_, index) => named[index]?.state !== "dead");
-      if (wrong.length > 0)
-        throw new EventStoreError("EVT_DEAD_LETTER_STATE", { details: { ids: wrong.slice(0, 20) } });
+      const [first] = wrong;
+      if (first !== undefined)
+        throw new EventStoreError("EVT_DEAD_LETTER_STATE", {
+          message: describeState(first, named[selection.indexOf(first)]?.state),
+          details: { ids: wrong.slice(0, 20) },
+        });
       return named.filter((letter) => letter !== null);
     }
     checkFilter(selection);
@@ -226,6 +230,10 @@ function withoutData(event: string, keep: readonly string[]): string {
   if (typeof data !== "object" || data === null) return JSON.stringify(Object.fromEntries(rest));
   const kept = Object.entries(data).filter(([name]) => keep.includes(name));
   return JSON.stringify(Object.fromEntries([...rest, ["data", Object.fromEntries(kept)]]));
+}
+
+function describeState(id: string, state: DeadLetter["state"] | undefined): string {
+  return state === undefined ? `There is no dead letter ${id}` : `The dead letter ${id} is ${state} already`;
 }
 
 function isIds(selection: DeadLetterSelection): selection is readonly string[] {

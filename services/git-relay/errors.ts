@@ -66,7 +66,7 @@ export const relayErrors = defineErrors("Git relay", {
   },
   RELAY_LISTEN_FAILED: {
     message: "The relay cannot listen on its address",
-    remedy: "Stop the other program on this port, or set another `relay_listen`",
+    remedy: "Stop the other program on this port, or set another `relay.listen`",
   },
 });
 

@@ -260,10 +260,10 @@ test("PF-020 rules between keys are asked last and name the key to change", () =
 });
 
 test("PF-020 a file that was asked for must exist, the usual one may be absent", () => {
-  expect(problemsOf({ file })).toEqual([{ key: "", source: file, expected: "a readable file (ENOENT)" }]);
+  expect(problemsOf({ file })).toEqual([{ key: "", source: file, expected: "cannot be read (ENOENT)" }]);
   expect(readConfig({ schema, file: { path: file, optional: true } }).values.dataDir).toBe("./data");
   expect(problemsOf({ file: { path: folder, optional: true } })).toEqual([
-    { key: "", source: folder, expected: "a readable file (EISDIR)" },
+    { key: "", source: folder, expected: "cannot be read (EISDIR)" },
   ]);
 });
 
@@ -278,7 +278,7 @@ test("an empty file, an empty section and an empty variable say nothing", () => 
 test("PF-020 a file that is no YAML is refused with its line, and never quoted", () => {
   writeFileSync(file, "data_dir: /a\ndata_dir: hunter2\nhttp: {\n");
   const problems = problemsOf({ file });
-  expect(problems[0]).toEqual({ key: "", source: `${file}:2`, expected: "valid YAML (duplicate key)" });
+  expect(problems[0]).toEqual({ key: "", source: `${file}:2`, expected: "is no valid YAML (duplicate key)" });
   expect(JSON.stringify(problems)).not.toContain("hunter2");
   writeFileSync(file, `a: &a [x, x]\nb: &b [${"*a, ".repeat(50)}]\nc: [${"*b, ".repeat(50)}]\n`);
   expect(problemsOf({ file })[0]?.expected).toContain("aliases");

@@ -126,7 +126,7 @@ function walk(
     line: file.lineOf(keys),
   });
   if (typeof content !== "object" || content === null || Array.isArray(content)) {
-    report({ key: above.join("."), source: describeSource(sourceAt(above)), expected: "a map of keys" });
+    report({ key: above.join("."), source: describeSource(sourceAt(above)), expected: "expected a map of keys" });
     return;
   }
   for (const [key, raw] of Object.entries(content)) {

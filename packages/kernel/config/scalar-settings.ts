@@ -16,7 +16,10 @@ export function string<const Options extends StringOptions>(
   options: Options,
 ): Setting<Present<Options, string>, "string"> {
   const { minLength = 0, maxLength = Number.POSITIVE_INFINITY, pattern } = options;
-  const length = rangeText({ min: options.minLength, max: options.maxLength }, (count) => `${count} characters`);
+  const length = rangeText(
+    { min: options.minLength, max: options.maxLength },
+    (count) => `${count} ${count === 1 ? "character" : "characters"}`,
+  );
   const expected = options.expected ?? `text${length}`;
   return defineSetting(options, {
     kind: "string",

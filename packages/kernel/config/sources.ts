@@ -37,12 +37,12 @@ export function readConfigFile(
     text = readFileSync(path, "utf8");
   } catch (error) {
     if (errorCode(error) !== "ENOENT" || !file.optional) {
-      report({ key: "", source: path, expected: `a readable file (${errorCode(error) ?? "unreadable"})` });
+      report({ key: "", source: path, expected: `cannot be read (${errorCode(error) ?? "unreadable"})` });
     }
     return undefined;
   }
   if (text.length > maxFileBytes) {
-    report({ key: "", source: path, expected: `at most ${maxFileBytes} characters` });
+    report({ key: "", source: path, expected: `expected at most ${maxFileBytes} characters` });
     return undefined;
   }
   return parseConfigFile(path, text, report);
@@ -54,14 +54,18 @@ function parseConfigFile(path: string, text: string, report: (problem: ConfigPro
   const document = parseDocument(text, { lineCounter, logLevel: "error" });
   for (const { code, pos } of document.errors) {
     const { line } = lineCounter.linePos(pos[0]);
-    report({ key: "", source: `${path}:${line}`, expected: `valid YAML (${code.toLowerCase().replaceAll("_", " ")})` });
+    report({
+      key: "",
+      source: `${path}:${line}`,
+      expected: `is no valid YAML (${code.toLowerCase().replaceAll("_", " ")})`,
+    });
   }
   if (document.errors.length > 0) return undefined;
   let content: unknown;
   try {
     content = document.toJS({ maxAliasCount: 100 });
   } catch {
-    report({ key: "", source: path, expected: "valid YAML without unknown or endless aliases" });
+    report({ key: "", source: path, expected: "expected YAML without unknown or endless aliases" });
     return undefined;
   }
   return {
