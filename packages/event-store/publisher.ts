@@ -172,29 +172,74 @@ export class Publisher {
         return outcome;
       });
     const publication = { definition, events: [event], outcomes, startedMs, nowMs, transaction };
-    if (planned.length === 0) return Promise.resolve(this.#conclude(publication, undefined));
-    const handedOver = this.#handOver(planned, transaction);
-    return this.#whenHandedOver(handedOver, publication);
+    const [only] = planned;
+    if (!only) return Promise.resolve(this.#conclude(publication, undefined));
+    return planned.length > 1
+      ? this.#handOver(this.#encodeAll(planned, transaction), planned, publication)
+      : this.#handOver(this.#encodeOnly(only.delivery, transaction), planned, publication);
   }
 
   /** A function of its own, so that what waits holds nothing but what it needs. */
-  #whenHandedOver(handedOver: Promise<unknown>, publication: Publication): Promise<PublishReceipt> {
+  #handOver(
+    encoded: readonly Delivery[] | Promise<readonly Delivery[]>,
+    planned: readonly Planned[],
+    publication: Publication,
+  ): Promise<PublishReceipt> {
+    const outcomesOf = planned.map(({ outcomes }) => outcomes);
+    const { transaction } = publication;
+    if (encoded instanceof Promise) {
+      this.#waiting++;
+      return encoded
+        .then((deliveries) => this.#enqueue(deliveries, outcomesOf, transaction))
+        .then(
+          (error) => this.#handedOver(publication, error),
+          (error: unknown) => this.#broken(publication, error),
+        );
+    }
+    // The way of most publishes: what thousands of them hold while they wait is what they cost.
+    const enqueued = this.#begin(encoded, transaction);
     this.#waiting++;
-    return handedOver.then(
-      (error) => {
-        this.#waiting--;
-        try {
-          return this.#conclude(publication, error);
-        } finally {
-          this.#letGo(publication.events, publication.outcomes, error !== undefined);
-        }
-      },
-      (error: unknown) => {
-        this.#waiting--;
-        this.#letGo(publication.events, publication.outcomes, true);
-        throw error;
-      },
+    return enqueued.then(
+      (results) => this.#enqueued(publication, encoded, outcomesOf, results),
+      (error: unknown) =>
+        isCallersFault(error)
+          ? this.#broken(publication, error)
+          : this.#handedOver(publication, this.#transportFailed(outcomesOf, error)),
     );
+  }
+
+  #enqueued(
+    publication: Publication,
+    deliveries: readonly Delivery[],
+    outcomesOf: readonly (readonly Outcome[])[],
+    results: readonly EnqueueResult[],
+  ): PublishReceipt | Promise<PublishReceipt> {
+    let error: unknown;
+    try {
+      error = applyResults(deliveries, outcomesOf, results);
+    } catch (failure) {
+      return this.#broken(publication, failure);
+    }
+    if (!this.#options.eventBlobs) return this.#handedOver(publication, error);
+    return this.#releaseRefused(deliveries, outcomesOf, results).then(
+      () => this.#handedOver(publication, error),
+      (failure: unknown) => this.#broken(publication, failure),
+    );
+  }
+
+  #handedOver(publication: Publication, error: unknown): PublishReceipt | Promise<PublishReceipt> {
+    this.#waiting--;
+    try {
+      return this.#conclude(publication, error);
+    } finally {
+      this.#letGo(publication.events, publication.outcomes, error !== undefined);
+    }
+  }
+
+  #broken(publication: Publication, error: unknown): never {
+    this.#waiting--;
+    this.#letGo(publication.events, publication.outcomes, true);
+    throw error;
   }
 
   /** All events are of this definition. */
@@ -306,25 +351,25 @@ export class Publisher {
 
   // Handing over
 
-  /** Resolves with the error of the transport, if any, which the outcomes then carry. */
-  #handOver(planned: readonly Planned[], transaction: TransactionHandle | undefined): Promise<unknown> {
-    const [only] = planned;
-    if (planned.length > 1 || !only) return this.#handOverMany(planned, transaction);
-    const { delivery, outcomes } = only;
-    const body = this.#encode(delivery, transaction);
-    if (typeof body !== "string")
-      return body.then((late) => this.#enqueue([toDelivery(delivery, late)], [outcomes], transaction));
-    // Nobody needs it a second time; thousands of publishes may wait at once, and what they hold is what it costs.
-    for (const event of delivery.events) EventInstance.forgetDataJson(event);
-    return this.#enqueue([toDelivery(delivery, body)], [outcomes], transaction);
+  #encodeOnly(
+    planned: PlannedDelivery,
+    transaction: TransactionHandle | undefined,
+  ): readonly Delivery[] | Promise<readonly Delivery[]> {
+    const body = this.#encode(planned, transaction);
+    if (typeof body !== "string") return body.then((late) => [toDelivery(planned, late)]);
+    // Nobody needs it a second time.
+    for (const event of planned.events) EventInstance.forgetDataJson(event);
+    return [toDelivery(planned, body)];
   }
 
-  async #handOverMany(planned: readonly Planned[], transaction: TransactionHandle | undefined): Promise<unknown> {
+  async #encodeAll(
+    planned: readonly Planned[],
+    transaction: TransactionHandle | undefined,
+  ): Promise<readonly Delivery[]> {
     const deliveries: Delivery[] = [];
     for (const { delivery } of planned)
       deliveries.push(toDelivery(delivery, await this.#encode(delivery, transaction)));
-    const outcomesOf = planned.map(({ outcomes }) => outcomes);
-    return this.#enqueue(deliveries, outcomesOf, transaction);
+    return deliveries;
   }
 
   /**
@@ -342,6 +387,7 @@ export class Publisher {
     let deliveries: Delivery[] = [];
     let outcomesOf: (readonly Outcome[])[] = [];
     let length = 0;
+    const kept = plans.length > 1 ? new EncodedEvents() : undefined;
     const handOver = async (): Promise<void> => {
       const error = await this.#enqueue(deliveries, outcomesOf, transaction);
       transportError ??= error;
@@ -359,7 +405,7 @@ export class Publisher {
           await nextTurn();
         }
         const planned = planSlice(subscription, slice, { index, count }, nowMs, this.#options.limits);
-        const body = await this.#encodeGroup(planned, transaction, pace);
+        const body = await this.#encodeGroup(planned, transaction, pace, kept);
         deliveries.push(toDelivery(planned, body));
         outcomesOf.push(slice.map(({ outcome }) => outcome));
         length += body.length;
@@ -389,12 +435,7 @@ export class Publisher {
     outcomesOf: readonly (readonly Outcome[])[],
     transaction: TransactionHandle | undefined,
   ): Promise<unknown> {
-    const { enqueue, ready } = this.#options;
-    const whenReady = ready(transaction);
-    const enqueued = whenReady
-      ? whenReady.then(() => enqueue(deliveries, transaction))
-      : enqueue(deliveries, transaction);
-    return enqueued.then(
+    return this.#begin(deliveries, transaction).then(
       (results) => {
         const error = applyResults(deliveries, outcomesOf, results);
         if (!this.#options.eventBlobs) return error;
@@ -402,12 +443,26 @@ export class Publisher {
       },
       (error: unknown) => {
         if (isCallersFault(error)) throw error;
-        const code = error instanceof EventStoreError ? error.code : "EVT_TRANSPORT_UNAVAILABLE";
-        this.#options.metrics.transportErrors.add(1, { operation: "enqueue", code });
-        for (const outcomes of outcomesOf) for (const outcome of outcomes) failDelivery(outcome, error);
-        return error;
+        return this.#transportFailed(outcomesOf, error);
       },
     );
+  }
+
+  #begin(
+    deliveries: readonly Delivery[],
+    transaction: TransactionHandle | undefined,
+  ): Promise<readonly EnqueueResult[]> {
+    const { enqueue, ready } = this.#options;
+    const whenReady = ready(transaction);
+    return whenReady ? whenReady.then(() => enqueue(deliveries, transaction)) : enqueue(deliveries, transaction);
+  }
+
+  /** The error, which the outcomes carry from now on. */
+  #transportFailed(outcomesOf: readonly (readonly Outcome[])[], error: unknown): unknown {
+    const code = error instanceof EventStoreError ? error.code : "EVT_TRANSPORT_UNAVAILABLE";
+    this.#options.metrics.transportErrors.add(1, { operation: "enqueue", code });
+    for (const outcomes of outcomesOf) for (const outcome of outcomes) failDelivery(outcome, error);
+    return error;
   }
 
   async #releaseRefused(
@@ -433,15 +488,23 @@ export class Publisher {
     { id, places, events, key }: PlannedDelivery,
     transaction: TransactionHandle | undefined,
     pace: Pace,
+    kept: EncodedEvents | undefined,
   ): Promise<string> {
     const encoded: string[] = [];
+    const keep = { deliveryId: id, transaction };
     for (const [index, event] of events.entries()) {
-      const sequence = sequenceOf(places?.[index] ?? index);
-      const keep = { deliveryId: id, transaction };
-      const json = this.#encodeEvent(event, { key: key ?? event.key, sequence }, keep);
-      encoded.push(typeof json === "string" ? json : await json);
-      // Kept for the next subscription, the data of all events would be in memory twice.
-      EventInstance.forgetDataJson(event);
+      const encoding = { key: key ?? event.key, sequence: sequenceOf(places?.[index] ?? index) };
+      const known = kept?.get(event, encoding);
+      if (known === undefined) {
+        const json = this.#encodeEvent(event, encoding, keep);
+        if (typeof json === "string") kept?.keep(event, encoding, json);
+        encoded.push(typeof json === "string" ? json : await json);
+        // Kept for the next subscription, the data of all events would be in memory twice.
+        EventInstance.forgetDataJson(event);
+      } else {
+        this.#log.encoded(event, Buffer.byteLength(known));
+        encoded.push(known);
+      }
       const pause = pace();
       if (pause) await pause;
     }
@@ -554,6 +617,31 @@ export class Publisher {
       details: { eventIds, subscriptions: failures.map(({ subscription }) => subscription?.id) },
     });
   }
+}
+
+/**
+ * Events of a group as they were encoded for one subscription, for the others that get the same: as many as one portion
+ * holds, so that of a large group only a small part is in memory as text.
+ */
+class EncodedEvents {
+  readonly #texts = new Map<EventInstance<unknown>, { readonly encoding: GroupEncoding; readonly json: string }>();
+  #length = 0;
+
+  keep(event: EventInstance<unknown>, encoding: GroupEncoding, json: string): void {
+    if (this.#length + json.length > portionLength) return;
+    this.#length += json.length;
+    this.#texts.set(event, { encoding, json });
+  }
+
+  get(event: EventInstance<unknown>, { key, sequence }: GroupEncoding): string | undefined {
+    const found = this.#texts.get(event);
+    return found && found.encoding.key === key && found.encoding.sequence === sequence ? found.json : undefined;
+  }
+}
+
+interface GroupEncoding {
+  readonly key: string | null;
+  readonly sequence: string;
 }
 
 /** A publish whose decisions have been made and handed over. */

@@ -134,7 +134,7 @@ export class Worker implements SlotUser, CallHost {
     this.#consumer = transport.consume(
       {
         subscriber: this.subscriberName,
-        maxInFlight: batch ? batch.maxSize * (perProcess + 1) : perProcess + maxPrefetch,
+        maxInFlight: batch ? batch.maxSize * (perProcess + 2) : perProcess + maxPrefetch,
         leaseMs: limits.leaseMs,
         maxTotal: concurrency.total,
         perKey: concurrency.perKey,
@@ -220,7 +220,10 @@ export class Worker implements SlotUser, CallHost {
     if (this.#leases.bytes >= Math.max(maxHeldBytes, 2 * (batch?.maxBytes ?? 0))) return 0;
     // What is handled and on its way to the transport needs no slot: the next deliveries can come with the same commit.
     const unhandled = this.#leases.size - this.#settler.unsettled;
-    if (batch) return batch.maxSize * (Math.min(this.#calls.size, concurrency.perProcess) + 1) - unhandled;
+    if (batch) {
+      const ahead = this.#callMs !== undefined && this.#callMs < prefetchMs ? 2 : 1;
+      return batch.maxSize * (Math.min(this.#calls.size, concurrency.perProcess) + ahead) - unhandled;
+    }
     const ahead = this.#callMs === undefined ? 1 : prefetchMs / Math.max(this.#callMs, 0.01);
     const prefetch = Math.min(maxPrefetch, Math.floor(concurrency.perProcess * ahead));
     return concurrency.perProcess + prefetch - unhandled;

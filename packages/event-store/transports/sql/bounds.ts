@@ -76,11 +76,11 @@ export class PendingBounds {
 
   /** Undefined when nothing bounded is among them. */
   statementFor(
-    changes: readonly { readonly subscription: string; readonly bytes: number | null }[],
+    rows: readonly { readonly subscription: string; readonly boundedBytes: number | null }[],
     sign: 1 | -1,
   ): BatchStatement | undefined {
     const sums = new Map<string, { deliveries: number; bytes: number }>();
-    for (const { subscription, bytes } of changes) {
+    for (const { subscription, boundedBytes: bytes } of rows) {
       if (bytes === null) continue;
       const sum = sums.get(subscription) ?? { deliveries: 0, bytes: 0 };
       sum.deliveries += sign;
@@ -88,12 +88,12 @@ export class PendingBounds {
       sums.set(subscription, sum);
     }
     if (sums.size === 0) return undefined;
-    const rows = [...sums].map(([subscription, { deliveries, bytes }]) => [
+    const changes = [...sums].map(([subscription, { deliveries, bytes }]) => [
       subscription,
       this.#shard,
       deliveries,
       bytes,
     ]);
-    return { sql: addPending, rows };
+    return { sql: addPending, rows: changes };
   }
 }

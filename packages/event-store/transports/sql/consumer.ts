@@ -23,6 +23,9 @@ const maxClaim = 256;
 /** What a claim brings into memory, as far as the ones before tell. */
 const maxClaimBytes = 8_388_608;
 
+/** Turns of the event loop until a group commit that can begin has begun. */
+const turnsAhead = 2;
+
 /** One subscriber's look into the queue: claims when there is room and reason to, one claim at a time. */
 export class SqlConsumer implements Consumer, LeaseHolder {
   readonly subscriber: string;
@@ -31,6 +34,9 @@ export class SqlConsumer implements Consumer, LeaseHolder {
   readonly spec: ConsumeSpec;
   readonly #options: ConsumerOptions;
   #inFlight = 0;
+  /** Leases that the worker does not know of yet. */
+  #coming = 0;
+  #handingOut: Promise<void> = Promise.resolve();
   /** Moving average of a body; the first claim is careful. */
   #bodyBytes = 262_144;
   #wanted = false;
@@ -67,6 +73,7 @@ export class SqlConsumer implements Consumer, LeaseHolder {
     this.#stopped = true;
     this.#options.onStop(this);
     await this.#claiming;
+    await this.#handingOut;
   }
 
   #schedule(): void {
@@ -84,27 +91,46 @@ export class SqlConsumer implements Consumer, LeaseHolder {
     while (this.#wanted && !this.#stopped) {
       this.#wanted = false;
       const affordable = Math.max(1, Math.floor(maxClaimBytes / this.#bodyBytes));
-      const limit = Math.min(this.spec.capacity(), this.spec.maxInFlight - this.#inFlight, maxClaim, affordable);
+      const capacity = this.spec.capacity() - this.#coming;
+      const limit = Math.min(capacity, this.spec.maxInFlight - this.#inFlight, maxClaim, affordable);
       if (limit <= 0) return;
       try {
         const { leases, more } = await this.#options.claim(this, limit);
         this.#failures = 0;
         this.#wanted ||= more;
-        await this.#handOut(leases);
+        if (leases.length > 0) this.#received(leases, more);
       } catch (error) {
         await this.#rest(error);
       }
     }
   }
 
-  async #handOut(leases: SqlLease[]): Promise<void> {
-    if (leases.length === 0) return;
+  /**
+   * Where more is waiting, the next claim and the settlements so far go to the engine first: they are written while
+   * these leases are handled.
+   */
+  #received(leases: readonly SqlLease[], more: boolean): void {
     this.#limited = false;
     this.#inFlight += leases.length;
     const bodyBytes = leases.reduce((sum, { body }) => sum + body.length, 0) / leases.length;
     this.#bodyBytes = Math.max(1, bodyBytes, this.#bodyBytes / 4);
-    if (this.#stopped) await this.#options.handBack(leases);
-    else this.#options.onBatch(leases);
+    this.#coming += leases.length;
+    this.#handingOut = this.#handingOut.then(async () => {
+      if (more && !this.#stopped) for (let turn = 0; turn < turnsAhead; turn++) await nextTurn();
+      this.#coming -= leases.length;
+      await this.#handOut(leases);
+    });
+  }
+
+  async #handOut(leases: readonly SqlLease[]): Promise<void> {
+    if (!this.#stopped) {
+      this.#options.onBatch(leases);
+      return;
+    }
+    await this.#options.handBack(leases).catch((error: unknown) => {
+      const { logger } = this.#options;
+      logger.warn("deliveries could not be handed back; their leases run out", { error, subscriber: this.subscriber });
+    });
   }
 
   /** The engine is away, most likely; the poll wakes this consumer again in any case. */
@@ -115,4 +141,8 @@ export class SqlConsumer implements Consumer, LeaseHolder {
     await clock.sleep(backoffCeilingMs(this.#failures, { baseMs: 100, maxMs: 10_000 }));
     this.#wanted = true;
   }
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }

@@ -19,12 +19,19 @@ export interface NewRow {
 }
 
 /** A delivery as it is claimed. */
-export interface ClaimedRow {
+export interface ClaimedRow extends Partial<RareColumns> {
   readonly seq: number;
   readonly id: string;
   readonly subscription: string;
-  readonly key: string | null;
   readonly due_at_ms: number;
+  readonly body: string;
+  /** SQLite: the rare columns as JSON if one of them says anything. PostgreSQL has them in the row. */
+  readonly rare?: string | null;
+}
+
+/** What says nothing of a delivery without a key that is claimed for the first time. */
+export interface RareColumns {
+  readonly key: string | null;
   readonly first_due_at_ms: number;
   readonly attempts: number;
   readonly crashes: number;
@@ -32,11 +39,19 @@ export interface ClaimedRow {
   readonly bounded_bytes: number | null;
   readonly lock_name: string | null;
   readonly progress: string | null;
-  readonly body: string;
 }
 
-export const claimedColumns =
-  "seq, id, subscription, key, due_at_ms, first_due_at_ms, attempts, crashes, crashes_alone, bounded_bytes, lock_name, progress, body";
+export const commonColumns = ["seq", "id", "subscription", "due_at_ms", "body"];
+export const rareColumns: readonly (keyof RareColumns)[] = [
+  "key",
+  "first_due_at_ms",
+  "attempts",
+  "crashes",
+  "crashes_alone",
+  "bounded_bytes",
+  "lock_name",
+  "progress",
+];
 
 export interface ClaimRequest {
   readonly subscriber: string;

@@ -2,7 +2,7 @@ import type { RunResult } from "@signalbox/database";
 import type { Delivery, EnqueueResult } from "../transport.js";
 import type { PendingBounds } from "./bounds.js";
 import type { NewRow } from "./engine.js";
-import { type Execute, pendingOf, type SqlParts } from "./parts.js";
+import type { Execute, SqlParts } from "./parts.js";
 
 /** Inserts deliveries: within the bound of their subscription, with their lock, and only ids that are new. */
 export async function insertDeliveries(
@@ -17,10 +17,12 @@ export async function insertDeliveries(
   const rows: NewRow[] = [];
   const places: number[] = [];
   for (const [place, delivery] of deliveries.entries()) {
-    const admitted = await admit(delivery, nowMs, parts, execute);
-    if (typeof admitted === "string") results[place] = admitted;
+    const row = toRow(delivery, nowMs);
+    // Most deliveries have neither a bound nor a lock, and wait for nothing here.
+    const refused = isPlain(row) ? undefined : await refusalOf(delivery, row, parts, execute);
+    if (refused) results[place] = refused;
     else {
-      rows.push(admitted);
+      rows.push(row);
       places.push(place);
     }
   }
@@ -38,7 +40,7 @@ async function insertRows(
   execute: Execute,
 ): Promise<void> {
   const { bounds, engine } = parts;
-  const count = bounds.statementFor(rows.map(pendingOf), 1);
+  const count = bounds.statementFor(rows, 1);
   const statements = engine.insert(rows);
   try {
     const inserted = await execute(count ? [...statements, count] : statements);
@@ -67,18 +69,20 @@ async function tellRepeated(
     if (results[place] === "full" && known.has(id)) results[place] = "duplicate";
 }
 
-/** The row, or why there is none. */
-async function admit(
+function isPlain({ boundedBytes, lockName }: NewRow): boolean {
+  return boundedBytes === null && lockName === null;
+}
+
+/** Why there is to be no row, if so. */
+async function refusalOf(
   delivery: Delivery,
-  nowMs: number,
+  row: NewRow,
   { bounds, dedup }: SqlParts,
   execute: Execute,
-): Promise<NewRow | EnqueueResult> {
-  const row = toRow(delivery, nowMs);
+): Promise<EnqueueResult | undefined> {
   if (row.boundedBytes !== null && !bounds.admit(delivery, row.boundedBytes)) return "full";
   const held = delivery.dedup ? await dedup.take(delivery, execute) : undefined;
-  if (!held) return row;
-  uncount(row, bounds);
+  if (held) uncount(row, bounds);
   return held;
 }
 
@@ -99,7 +103,7 @@ async function repeatedRows(
   const repeated = [...rows.keys()].filter((index) => !fresh.delete(rows[index]?.id));
   const uncounted = repeated.flatMap((index) => rows[index] ?? []);
   for (const row of uncounted) uncount(row, bounds);
-  const correction = bounds.statementFor(uncounted.map(pendingOf), -1);
+  const correction = bounds.statementFor(uncounted, -1);
   if (correction) await execute([correction]);
   return repeated;
 }

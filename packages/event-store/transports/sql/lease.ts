@@ -1,5 +1,5 @@
 import type { Lease } from "../transport.js";
-import type { ClaimedRow } from "./engine.js";
+import type { ClaimedRow, RareColumns } from "./engine.js";
 
 /** What a lease needs to know of the consumer that holds it. */
 export interface LeaseHolder {
@@ -30,20 +30,21 @@ export class SqlLease implements Lease {
   #ended = false;
 
   constructor(row: ClaimedRow, lease: number, holder: LeaseHolder) {
+    const rare = row.rare == null ? row : readRare(row.rare);
     this.deliveryId = row.id;
     this.subscription = row.subscription;
     this.body = row.body;
-    this.key = row.key;
-    this.attempts = row.attempts;
-    this.crashes = row.crashes;
-    this.crashesAlone = row.crashes_alone;
-    this.progress = row.progress;
+    this.key = rare.key ?? null;
+    this.attempts = rare.attempts ?? 0;
+    this.crashes = rare.crashes ?? 0;
+    this.crashesAlone = rare.crashes_alone ?? 0;
+    this.progress = rare.progress ?? null;
     this.dueAtMs = row.due_at_ms;
-    this.firstDueAtMs = row.first_due_at_ms;
+    this.firstDueAtMs = rare.first_due_at_ms ?? row.due_at_ms;
     this.seq = row.seq;
     this.lease = lease;
-    this.boundedBytes = row.bounded_bytes;
-    this.lockName = row.lock_name;
+    this.boundedBytes = rare.bounded_bytes ?? null;
+    this.lockName = rare.lock_name ?? null;
     this.holder = holder;
   }
 
@@ -56,4 +57,9 @@ export class SqlLease implements Lease {
     this.#ended = true;
     this.holder.released();
   }
+}
+
+function readRare(json: string): RareColumns {
+  // The database writes it and nobody else.
+  return JSON.parse(json) as RareColumns;
 }

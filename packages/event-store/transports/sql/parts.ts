@@ -15,11 +15,3 @@ export interface SqlParts {
 
 /** Runs statements where they belong: in a commit of their own, or in a transaction. */
 export type Execute = (statements: readonly BatchStatement[]) => Promise<RunResult[]>;
-
-/** What a row counts for the bound of its subscription. */
-export function pendingOf(row: { readonly subscription: string; readonly boundedBytes: number | null }): {
-  readonly subscription: string;
-  readonly bytes: number | null;
-} {
-  return { subscription: row.subscription, bytes: row.boundedBytes };
-}

@@ -1,4 +1,4 @@
-import { claimedColumns, type NewRow, type SqlEngine, statement } from "./engine.js";
+import { commonColumns, type NewRow, rareColumns, type SqlEngine, statement } from "./engine.js";
 
 /** One statement for any number of rows: they travel as one JSON text. */
 const insertRows = `insert into event_deliveries
@@ -32,10 +32,7 @@ const claimDue = `with candidate as (
     available_at_ms = case when behind then null else ?::bigint end,
     lease = case when behind then null else ?::bigint end
   from judged where delivery.seq = judged.seq
-  returning delivery.state, ${claimedColumns
-    .split(", ")
-    .map((column) => `delivery.${column}`)
-    .join(", ")}`;
+  returning delivery.state, ${[...commonColumns, ...rareColumns].map((column) => `delivery.${column}`).join(", ")}`;
 
 const settleLeases = `update event_deliveries as delivery
   set state = 3, available_at_ms = null, key = null, progress = null, body = null, settled_at_ms = ?

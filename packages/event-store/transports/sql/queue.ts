@@ -129,9 +129,9 @@ function whereOf(filter: QueueFilter): { readonly where: string; readonly values
   return { where: conditions.join(" and "), values };
 }
 
-function toPending(row: Record<string, unknown>): { readonly subscription: string; readonly bytes: number | null } {
+function toPending(row: Record<string, unknown>): { subscription: string; boundedBytes: number | null } {
   const bytes = row["bounded_bytes"];
-  return { subscription: String(row["subscription"]), bytes: bytes === null ? null : Number(bytes) };
+  return { subscription: String(row["subscription"]), boundedBytes: bytes === null ? null : Number(bytes) };
 }
 
 function toQueued(row: Record<string, unknown>, nowMs: number): QueuedDelivery {

@@ -2,7 +2,7 @@ import type { BatchStatement, RunResult } from "@signalbox/database";
 import type { ExtendResult, Lease, SettleItem, SettleResult } from "../transport.js";
 import type { KeyOf } from "./engine.js";
 import { SqlLease } from "./lease.js";
-import { type Execute, pendingOf, type SqlParts } from "./parts.js";
+import type { Execute, SqlParts } from "./parts.js";
 
 const retryRow = `update event_deliveries
   set state = 0, available_at_ms = ?, due_at_ms = ?, attempts = ?, progress = ?, body = coalesce(?, body), lease = null, alone = 0
@@ -71,7 +71,7 @@ async function perform(work: Work, parts: SqlParts, execute: Execute): Promise<S
   const { bounds, clock, dedup, engine } = parts;
   const { finished, retried, returned, keys, locked, exclusive } = work;
   const statements: BatchStatement[] = [...exclusive];
-  const pending = bounds.statementFor(finished.map(pendingOf), -1);
+  const pending = bounds.statementFor(finished, -1);
   const finish = finished.length > 0 ? statements.push(engine.settle(finished, clock.nowMs())) - 1 : -1;
   if (keys.length > 0) statements.push(engine.release(keys));
   if (pending) statements.push(pending);
@@ -84,7 +84,7 @@ async function perform(work: Work, parts: SqlParts, execute: Execute): Promise<S
   for (const lease of done) if (lease.boundedBytes !== null) bounds.note(lease.subscription, -1, -lease.boundedBytes);
   if (done.length < finished.length) {
     const lost = finished.filter((lease) => !done.includes(lease));
-    const correction = bounds.statementFor(lost.map(pendingOf), 1);
+    const correction = bounds.statementFor(lost, 1);
     if (correction) await execute([correction]);
   }
   if (locked.length > 0) await dedup.finished(locked, execute, (row) => engine.insert([row]));

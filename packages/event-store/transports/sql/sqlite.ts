@@ -1,19 +1,25 @@
 import type { BatchStatement, SqlValue } from "@signalbox/database";
-import { claimedColumns, type NewRow, type SqlEngine, statement } from "./engine.js";
+import { commonColumns, type NewRow, rareColumns, type SqlEngine, statement } from "./engine.js";
 
 const columns =
   "id, subscriber, subscription, event_type, key, state, available_at_ms, due_at_ms, first_due_at_ms, bounded_bytes, lock_name, body";
 
 /** Binding the values of a row costs less than calling into the engine once more. */
-const rowsTogether = 16;
-const plainRow = "(?, ?, ?, ?, null, 0, ?, ?, ?, ?, ?, ?)";
-const insertPlain = insertOf(1);
-const insertPlainTogether = insertOf(rowsTogether);
+const sizesTogether = [16, 4, 1];
 
-function insertOf(rows: number): string {
-  const values = Array.from({ length: rows }, () => plainRow).join(", ");
-  return `insert into event_deliveries (${columns}) values ${values} on conflict (id) do nothing`;
-}
+/** Rows of one subscription that differ in nothing but these values: what is not bound again is not converted again. */
+const insertAlike = new Map(
+  sizesTogether.map((size) => [
+    size,
+    `insert into event_deliveries (${columns})
+      with fresh (id, due_at_ms, body) as (values ${Array.from({ length: size }, () => "(?, ?, ?)").join(", ")})
+      select id, ?, ?, ?, null, 0, due_at_ms, due_at_ms, due_at_ms, null, null, body
+      from fresh where true on conflict (id) do nothing`,
+  ]),
+);
+
+const insertPlain = `insert into event_deliveries (${columns})
+  values (?, ?, ?, ?, null, 0, ?, ?, ?, ?, ?, ?) on conflict (id) do nothing`;
 
 /** A row behind unsettled ones of its key is inserted as blocked, so that claims never look at it. */
 const insertKeyed = `insert into event_deliveries (${columns})
@@ -22,11 +28,14 @@ const insertKeyed = `insert into event_deliveries (${columns})
     select 1 from event_deliveries where subscriber = ? and key = ? limit 1 offset ?) as behind)
   where true on conflict (id) do nothing`;
 
+/** The driver makes a property of each column of each row, so the columns that rarely say anything come as one. */
 const claimDue = `update event_deliveries set state = 1, available_at_ms = ?, lease = ?
   where seq in (
     select seq from event_deliveries where subscriber = ? and state = 0 and available_at_ms <= ?
     order by available_at_ms, seq limit ?)
-  returning ${claimedColumns}`;
+  returning ${commonColumns.join(", ")}, case when key is null and first_due_at_ms = due_at_ms and attempts = 0
+    and crashes = 0 and crashes_alone = 0 and bounded_bytes is null and lock_name is null and progress is null
+    then null else json_object(${rareColumns.map((column) => `'${column}', ${column}`).join(", ")}) end as rare`;
 
 const settleOfLease = `update event_deliveries
   set state = 3, available_at_ms = null, key = null, progress = null, body = null, settled_at_ms = ?
@@ -59,19 +68,22 @@ export const sqliteEngine: SqlEngine = {
   exclusive: () => undefined,
 
   insert(rows) {
+    const alike = new Map<string, NewRow[]>();
     const plain: SqlValue[][] = [];
     const keyed: SqlValue[][] = [];
     for (const row of rows) {
-      if (row.key === null) plain.push(plainValues(row));
-      else keyed.push(keyedValues(row, row.key));
+      if (row.key !== null) keyed.push(keyedValues(row, row.key));
+      else if (row.boundedBytes !== null || row.lockName !== null) plain.push(plainValues(row));
+      else {
+        const others = alike.get(row.subscription);
+        if (!others) alike.set(row.subscription, [row]);
+        else if (others[0]?.eventType === row.eventType && others[0].subscriber === row.subscriber) others.push(row);
+        else plain.push(plainValues(row));
+      }
     }
-    const together: SqlValue[][] = [];
-    const alone = plain.length % rowsTogether;
-    for (let from = alone; from < plain.length; from += rowsTogether)
-      together.push(plain.slice(from, from + rowsTogether).flat());
     const statements: BatchStatement[] = [];
-    if (alone > 0) statements.push({ sql: insertPlain, rows: plain.slice(0, alone) });
-    if (together.length > 0) statements.push({ sql: insertPlainTogether, rows: together });
+    for (const same of alike.values()) addAlike(same, statements);
+    if (plain.length > 0) statements.push({ sql: insertPlain, rows: plain });
     if (keyed.length > 0) statements.push({ sql: insertKeyed, rows: keyed });
     return statements;
   },
@@ -99,6 +111,27 @@ export const sqliteEngine: SqlEngine = {
 
   purge: (beforeMs, limit) => statement(purgeSettled, beforeMs, limit),
 };
+
+/** As few statements as the sizes allow. */
+function addAlike(rows: readonly NewRow[], statements: BatchStatement[]): void {
+  let from = 0;
+  for (const [size, sql] of insertAlike) {
+    const executions: SqlValue[][] = [];
+    for (; rows.length - from >= size; from += size) executions.push(alikeValues(rows, from, size));
+    if (executions.length > 0) statements.push({ sql, rows: executions });
+  }
+}
+
+function alikeValues(rows: readonly NewRow[], from: number, size: number): SqlValue[] {
+  const values: SqlValue[] = [];
+  for (let index = from; index < from + size; index++) {
+    const row = rows[index];
+    if (row) values.push(row.id, row.dueAtMs, row.body);
+  }
+  const first = rows[from];
+  if (first) values.push(first.subscriber, first.subscription, first.eventType);
+  return values;
+}
 
 function plainValues(row: NewRow): SqlValue[] {
   const { id, subscriber, subscription, eventType, dueAtMs, boundedBytes, lockName, body } = row;

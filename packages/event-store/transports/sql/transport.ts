@@ -117,19 +117,13 @@ class SqlTransport implements Transport {
     return this.#closing;
   }
 
-  async enqueue(
+  enqueue(
     deliveries: readonly Delivery[],
-    { transaction }: { readonly transaction?: TransactionHandle } = {},
+    options?: { readonly transaction?: TransactionHandle },
   ): Promise<readonly EnqueueResult[]> {
-    this.#refuseUnlessOpen();
-    if (deliveries.length === 0) return [];
-    if (!transaction) return this.#enqueues.add(deliveries);
-    const results = await this.#guard(() =>
-      insertDeliveries(deliveries, this.#parts, (batch) => this.database.batch(batch, transaction)),
-    );
-    // Inside a transaction this takes effect with its commit.
-    this.database.notify(wakeChannel);
-    return results;
+    if (this.#state !== "open") return Promise.reject(new EventStoreError("EVT_CLOSED"));
+    if (deliveries.length === 0) return Promise.resolve([]);
+    return options?.transaction ? this.#enqueueInside(options.transaction, deliveries) : this.#enqueues.add(deliveries);
   }
 
   consume(spec: ConsumeSpec, onBatch: (leases: readonly Lease[]) => void): Consumer {
@@ -221,6 +215,18 @@ class SqlTransport implements Transport {
     const consumers = [...this.#consumers.values()].flatMap((set) => [...set]);
     await Promise.all(consumers.map((consumer) => consumer.stop()));
     await Promise.all([this.#enqueues.drain(), this.#settles.drain(), this.#watch.stop()]);
+  }
+
+  async #enqueueInside(
+    transaction: TransactionHandle,
+    deliveries: readonly Delivery[],
+  ): Promise<readonly EnqueueResult[]> {
+    const results = await this.#guard(() =>
+      insertDeliveries(deliveries, this.#parts, (batch) => this.database.batch(batch, transaction)),
+    );
+    // Takes effect with the commit.
+    this.database.notify(wakeChannel);
+    return results;
   }
 
   async #write(deliveries: readonly Delivery[]): Promise<readonly EnqueueResult[]> {
