@@ -1,6 +1,7 @@
 import type { Logger } from "@signalbox/kernel";
 import type { Transaction } from "kysely";
 import {
+  checkBoolean,
   checkChoice,
   checkFunction,
   checkInteger,
@@ -99,6 +100,11 @@ export interface SubscriberOptions<D> extends WorkOptions {
     readonly maxWaitMs?: number;
     /** Bytes of encoded events in one call, unless a single one is larger. Default: no limit. */
     readonly maxBytes?: number;
+    /**
+     * Whether groups share a call with other deliveries up to the limits, as for a writer to whom it is all the same how
+     * events were published. Default: each group is a call of its own.
+     */
+    readonly joinGroups?: boolean;
   };
 }
 
@@ -137,11 +143,12 @@ function checkSubscriberOptions<D>(name: string, options: SubscriberOptions<D>):
     refuse("handleBatch", `Subscriber ${name} has both \`handle\` and \`handleBatch\`; give one of them`);
   if (options.batch !== undefined) {
     checkObject(options.batch, "batch", refuse);
-    checkKeys(options.batch, ["maxSize", "maxWaitMs", "maxBytes"], "batch.", refuse);
+    checkKeys(options.batch, ["maxSize", "maxWaitMs", "maxBytes", "joinGroups"], "batch.", refuse);
     if (!options.handleBatch) refuse("batch", "`batch` needs `handleBatch`");
     checkInteger(options.batch.maxSize, 1, 1_000, "batch.maxSize", refuse);
     checkInteger(options.batch.maxWaitMs, 0, 60_000, "batch.maxWaitMs", refuse);
     checkInteger(options.batch.maxBytes, 1, Number.MAX_SAFE_INTEGER, "batch.maxBytes", refuse);
+    checkBoolean(options.batch.joinGroups, "batch.joinGroups", refuse);
   }
   checkWorkOptions(options, refuse);
 }

@@ -385,6 +385,27 @@ describe("ES-134 with handleBatch", () => {
     expect(calls.sort((left, right) => (left[0] ?? 0) - (right[0] ?? 0))).toEqual([range(1, 10), [11, 12], [99]]);
   });
 
+  test("with `joinGroups` groups and single events share calls up to the limit, and each is settled by itself", async () => {
+    const calls: number[][] = [];
+    const refused = new Set([3, 12]);
+    const made = setUpBatch(
+      async (events) => {
+        const ids = events.map(({ data }) => data.job_id);
+        calls.push(ids);
+        return { failed: ids.flatMap((id, index) => (refused.delete(id) ? [{ index, error: new Error("no") }] : [])) };
+      },
+      { joinGroups: true, maxSize: 15 },
+    );
+    await made.store.publishGroup(jobs(12));
+    await made.store.publish(JobFinished.create({ job_id: 98 }));
+    await made.store.publishGroup(jobs(2));
+    await made.store.publish(JobFinished.create({ job_id: 99 }));
+    await made.store.start();
+    await made.advanceBy(60_000);
+    expect(calls).toEqual([[...range(1, 12), 98, 1, 2], [99], [3, 12]]);
+    expect(await waiting(made)).toEqual([]);
+  });
+
   test("items named in `failed` are retried as a smaller group, the others are done", async () => {
     const calls: number[][] = [];
     const made = setUpBatch(async (events, { attempt }) => {
@@ -466,8 +487,11 @@ function setUp(
   return made({ handle, retry, concurrency: 1 }, subscribe, options, handled);
 }
 
-function setUpBatch(handleBatch: NonNullable<SubscriberOptions<Job>["handleBatch"]>): Made {
-  return made({ handleBatch, retry: { jitter: 0 } }, {}, {}, []);
+function setUpBatch(
+  handleBatch: NonNullable<SubscriberOptions<Job>["handleBatch"]>,
+  batch: NonNullable<SubscriberOptions<Job>["batch"]> = {},
+): Made {
+  return made({ handleBatch, batch, retry: { jitter: 0 } }, {}, {}, []);
 }
 
 function made(

@@ -11,6 +11,9 @@ export interface LeaseKeeperOptions {
   readonly onError: (error: unknown) => void;
 }
 
+/** A transport may need the event loop for all of them in one go. */
+const extendedTogether = 256;
+
 /** Keeps the leases of one worker alive with one timer, whatever their number: each is extended after a third of its time. */
 export class LeaseKeeper {
   readonly #options: LeaseKeeperOptions;
@@ -74,11 +77,18 @@ export class LeaseKeeper {
     const { clock, leaseMs, transport } = this.#options;
     const nowMs = clock.monotonicMs();
     const aged = [...this.#held].filter(([, sinceMs]) => nowMs - sinceMs >= leaseMs / 3).map(([lease]) => lease);
-    if (aged.length === 0) return;
+    for (let from = 0; from < aged.length; from += extendedTogether) {
+      // Some may have been settled while the ones before them were extended.
+      const leases = aged.slice(from, from + extendedTogether).filter((lease) => this.#held.has(lease));
+      if (leases.length > 0) await this.#extendSome(leases, nowMs, transport);
+    }
+  }
+
+  async #extendSome(leases: readonly Lease[], nowMs: number, transport: Transport): Promise<void> {
     try {
-      const results = await transport.extend(aged);
+      const results = await transport.extend(leases);
       results.forEach((result, index) => {
-        const lease = aged[index];
+        const lease = leases[index];
         if (!lease || !this.#held.has(lease)) return;
         if (result === "extended") this.#held.set(lease, nowMs);
         else this.#lose(lease);

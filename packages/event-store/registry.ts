@@ -107,7 +107,12 @@ export interface EffectiveWork {
   };
   readonly rateLimit: { readonly max: number; readonly perMs: number } | null;
   readonly concurrency: { readonly perProcess: number; readonly total: number | null; readonly perKey: number };
-  readonly batch: { readonly maxSize: number; readonly maxWaitMs: number; readonly maxBytes: number | null } | null;
+  readonly batch: {
+    readonly maxSize: number;
+    readonly maxWaitMs: number;
+    readonly maxBytes: number | null;
+    readonly joinGroups: boolean;
+  } | null;
 }
 
 export interface Subscription {
@@ -314,6 +319,7 @@ function effectiveWork(subscriber: Subscriber<never>, stated: WorkOptions): Effe
           maxSize: batch?.maxSize ?? 256,
           maxWaitMs: batch?.maxWaitMs ?? 20,
           maxBytes: batch?.maxBytes ?? null,
+          joinGroups: batch?.joinGroups ?? false,
         })
       : null,
   });

@@ -7,7 +7,7 @@ import type { Codec } from "./envelope.js";
 import { EventStoreError } from "./errors.js";
 import type { EventBlobs } from "./event-blobs.js";
 import type { EventLines } from "./event-lines.js";
-import { dataRefOf, isGroupBody, readItems } from "./handled-items.js";
+import { dataRefOf, readItems } from "./handled-items.js";
 import { HandlingLog } from "./handling-log.js";
 import { LeaseKeeper } from "./lease-keeper.js";
 import type { Limits } from "./limits.js";
@@ -20,6 +20,7 @@ import { Settler } from "./settler.js";
 import type { SlotPool, SlotUser } from "./slots.js";
 import type { Tracing } from "./tracing.js";
 import type { Consumer, Lease, Transport } from "./transports/transport.js";
+import { WaitingLine } from "./waiting-line.js";
 import type { StoreWatchers } from "./watch.js";
 
 export interface WorkerDependencies {
@@ -72,9 +73,7 @@ export class Worker implements SlotUser, CallHost {
   readonly #subject: CallSubject;
   readonly #stopped = new AbortController();
   #consumer: Consumer | undefined;
-  /** Leases that wait for a slot, oldest first. */
-  #waiting: Lease[] = [];
-  #waitingBytes = 0;
+  readonly #waiting: WaitingLine;
   readonly #calls = new Set<Call>();
   readonly #callOf = new Map<Lease, Call>();
   /** Suspects that wait for the process to be free. */
@@ -98,6 +97,7 @@ export class Worker implements SlotUser, CallHost {
     });
     this.once = deps.once;
     this.#registered = registered;
+    this.#waiting = new WaitingLine(registered.work.batch);
     this.#deps = deps;
     this.#handlingLog = new HandlingLog(deps);
     this.#leases = new LeaseKeeper({
@@ -155,16 +155,17 @@ export class Worker implements SlotUser, CallHost {
 
   canStart(): boolean {
     const { batch, concurrency } = this.#registered.work;
-    if (this.#stopped.signal.aborted || this.#waiting.length === 0) return false;
+    if (this.#stopped.signal.aborted || this.#waiting.isEmpty) return false;
     return this.#calls.size < concurrency.perProcess && (batch === null || this.#isRipe());
   }
 
   start(release: () => void): void {
-    const leases = this.#registered.work.batch ? this.#takeBatch() : this.#waiting.splice(0, 1);
-    this.#begin(leases, release);
+    this.#lingerTimer?.cancel();
+    this.#lingerTimer = undefined;
+    this.#begin(this.#waiting.take(), release);
     // What is left waits for company of its own.
     this.#ripe = false;
-    if (this.#waiting.length > 0) this.#linger();
+    this.#linger();
     if (this.#registered.work.batch) this.#consumer?.wake();
   }
 
@@ -221,6 +222,8 @@ export class Worker implements SlotUser, CallHost {
     // What is handled and on its way to the transport needs no slot: the next deliveries can come with the same commit.
     const unhandled = this.#leases.size - this.#settler.unsettled;
     if (batch) {
+      // A delivery may be a hundred events: what fills a call is enough to have at hand.
+      if (batch.joinGroups && this.#waiting.isFull()) return 0;
       const ahead = this.#callMs !== undefined && this.#callMs < prefetchMs ? 2 : 1;
       return batch.maxSize * (Math.min(this.#calls.size, concurrency.perProcess) + ahead) - unhandled;
     }
@@ -266,10 +269,7 @@ export class Worker implements SlotUser, CallHost {
     for (const lease of leases) {
       if (lease.crashesAlone >= this.#deps.limits.maxCrashes) void this.#buryCrashed(lease);
       else if (lease.crashes >= suspectAfterCrashes) this.#offerAlone(lease);
-      else {
-        this.#waiting.push(lease);
-        this.#waitingBytes += lease.body.length;
-      }
+      else this.#waiting.push(lease);
     }
     this.#linger();
     this.#deps.slots.offer(this);
@@ -278,7 +278,7 @@ export class Worker implements SlotUser, CallHost {
   /** Lets the waiting deliveries wait for more, unless there are enough. */
   #linger(): void {
     const { batch } = this.#registered.work;
-    if (!batch || this.#waiting.length === 0 || this.#lingerTimer || this.#isRipe()) return;
+    if (!batch || this.#waiting.isEmpty || this.#lingerTimer || this.#isRipe()) return;
     this.#lingerTimer = this.#deps.clock.setTimer(batch.maxWaitMs, () => {
       this.#lingerTimer = undefined;
       this.#ripen();
@@ -286,42 +286,15 @@ export class Worker implements SlotUser, CallHost {
   }
 
   #ripen(): void {
-    if (this.#waiting.length === 0) return;
+    if (this.#waiting.isEmpty) return;
     this.#ripe = true;
     this.#deps.slots.offer(this);
   }
 
   #isRipe(): boolean {
     const { batch } = this.#registered.work;
-    const [first] = this.#waiting;
-    if (!batch || !first) return false;
-    return (
-      this.#ripe ||
-      batch.maxWaitMs === 0 ||
-      this.#waiting.length >= batch.maxSize ||
-      (batch.maxBytes !== null && this.#waitingBytes >= batch.maxBytes) ||
-      isGroupBody(first.body)
-    );
-  }
-
-  /** A group stands alone; single deliveries up to the limits of size and bytes. */
-  #takeBatch(): Lease[] {
-    const { batch } = this.#registered.work;
-    const [first] = this.#waiting;
-    if (!batch || !first) return [];
-    let count = 1;
-    let bytes = first.body.length;
-    while (!isGroupBody(first.body) && count < Math.min(batch.maxSize, this.#waiting.length)) {
-      const next = this.#waiting[count];
-      if (!next || isGroupBody(next.body)) break;
-      if (batch.maxBytes !== null && bytes + next.body.length > batch.maxBytes) break;
-      bytes += next.body.length;
-      count++;
-    }
-    this.#waitingBytes -= bytes;
-    this.#lingerTimer?.cancel();
-    this.#lingerTimer = undefined;
-    return this.#waiting.splice(0, count);
+    if (!batch || this.#waiting.isEmpty) return false;
+    return this.#ripe || batch.maxWaitMs === 0 || this.#waiting.isFull();
   }
 
   // Calls
@@ -370,17 +343,13 @@ export class Worker implements SlotUser, CallHost {
   // Leases
 
   #handBackWaiting(): void {
-    const leases = this.#waiting;
-    this.#waiting = [];
-    this.#waitingBytes = 0;
-    this.#settler.handBack(leases);
+    this.#settler.handBack(this.#waiting.takeAll());
   }
 
   #lose(lease: Lease): void {
     const call = this.#callOf.get(lease);
     if (!call) {
-      this.#waiting = this.#waiting.filter((other) => other !== lease);
-      this.#waitingBytes = this.#waiting.reduce((sum, { body }) => sum + body.length, 0);
+      this.#waiting.remove(lease);
       this.#handlingLog.ended(lease, "lease_lost");
       return;
     }

@@ -56,7 +56,7 @@ export function createHistorySubscriber(options: HistoryOptions): Subscriber<Che
 
   return defineSubscriber<CheckpointData | VerdictData>("experience.history", {
     urgency: "throttled",
-    batch: { maxSize: 1_000, maxWaitMs: 1_000 },
+    batch: { maxSize: 1_000, maxWaitMs: 1_000, joinGroups: true },
     concurrency: 2,
     timeoutMs: 60_000,
     retry: {

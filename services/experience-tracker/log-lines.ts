@@ -26,7 +26,7 @@ export function createLogLines(options: LogLinesOptions): Subscriber<CheckpointD
 
   return defineSubscriber<CheckpointData | VerdictData>("experience.log", {
     urgency: "low",
-    batch: { maxSize: 500, maxWaitMs: 200 },
+    batch: { maxSize: 500, maxWaitMs: 200, joinGroups: true },
     async handleBatch(events) {
       // Of an earlier version there may be others too.
       for (const event of events.filter(hasLine)) {
