@@ -32,6 +32,7 @@ export const benchmarks: Readonly<Record<string, () => Promise<Benchmark>>> = {
   "errors-storage": async () => (await import("./errors-storage.js")).errorsStorage,
   "errors-memory": async () => (await import("./errors-memory.js")).errorsMemory,
   "relay-ingest": async () => (await import("./relay-ingest.js")).relayIngest,
+  "relay-duplicates": async () => (await import("./relay-duplicates.js")).relayDuplicates,
   "relay-negentropy": async () => (await import("./relay-negentropy.js")).relayNegentropy,
   "relay-query": async () => (await import("./relay-query.js")).relayQuery,
   "relay-fanout": async () => (await import("./relay-fanout.js")).relayFanout,

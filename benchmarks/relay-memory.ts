@@ -79,7 +79,7 @@ export const relayMemory: Benchmark = {
   proves: ["GR-909"],
   async run(report) {
     const directory = await mkdtemp(join(tmpdir(), "signalbox-bench-"));
-    const peers = await startProgram("many-peers", [String(peerCount), "0", domain], ["--conditions=source"]);
+    const peers = await startProgram("many-peers", [String(peerCount), "0", domain]);
     const urls: readonly string[] = JSON.parse(peers.firstLine);
     const settings = { "relay.domain": domain, "relay.sync.allow_private_targets": "true" };
     const running: RelayProgram[] = [];

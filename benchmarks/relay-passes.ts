@@ -22,7 +22,7 @@ export const relayPasses: Benchmark = {
   proves: ["GR-334"],
   async run(report) {
     const directory = await mkdtemp(join(tmpdir(), "signalbox-bench-"));
-    const peers = await startProgram("many-peers", [String(peerCount), "0", domain], ["--conditions=source"]);
+    const peers = await startProgram("many-peers", [String(peerCount), "0", domain]);
     try {
       const urls: readonly string[] = JSON.parse(peers.firstLine);
       const relay = await startRelayProgram("relay-program", join(directory, "relay.db"), {

@@ -9,7 +9,10 @@ import { createSigner, newSecretKey } from "@signalbox/nostr";
 // A relay on SQLite (synchronous=FULL) in a process of its own: `relay-program FILE [KEY=VALUE…]`. Writes its address to
 // standard output, answers the lines `memory`, `peers`, `cpu` and `busy` of its standard input, and ends with that.
 
-const [path = "relay.db", ...settings] = process.argv.slice(2);
+const [path = "relay.db", ...given] = process.argv.slice(2);
+/** For comparison: `known_first=false` is no setting of a relay. */
+const verifiesFirst = given.includes("known_first=false");
+const settings = given.filter((setting) => !setting.startsWith("known_first="));
 const clock = systemClock;
 const database = await openDatabase({ path, clock });
 await migrate(database, [eventStoreMigrations, relayMigrations]);
@@ -34,6 +37,7 @@ const relay = createGitRelay({
   signer: createSigner(newSecretKey()),
   version: "benchmark",
   trustedProxies: [],
+  checkKnownFirst: !verifiesFirst,
 });
 const transport = createSqlTransport({ database, clock });
 const eventStore = createEventStore({ transport, database, source: "/benchmark", configure: relay.configure });

@@ -63,6 +63,8 @@ export interface GitRelayDependencies {
   readonly trustedProxies: readonly string[];
   /** Default: worker threads. */
   readonly verifier?: Verifier;
+  /** False: known events are verified like others; for comparison. Default true. */
+  readonly checkKnownFirst?: boolean;
   /** Where live pages hear what changes at peers. */
   readonly peersTopic?: StreamTopic;
   /** Where live pages hear about which repositories something new is stored. */
@@ -150,6 +152,7 @@ export function createGitRelay(dependencies: GitRelayDependencies): GitRelay {
     policy,
     objections,
     waitingRoom: createWaitingRoom({ clock }),
+    checkKnownFirst: dependencies.checkKnownFirst ?? true,
     async publishSaved(saved, transaction) {
       if (saved.length > 0) await eventStore().publishGroup(saved.map(describeSaved), { transaction });
     },

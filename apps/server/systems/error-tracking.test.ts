@@ -40,7 +40,7 @@ async function workTaken(roles: readonly Role[]): Promise<readonly string[]> {
   const transport = createSqlTransport({ database, clock });
   const shutdown = createShutdown(clock, 1_000);
   const system = await errorTracking.create({
-    config: readServerConfig({ env: {}, file: undefined }).values,
+    config: readServerConfig({ env: {}, file: undefined, flags: {} }).values,
     roles: new Set(roles),
     logger: silentLogger,
     metrics: noMetrics,

@@ -1,4 +1,5 @@
 import type { AnalyticsMigrationSet } from "@signalbox/analytics";
+import { backup } from "./backup.js";
 import { errorTracking } from "./error-tracking.js";
 import { events } from "./events.js";
 import { experience } from "./experience.js";
@@ -8,7 +9,7 @@ import type { SystemDefinition } from "./system.js";
 export type { ServerSystem, SystemContext, SystemDefinition, SystemFamilies, SystemRoutes } from "./system.js";
 
 /** The systems of the server, in the order in which they start. */
-export const systems: readonly SystemDefinition[] = [events, errorTracking, experience, gitRelay];
+export const systems: readonly SystemDefinition[] = [events, errorTracking, experience, gitRelay, backup];
 
 /** Every schema of the analytics store, in the order in which they are applied. */
 export const analyticsMigrations: readonly AnalyticsMigrationSet[] = systems.flatMap(

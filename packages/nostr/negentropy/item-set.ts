@@ -22,6 +22,7 @@ export class ItemSet {
   readonly #timestamps: Float64Array;
   readonly #ids: Uint8Array;
   readonly #words: DataView;
+  #summed = 0;
 
   /** For the builder: sorted, without duplicates. */
   constructor(timestamps: Float64Array, ids: Uint8Array) {
@@ -32,6 +33,11 @@ export class ItemSet {
 
   get size(): number {
     return this.#timestamps.length;
+  }
+
+  /** Items whose ids were added up for fingerprints so far: what the set has cost beside its memory. */
+  get summed(): number {
+    return this.#summed;
   }
 
   timestampAt(index: number): number {
@@ -73,6 +79,7 @@ export class ItemSet {
 
   /** 16 bytes that tell this range from others: a hash of the sum of its ids and of their number. */
   fingerprint(from: number, to: number): Uint8Array {
+    this.#summed += to - from;
     const input = Buffer.alloc(idBytes + 8);
     this.#addIds(from, to, input);
     const count = encodeVarint(to - from);
@@ -130,13 +137,15 @@ export interface ItemSetBuilder {
   seal(): ItemSet;
 }
 
-/** Gathers the items of a set. Cheapest in ascending order, when nothing has to be sorted. */
+/** Gathers the items of a set. Cheapest in ascending order, or newest first as stores read: then nothing has to be sorted. */
 export function createItemSetBuilder(): ItemSetBuilder {
   let timestamps = new Float64Array(64);
   let ids = Buffer.alloc(64 * idBytes);
   let size = 0;
   let sealed = false;
   let ascending = true;
+  /** Newest first, at one second the lowest id first. */
+  let newestFirst = true;
 
   const refuseAfterSeal = (): void => {
     if (sealed) throw new NostrError("NEGENTROPY_MISUSED", { message: "The set is sealed" });
@@ -162,7 +171,12 @@ export function createItemSetBuilder(): ItemSetBuilder {
       if (size === timestamps.length) grow();
       timestamps[size] = timestamp;
       ids.write(id, size * idBytes, "hex");
-      if (size > 0 && ascending) ascending = compareItems(timestamps, ids, size - 1, size) < 0;
+      if (size > 0 && (ascending || newestFirst)) {
+        const before = timestamps[size - 1] ?? 0;
+        const rises = compareItems(timestamps, ids, size - 1, size) < 0;
+        ascending &&= rises;
+        newestFirst &&= timestamp < before || (timestamp === before && rises);
+      }
       size++;
     },
     seal() {
@@ -170,7 +184,9 @@ export function createItemSetBuilder(): ItemSetBuilder {
       sealed = true;
       const set = ascending
         ? new ItemSet(timestamps.slice(0, size), new Uint8Array(ids.subarray(0, size * idBytes)))
-        : arrange(timestamps.subarray(0, size), ids);
+        : newestFirst
+          ? turnRound(timestamps.subarray(0, size), ids)
+          : arrange(timestamps.subarray(0, size), ids);
       timestamps = new Float64Array(0);
       ids = Buffer.alloc(0);
       return set;
@@ -183,6 +199,28 @@ function compareItems(timestamps: Float64Array, ids: Buffer, one: number, other:
     (timestamps[one] ?? 0) - (timestamps[other] ?? 0) ||
     ids.compare(ids, other * idBytes, (other + 1) * idBytes, one * idBytes, (one + 1) * idBytes)
   );
+}
+
+const wordsOfId = idBytes / 4;
+
+/** Copies the seconds in the opposite order, each as it is. */
+function turnRound(timestamps: Float64Array, ids: Buffer): ItemSet {
+  const size = timestamps.length;
+  const turnedTimestamps = new Float64Array(size);
+  const turnedIds = new Uint8Array(size * idBytes);
+  const from = new Uint32Array(ids.buffer, ids.byteOffset, size * wordsOfId);
+  const to = new Uint32Array(turnedIds.buffer);
+  let place = 0;
+  for (let end = size; end > 0; ) {
+    let start = end - 1;
+    while (start > 0 && timestamps[start - 1] === timestamps[start]) start--;
+    turnedTimestamps.fill(timestamps[start] ?? 0, place, place + end - start);
+    let target = place * wordsOfId;
+    for (let word = start * wordsOfId; word < end * wordsOfId; word++) to[target++] = from[word] ?? 0;
+    place += end - start;
+    end = start;
+  }
+  return new ItemSet(turnedTimestamps, turnedIds);
 }
 
 /** Copies what was gathered, in order and each item once. */

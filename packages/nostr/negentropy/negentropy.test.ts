@@ -306,6 +306,29 @@ describe("GR-170 sets", () => {
     expect(() => builder.seal()).toThrow(expect.objectContaining({ code: "NEGENTROPY_MISUSED" }));
   });
 
+  test("GR-170 GR-180 newest first, as a store reads them, items make the same set as in any other order", () => {
+    const item = fc.record({ timestamp: fc.integer({ min: 0, max: 9 }), id: fc.nat(40).map((n) => idOf(`item ${n}`)) });
+    fc.assert(
+      fc.property(fc.uniqueArray(item, { selector: ({ timestamp, id }) => `${timestamp} ${id}` }), (given) => {
+        const newestFirst = [...given].sort(
+          (one, other) => other.timestamp - one.timestamp || (one.id < other.id ? -1 : 1),
+        );
+        const build = (list: typeof given) => {
+          const builder = createItemSetBuilder();
+          for (const { timestamp, id } of list) builder.add(timestamp, id);
+          const set = builder.seal();
+          return Array.from({ length: set.size }, (_, index) => [set.timestampAt(index), hexOf(set.idAt(index))]);
+        };
+        const expected = [...newestFirst]
+          .sort((one, other) => one.timestamp - other.timestamp || (one.id < other.id ? -1 : 1))
+          .map(({ timestamp, id }) => [timestamp, id]);
+        expect(build(newestFirst)).toEqual(expected);
+        expect(build(given)).toEqual(expected);
+        expect(build([...newestFirst].reverse())).toEqual(expected);
+      }),
+    );
+  });
+
   test.each([
     [-1, idOf("x")],
     [1.5, idOf("x")],

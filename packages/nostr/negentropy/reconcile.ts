@@ -42,6 +42,8 @@ export interface NegentropyInitiator {
 export interface NegentropyResponder {
   /** The answer to a message. Keeps nothing between messages. @throws {NostrError} `NEGENTROPY_MALFORMED` */
   receive(message: Uint8Array): Uint8Array;
+  /** Items of the set that were added up so far, by every responder of it: what the answers have cost. */
+  readonly summed: number;
 }
 
 /** The side that begins and learns the differences (negentropy version 1). Pure computation. */
@@ -81,6 +83,9 @@ export function createNegentropyResponder(items: ItemSet, options: NegentropyOpt
       const reader = new MessageReader(message);
       if (readVersion(reader) !== protocolVersion) return Uint8Array.of(protocolVersion);
       return reconcile(items, reader, maxFrameBytes, () => "answer");
+    },
+    get summed() {
+      return items.summed;
     },
   };
 }

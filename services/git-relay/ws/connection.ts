@@ -63,6 +63,8 @@ const idsAtOnce = 100;
 const goingAwayCode = 1001;
 /** A message of a reconciliation, against a whole request. */
 const negentropyMessageCost = 0.1;
+/** Items that may be added up for the price of a request: some milliseconds of work. */
+const itemsOfRequest = 200_000;
 
 /** Speaks the protocol with one client until the socket closes. */
 export function serveConnection(socket: WebSocket, request: IncomingMessage, context: ConnectionContext): Connection {
@@ -92,6 +94,7 @@ export function serveConnection(socket: WebSocket, request: IncomingMessage, con
     clock,
     maxRecords: limits.maxNegentropyRecords,
     send: (text) => sendText(text.startsWith('["NEG-MSG"') ? "NEG-MSG" : "NEG-ERR", text),
+    onWork: (items) => requestTokens.spend(items / itemsOfRequest),
   });
 
   const viewing = (): StreamOptions => ({

@@ -23,6 +23,8 @@ export interface NegentropySessionsOptions {
   readonly clock: Clock;
   readonly maxRecords: number;
   send(text: string): void;
+  /** Called after each answer with how many items were added up for it. */
+  onWork(items: number): void;
 }
 
 interface Session {
@@ -36,7 +38,7 @@ const idleMs = 60_000;
 
 /** The reconciliations of one connection, as the side that answers (NIP-77). */
 export function createNegentropySessions(options: NegentropySessionsOptions): NegentropySessions {
-  const { events, clock, maxRecords, send } = options;
+  const { events, clock, maxRecords, send, onWork } = options;
   const sessions = new Map<string, Session>();
 
   const refuse = (id: string, reason: string, ...more: number[]): void =>
@@ -54,7 +56,9 @@ export function createNegentropySessions(options: NegentropySessionsOptions): Ne
   const answer = (id: string, session: Session, message: unknown): void => {
     try {
       if (typeof message !== "string") throw new NostrError("NEGENTROPY_MALFORMED");
+      const before = session.responder?.summed ?? 0;
       const reply = session.responder?.receive(readNegentropyHex(message));
+      onWork((session.responder?.summed ?? 0) - before);
       if (reply) send(JSON.stringify(["NEG-MSG", id, Buffer.from(reply).toString("hex")]));
     } catch (error) {
       if (!(error instanceof NostrError)) throw error;
