@@ -1,6 +1,6 @@
 import Libsql from "libsql";
 import LibsqlPromise from "libsql/promise";
-import type { RunResult, SqlValue } from "./database.js";
+import type { BatchStatement, RunResult, SqlValue } from "./database.js";
 import type { SessionResult } from "./engine.js";
 import { DatabaseError } from "./errors.js";
 import { sqliteError } from "./sqlite-errors.js";
@@ -10,6 +10,13 @@ interface Prepared extends PortableStatement {
   readonly statement: ReturnType<Libsql.Database["prepare"]>;
   /** Whether it yields rows, as a query or a `returning` clause does. */
   readonly reader: boolean;
+  /** The same for a thread of the driver; prepared when it is first needed. */
+  apart: Promise<ApartStatement> | undefined;
+}
+
+/** What is used of the statements of the driver's other class. */
+interface ApartStatement {
+  all(values: readonly unknown[]): Promise<unknown[]>;
 }
 
 interface SqliteResult extends SessionResult {
@@ -26,13 +33,23 @@ type ControlStatement =
 
 const maxPreparedStatements = 500;
 
-/** One connection to the file. Every call but `commit` is synchronous; all throw `DatabaseError`s. */
+/**
+ * A row of values with this much text is written in a thread of the driver. Handing it over and back takes about as long
+ * as writing a tenth of that.
+ */
+const heavyLength = 16_384;
+
+/** One connection to the file. All calls but `commit` and `executeHeavy` are synchronous; all throw `DatabaseError`s. */
 export class SqliteConnection {
   readonly #database: Libsql.Database;
   /** Least recently used first. */
   readonly #prepared = new Map<string, Prepared>();
   /** A read that found the file locked and is still active inside the driver. */
   #unfinished: (() => void) | undefined;
+  /** What a thread of the driver is at, if anything. Never rejects. */
+  #underway: Promise<unknown> | undefined;
+  /** Changes where a transaction begins and where it, or what was done since its savepoint, ends. */
+  #transaction = 0;
 
   constructor(path: string) {
     this.#database = attempt(() => new Libsql(path));
@@ -49,6 +66,7 @@ export class SqliteConnection {
    */
   control(sql: ControlStatement): void {
     this.#finish();
+    if (sql === "begin immediate" || sql === "rollback" || sql === "rollback to member") this.#transaction++;
     attempt(() => this.#database.exec(sql));
   }
 
@@ -58,6 +76,8 @@ export class SqliteConnection {
    */
   async commit(): Promise<void> {
     this.#finish();
+    await this.#underway;
+    this.#transaction++;
     try {
       // Both of the driver's classes are the same handle behind different methods; only this one's `exec` has a thread.
       await LibsqlPromise.prototype.exec.call(this.#database, "commit");
@@ -78,10 +98,34 @@ export class SqliteConnection {
   /** Runs one statement for each row of values. */
   executeMany(sql: string, rows: readonly (readonly SqlValue[])[]): RunResult {
     const prepared = this.#prepare(sql);
-    const results = rows.map((values) => this.#run(prepared, values));
-    const found = prepared.reader ? results.flatMap((result) => result.rows) : [];
-    const changes = results.reduce((sum, result) => sum + (result.changes ?? 0), 0);
-    return { rows: found, changes: prepared.reader ? found.length : changes };
+    return together(
+      prepared,
+      rows.map((values) => this.#run(prepared, values)),
+    );
+  }
+
+  /** Whether some of the rows are for a thread of the driver: inside of a transaction, for which nobody else can lock the file. */
+  isHeavy({ sql, rows }: BatchStatement): boolean {
+    return rows.some(hasMuchText) && !this.standsAlone(sql) && this.inTransaction;
+  }
+
+  /**
+   * As `executeMany` for each statement, with the event loop free while rows with much text are written.
+   * @throws {DatabaseError} `DATABASE_TRANSACTION_ENDED` when somebody ended the transaction meanwhile, as a deadline does.
+   */
+  async executeHeavy(statements: readonly BatchStatement[]): Promise<RunResult[]> {
+    const transaction = this.#transaction;
+    const results: RunResult[] = [];
+    for (const { sql, rows } of statements) {
+      const prepared = this.#prepare(sql);
+      const ofRows: SqliteResult[] = [];
+      for (const values of rows)
+        ofRows.push(
+          hasMuchText(values) ? await this.#runApart(prepared, values, transaction) : this.#run(prepared, values),
+        );
+      results.push(together(prepared, ofRows));
+    }
+    return results;
   }
 
   close(): void {
@@ -103,6 +147,45 @@ export class SqliteConnection {
     }
   }
 
+  async #runApart(prepared: Prepared, values: readonly SqlValue[], transaction: number): Promise<SqliteResult> {
+    this.#finish();
+    checkCount(prepared, values);
+    const bound = checkValues(values);
+    const assertOpen = (): void => {
+      if (this.#transaction !== transaction) throw new DatabaseError("DATABASE_TRANSACTION_ENDED");
+    };
+    const run = (this.#underway ?? Promise.resolve()).then(async () => {
+      assertOpen();
+      const statement = await this.#apart(prepared);
+      assertOpen();
+      return statement.all(bound);
+    });
+    const settled = run.then(
+      () => {},
+      () => {},
+    );
+    this.#underway = settled;
+    try {
+      const rows = readRows(await run);
+      assertOpen();
+      if (prepared.reader) return { rows };
+      const [row] = this.execute("select changes() as changes").rows;
+      return { rows: [], changes: Number(row?.["changes"]) };
+    } catch (error) {
+      throw sqliteError(error);
+    } finally {
+      if (this.#underway === settled) this.#underway = undefined;
+    }
+  }
+
+  /** As for the commit, the driver's other class brings the thread; here it is that of the statement. */
+  #apart(prepared: Prepared): Promise<ApartStatement> {
+    const made: Promise<ApartStatement> =
+      prepared.apart ?? LibsqlPromise.prototype.prepare.call(this.#database, prepared.sql);
+    prepared.apart = made;
+    return made;
+  }
+
   #finish(): void {
     this.#unfinished?.();
     this.#unfinished = undefined;
@@ -117,7 +200,7 @@ export class SqliteConnection {
     }
     const portable = readStatement(sql);
     const statement = attempt(() => this.#database.prepare(sql));
-    const prepared = { ...portable, statement, reader: statement.reader };
+    const prepared: Prepared = { ...portable, statement, reader: statement.reader, apart: undefined };
     this.#prepared.set(sql, prepared);
     if (this.#prepared.size > maxPreparedStatements) {
       const [oldest] = this.#prepared.keys();
@@ -125,6 +208,19 @@ export class SqliteConnection {
     }
     return prepared;
   }
+}
+
+/** What a statement did for all of its rows. */
+function together({ reader }: Prepared, results: readonly SqliteResult[]): RunResult {
+  const found = reader ? results.flatMap((result) => result.rows) : [];
+  const changes = results.reduce((sum, result) => sum + (result.changes ?? 0), 0);
+  return { rows: found, changes: reader ? found.length : changes };
+}
+
+function hasMuchText(values: readonly SqlValue[]): boolean {
+  let length = 0;
+  for (const value of values) if (typeof value === "string") length += value.length;
+  return length >= heavyLength;
 }
 
 function run({ statement, reader }: Prepared, bound: readonly unknown[]): SqliteResult {

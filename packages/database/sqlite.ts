@@ -3,7 +3,7 @@ import { dirname } from "node:path";
 import { type Clock, type Logger, type Metrics, noMetrics, silentLogger, systemClock } from "@signalbox/kernel";
 import { type ConnectionProvider, type Dialect, SqliteAdapter, SqliteIntrospector, SqliteQueryCompiler } from "kysely";
 import { createDatabase } from "./create-database.js";
-import type { BatchStatement, Database } from "./database.js";
+import type { BatchStatement, Database, RunResult } from "./database.js";
 import type { BatchOutcome, Session } from "./engine.js";
 import { DatabaseError } from "./errors.js";
 import { Lease } from "./lease.js";
@@ -134,7 +134,7 @@ function configure(connection: SqliteConnection, purpose: "read" | "write"): voi
   if (purpose === "read") connection.control("pragma query_only = on");
 }
 
-type BusyRetry = <T>(work: () => T, waitMs: number) => Promise<T>;
+type BusyRetry = <T>(work: () => T | Promise<T>, waitMs: number) => Promise<T>;
 
 /** Repeats what another process's write kept from starting, with short pauses, for as long as `waitMs`. */
 function createBusyRetry(clock: Clock): BusyRetry {
@@ -142,7 +142,7 @@ function createBusyRetry(clock: Clock): BusyRetry {
     const deadlineMs = clock.monotonicMs() + waitMs;
     for (let pauseMs = 1; ; pauseMs = Math.min(25, pauseMs * 2)) {
       try {
-        return work();
+        return await work();
       } catch (error) {
         if (!isBusy(error) || clock.monotonicMs() >= deadlineMs) throw error;
       }
@@ -171,12 +171,12 @@ function createSession(options: SessionOptions, leave: () => void): Session {
   };
 
   /** Inside a transaction the file is ours already; a write outside of one gets its own. */
-  const perform = async <T>(work: () => T, standsAlone: () => boolean): Promise<T> => {
+  const perform = async <T>(work: () => T | Promise<T>, standsAlone: () => boolean): Promise<T> => {
     if (connection.inTransaction) return work();
     if (purpose === "read" || standsAlone()) return retryWhileBusy(work, busyTimeoutMs);
     await retryWhileBusy(() => connection.control("begin immediate"), busyTimeoutMs);
     try {
-      const result = work();
+      const result = await work();
       await connection.commit();
       return result;
     } catch (error) {
@@ -193,7 +193,7 @@ function createSession(options: SessionOptions, leave: () => void): Session {
       ),
     batch: (statements) =>
       perform(
-        () => statements.map((statement) => connection.executeMany(statement.sql, statement.rows)),
+        () => runBatch(connection, statements),
         () => statements.every((statement) => connection.standsAlone(statement.sql)),
       ),
     async batchApart(batches, mayGoOn) {
@@ -236,6 +236,15 @@ function createSession(options: SessionOptions, leave: () => void): Session {
       leave();
     },
   };
+}
+
+/** At once where that is quick, so that nothing comes in between. */
+function runBatch(
+  connection: SqliteConnection,
+  statements: readonly BatchStatement[],
+): RunResult[] | Promise<RunResult[]> {
+  if (statements.some((statement) => connection.isHeavy(statement))) return connection.executeHeavy(statements);
+  return statements.map(({ sql, rows }) => connection.executeMany(sql, rows));
 }
 
 function writeApart(connection: SqliteConnection, batch: readonly BatchStatement[]): BatchOutcome {
