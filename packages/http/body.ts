@@ -1,6 +1,15 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { Readable, Transform } from "node:stream";
-import { createBrotliDecompress, createGunzip, createInflate, createInflateRaw } from "node:zlib";
+import {
+  brotliDecompressSync,
+  createBrotliDecompress,
+  createGunzip,
+  createInflate,
+  createInflateRaw,
+  gunzipSync,
+  inflateRawSync,
+  inflateSync,
+} from "node:zlib";
 import { HttpProblem } from "./problems.js";
 
 export interface BodyLimits {
@@ -25,7 +34,9 @@ export async function readBody(source: Readable, headers: IncomingHttpHeaders, l
   if (Number(headers["content-length"]) > limits.maxBytes) throw tooLarge(limits.maxBytes, "");
   const sent = await collect(source, limits.maxBytes);
   if (encoding === "" || encoding === "identity" || sent.length === 0) return sent;
-  return inflate(sent, createInflater(encoding, sent), limits.maxInflatedBytes);
+  const inflation = inflationOf(encoding, sent);
+  const { maxInflatedBytes } = limits;
+  return inflateSmall(sent, inflation, maxInflatedBytes) ?? inflate(sent, inflation.gradual(), maxInflatedBytes);
 }
 
 type Encoding = "" | "identity" | "gzip" | "x-gzip" | "deflate" | "br";
@@ -66,13 +77,36 @@ function collect(source: Readable, maxBytes: number): Promise<Buffer> {
   });
 }
 
-function createInflater(encoding: Exclude<Encoding, "" | "identity">, sent: Buffer): Transform {
-  if (encoding === "br") return createBrotliDecompress();
-  if (encoding !== "deflate") return createGunzip();
+/** What decompresses a coding: in one go, and bit by bit. */
+interface Inflation {
+  readonly atOnce: (sent: Buffer, options: { readonly maxOutputLength: number }) => Buffer;
+  readonly gradual: () => Transform;
+}
+
+const gzip: Inflation = { atOnce: gunzipSync, gradual: createGunzip };
+const brotli: Inflation = { atOnce: brotliDecompressSync, gradual: createBrotliDecompress };
+const wrapped: Inflation = { atOnce: inflateSync, gradual: createInflate };
+const raw: Inflation = { atOnce: inflateRawSync, gradual: createInflateRaw };
+
+function inflationOf(encoding: Exclude<Encoding, "" | "identity">, sent: Buffer): Inflation {
+  if (encoding === "br") return brotli;
+  if (encoding !== "deflate") return gzip;
   // "deflate" means zlib-wrapped, yet some clients send the raw stream; the first two bytes tell.
   const [first = 0, second = 0] = sent;
-  const wrapped = (first & 0x0f) === 8 && (first * 256 + second) % 31 === 0;
-  return wrapped ? createInflate() : createInflateRaw();
+  return (first & 0x0f) === 8 && (first * 256 + second) % 31 === 0 ? wrapped : raw;
+}
+
+/** So little is decompressed in less time than it takes to hand it to another thread and back. */
+const smallBytes = { sent: 16_384, inflated: 131_072 } as const;
+
+/** `undefined` for what is not small, or not well: then the other way tells. */
+function inflateSmall(sent: Buffer, { atOnce }: Inflation, maxBytes: number): Buffer | undefined {
+  if (sent.length > smallBytes.sent) return undefined;
+  try {
+    return atOnce(sent, { maxOutputLength: Math.min(maxBytes, smallBytes.inflated) });
+  } catch {
+    return undefined;
+  }
 }
 
 function inflate(sent: Buffer, inflater: Transform, maxBytes: number): Promise<Buffer> {
