@@ -5,7 +5,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { storeProblem, trackerErrors, trackerProblem } from "../errors.js";
 import type { Sender, TakeOutcome } from "../intake.js";
 import { type RouteDependencies, tenantOf } from "./dependencies.js";
-import { addCheckpointParser, decodedBytesOf } from "./read-json.js";
+import { addCheckpointParser, BatchText, isBatch, parseCheckpointJson } from "./read-json.js";
 import { replyOf } from "./reply.js";
 import {
   batchReplySchema,
@@ -14,6 +14,7 @@ import {
   checkpointSchema,
   replyExample,
 } from "./schemas.js";
+import { createTurns } from "./turns.js";
 
 const writeErrors = [
   "invalid_checkpoint",
@@ -28,9 +29,17 @@ const writeErrors = [
   "backlog_full",
 ] as const;
 
+/**
+ * Batches are parsed and applied up to this much JSON at a time, some thousand checkpoints: enough for the store's next
+ * transactions, and little enough to be done with before the garbage collector moves it about. The text waits outside
+ * of its heap.
+ */
+const batchBytes = { room: 262_144, maxWaiting: 67_108_864 } as const;
+
 /** Where producers send to. */
 export function registerCheckpointRoutes(app: FastifyInstance, dependencies: RouteDependencies): void {
   addCheckpointParser(app);
+  const turns = createTurns(batchBytes);
 
   app.post("/checkpoints", {
     config: {
@@ -50,7 +59,7 @@ export function registerCheckpointRoutes(app: FastifyInstance, dependencies: Rou
     },
     async handler(request, reply) {
       const sender = senderOf(request, dependencies, 1);
-      const [outcome] = await take([request.body], sender, dependencies);
+      const [outcome] = await inStoresWords(() => dependencies.intake.take([request.body], sender));
       if (!outcome) throw new TypeError("An outcome is missing");
       if (outcome.kind === "refused") throw refusalOf(outcome, dependencies);
       if (outcome.kind === "unwritten") throw storeProblem(outcome.error.code, outcome.error);
@@ -76,34 +85,39 @@ export function registerCheckpointRoutes(app: FastifyInstance, dependencies: Rou
       response: { 200: batchReplySchema },
     },
     async handler(request, reply) {
-      const items = itemsOf(request.body);
-      const sender = senderOf(request, dependencies, items.length);
-      const sizes = tooLargeItems(items, request);
-      const outcomes = await take(
-        items.filter((_, index) => !sizes.has(index)),
-        sender,
-        dependencies,
+      const { body } = request;
+      if (!(body instanceof BatchText)) throw new TypeError("The parser of checkpoints is not registered");
+      const answer = await inStoresWords(() =>
+        turns.take(body.bytes.length, () => takeBatch(body.bytes, request, dependencies)),
       );
-      let next = 0;
-      const results = items.map((_, index) => {
-        const outcome = sizes.has(index) ? undefined : outcomes[next++];
-        return { index, ...(outcome ? resultOf(outcome, dependencies) : tooLargeResult) };
-      });
-      const accepted = results.filter(({ status }) => status < 300).length;
-      return sendJson(reply, 200, { accepted, rejected: results.length - accepted, results });
+      return sendJson(reply, 200, answer);
     },
   });
 
   registerCors(app, dependencies.corsOrigins);
 }
 
-async function take(
-  items: readonly unknown[],
-  sender: Sender,
-  { intake }: RouteDependencies,
-): Promise<readonly TakeOutcome[]> {
+async function takeBatch(bytes: Uint8Array, request: FastifyRequest, dependencies: RouteDependencies): Promise<object> {
+  const items = itemsOf(parseCheckpointJson(bytes));
+  const sender = senderOf(request, dependencies, items.length);
+  const tooLarge = tooLargeItems(items, bytes.length);
+  const outcomes = await dependencies.intake.take(
+    tooLarge.size === 0 ? items : items.filter((_, index) => !tooLarge.has(index)),
+    sender,
+  );
+  let next = 0;
+  let accepted = 0;
+  const results = items.map((_, index) => {
+    const outcome = tooLarge.has(index) ? undefined : outcomes[next++];
+    if (outcome?.kind === "taken") accepted++;
+    return outcome ? resultOf(index, outcome, dependencies) : { index, ...tooLargeResult };
+  });
+  return { accepted, rejected: results.length - accepted, results };
+}
+
+async function inStoresWords<T>(work: () => Promise<T>): Promise<T> {
   try {
-    return await intake.take(items, sender);
+    return await work();
   } catch (error) {
     if (error instanceof ExperienceError) throw storeProblem(error.code, error);
     throw error;
@@ -126,7 +140,7 @@ function senderOf(request: FastifyRequest, dependencies: RouteDependencies, chec
   return {
     tenant: tenantOf(principal, dependencies.tenantClaim),
     producer,
-    ...(typeof idempotencyKey === "string" && !request.routeOptions.url?.endsWith("/batch") ? { idempotencyKey } : {}),
+    ...(typeof idempotencyKey === "string" && !isBatch(request) ? { idempotencyKey } : {}),
   };
 }
 
@@ -160,9 +174,8 @@ function itemsOf(body: unknown): readonly unknown[] {
 }
 
 /** Places of items that are too large alone; a body that is not larger than an item may be holds none. */
-function tooLargeItems(items: readonly unknown[], request: FastifyRequest): ReadonlySet<number> {
-  const bytes = decodedBytesOf(request.body);
-  if (bytes !== undefined && bytes <= batchLimits.maxItemBytes) return new Set();
+function tooLargeItems(items: readonly unknown[], bytes: number): ReadonlySet<number> {
+  if (bytes <= batchLimits.maxItemBytes) return new Set();
   const places = new Set<number>();
   for (const [index, item] of items.entries())
     if (Buffer.byteLength(JSON.stringify(item) ?? "") > batchLimits.maxItemBytes) places.add(index);
@@ -175,16 +188,16 @@ const tooLargeResult = {
   error: { code: "body_too_large", detail: `A checkpoint may have at most ${batchLimits.maxItemBytes} bytes.` },
 };
 
-function resultOf(outcome: TakeOutcome, { metrics }: RouteDependencies) {
-  if (outcome.kind === "taken") return { status: statusOf(outcome), retryable: false, ...replyOf(outcome) };
+function resultOf(index: number, outcome: TakeOutcome, { metrics }: RouteDependencies) {
+  if (outcome.kind === "taken") return { index, status: statusOf(outcome), retryable: false, ...replyOf(outcome) };
   if (outcome.kind === "unwritten") {
     const { code, message } = outcome.error;
-    return { status: 503, retryable: true, error: { code, detail: message } };
+    return { index, status: 503, retryable: true, error: { code, detail: message } };
   }
   const { status = 422, message } = trackerErrors.entries[outcome.code];
   if (status === 403) metrics.refusedToken(outcome.code);
   const errors = outcome.faults.length > 0 ? { errors: outcome.faults } : {};
-  return { status, retryable: false, error: { code: outcome.code, detail: message, ...errors } };
+  return { index, status, retryable: false, error: { code: outcome.code, detail: message, ...errors } };
 }
 
 /** As text: the answer was made by us field by field, and looking at each again would cost as much as making it. */

@@ -24,17 +24,21 @@ export function addCheckpointParser(app: FastifyInstance): void {
       maxBytes: body?.maxBytes ?? 65_536,
       maxInflatedBytes: body?.maxInflatedBytes ?? 65_536,
     });
-    const parsed = parseCheckpointJson(bytes);
-    if (typeof parsed === "object" && parsed !== null) decodedBytes.set(parsed, bytes.length);
-    return parsed;
+    return isBatch(request) ? new BatchText(bytes) : parseCheckpointJson(bytes);
   });
 }
 
-const decodedBytes = new WeakMap<object, number>();
+export function isBatch(request: FastifyRequest): boolean {
+  return request.routeOptions.url?.endsWith("/batch") ?? false;
+}
 
-/** How long the JSON was of which this parser made a body, after decompression. */
-export function decodedBytesOf(body: unknown): number | undefined {
-  return typeof body === "object" && body !== null ? decodedBytes.get(body) : undefined;
+/** The JSON of a batch, after decompression: it is parsed when the batch has its turn. */
+export class BatchText {
+  readonly bytes: Uint8Array;
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes;
+  }
 }
 
 function requireJson(contentType: string): void {

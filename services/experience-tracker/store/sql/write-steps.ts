@@ -11,17 +11,33 @@ import { encodeEntry, encodeRecord, encodeRun } from "../codec.js";
 import type { SqlStoreDependencies } from "./dependencies.js";
 import { identityColumns, identityMatch, identityValues } from "./rows.js";
 
-const upsertRun = `insert into experience_runs (${identityColumns}, state, due_at_ms, decided_at_ms, record)
-  values (?, ?, ?, ?, ?, ?, ?, ?)
-  on conflict (${identityColumns}) do update set state = excluded.state, due_at_ms = excluded.due_at_ms,
-    decided_at_ms = excluded.decided_at_ms, record = excluded.record`;
+/** A table that rows are written to. Where each row holds much, SQLite takes all of them as one JSON text. */
+interface Written {
+  readonly one: string;
+  readonly together: string;
+}
+
+function written(table: string, columns: string, onConflict = ""): Written {
+  const places = columns.split(",").map((_, place) => place);
+  const one = `insert into ${table} (${columns}) values (${places.map(() => "?").join(", ")}) ${onConflict}`;
+  // Without a condition SQLite would take `on conflict` for that of a join.
+  const together = `insert into ${table} (${columns})
+    select ${places.map((place) => `value ->> ${place}`).join(", ")} from json_each(?) where true order by key ${onConflict}`;
+  return { one, together };
+}
+
+const runs = written(
+  "experience_runs",
+  `${identityColumns}, state, due_at_ms, decided_at_ms, record`,
+  `on conflict (${identityColumns}) do update set state = excluded.state, due_at_ms = excluded.due_at_ms,
+    decided_at_ms = excluded.decided_at_ms, record = excluded.record`,
+);
+const entries = written("experience_run_events", `${identityColumns}, event_key, place, entry`);
+const records = written("experience_outbox", "at_ms, record");
 const deleteRun = `delete from experience_runs where ${identityMatch}`;
 const deleteEntries = `delete from experience_run_events where ${identityMatch}`;
-const insertEntry = `insert into experience_run_events (${identityColumns}, event_key, place, entry)
-  values (?, ?, ?, ?, ?, ?, ?)`;
 const raiseCounter = `insert into experience_counters (series_key, shard, value) values (?, ?, ?)
   on conflict (series_key, shard) do update set value = experience_counters.value + excluded.value`;
-const insertRecord = "insert into experience_outbox (at_ms, record) values (?, ?)";
 
 /** Everything that the steps of one transaction write, gathered so that each table is written once. */
 export class StepWrites {
@@ -57,14 +73,18 @@ export class StepWrites {
 
   async write(transaction: TransactionHandle, dependencies: SqlStoreDependencies): Promise<void> {
     const { database, replica, publish } = dependencies;
+    const write = ({ one, together }: Written, rows: readonly SqlValue[][]): BatchStatement =>
+      database.engine === "sqlite" && rows.length > 1
+        ? { sql: together, rows: [[JSON.stringify(rows)]] }
+        : { sql: one, rows };
     const statements: BatchStatement[] = [
       { sql: deleteEntries, rows: this.#forgotten },
       { sql: deleteRun, rows: this.#placeholders },
-      { sql: upsertRun, rows: [...this.#runs.values()].map(runValues) },
-      { sql: insertEntry, rows: this.#entries.map(entryValues) },
+      write(runs, [...this.#runs.values()].map(runValues)),
+      write(entries, this.#entries.map(entryValues)),
       // In one order everywhere: two transactions of one process never wait for each other crosswise.
       { sql: raiseCounter, rows: [...this.#counters].sort().map(([key, change]) => [key, replica, change]) },
-      { sql: insertRecord, rows: publish ? [] : this.#records.map((record) => [record.atMs, encodeRecord(record)]) },
+      write(records, publish ? [] : this.#records.map((record) => [record.atMs, encodeRecord(record)])),
     ];
     await database.batch(
       statements.filter(({ rows }) => rows.length > 0),

@@ -1,0 +1,46 @@
+import { ExperienceError } from "@signalbox/experience";
+
+/** Lets some of what waits be worked on, in the order of arrival. */
+export interface Turns {
+  /**
+   * Calls `work` when there is room for it; what is heavier than all the room goes alone.
+   * @throws {ExperienceError} `backlog_full` when too much waits already.
+   */
+  take<T>(weight: number, work: () => Promise<T>): Promise<T>;
+}
+
+export function createTurns({ room, maxWaiting }: { readonly room: number; readonly maxWaiting: number }): Turns {
+  const waiting: { readonly weight: number; readonly begin: () => void }[] = [];
+  let taken = 0;
+  let waitingWeight = 0;
+
+  const fits = (weight: number): boolean => taken === 0 || taken + weight <= room;
+
+  const leave = (weight: number): void => {
+    taken -= weight;
+    for (let [next] = waiting; next && fits(next.weight); [next] = waiting) {
+      waiting.shift();
+      waitingWeight -= next.weight;
+      taken += next.weight;
+      next.begin();
+    }
+  };
+
+  return {
+    async take(weight, work) {
+      if (waiting.length === 0 && fits(weight)) taken += weight;
+      else {
+        if (waitingWeight + weight > maxWaiting) throw new ExperienceError("backlog_full");
+        waitingWeight += weight;
+        await new Promise<void>((begin) => {
+          waiting.push({ weight, begin });
+        });
+      }
+      try {
+        return await work();
+      } finally {
+        leave(weight);
+      }
+    },
+  };
+}
