@@ -1,5 +1,6 @@
 import { ConfigError, errorMessage, SignalboxError } from "@signalbox/kernel";
 import { Command, CommanderError } from "commander";
+import { addBackupCommand, addRestoreCommand } from "./commands/backup.js";
 import { CommandFailed, describeOption, type Terminal } from "./commands/command.js";
 import { addConfigCommand } from "./commands/config.js";
 import { addDoctorCommand } from "./commands/doctor.js";
@@ -54,6 +55,8 @@ export function createProgram(terminal: Terminal): Command {
   addExperienceCommand(program, terminal);
   addRelayCommand(program, terminal);
   addVerifyCommand(program, terminal);
+  addBackupCommand(program, terminal);
+  addRestoreCommand(program, terminal);
   addConfigCommand(program, terminal);
   return program;
 }

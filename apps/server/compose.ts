@@ -34,12 +34,13 @@ import { createTimelineApi } from "@signalbox/timeline-service";
 import { type Adapter, type BannerLine, describeStore } from "./banner.js";
 import type { ServerConfig } from "./config.js";
 import { type DirectoryLock, lockDataDirectory, makeDataDirectory } from "./data-directory.js";
+import { dataPaths } from "./data-paths.js";
 import { createHealth, type Health } from "./health.js";
 import { createApiListener, createMetricsListener } from "./listeners.js";
 import type { App } from "./load-app.js";
 import { hasAnalytics, needsStore, type Role } from "./roles.js";
 import type { Shutdown } from "./shutdown.js";
-import { databaseMigrations, dataPaths, openServerDatabase, urlOf } from "./stores.js";
+import { databaseMigrations, openServerDatabase, urlOf } from "./stores.js";
 import { appSystem } from "./systems/app.js";
 import {
   analyticsMigrations,

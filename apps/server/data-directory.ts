@@ -1,5 +1,15 @@
 import { randomUUID } from "node:crypto";
-import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { type Clock, errorCode } from "@signalbox/kernel";
@@ -70,8 +80,22 @@ export function directoryHolder(directory: string, clock: Clock): DirectoryHolde
   return alive ? holder : undefined;
 }
 
-/** @throws {ServerError} `DATA_DIRECTORY_UNUSABLE` */
+/** Stands in a data directory until a restore into it is complete. */
+const restoreMarker = "restore.incomplete";
+
+/** From now on nothing but the restore uses the directory. */
+export function beginRestore(directory: string): void {
+  writeFileSync(join(directory, restoreMarker), "", { mode: 0o600 });
+}
+
+export function endRestore(directory: string): void {
+  rmSync(join(directory, restoreMarker));
+}
+
+/** @throws {ServerError} `DATA_DIRECTORY_UNUSABLE`, `RESTORE_CUT_OFF` */
 export function makeDataDirectory(directory: string): void {
+  if (existsSync(join(directory, restoreMarker)))
+    throw new ServerError("RESTORE_CUT_OFF", { message: `A restore into ${directory} was cut off` });
   try {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
   } catch (cause) {

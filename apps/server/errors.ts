@@ -26,6 +26,36 @@ export const serverErrors = defineErrors("Server", {
     message: "The module of `--app` has no configure functions",
     remedy: "Export `configure`: a function that registers events and subscriptions, or a list of them.",
   },
+  BACKUP_NOT_EMBEDDED: {
+    message: "Only embedded stores can be backed up",
+    status: 409,
+    remedy: "Back up the servers with their own tools; `docs/how-to/backup.md` says which, and what else to keep.",
+  },
+  BACKUP_TARGET_TAKEN: {
+    message: "The directory for the backup is not empty",
+    remedy: "Name one that does not exist yet; each backup has a directory of its own.",
+  },
+  BACKUP_TARGET_UNUSABLE: {
+    message: "The backup cannot be written",
+    remedy: "Free space or choose another directory, then repeat the backup from the start.",
+  },
+  BACKUP_UNUSABLE: {
+    message: "There is no complete backup in this directory",
+    remedy: "Choose another backup: this one was cut off, or something in it was changed or lost since.",
+  },
+  BACKUP_TOO_NEW: {
+    message: "The backup was made by a newer version",
+    remedy: "Install that version or a later one, then restore.",
+  },
+  RESTORE_TARGET_TAKEN: {
+    message: "The data directory is not empty",
+    remedy:
+      "Restore into a directory that is empty or does not exist: move what is there away, or set another `data_dir`.",
+  },
+  RESTORE_CUT_OFF: {
+    message: "A restore into this data directory was cut off",
+    remedy: "Empty the directory, then restore the backup again.",
+  },
   TOKEN_UNKNOWN: {
     message: "There is no such token",
     remedy: "`signalbox token list` shows the ids of all tokens.",

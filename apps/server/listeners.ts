@@ -20,9 +20,9 @@ import {
 import { errorCode, type ListenAddress, type StopOptions } from "@signalbox/kernel";
 import type { StartContext } from "./compose.js";
 import type { ServerConfig } from "./config.js";
+import { dataPaths } from "./data-paths.js";
 import { ServerError } from "./errors.js";
 import { dashboardPages } from "./pages.js";
-import { dataPaths } from "./stores.js";
 import { type SystemRoutes, systems } from "./systems/index.js";
 import { revokedTokenIds } from "./tokens.js";
 import { version } from "./version.js";

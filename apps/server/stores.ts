@@ -1,10 +1,10 @@
-import { join, resolve } from "node:path";
 import { type Database, type MigrationSet, migrate, openDatabase } from "@signalbox/database";
 import { eventStoreMigrations } from "@signalbox/event-store";
 import { jetStreamMigrations } from "@signalbox/event-store-jetstream";
 import { type Clock, type Logger, type Metrics, noMetrics, silentLogger, systemClock } from "@signalbox/kernel";
 import type { ServerConfig } from "./config.js";
 import { directoryHolder, makeDataDirectory } from "./data-directory.js";
+import { dataPaths } from "./data-paths.js";
 import { serverMigrations } from "./migrations.js";
 import { systems } from "./systems/index.js";
 
@@ -15,24 +15,6 @@ export const databaseMigrations: readonly MigrationSet[] = [
   jetStreamMigrations,
   ...systems.flatMap(({ migrations }) => migrations),
 ];
-
-/** Where everything lies in the data directory. */
-export interface DataPaths {
-  readonly directory: string;
-  readonly database: string;
-  readonly analytics: string;
-  readonly blobs: string;
-}
-
-export function dataPaths(config: ServerConfig): DataPaths {
-  const directory = resolve(config.dataDir);
-  return {
-    directory,
-    database: join(directory, "signalbox.db"),
-    analytics: join(directory, "analytics"),
-    blobs: join(directory, "blobs"),
-  };
-}
 
 export interface StoreContext {
   readonly logger?: Logger;

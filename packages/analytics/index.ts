@@ -16,6 +16,7 @@ export { type ClickHouseOptions, openClickHouse } from "./clickhouse.js";
 export type { AnalyticsDependencies } from "./client-analytics.js";
 export { type EncodedRows, encodeRows, joinRows } from "./encode-rows.js";
 export { AnalyticsError, type AnalyticsErrorCode, analyticsErrors } from "./errors.js";
+export { freezeTables } from "./freeze-tables.js";
 export {
   type AnalyticsMigration,
   type AnalyticsMigrationSet,

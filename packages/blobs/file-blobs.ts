@@ -14,7 +14,7 @@ export interface FileBlobsOptions {
   readonly clock?: Clock;
 }
 
-const namespacePattern = /^[a-z][a-z0-9-]{0,31}$/;
+export const namespacePattern = /^[a-z][a-z0-9-]{0,31}$/;
 const keyPattern = /^([a-z][a-z0-9-]{0,31})\/([0-7][0-9A-HJKMNP-TV-Z]{25})$/;
 
 /** Begins with a dot, so it is never a namespace. */
@@ -156,8 +156,8 @@ class FileBlobs implements Blobs {
   }
 
   #pathOfKey(key: string): string | undefined {
-    const [, namespace, id] = keyPattern.exec(key) ?? [];
-    return namespace && id ? this.#pathOf(namespace, id) : undefined;
+    const parts = partsOf(key);
+    return parts && join(this.#directory, ...parts);
   }
 
   #pathOf(namespace: string, id: string): string {
@@ -167,6 +167,12 @@ class FileBlobs implements Blobs {
   #refuseWhenClosed(): void {
     if (this.#closing.signal.aborted) throw new BlobError("BLOBS_CLOSED");
   }
+}
+
+/** Folders and name of a blob below the directory of its store; `undefined` for what is no key. */
+export function partsOf(key: string): readonly string[] | undefined {
+  const [, namespace, id] = keyPattern.exec(key) ?? [];
+  return namespace && id ? [...foldersOf(namespace, id), id] : undefined;
 }
 
 function foldersOf(namespace: string, id: string): string[] {

@@ -1,3 +1,4 @@
+export { type CopySqliteOptions, copySqlite } from "./copy-sqlite.js";
 export { bytesType, identity, identityType } from "./column-types.js";
 export type * from "./database.js";
 export { type ConstraintKind, DatabaseError, type DatabaseErrorCode, databaseErrors } from "./errors.js";

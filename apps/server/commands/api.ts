@@ -4,7 +4,7 @@ import { errorMessage, systemClock } from "@signalbox/kernel";
 import { composeLocally } from "../compose-locally.js";
 import type { ServerConfig } from "../config.js";
 import { directoryHolder } from "../data-directory.js";
-import { dataPaths } from "../stores.js";
+import { dataPaths } from "../data-paths.js";
 import { CommandFailed, type Terminal } from "./command.js";
 
 export interface ApiAnswer {

@@ -4,7 +4,8 @@ import { systemClock } from "@signalbox/kernel";
 import type { Command } from "commander";
 import type { ServerConfig } from "../config.js";
 import { directoryHolder, lockDataDirectory } from "../data-directory.js";
-import { databaseMigrations, dataPaths, openServerDatabase } from "../stores.js";
+import { dataPaths } from "../data-paths.js";
+import { databaseMigrations, openServerDatabase } from "../stores.js";
 import { analyticsMigrations } from "../systems/index.js";
 import {
   addConfigOptions,

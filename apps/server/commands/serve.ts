@@ -4,11 +4,11 @@ import { type Command, InvalidArgumentError, Option } from "commander";
 import { bannerLines } from "../banner.js";
 import { startServer } from "../compose.js";
 import type { ServerConfig } from "../config.js";
+import { dataPaths } from "../data-paths.js";
 import { endOnStrayErrors, untilStopped } from "../lifetime.js";
 import { loadApp } from "../load-app.js";
 import { isRole, type Role, roles } from "../roles.js";
 import { createShutdown } from "../shutdown.js";
-import { dataPaths } from "../stores.js";
 import { version } from "../version.js";
 import {
   addConfigOptions,

@@ -1,7 +1,8 @@
 import { createTokenKey, isScope, maxTokenLifetimeMs, mintToken, type Scope, scopes } from "@signalbox/http";
 import { nearestName, parseDuration, systemClock } from "@signalbox/kernel";
 import { type Command, InvalidArgumentError, Option } from "commander";
-import { dataPaths, withDatabase } from "../stores.js";
+import { dataPaths } from "../data-paths.js";
+import { withDatabase } from "../stores.js";
 import { type IssuedToken, listTokens, recordToken, revokeToken } from "../tokens.js";
 import {
   addConfigOptions,

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { type Analytics, openAnalytics } from "@signalbox/analytics";
 import { ulid } from "@signalbox/kernel";
 import { lockDataDirectory } from "../data-directory.js";
-import { dataPaths } from "../stores.js";
+import { dataPaths } from "../data-paths.js";
 import { skewFinding } from "./clock-skew.js";
 import { brokenBy, type Check, type Finding, ok, type Patient } from "./finding.js";
 

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import type { Database } from "@signalbox/database";
-import { dataPaths, openServerDatabase } from "../stores.js";
+import { dataPaths } from "../data-paths.js";
+import { openServerDatabase } from "../stores.js";
 import { skewFinding } from "./clock-skew.js";
 import { broken, brokenBy, type Check, type Finding, ok, type Patient } from "./finding.js";
 

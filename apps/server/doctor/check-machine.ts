@@ -1,7 +1,7 @@
 import { accessSync, constants, existsSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { createDiskGuard, formatSize } from "@signalbox/kernel";
-import { dataPaths } from "../stores.js";
+import { dataPaths } from "../data-paths.js";
 import { version } from "../version.js";
 import { broken, brokenBy, type Check, ok, warning } from "./finding.js";
 

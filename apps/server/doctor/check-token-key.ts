@@ -1,6 +1,6 @@
 import { statSync } from "node:fs";
 import { join } from "node:path";
-import { dataPaths } from "../stores.js";
+import { dataPaths } from "../data-paths.js";
 import { type Check, ok, warning } from "./finding.js";
 
 /** As `createTokenKey` names it. */

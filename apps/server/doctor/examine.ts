@@ -1,7 +1,7 @@
 import { systemClock } from "@signalbox/kernel";
 import type { ServerConfig } from "../config.js";
 import { directoryHolder } from "../data-directory.js";
-import { dataPaths } from "../stores.js";
+import { dataPaths } from "../data-paths.js";
 import { checkAnalytics } from "./check-analytics.js";
 import { checkDatabase } from "./check-database.js";
 import { checkDeliveries } from "./check-deliveries.js";
