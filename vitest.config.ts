@@ -3,8 +3,8 @@ import { defineConfig } from "vitest/config";
 const shared = {
   // chDB crashes in a worker thread, so every test file gets a process of its own.
   pool: "forks" as const,
-  // Servers and child processes of the tests need a core too.
-  maxWorkers: 2,
+  // Integration tests wait for other processes about a third of their time, so that three keep two cores busy.
+  maxWorkers: 3,
   // A condition that is polled for holds in the end or not at all; how soon is a matter of the machine.
   expect: { poll: { timeout: 15_000 } },
   testTimeout: 20_000,

@@ -9,7 +9,9 @@ interface Ended {
   readonly output: string;
 }
 
-/** `npm run stress:transports`, smaller. */
+const built = "benchmarks/dist/stress/transports.js";
+
+/** What `npm run stress:transports` runs, built and smaller. */
 function stress(names: readonly string[], runs: number, seed = 7): Promise<Ended> {
   const { VITEST: _, NODE_OPTIONS: __, ...env } = process.env;
   const settings = {
@@ -20,7 +22,7 @@ function stress(names: readonly string[], runs: number, seed = 7): Promise<Ended
   return new Promise((resolve) => {
     execFile(
       process.execPath,
-      ["scripts/stress-transports.mjs", ...names],
+      [built, ...names],
       { cwd: root, env: { ...env, ...settings } },
       (error, stdout, stderr) => resolve({ exitCode: error ? error.code : 0, output: stdout + stderr }),
     );
@@ -35,7 +37,7 @@ test("ES-228 the stress run repeats contract and torture with a seed for each ru
 });
 
 test("ES-228 the seed of a run that fails is printed, and the run fails again with it", async () => {
-  const broken = "./benchmarks/stress/broken-engine.ts";
+  const broken = "./benchmarks/dist/stress/broken-engine.js";
   const reports = ({ output }: Ended) =>
     output.split("\n").flatMap((line) => (line.startsWith("{") ? [JSON.parse(line) as Record<string, unknown>] : []));
   // Of these two, one fails.

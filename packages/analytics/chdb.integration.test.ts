@@ -6,7 +6,7 @@ import { createInterface } from "node:readline";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { openChdb } from "./chdb.js";
 
-const chdb = new URL("./chdb.ts", import.meta.url).href;
+const chdb = new URL("./dist/chdb.js", import.meta.url).href;
 
 let directory: string;
 const children: ChildProcess[] = [];
@@ -33,11 +33,9 @@ function run(work: string): {
     const directory = ${JSON.stringify(directory)};
     const say = (text) => new Promise((resolve) => process.stdout.write(text + "\\n", resolve));
     ${work}`;
-  const child = spawn(
-    process.execPath,
-    ["--conditions=source", "--import", "tsx", "--input-type=module", "--eval", program],
-    { stdio: ["ignore", "pipe", "inherit"] },
-  );
+  const child = spawn(process.execPath, ["--input-type=module", "--eval", program], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   children.push(child);
   const ended = new Promise((resolve) => child.once("exit", (code, signal) => resolve(signal ?? code)));
   const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
@@ -160,8 +158,6 @@ describe("chDB and processes", () => {
   test("PF-062 a worker thread is refused instead of ending the process", async () => {
     const work = `
       import { parentPort } from "node:worker_threads";
-      import { register } from "tsx/esm/api";
-      register();
       const { openChdb } = await import(${JSON.stringify(chdb)});
       const opened = openChdb({ path: ${JSON.stringify(directory)} });
       parentPort.postMessage(await opened.then(() => "opened", (error) => error.code));`;

@@ -78,7 +78,7 @@ function putUntilKilled(directory: string): {
 } {
   const program = `
     import { randomBytes } from "node:crypto";
-    import { createFileBlobs } from ${JSON.stringify(new URL("./file-blobs.ts", import.meta.url).href)};
+    import { createFileBlobs } from ${JSON.stringify(new URL("./dist/file-blobs.js", import.meta.url).href)};
     const blobs = await createFileBlobs({ directory: ${JSON.stringify(directory)} });
     async function* source() {
       for (let sent = 0; sent < 300_000; sent += 1_000) yield randomBytes(1_000);
@@ -86,11 +86,9 @@ function putUntilKilled(directory: string): {
     for (let writers = 0; writers < 4; writers++) {
       (async () => { for (;;) console.log(JSON.stringify(await blobs.put(source()))); })();
     }`;
-  const child = spawn(
-    process.execPath,
-    ["--conditions=source", "--import", "tsx", "--input-type=module", "--eval", program],
-    { stdio: ["ignore", "pipe", "inherit"] },
-  );
+  const child = spawn(process.execPath, ["--input-type=module", "--eval", program], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   const ended = new Promise((resolve) => child.once("exit", resolve));
   return { child, lines: createInterface({ input: child.stdout })[Symbol.asyncIterator](), ended };
 }

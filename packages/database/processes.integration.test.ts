@@ -152,16 +152,15 @@ function startChild(place: Place, code: string): Child {
   const program = `
     import { writeSync } from "node:fs";
     import { once } from "node:events";
-    import { migrate, openDatabase } from ${JSON.stringify(join(folder, "index.ts"))};
+    import { migrate, openDatabase } from ${JSON.stringify(join(folder, "dist", "index.js"))};
     const say = (text) => writeSync(1, text + "\\n");
     const ready = async () => { say("ready"); await once(process.stdin, "data"); process.stdin.unref(); };
     const database = await openDatabase(${JSON.stringify(place.target)});
     ${code}`;
-  const child = spawn(
-    process.execPath,
-    ["--conditions=source", "--import", "tsx", "--input-type=module", "--eval", program],
-    { cwd: folder, stdio: ["pipe", "pipe", "inherit"] },
-  );
+  const child = spawn(process.execPath, ["--input-type=module", "--eval", program], {
+    cwd: folder,
+    stdio: ["pipe", "pipe", "inherit"],
+  });
   children.push(child);
   const said: string[] = [];
   let ready = false;

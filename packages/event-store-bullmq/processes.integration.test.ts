@@ -18,7 +18,6 @@ describe.skipIf(needed.skip)(needed.title("processes"), () => {
   describeTransportProcesses({
     name: "BullMQ",
     module: "@signalbox/testing/transports",
-    nodeArguments: ["--conditions=source", "--import", "tsx"],
     runner: { describe, test },
     async restart() {
       await server.kill();

@@ -151,7 +151,7 @@ function describeDeaths(create: () => Promise<Place>, steps: readonly string[]):
     const program = `
       import { openDatabase } from "@signalbox/database";
       import { createEventStore, defineEvent, defineSubscriber } from "@signalbox/event-store";
-      import { createJetStreamTransport } from ${JSON.stringify(join(folder, "index.ts"))};
+      import { createJetStreamTransport } from ${JSON.stringify(join(folder, "dist", "index.js"))};
       const death = ${JSON.stringify(death)};
       let committed = false;
       const die = () => { process.kill(process.pid, "SIGKILL"); return new Promise(() => {}); };
@@ -197,11 +197,10 @@ function describeDeaths(create: () => Promise<Place>, steps: readonly string[]):
       });
       committed = true;
       await new Promise((resolve) => setTimeout(resolve, 60_000));`;
-    const child = spawn(
-      process.execPath,
-      ["--conditions=source", "--import", "tsx", "--input-type=module", "--eval", program],
-      { cwd: folder, stdio: ["ignore", "inherit", "inherit"] },
-    );
+    const child = spawn(process.execPath, ["--input-type=module", "--eval", program], {
+      cwd: folder,
+      stdio: ["ignore", "inherit", "inherit"],
+    });
     children.push(child);
     return new Promise((resolve) => child.once("close", (_, signal) => resolve(signal)));
   }

@@ -18,7 +18,6 @@ describe.skipIf(needed.skip)(needed.title("processes"), () => {
   describeTransportProcesses({
     name: "JetStream",
     module: "@signalbox/testing/transports",
-    nodeArguments: ["--conditions=source", "--import", "tsx"],
     runner: { describe, test },
     async create() {
       const directory = mkdtempSync(join(tmpdir(), "jetstream-processes-"));

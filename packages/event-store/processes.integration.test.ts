@@ -49,7 +49,6 @@ function describeProcesses(name: string, create: () => Promise<Place>): void {
   describeTransportProcesses({
     name,
     module: "@signalbox/testing/transports",
-    nodeArguments: ["--conditions=source", "--import", "tsx"],
     runner: { describe, test },
     async create() {
       const { target, destroy } = await create();
@@ -106,7 +105,7 @@ function startPublisher(target: Place["target"]): { process: ChildProcess; said:
   const program = `
     import { writeSync } from "node:fs";
     import { openDatabase } from "@signalbox/database";
-    import { createEventStore, createSqlTransport, defineEvent, defineSubscriber } from ${JSON.stringify(join(folder, "index.ts"))};
+    import { createEventStore, createSqlTransport, defineEvent, defineSubscriber } from ${JSON.stringify(join(folder, "dist", "index.js"))};
     const database = await openDatabase(${JSON.stringify(target)});
     const Stepped = defineEvent("lab.step_taken", { schema: { type: "object" } });
     const store = createEventStore({
@@ -118,11 +117,10 @@ function startPublisher(target: Place["target"]): { process: ChildProcess; said:
       writeSync(1, "published\\n");
       await new Promise(() => {});
     }, { timeoutMs: 0 });`;
-  const child = spawn(
-    process.execPath,
-    ["--conditions=source", "--import", "tsx", "--input-type=module", "--eval", program],
-    { cwd: folder, stdio: ["ignore", "pipe", "inherit"] },
-  );
+  const child = spawn(process.execPath, ["--input-type=module", "--eval", program], {
+    cwd: folder,
+    stdio: ["ignore", "pipe", "inherit"],
+  });
   const said: string[] = [];
   if (child.stdout) createInterface(child.stdout).on("line", (line) => void said.push(line));
   return { process: child, said, exit: new Promise((resolve) => child.once("close", resolve)) };

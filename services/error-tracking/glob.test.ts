@@ -22,9 +22,9 @@ test.each([
 });
 
 test("many stars in a row cost nothing", () => {
-  const startedMs = performance.now();
+  const before = process.cpuUsage();
   expect(matchesGlob("a".repeat(8000), `${"a*".repeat(200)}b`)).toBe(false);
   expect(matchesGlob("a".repeat(8000), `${"*".repeat(50)}?b`)).toBe(false);
   expect(matchesGlob("a".repeat(8000), `${"*a?".repeat(50)}b`)).toBe(false);
-  expect(performance.now() - startedMs).toBeLessThan(5_000);
+  expect(process.cpuUsage(before).user / 1_000).toBeLessThan(5_000);
 });

@@ -168,12 +168,19 @@ export async function violations(page: Page): Promise<readonly string[]> {
 
 /** Violations of a page in each theme, once it shows the text. */
 export async function violationsInBothThemes(page: Page, address: string, showing: string): Promise<readonly string[]> {
+  await page.goto(address);
+  await page.getByRole("main").getByText(showing).filter({ visible: true }).first().waitFor();
+  await page.waitForSelector("[aria-busy=true]", { state: "detached" });
+  return violationsInEachTheme(page);
+}
+
+/** Violations of what the page shows, in one theme after the other. It is left without motion. */
+export async function violationsInEachTheme(page: Page): Promise<readonly string[]> {
   const found: string[] = [];
   for (const colorScheme of ["light", "dark"] as const) {
-    await page.emulateMedia({ colorScheme });
-    await page.goto(address);
-    await page.getByRole("main").getByText(showing).filter({ visible: true }).first().waitFor();
-    await page.waitForSelector("[aria-busy=true]", { state: "detached" });
+    // Without motion, since colours on their way from one theme to the other are neither's.
+    await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+    await page.locator(`html[data-mantine-color-scheme=${colorScheme}]`).waitFor();
     for (const violation of await violations(page)) found.push(`${colorScheme}: ${violation}`);
   }
   return found;

@@ -43,11 +43,12 @@ export async function killNine(options: KillNineOptions): Promise<KillNineResult
   const acknowledged = new Set<string>();
   let interrupted = 0;
   let next = 0;
+  let hasFailed = false;
   const sender = async (): Promise<void> => {
-    for (let index = next++; index < options.envelopes; index = next++) {
+    for (let index = next++; index < options.envelopes && !hasFailed; index = next++) {
       const eventId = randomUUID().replaceAll("-", "");
       const body = gzipSync(errorEnvelope(eventId, index));
-      for (;;) {
+      while (!hasFailed) {
         const status = await post(target, body).catch(() => 0);
         if (status === 200) break;
         if (status !== 0 && status !== 503) throw new Error(`envelope ${index} was answered with ${status}`);
@@ -62,7 +63,8 @@ export async function killNine(options: KillNineOptions): Promise<KillNineResult
   const killer = async (): Promise<void> => {
     for (let kill = 1; kill <= options.kills; kill++) {
       const when = Math.floor((options.envelopes * kill) / (options.kills + 1));
-      while (acknowledged.size < when) await sleep(2);
+      while (acknowledged.size < when && !hasFailed) await sleep(2);
+      if (hasFailed) return;
       server.kill("SIGKILL");
       await server.ended;
       say(`killed after ${acknowledged.size} acknowledged envelopes`);
@@ -70,7 +72,20 @@ export async function killNine(options: KillNineOptions): Promise<KillNineResult
     }
   };
 
-  await Promise.all([killer(), ...Array.from({ length: options.connections }, sender)]);
+  const work = [killer(), ...Array.from({ length: options.connections }, sender)];
+  const ends = await Promise.allSettled(
+    work.map((part) =>
+      part.catch((error: unknown) => {
+        hasFailed = true;
+        throw error;
+      }),
+    ),
+  );
+  const failure = ends.find((end) => end.status === "rejected");
+  if (failure) {
+    server.kill("SIGKILL");
+    throw failure.reason;
+  }
   say(`${acknowledged.size} acknowledged, ${interrupted} sends interrupted`);
 
   const token = await readToken(options.installation);

@@ -94,14 +94,14 @@ function startOwner(startName: string): {
   process: ChildProcess;
   started: Promise<{ pid: number; directory: string }>;
 } {
-  const module = fileURLToPath(new URL("index.ts", import.meta.url));
+  const module = fileURLToPath(new URL("../dist/servers/index.js", import.meta.url));
   const code = `
     import(${JSON.stringify(module)}).then(async (servers) => {
       const server = await servers.${startName}();
       console.log(JSON.stringify({ pid: server.pid, directory: server.directory }));
       setInterval(() => {}, 1000);
     });`;
-  const owner = spawn(process.execPath, ["--conditions=source", "--import", "tsx", "--eval", code], {
+  const owner = spawn(process.execPath, ["--eval", code], {
     cwd: fileURLToPath(new URL("..", import.meta.url)),
     stdio: ["ignore", "pipe", "inherit"],
   });

@@ -92,7 +92,7 @@ async function startServer(
   });
 
   // Every role has this listener, and it is ready when all others are.
-  await ready(child, metricsUrl, () => output, options.readyWithinMs ?? 60_000);
+  await ready(child, metricsUrl, () => output, options.readyWithinMs ?? 120_000);
   return {
     url,
     metricsUrl,

@@ -431,10 +431,10 @@ export function describeTransport({ name, create, cannot = [], runner, pace = 1 
       const { transport } = await subject();
       const own = queue();
       await transport.enqueue([own.delivery()]);
-      const holder = new Collector(transport, own.subscriber, { leaseMs: paced(2_000), maxInFlight: 1 });
+      const holder = new Collector(transport, own.subscriber, { leaseMs: paced(4_000), maxInFlight: 1 });
       await holder.has(1);
       const rival = new Collector(await another(), own.subscriber);
-      const until = Date.now() + paced(5_000);
+      const until = Date.now() + paced(6_000);
       while (Date.now() < until) {
         assert.deepEqual(await transport.extend(holder.leases), ["extended"]);
         await sleep(200);

@@ -16,6 +16,7 @@ import {
   type TransportModule,
 } from "./process-lab.js";
 import type { ProcessTask } from "./process-program.js";
+import { startStopwatch } from "./stopwatch.js";
 
 export interface ProcessContractOptions {
   readonly name: string;
@@ -31,8 +32,13 @@ export interface ProcessContractOptions {
 }
 
 const patienceMs = 60_000;
+/** Of processes that will be killed: what they held is waited for, yet a busy machine must not make them lose it alive. */
+const shortLeaseMs = 2_000;
+/** The built one in any case: processes start in a third of the time without a loader. */
 const fromSource = import.meta.url.endsWith(".ts");
-const program = fileURLToPath(new URL(`process-program.${fromSource ? "ts" : "js"}`, import.meta.url));
+const program = fileURLToPath(
+  new URL(fromSource ? "../dist/transports/process-program.js" : "process-program.js", import.meta.url),
+);
 
 /** What holds when processes that share a transport are killed. Each test has data of its own. */
 export function describeTransportProcesses(options: ProcessContractOptions): void {
@@ -82,11 +88,11 @@ export function describeTransportProcesses(options: ProcessContractOptions): voi
         const doomed = lab.start("begin");
         await doomed.says((lines) => lines.length >= 8);
         await doomed.kill();
-        const killedAtMs = Date.now();
+        const watch = startStopwatch();
         await store.start();
         await until(() => steps.every((step) => handled.includes(step)));
         // What the killed process had taken has to wait for its leases of 10 s.
-        assert.ok(Date.now() - killedAtMs < 15_000);
+        assert.ok(watch.stop() < 15_000);
         await lab.idle();
         assert.deepEqual(sorted(handled), steps);
         assert.equal(new Set(doomed.said).size, doomed.said.length);
@@ -104,7 +110,7 @@ export function describeTransportProcesses(options: ProcessContractOptions): voi
         const handled = new Set<number>();
         let kills = 0;
         for (let ended = false; !ended; ) {
-          const worker = lab.start("survive", { leaseMs: 1_000 });
+          const worker = lab.start("survive", { leaseMs: shortLeaseMs });
           const { code, signal } = await worker.exit;
           if (signal === "SIGKILL") kills++;
           for (const line of worker.said) {
@@ -129,7 +135,7 @@ export function describeTransportProcesses(options: ProcessContractOptions): voi
         const lanes = ["a", "b", "c", "d"];
         for (let step = 0; step < 20; step++)
           for (const lane of lanes) await store.publish(LaneStepped.create({ step, lane }));
-        const doomed = lab.start("follow", { leaseMs: 1_000 });
+        const doomed = lab.start("follow", { leaseMs: shortLeaseMs });
         // Where keys share a partition, one that waits holds up the others of it.
         const reached = lab.isExact ? lanes.every.bind(lanes) : lanes.some.bind(lanes);
         await doomed.says((lines) => reached((lane) => lines.includes(`${lane} 5`)));
@@ -137,7 +143,11 @@ export function describeTransportProcesses(options: ProcessContractOptions): voi
         await options.restart?.();
         await until(() => starts(store), 100);
         for (const lane of lanes) {
-          const before = doomed.said.filter((line) => line.startsWith(lane)).map((line) => Number(line.split(" ")[1]));
+          // On a busy machine a lease of this length may run out meanwhile, and what had begun is repeated in its place.
+          const before = doomed.said
+            .filter((line) => line.startsWith(lane))
+            .map((line) => Number(line.split(" ")[1]))
+            .filter((step, index, steps) => step !== steps[index - 1]);
           const own = (): number[] => followed.filter(({ data }) => data.lane === lane).map(({ data }) => data.step);
           await until(() => own().at(-1) === 19);
           // What had begun may be repeated, nothing is left out, and nothing overtakes.
@@ -152,12 +162,11 @@ export function describeTransportProcesses(options: ProcessContractOptions): voi
     test(
       "ES-188 a pause that one process sets holds in another one",
       inLab(async (lab) => {
-        const worker = lab.start("listen");
         const store = lab.open();
         await store.pause(stepSubscriber);
-        await worker.says((lines) => lines.includes("started"));
         // It reads pauses when it starts, and every few seconds from then on.
-        await sleep(5_000);
+        const worker = lab.start("listen");
+        await worker.says((lines) => lines.includes("started"));
         await publishSteps(store, [1]);
         await sleep(500);
         assert.deepEqual(worker.said, ["started"]);

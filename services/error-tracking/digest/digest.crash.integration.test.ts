@@ -1,16 +1,14 @@
 import { spawn } from "node:child_process";
 import { mkdtemp, rm } from "node:fs/promises";
-import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { fileURLToPath } from "node:url";
 import { requireServers, startClickHouseHttp, startPostgres } from "@signalbox/testing/servers";
 import { describe, expect, onTestFinished, test } from "vitest";
 import type { CrashReport, CrashWorkerOptions } from "../testing/crash-worker.js";
 import { digestSteps } from "./digest-metrics.js";
 
-const program = fileURLToPath(new URL("../testing/crash-worker.ts", import.meta.url));
-const loader = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href;
+const program = fileURLToPath(new URL("../dist/testing/crash-worker.js", import.meta.url));
 
 const eventsPerRound = 20;
 const groups = 4;
@@ -25,7 +23,7 @@ interface Ended {
 
 function runWorker(options: CrashWorkerOptions): Promise<Ended> {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, ["-C", "source", "--import", loader, program, JSON.stringify(options)], {
+    const child = spawn(process.execPath, [program, JSON.stringify(options)], {
       stdio: ["ignore", "pipe", "inherit"],
     });
     onTestFinished(() => void child.kill("SIGKILL"));
@@ -73,7 +71,7 @@ function expectEverythingOnce(report: CrashReport, total: number): void {
 }
 
 describe("kill -9 after each step of the digest", () => {
-  test("ET-281 ET-282 loses and doubles nothing on SQLite and chDB", { timeout: 240_000 }, async () => {
+  test("ET-281 ET-282 loses and doubles nothing on SQLite and chDB", { timeout: 600_000 }, async () => {
     const directory = await mkdtemp(join(tmpdir(), "digest-crash-"));
     onTestFinished(() => rm(directory, { recursive: true, force: true }));
     await crashAfterEachStep({
@@ -85,7 +83,7 @@ describe("kill -9 after each step of the digest", () => {
   const needed = requireServers(["postgres"]);
   test.skipIf(needed.skip)(
     needed.title("ET-281 ET-282 loses and doubles nothing on PostgreSQL and a ClickHouse server"),
-    { timeout: 240_000 },
+    { timeout: 600_000 },
     async () => {
       const [postgres, clickhouse] = await Promise.all([startPostgres(), startClickHouseHttp()]);
       onTestFinished(async () => {

@@ -53,8 +53,8 @@ test("ET-138 what the client says itself stays", () => {
 
 test("long runs of one character are read in no time that matters", () => {
   for (const character of ["Android ", "Trident/", "Version/1", "Mac OS X 1_", "iPhone ", "; "]) {
-    const startedMs = performance.now();
+    const before = process.cpuUsage();
     contextsOf(character.repeat(8000 / character.length));
-    expect(performance.now() - startedMs).toBeLessThan(5_000);
+    expect(process.cpuUsage(before).user / 1_000).toBeLessThan(5_000);
   }
 });

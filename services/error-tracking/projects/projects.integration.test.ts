@@ -166,10 +166,8 @@ function describeProjects(
     });
 
     test("the project default is made once, also when several processes race for it", async () => {
-      const program = new URL("../testing/ensure-default.ts", import.meta.url);
-      const children = Array.from({ length: 4 }, () =>
-        fork(program, [JSON.stringify(opened.place)], { execArgv: ["-C", "source", "--import", "tsx"] }),
-      );
+      const program = new URL("../dist/testing/ensure-default.js", import.meta.url);
+      const children = Array.from({ length: 4 }, () => fork(program, [JSON.stringify(opened.place)], { execArgv: [] }));
       const dsns = await Promise.all(children.map(async (child) => (await once(child, "message"))[0]));
       expect(new Set(dsns).size).toBe(1);
       expect(await projects.list()).toMatchObject([{ id: 1, slug: "default", dsn: dsns[0] }]);

@@ -244,10 +244,10 @@ describe("texts", () => {
       "://",
       "DE89 ",
     ]) {
-      const startedMs = performance.now();
+      const before = process.cpuUsage();
       scrubbed({ extra: { text: character.repeat(16_000 / character.length) } }, { addresses: true, emails: true });
       // Squares of these lengths take minutes.
-      expect(performance.now() - startedMs).toBeLessThan(5_000);
+      expect(process.cpuUsage(before).user / 1_000).toBeLessThan(5_000);
     }
   });
 });

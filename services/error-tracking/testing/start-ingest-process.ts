@@ -18,8 +18,10 @@ export interface IngestProcess {
 
 export async function startIngestProcess(limits: Partial<IngestLimits> = {}): Promise<IngestProcess> {
   const directory = await mkdtemp(join(tmpdir(), "ingest-process-"));
-  const program = new URL("./ingest-process.ts", import.meta.url);
-  const child = fork(program, [directory, JSON.stringify(limits)], { execArgv: ["-C", "source", "--import", "tsx"] });
+  // The built one in any case: it starts in a third of the time without a loader.
+  const fromSource = import.meta.url.endsWith(".ts");
+  const program = new URL(fromSource ? "../dist/testing/ingest-process.js" : "./ingest-process.js", import.meta.url);
+  const child = fork(program, [directory, JSON.stringify(limits)], { execArgv: [] });
   const [{ envelopeUrl }] = await once(child, "message");
   const kill = async (): Promise<void> => {
     if (child.exitCode !== null || child.signalCode !== null) return;

@@ -75,9 +75,9 @@ test.each<[string, string | undefined]>([
 test("names of any form end in a name or in nothing, in time that does not explode", () => {
   for (const character of ["<", ">", "(", ")", "{", "$", " ", "a ", "::", "operator", ".cold", "`1", "#1"]) {
     for (const family of ["native", "java", "php", "ruby", "dotnet"] as const) {
-      const startedMs = performance.now();
+      const before = process.cpuUsage();
       stableFunction(character.repeat(1024 / character.length), family);
-      expect(performance.now() - startedMs).toBeLessThan(1_000);
+      expect(process.cpuUsage(before).user / 1_000).toBeLessThan(1_000);
     }
   }
 });
