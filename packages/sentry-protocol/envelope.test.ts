@@ -1,6 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type Envelope, type EnvelopeLimits, ProtocolError, parseEnvelope, readEnvelope } from "./index.js";
+import {
+  type Envelope,
+  type EnvelopeLimits,
+  type ItemHeader,
+  ProtocolError,
+  parseEnvelope,
+  readEnvelope,
+} from "./index.js";
 
 const bytes = (text: string): Uint8Array => new Uint8Array(Buffer.from(text));
 const text = (view: Uint8Array): string => Buffer.from(view).toString();
@@ -8,7 +15,7 @@ const text = (view: Uint8Array): string => Buffer.from(view).toString();
 /** What both readers say of an envelope, in a form that can be compared. */
 interface Reading {
   readonly header: Envelope["header"] | undefined;
-  readonly items: readonly { readonly type: string; readonly payload: string }[];
+  readonly items: readonly (ItemHeader & { readonly payload: string })[];
   readonly code: string | undefined;
 }
 
@@ -17,7 +24,12 @@ function readWhole(envelope: Uint8Array, limits?: EnvelopeLimits): Reading {
     const { header, items, error } = parseEnvelope(envelope, limits);
     return {
       header,
-      items: items.map(({ type, payload }) => ({ type, payload: Buffer.from(payload).toString("latin1") })),
+      items: items.map(({ type, length, attributes, payload }) => ({
+        type,
+        length,
+        attributes,
+        payload: Buffer.from(payload).toString("latin1"),
+      })),
       code: error?.code,
     };
   } catch (error) {
@@ -27,15 +39,15 @@ function readWhole(envelope: Uint8Array, limits?: EnvelopeLimits): Reading {
 }
 
 async function readPieces(pieces: readonly Uint8Array[], limits?: EnvelopeLimits): Promise<Reading> {
-  const items: { type: string; payload: string }[] = [];
+  const items: (ItemHeader & { payload: string })[] = [];
   let header: Envelope["header"] | undefined;
   try {
     const envelope = await readEnvelope(arriving(pieces), limits);
     header = envelope.header;
-    for await (const { type, payload } of envelope.items) {
+    for await (const { type, length, attributes, payload } of envelope.items) {
       const parts: Uint8Array[] = [];
       for await (const part of payload) parts.push(part);
-      items.push({ type, payload: Buffer.concat(parts).toString("latin1") });
+      items.push({ type, length, attributes, payload: Buffer.concat(parts).toString("latin1") });
     }
     return { header, items, code: undefined };
   } catch (error) {
@@ -74,6 +86,44 @@ const randomEnvelope = fc
     const encoded = Buffer.from(parts.join("\n") + (trailing ? "\n" : ""), "latin1");
     return { encoded: new Uint8Array(encoded), expected, eventId: eventId?.replaceAll("-", "").toLowerCase() };
   });
+
+const randomTime = fc.oneof(
+  fc.date({ noInvalidDate: true, min: new Date(0), max: new Date("9999-12-31") }).map((date) => date.toISOString()),
+  // One digit of a time is enough to make it none.
+  fc
+    .tuple(
+      fc.constantFrom("2024-02-29T23:59:59.999Z", "2026-02-10T00:00:00.000Z"),
+      fc.nat(23),
+      fc.constantFrom(..."039:x"),
+    )
+    .map(([time, at, mark]) => time.slice(0, at) + mark + time.slice(at + 1)),
+);
+
+/** What stands in header lines, mostly as clients write it. */
+const randomValue = fc.oneof(
+  { weight: 3, arbitrary: fc.string({ maxLength: 12 }) },
+  fc.string({ unit: "binary", maxLength: 6 }),
+  fc.nat(99),
+  fc.constantFrom(0, -0.5, 2 ** 40, 999_999_999_999_999, 1e15, null, true, [1]),
+  randomTime,
+  fc.uuid().map((id) => id.replaceAll("-", "")),
+  fc.dictionary(fc.string({ maxLength: 4 }), fc.oneof(fc.string({ maxLength: 6 }), fc.nat(), fc.constant(null)), {
+    noNullPrototype: true,
+  }),
+);
+
+const randomLine = (names: readonly [string, ...string[]]) =>
+  fc
+    .tuple(
+      fc.array(fc.tuple(fc.constantFrom(...names, "x", "__proto__"), randomValue), { maxLength: 4 }),
+      fc.constantFrom(",", ", ", " ,"),
+      fc.constantFrom(":", ": ", " :"),
+      fc.constantFrom("", "", "\r", " ", "}"),
+    )
+    .map(([fields, comma, colon, end]) => {
+      const members = fields.map(([name, value]) => `${JSON.stringify(name)}${colon}${JSON.stringify(value)}`);
+      return `{${members.join(comma)}}${end}`;
+    });
 
 describe("parseEnvelope", () => {
   test("ET-035 header line, then header line and payload per item, with or without a last line feed", () => {
@@ -237,6 +287,91 @@ describe("parseEnvelope", () => {
       }),
     );
   });
+
+  test("ET-035 ET-037 headers mean the same in the usual form and in any other, whole and in pieces", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        randomLine(["event_id", "sent_at", "dsn", "sdk", "trace"]),
+        randomLine(["type", "length", "filename"]),
+        fc.option(fc.tuple(fc.nat(), fc.constantFrom(...'"{}:,\\ 0a\n'))),
+        async (header, item, damage) => {
+          const envelope = bytes(`${header}\n${item}\n123456789\n`);
+          if (damage) envelope[damage[0] % envelope.length] = damage[1].charCodeAt(0);
+          // In pieces each header is read by the full parser.
+          expect(readWhole(envelope)).toEqual(await readPieces([envelope]));
+        },
+      ),
+      { numRuns: 2000 },
+    );
+  });
+
+  /** Something that only the full parser takes, to compare with. */
+  const unusual = '"n":null,';
+
+  test.each([
+    "2026-01-31T09:30:00.125Z",
+    "2024-02-29T00:00:00.000Z",
+    "2026-02-30T00:00:00.000Z",
+    "2026-04-31T00:00:00.000Z",
+    "2026-01-32T00:00:00.000Z",
+    "2026-02-29T00:00:00.000Z",
+    "2026-00-10T00:00:00.000Z",
+    "2026-13-10T00:00:00.000Z",
+    "2026-12-00T00:00:00.000Z",
+    "2026-12-28T23:59:59.999Z",
+    "2026-12-28T24:00:00.000Z",
+    "2026-12-28T24:00:00.001Z",
+    "2026-12-28T00:60:00.000Z",
+    "2026-12-28T00:00:60.000Z",
+    "2026-12-28T00:00:00,000Z",
+    "2026-12-28T00:00:00.0x0Z",
+    "2026-12-28 00:00:00.000Z",
+    "2026-12-28T00:00:00.000z",
+    "2026-12-28T00.00.00.000Z",
+    "2026/12/28T00:00:00.000Z",
+    "-026-12-28T00:00:00.000Z",
+    "0000-01-01T00:00:00.000Z",
+    "0070-01-01T00:00:00.000Z",
+    "1969-12-28T00:00:00.000Z",
+    "1970-01-01T00:00:00.000Z",
+    "9999-12-28T00:00:00.000Z",
+  ])("ET-037 %s is the same time, or none, in a usual header and in any other", (time) => {
+    const timeOf = (before: string) => parseEnvelope(bytes(`{${before}"sent_at":"${time}"}`)).header;
+    expect(timeOf("")).toEqual(timeOf(unusual));
+    const { sentAtMs = Number.NaN } = timeOf("");
+    expect(sentAtMs).toBe(Date.parse(time));
+  });
+
+  test.each([
+    "0",
+    "3",
+    "03",
+    "00",
+    "-0",
+    "3.0",
+    "3e0",
+    "+3",
+    "0x3",
+    "",
+    "1".repeat(15),
+    "1".repeat(16),
+    "1".repeat(17),
+    "1".repeat(400),
+  ])("ET-036 a length of %s is the same, or malformed, in a usual header and in any other", (length) => {
+    const read = (before: string) => {
+      const { items, code } = readWhole(bytes(`{}\n{${before}"length":${length}}\nabc`));
+      return [items.map((item) => item.length), code];
+    };
+    expect(read("")).toEqual(read(unusual));
+  });
+
+  test.each(["", "}", " ", "\r", "\t", ",", "x"])(
+    "ET-035 what follows a header, %j, is no part of a usual one",
+    (end) => {
+      const read = (before: string) => readWhole(bytes(`{}\n{${before}"type":"event"}${end}\nabc`)).code;
+      expect(read("")).toBe(read(unusual));
+    },
+  );
 
   test("ET-039 cut and damaged envelopes are read alike whole and in pieces, and never throw anything else", async () => {
     await fc.assert(

@@ -1,9 +1,11 @@
 import { type Dsn, parseDsn } from "./dsn.js";
 import { ProtocolError } from "./errors.js";
-import { normalizeEventId } from "./event-id.js";
-import { decodeUtf8, parseText } from "./json.js";
+import { nilId, normalizeEventId } from "./event-id.js";
+import { itemTypes } from "./item-types.js";
+import { asBuffer, decodeUtf8, parseText } from "./json.js";
 import { isJsonObject, type JsonObject, type JsonValue } from "./json-value.js";
 import { parseLeniently } from "./lenient-json.js";
+import { PlainFields } from "./plain-fields.js";
 
 export interface EnvelopeLimits {
   /** Longest header line, of the envelope and of an item. */
@@ -56,24 +58,123 @@ const lineFeed = 0x0a;
  */
 export function parseEnvelope(bytes: Uint8Array, limits: EnvelopeLimits = defaultEnvelopeLimits): Envelope {
   if (bytes.length === 0) throw new ProtocolError("ET_BODY_EMPTY");
-  const headerEnd = lineEnd(bytes, 0, limits.maxHeaderBytes);
-  const header = readEnvelopeHeader(decodeUtf8(bytes, 0, headerEnd));
+  const buffer = asBuffer(bytes);
+  const line = new PlainFields(buffer, limits.maxHeaderBytes);
+  let header = readPlainHeader(line);
+  let headerEnd = line.lineEnd;
+  if (!header) {
+    headerEnd = lineEnd(buffer, 0, limits.maxHeaderBytes);
+    header = readEnvelopeHeader(decodeUtf8(buffer, 0, headerEnd));
+  }
   const items: EnvelopeItem[] = [];
   try {
-    for (let at = headerEnd + 1; at < bytes.length; ) {
+    for (let at = headerEnd + 1; at < buffer.length; ) {
       if (items.length === limits.maxItems) throw tooManyItems(limits);
-      const itemHeaderEnd = lineEnd(bytes, at, limits.maxHeaderBytes);
-      const { type, length, attributes } = readItemHeader(decodeUtf8(bytes, at, itemHeaderEnd));
-      const start = Math.min(itemHeaderEnd + 1, bytes.length);
-      const end = payloadEnd(bytes, start, length);
-      items.push({ type, length, attributes, payload: bytes.subarray(start, end) });
-      at = end + 1;
+      const item = itemAt(buffer, line, at, limits.maxHeaderBytes);
+      items.push(item);
+      at = item.end + 1;
     }
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error;
     return { header, items, error };
   }
   return { header, items };
+}
+
+/** The header when its line is plain; undefined when the full parser has to look at it. */
+function readPlainHeader(line: PlainFields): EnvelopeHeader | undefined {
+  line.begin(0);
+  const fields: HeaderFields = {
+    event_id: undefined,
+    dsn: undefined,
+    sent_at: undefined,
+    sdk: undefined,
+    trace: undefined,
+  };
+  let eventId: string | undefined;
+  let sentAtMs: number | undefined;
+  while (line.next()) {
+    if (line.isKey("event_id")) {
+      fields.event_id = line.value();
+      eventId =
+        line.isLowerHex(32) && !line.isValue(nilId) ? String(fields.event_id) : normalizeEventId(fields.event_id);
+    } else if (line.isKey("sent_at")) {
+      if (fields.sent_at !== undefined) return undefined;
+      sentAtMs = line.timeMs();
+      fields.sent_at = sentAtMs ?? line.value();
+    } else if (line.isKey("dsn")) {
+      fields.dsn = line.value();
+    } else if (line.isKey("sdk")) {
+      fields.sdk = line.value();
+    } else if (line.isKey("trace")) {
+      fields.trace = line.value();
+    }
+  }
+  if (line.lineEnd < 0) return undefined;
+  return toEnvelopeHeader(fields, eventId, sentAtMs ?? readTimeMs(fields.sent_at));
+}
+
+function itemAt(buffer: Buffer, line: PlainFields, start: number, maxBytes: number): ItemView {
+  line.begin(start);
+  let type = "";
+  let length: number | undefined;
+  let isPlain = true;
+  while (line.next()) {
+    if (line.isKey("type")) {
+      type = line.kind === "text" ? typeAt(line) : "";
+    } else if (line.isKey("length")) {
+      isPlain = line.kind === "number";
+      length = isPlain ? line.number() : undefined;
+    }
+  }
+  if (isPlain && line.lineEnd >= 0) return new ItemView(buffer, start, line.lineEnd, type, length, undefined);
+  const end = lineEnd(buffer, start, maxBytes);
+  const header = readItemHeader(decodeUtf8(buffer, start, end));
+  return new ItemView(buffer, start, end, header.type, header.length, header.attributes);
+}
+
+/** Most types are known, and a name that is there already needs no text of its own. */
+function typeAt(line: PlainFields): string {
+  for (const type of itemTypes) if (line.isValue(type)) return type;
+  return String(line.value());
+}
+
+/** An item where it stands in its envelope. Most attributes are never asked for, so they are read when they are. */
+class ItemView implements EnvelopeItem {
+  readonly type: string;
+  readonly length: number | undefined;
+  readonly payload: Uint8Array;
+  /** Where its payload ends. */
+  readonly end: number;
+  readonly #buffer: Buffer;
+  readonly #start: number;
+  readonly #headerEnd: number;
+  #attributes: JsonObject | undefined;
+
+  /** @throws {ProtocolError} `ET_ENVELOPE_MALFORMED` when its payload does not end where the header says */
+  constructor(
+    buffer: Buffer,
+    start: number,
+    headerEnd: number,
+    type: string,
+    length: number | undefined,
+    attributes: JsonObject | undefined,
+  ) {
+    const payloadStart = Math.min(headerEnd + 1, buffer.length);
+    this.type = type;
+    this.length = length;
+    this.end = payloadEnd(buffer, payloadStart, length);
+    this.payload = buffer.subarray(payloadStart, this.end);
+    this.#buffer = buffer;
+    this.#start = start;
+    this.#headerEnd = headerEnd;
+    this.#attributes = attributes;
+  }
+
+  get attributes(): JsonObject {
+    this.#attributes ??= parseHeaderLine(decodeUtf8(this.#buffer, this.#start, this.#headerEnd));
+    return this.#attributes;
+  }
 }
 
 function lineEnd(bytes: Uint8Array, start: number, maxBytes: number): number {
@@ -113,11 +214,26 @@ export function parseEnvelopeHeader(line: Uint8Array): EnvelopeHeader {
 }
 
 function readEnvelopeHeader(text: string): EnvelopeHeader {
-  const fields = parseHeaderLine(text);
   refuseSecondSentAt(text);
+  const { event_id, dsn, sent_at, sdk, trace } = parseHeaderLine(text);
+  return toEnvelopeHeader({ event_id, dsn, sent_at, sdk, trace }, normalizeEventId(event_id), readTimeMs(sent_at));
+}
+
+/** What is read of an envelope header, as it was sent. */
+interface HeaderFields {
+  event_id: JsonValue | undefined;
+  dsn: JsonValue | undefined;
+  sent_at: JsonValue | undefined;
+  sdk: JsonValue | undefined;
+  trace: JsonValue | undefined;
+}
+
+function toEnvelopeHeader(
+  fields: HeaderFields,
+  eventId: string | undefined,
+  sentAtMs: number | undefined,
+): EnvelopeHeader {
   const { event_id: id, dsn, sent_at: sentAt, sdk, trace } = fields;
-  const eventId = id === undefined ? undefined : normalizeEventId(id);
-  const sentAtMs = sentAt === undefined ? undefined : readTimeMs(sentAt);
   const usableSdk = isJsonObject(sdk) ? sdk : undefined;
   const usableTrace = isJsonObject(trace) ? trace : undefined;
   const dropped: string[] = [];
@@ -178,7 +294,7 @@ function refuseSecondSentAt(text: string): void {
   });
 }
 
-function readTimeMs(value: JsonValue): number | undefined {
+function readTimeMs(value: JsonValue | undefined): number | undefined {
   if (typeof value === "number") return Number.isFinite(value) && value >= 0 ? value * 1000 : undefined;
   if (typeof value !== "string") return undefined;
   const timeMs = Date.parse(value);

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 
 const plainPattern = /^[0-9a-f]{32}$/;
 const lenientPattern = /^\{?([0-9a-f]{8})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{4})-?([0-9a-f]{12})\}?$/i;
-const nilId = "0".repeat(32);
+export const nilId = "0".repeat(32);
 
 /**
  * An event id as 32 lower-case hex digits; undefined for everything that is not a UUID (dashes and case are free).

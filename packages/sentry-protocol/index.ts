@@ -4,7 +4,7 @@ export * from "./dsn.js";
 export * from "./envelope.js";
 export * from "./envelope-stream.js";
 export * from "./errors.js";
-export * from "./event-id.js";
+export { createEventId, normalizeEventId } from "./event-id.js";
 export * from "./ingest-path.js";
 export * from "./item-types.js";
 export { decodeUtf8, defaultMaxDepth, type JsonLimits, parseJson, parseJsonObject } from "./json.js";

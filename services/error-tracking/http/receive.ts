@@ -2,6 +2,7 @@ import {
   type Credentials,
   type Dsn,
   type Envelope,
+  type EnvelopeItem,
   type EnvelopeLimits,
   parseEnvelope,
   readEnvelope,
@@ -123,9 +124,23 @@ function* itemsOf(envelope: Envelope, bytes: Uint8Array, gzip: Uint8Array | unde
     const { payload } = item;
     // An item that is most of its envelope need not be compressed anew to be kept small.
     const isMost = gzip !== undefined && payload.length > bytes.length / 2;
-    yield isMost ? { ...item, compressed: { gzip, offset: payload.byteOffset - bytes.byteOffset } } : item;
+    yield isMost ? withCompressed(item, { gzip, offset: payload.byteOffset - bytes.byteOffset }) : item;
   }
   if (envelope.error) throw envelope.error;
+}
+
+/** Not a copy of its fields: attributes are read when somebody asks for them. */
+function withCompressed(item: EnvelopeItem, compressed: IncomingItem["compressed"]): IncomingItem {
+  const { type, length, payload } = item;
+  return {
+    type,
+    length,
+    payload,
+    compressed,
+    get attributes() {
+      return item.attributes;
+    },
+  };
 }
 
 async function collect(pieces: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
