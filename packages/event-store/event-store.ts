@@ -237,7 +237,7 @@ export function createEventStore(given: EventStoreOptions): EventStore {
     });
   };
 
-  const transactionOf = (publishOptions: PublishOptions | undefined, eventIds: () => readonly string[]) => {
+  const transactionOf = (publishOptions: PublishOptions | undefined, events: readonly EventInstance<unknown>[]) => {
     if (publishOptions?.transaction !== undefined) {
       // What a test records goes nowhere, so the store may be another than the transaction's.
       if (currentRecording()?.keeps) return readTransaction(publishOptions.transaction);
@@ -248,8 +248,9 @@ export function createEventStore(given: EventStoreOptions): EventStore {
       return readTransaction(publishOptions.transaction);
     }
     if (!inTransaction()) return undefined;
-    const error = new EventStoreError("EVT_IN_TRANSACTION", { details: { eventIds: eventIds() } });
-    logger.error("an event was published inside a transaction", { error, event_ids: eventIds() });
+    const eventIds = events.map(({ id }) => id);
+    const error = new EventStoreError("EVT_IN_TRANSACTION", { details: { eventIds } });
+    logger.error("an event was published inside a transaction", { error, event_ids: eventIds });
     throw error;
   };
 
@@ -300,19 +301,28 @@ export function createEventStore(given: EventStoreOptions): EventStore {
     return database?.afterCommit(publishNow) ? { eventIds, decisions: [] } : undefined;
   };
 
+  const publishOne = (
+    definition: EventDefinition<unknown>,
+    event: EventInstance<unknown>,
+    transaction: TransactionHandle | undefined,
+  ): Promise<PublishReceipt> => {
+    const recorded = currentRecording() && keepRecorded([event]);
+    if (recorded) return Promise.resolve(recorded);
+    // Nothing is made for watchers that are not there.
+    if (watchers.size === 0) return publisher.publish(definition, event, transaction);
+    return watched([event], () => publisher.publish(definition, event, transaction));
+  };
+
   const publish = (candidate: unknown, given?: PublishOptions): Promise<PublishReceipt> => {
     try {
       const publishOptions = beginPublish(given);
       const event = admit(candidate, "EVT_NOT_AN_EVENT");
       const definition = definitionOf(event);
-      const publishIn = (transaction: TransactionHandle | undefined): Promise<PublishReceipt> => {
-        const recorded = keepRecorded([event]);
-        if (recorded) return Promise.resolve(recorded);
-        return watched([event], () => publisher.publish(definition, event, transaction));
-      };
-      const held = publishOptions?.afterCommit ? holdUntilCommit([event.id], () => publishIn(undefined)) : undefined;
-      if (held) return Promise.resolve(held);
-      return publishIn(transactionOf(publishOptions, () => [event.id]));
+      if (publishOptions?.afterCommit) {
+        const held = holdUntilCommit([event.id], () => publishOne(definition, event, undefined));
+        if (held) return Promise.resolve(held);
+      }
+      return publishOne(definition, event, transactionOf(publishOptions, [event]));
     } catch (error) {
       return Promise.reject(error);
     }
@@ -336,7 +346,7 @@ export function createEventStore(given: EventStoreOptions): EventStore {
     const publishIn = async (transaction: TransactionHandle | undefined): Promise<PublishReceipt> =>
       keepRecorded(events) ?? watched(events, () => publisher.publishGroup(definition, events, transaction));
     const held = publishOptions?.afterCommit ? holdUntilCommit(eventIds, () => publishIn(undefined)) : undefined;
-    return held ?? publishIn(transactionOf(publishOptions, () => eventIds));
+    return held ?? publishIn(transactionOf(publishOptions, events));
   };
 
   const startOnce = async (only: readonly string[] | undefined): Promise<void> => {

@@ -49,10 +49,14 @@ export function readItems(lease: Lease, reader: ItemReader): Item[] | Promise<It
   const ownId = eventIdOf(lease);
   const items = parseBody(lease.body).map((wire) => {
     const eventId = ownId ?? idOf(wire) ?? lease.deliveryId;
-    const known = { lease, subscription, wire, eventId, progress: progress?.[eventId] ?? noProgress };
-    blobs ||= hasDataRef(wire);
-    if (!subscription) return { ...known, read: { error: unknownSubscription(lease.subscription) } };
-    return { ...known, read: hasDataRef(wire) ? pending : readEvent(wire, reader) };
+    const isElsewhere = hasDataRef(wire);
+    blobs ||= isElsewhere;
+    const read = !subscription
+      ? { error: unknownSubscription(lease.subscription) }
+      : isElsewhere
+        ? pending
+        : readEvent(wire, reader);
+    return { lease, subscription, wire, eventId, progress: progress?.[eventId] ?? noProgress, read };
   });
   return blobs ? fetchData(items, reader) : items;
 }

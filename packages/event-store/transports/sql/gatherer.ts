@@ -62,13 +62,14 @@ export class Gatherer<Item, Result> {
   }
 
   async #performTogether(calls: readonly WaitingCall<Item, Result>[]): Promise<void> {
-    const items = calls.length === 1 ? (calls[0]?.items ?? []) : calls.flatMap((call) => call.items);
+    const items = itemsOf(calls);
     try {
       const results = await this.#options.perform(items);
       let from = 0;
       for (const call of calls) {
-        call.resolve(calls.length === 1 ? results : results.slice(from, from + call.items.length));
-        from += call.items.length;
+        const to = from + call.items.length;
+        call.resolve(calls.length === 1 ? results : results.slice(from, to));
+        from = to;
       }
     } catch (error) {
       if (calls.length > 1 && this.#options.isOnesFault(error))
@@ -81,4 +82,12 @@ export class Gatherer<Item, Result> {
     this.#underway.add(work);
     void work.finally(() => this.#underway.delete(work));
   }
+}
+
+function itemsOf<Item>(calls: readonly { readonly items: readonly Item[] }[]): readonly Item[] {
+  const [only] = calls;
+  if (only && calls.length === 1) return only.items;
+  const items: Item[] = [];
+  for (const call of calls) for (const item of call.items) items.push(item);
+  return items;
 }
