@@ -86,6 +86,15 @@ export class SqliteConnection {
     }
   }
 
+  /** Moves the write-ahead log into the file as far as nobody needs it, in a thread of the driver and in nobody's way. */
+  async checkpoint(): Promise<void> {
+    try {
+      await LibsqlPromise.prototype.exec.call(this.#database, "pragma wal_checkpoint(passive)");
+    } catch (error) {
+      throw sqliteError(error);
+    }
+  }
+
   /** Whether the statement may run outside of a transaction. */
   standsAlone(sql: string): boolean {
     return this.#prepare(sql).standsAlone;

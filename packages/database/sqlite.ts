@@ -2,6 +2,7 @@ import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { type Clock, type Logger, type Metrics, noMetrics, silentLogger, systemClock } from "@signalbox/kernel";
 import { type ConnectionProvider, type Dialect, SqliteAdapter, SqliteIntrospector, SqliteQueryCompiler } from "kysely";
+import { createCheckpointer } from "./checkpointer.js";
 import { createDatabase } from "./create-database.js";
 import type { BatchStatement, Database, RunResult } from "./database.js";
 import type { BatchOutcome, Session } from "./engine.js";
@@ -25,6 +26,8 @@ export interface SqliteOptions {
 
 const maxWaitingWriters = 10_000;
 const cacheKib = 16_384;
+/** A commit that makes the log longer than this moves it into the file itself. Half a second of writing is far less. */
+const longestLogPages = 16_384;
 
 /**
  * A SQLite file in WAL mode with `synchronous=FULL` and foreign keys. Several processes may open the same file:
@@ -37,25 +40,27 @@ export async function openSqlite(options: SqliteOptions): Promise<Database> {
   const retryWhileBusy = createBusyRetry(clock);
 
   makeDirectory(dirname(options.path));
+  const connections: SqliteConnection[] = [];
   const open = async (purpose: "read" | "write"): Promise<SqliteConnection> => {
     const connection = new SqliteConnection(options.path);
-    try {
-      await retryWhileBusy(() => configure(connection, purpose), busyTimeoutMs);
-      return connection;
-    } catch (error) {
-      connection.close();
-      throw error;
-    }
+    connections.push(connection);
+    await retryWhileBusy(() => configure(connection, purpose), busyTimeoutMs);
+    return connection;
   };
-  const writer = await open("write");
-  const reader = await open("read").catch((error: unknown) => {
-    writer.close();
+  const openAll = async () => ({ writer: await open("write"), reader: await open("read"), mover: await open("read") });
+  const { writer, reader, mover } = await openAll().catch((error: unknown) => {
+    for (const connection of connections) connection.close();
     throw error;
   });
 
   const turnstile = createTurnstile();
+  const checkpointer = createCheckpointer({
+    checkpoint: () => mover.checkpoint(),
+    enter: () => turnstile.enter(),
+    logger,
+  });
   const channels = createLocalChannels(logger);
-  const shared = { retryWhileBusy, busyTimeoutMs, logger };
+  const shared = { retryWhileBusy, busyTimeoutMs, logger, onCommit: checkpointer.noteCommit };
   const readSession = createSession({ ...shared, connection: reader, purpose: "read" }, () => {});
   const readers: ConnectionProvider = { provideConnection: (consumer) => consumer(new Lease(reader, readSession)) };
 
@@ -83,6 +88,8 @@ export async function openSqlite(options: SqliteOptions): Promise<Database> {
       },
       async close() {
         channels.close();
+        await checkpointer.close();
+        mover.close();
         reader.close();
         moveLogIntoFile(writer, logger);
         writer.close();
@@ -129,6 +136,7 @@ function configure(connection: SqliteConnection, purpose: "read" | "write"): voi
       message: "SQLite has no write-ahead log here. The file must be on a local disk.",
     });
   connection.control("pragma synchronous = full");
+  connection.control(`pragma wal_autocheckpoint = ${longestLogPages}`);
   connection.control("pragma foreign_keys = on");
   connection.control(`pragma cache_size = -${cacheKib}`);
   if (purpose === "read") connection.control("pragma query_only = on");
@@ -157,10 +165,11 @@ interface SessionOptions {
   readonly retryWhileBusy: BusyRetry;
   readonly busyTimeoutMs: number;
   readonly logger: Logger;
+  readonly onCommit: () => void;
 }
 
 function createSession(options: SessionOptions, leave: () => void): Session {
-  const { connection, purpose, retryWhileBusy, busyTimeoutMs, logger } = options;
+  const { connection, purpose, retryWhileBusy, busyTimeoutMs, logger, onCommit } = options;
   const rollBackSafely = (): void => {
     try {
       rollBack(connection);
@@ -178,6 +187,7 @@ function createSession(options: SessionOptions, leave: () => void): Session {
     try {
       const result = await work();
       await connection.commit();
+      onCommit();
       return result;
     } catch (error) {
       rollBackSafely();
@@ -213,6 +223,7 @@ function createSession(options: SessionOptions, leave: () => void): Session {
     async commit() {
       try {
         await connection.commit();
+        onCommit();
       } catch (error) {
         rollBackSafely();
         throw error;
