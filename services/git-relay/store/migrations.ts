@@ -37,6 +37,8 @@ export interface RelayEventTagsTable {
   value: string;
   created_at: number;
   id: string;
+  /** Of the event: most filters with a tag name kinds, too, and then most rows need no look at their events. */
+  kind: number;
 }
 
 /** What authors have removed, whether it was here or not. */
@@ -118,5 +120,18 @@ export const relayMigrations: MigrationSet = {
     ...peerMigrations,
     ...leaseMigrations,
     ...laterPeerMigrations,
+    {
+      name: "0005_kinds_of_tags",
+      async up(db, engine) {
+        await sql`alter table relay_event_tags add column kind integer not null default 0`.execute(db);
+        await sql`update relay_event_tags set kind =
+          (select e.kind from relay_events e where e.id = relay_event_tags.id)`.execute(db);
+        // SQLite has the column where it has the key; PostgreSQL keeps it beside the key, too.
+        if (engine === "sqlite") return;
+        await sql`drop index relay_event_tags_value`.execute(db);
+        await sql`create unique index relay_event_tags_value
+          on relay_event_tags (name, value, created_at desc, id) include (kind)`.execute(db);
+      },
+    },
   ],
 };

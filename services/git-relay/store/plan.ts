@@ -32,7 +32,7 @@ const maxLookups = 16;
 const maxLaboriousRows = 64;
 
 const events = "relay_events e";
-const eventsByTag = "relay_event_tags t cross join relay_events e";
+const eventsByTag = "relay_event_tags t";
 
 /**
  * The scans whose union is what the filter matches, each in the order of results. The most selective list decides: ids,
@@ -40,45 +40,58 @@ const eventsByTag = "relay_event_tags t cross join relay_events e";
  */
 export function planScans(engine: Engine, filter: Filter, options: StreamOptions): IndexScan[] {
   const { ids, authors, kinds, tags } = filter;
-  const rest = (served: Served): Pick<IndexScan, "fits" | "maxRows"> => ({
-    fits: joinFragments(conditions(engine, filter, options, served), " and "),
-    maxRows: isLaborious(filter, served) ? maxLaboriousRows : maxRows,
-  });
-  const scan = (driver: Fragment, served: Served): IndexScan => ({
-    tables: events,
-    order: "e",
-    where: joinFragments([driver, ...times("e", filter)], " and "),
-    ...rest(served),
-  });
+  /** What all scans of a filter have in common is made once: there may be thousands of both, scans and values. */
+  const scanAll = (drivers: readonly Fragment[], served: Served): IndexScan[] => {
+    const fits = joinFragments(conditions(engine, filter, options, served), " and ");
+    const bounds = times("e", filter);
+    return drivers.map((driver) => ({
+      tables: events,
+      order: "e",
+      where: joinFragments([driver, ...bounds], " and "),
+      fits,
+      maxRows: maxRowsOf(filter, served),
+    }));
+  };
 
-  if (ids) return chunksOf([...ids], 256).map((chunk) => scan(inList("e.id", chunk), { ids: true }));
+  if (ids)
+    return scanAll(
+      chunksOf([...ids], 256).map((chunk) => inList("e.id", chunk)),
+      { ids: true },
+    );
 
   const letter = bestTag(tags);
   if (letter !== undefined) {
     const values = [...(tags.get(letter) ?? [])];
+    const fits = fitsByTag(engine, filter, options, letter);
     return values.slice(0, maxScans).map((value) => ({
       tables: eventsByTag,
       order: "t",
       where: joinFragments(
-        [
-          { sql: "t.name = ? and t.value = ?", values: [letter, indexKey(value)] },
-          ...times("t", filter),
-          { sql: "e.id = t.id", values: [] },
-        ],
+        [{ sql: "t.name = ? and t.value = ?", values: [letter, indexKey(value)] }, ...times("t", filter)],
         " and ",
       ),
-      ...rest({ tag: letter }),
+      fits,
+      maxRows: maxRowsOf(filter, { tag: letter }),
     }));
   }
   if (authors && kinds && authors.size * kinds.size <= maxPairs)
-    return [...authors].flatMap((author) =>
-      [...kinds].map((kind) =>
-        scan({ sql: "e.pubkey = ? and e.kind = ?", values: [author, kind] }, { authors: true, kinds: true }),
+    return scanAll(
+      [...authors].flatMap((author) =>
+        [...kinds].map((kind) => ({ sql: "e.pubkey = ? and e.kind = ?", values: [author, kind] })),
       ),
+      { authors: true, kinds: true },
     );
-  if (authors) return [...authors].map((author) => scan({ sql: "e.pubkey = ?", values: [author] }, { authors: true }));
-  if (kinds) return [...kinds].map((kind) => scan({ sql: "e.kind = ?", values: [kind] }, { kinds: true }));
-  return [scan({ sql: "1 = 1", values: [] }, {})];
+  if (authors)
+    return scanAll(
+      [...authors].map((author) => ({ sql: "e.pubkey = ?", values: [author] })),
+      { authors: true },
+    );
+  if (kinds)
+    return scanAll(
+      [...kinds].map((kind) => ({ sql: "e.kind = ?", values: [kind] })),
+      { kinds: true },
+    );
+  return scanAll([{ sql: "1 = 1", values: [] }], {});
 }
 
 /** Conditions that the way through the index already meets. */
@@ -103,6 +116,20 @@ function times(table: "e" | "t", { since, until }: Filter): Fragment[] {
 
 function isLaborious({ tags }: Filter, served: Served): boolean {
   return [...tags].some(([letter, values]) => letter !== served.tag && values.size > maxLookups);
+}
+
+function maxRowsOf(filter: Filter, served: Served): number {
+  return isLaborious(filter, served) ? maxLaboriousRows : maxRows;
+}
+
+/** Looks at the event of a tag only when its kind fits, which the tag's row tells. */
+function fitsByTag(engine: Engine, filter: Filter, options: StreamOptions, letter: string): Fragment {
+  const ofEvent = joinFragments(conditions(engine, filter, options, { tag: letter, kinds: true }), " and ");
+  const event: Fragment = {
+    sql: `exists (select 1 from relay_events e where e.id = t.id and ${ofEvent.sql})`,
+    values: ofEvent.values,
+  };
+  return filter.kinds ? joinFragments([inList("t.kind", filter.kinds), event], " and ") : event;
 }
 
 function conditions(engine: Engine, filter: Filter, options: StreamOptions, served: Served): Fragment[] {

@@ -3,7 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { migrate, openDatabase } from "@signalbox/database";
 import { systemClock } from "@signalbox/kernel";
-import { describeRelayEvents } from "./contract.js";
+import { test } from "vitest";
+import { describeRelayEvents, expectOldTagsToBeFound } from "./contract.js";
 import { relayMigrations } from "./migrations.js";
 import { createSqlRelayEvents } from "./sql.js";
 
@@ -22,4 +23,12 @@ describeRelayEvents({
       },
     };
   },
+});
+
+test("GR-060 GR-061 events of an earlier version are found by tag and kind", async () => {
+  const directory = mkdtempSync(join(tmpdir(), "relay-events-"));
+  const database = await openDatabase({ path: join(directory, "relay.db") });
+  await expectOldTagsToBeFound(database, () => createSqlRelayEvents({ database, clock: systemClock }));
+  await database.close();
+  rmSync(directory, { recursive: true });
 });

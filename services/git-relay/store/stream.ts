@@ -20,9 +20,12 @@ export interface StreamReader {
 const maxPage = 500;
 /** Statements and rows between which nobody else gets a turn; a server is asked for so much together. */
 const statementsAtOnce = 32;
-/** A statement of PostgreSQL has at most 65,535 values. */
-const valuesAtOnce = 30_000;
+/** A statement of PostgreSQL has at most 65,535 values. SQLite sorts those of a list anew for each statement. */
+const valuesAtOnce: Readonly<Record<Engine, number>> = { postgres: 30_000, sqlite: 4_000 };
 const rowsAtOnce = 1_000;
+/** What a statement costs, and how many of its values cost as much, in rows. */
+const rowsOfStatement = 8;
+const valuesOfRow = 16;
 
 /** Whether `one` comes before `other` in results. */
 export function comesBefore(one: EventPosition, other: EventPosition): boolean {
@@ -39,7 +42,7 @@ export function openStream(reader: StreamReader, filter: Filter, options: Stream
   let hungry = scans.map((scan) => new ScanCursor(scan, Math.min(firstPage, pageSize + 1), options.after));
   let last: EventPosition | undefined;
 
-  /** SQLite answers at once, without leaving anybody else a turn. */
+  /** SQLite answers at once, without leaving anybody else a turn. Statements that find nothing count, too. */
   let rowsInTurn = 0;
   const isCancelled = (): boolean => options.isCancelled?.() ?? false;
 
@@ -51,12 +54,12 @@ export function openStream(reader: StreamReader, filter: Filter, options: Stream
         rowsInTurn = 0;
       }
       if (isCancelled()) return;
-      const some = takeSome(hungry);
+      const some = takeSome(hungry, valuesAtOnce[reader.engine]);
       hungry = hungry.slice(some.length);
       const pages = await reader.readEach(some.map((cursor) => cursor.statement()));
       for (const [index, cursor] of some.entries()) {
         const rows = pages[index] ?? [];
-        rowsInTurn += rows.length;
+        rowsInTurn += rows.length + rowsOfStatement + cursor.valueCount / valuesOfRow;
         cursor.take(rows);
         if (cursor.head) place(ready, cursor);
         else if (!cursor.ended) hungry.push(cursor);
@@ -86,14 +89,14 @@ export function openStream(reader: StreamReader, filter: Filter, options: Stream
 }
 
 /** The first of them, as many as one turn has time for. */
-function takeSome(cursors: readonly ScanCursor[]): readonly ScanCursor[] {
+function takeSome(cursors: readonly ScanCursor[], maxValues: number): readonly ScanCursor[] {
   let rows = 0;
   let values = 0;
   let count = 0;
   for (const cursor of cursors) {
     rows += cursor.pageSize;
     values += cursor.valueCount;
-    if (count > 0 && (rows > rowsAtOnce || values > valuesAtOnce || count === statementsAtOnce)) break;
+    if (count > 0 && (rows > rowsAtOnce || values > maxValues || count === statementsAtOnce)) break;
     count++;
   }
   return cursors.slice(0, count);

@@ -35,7 +35,7 @@ const addressesPerTurn = 256;
 const insertEvent = `insert into relay_events
   (id, pubkey, kind, created_at, d, expires_at, first_seen_at, source, peer, correlation_id, anchor, raw)
   values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
-const insertTag = "insert into relay_event_tags (name, value, created_at, id) values (?, ?, ?, ?)";
+const insertTag = "insert into relay_event_tags (name, value, created_at, id, kind) values (?, ?, ?, ?, ?)";
 
 export async function storeEvents(context: WriteContext, events: readonly NewEvent[]): Promise<void> {
   const kept = [...new Map(events.map((added) => [versionKey(added.event), added])).values()];
@@ -88,7 +88,7 @@ function eventRow({ event, origin, anchor }: NewEvent, { nowMs, endOf }: WriteCo
 
 /** Different values never share a key, so no row is there twice. */
 function tagRows(event: VerifiedEvent): readonly SqlValue[][] {
-  return indexedTags(event).map(([name, value]) => [name, indexKey(value), event.created_at, event.id]);
+  return indexedTags(event).map(([name, value]) => [name, indexKey(value), event.created_at, event.id, event.kind]);
 }
 
 async function runRows(context: Target, sql: string, rows: readonly (readonly SqlValue[])[]): Promise<void> {
