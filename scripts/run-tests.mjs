@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { exitCodeOf } from "./run-command.mjs";
 import { countsFileVariable } from "./test-counts-reporter.mjs";
@@ -22,7 +22,10 @@ const cleanUpMs = 5_000;
  * @returns {Promise<number>} the exit code
  */
 export async function runTests({ root, args, missingServers, requireServers, say }) {
+  // Also what tests keep beside themselves goes there, so that nothing is left of one that was killed.
   const folder = mkdtempSync(join(tmpdir(), "signalbox-tests-"));
+  // PostgreSQL runs as another user.
+  chmodSync(folder, 0o711);
   const countsFile = join(folder, "counts.json");
   try {
     const exitCode = await runVitest(root, args, countsFile);
@@ -39,7 +42,7 @@ export async function runTests({ root, args, missingServers, requireServers, say
     say(`${counts.passed} passed, ${failed} failed, ${counts.skipped} skipped`);
     return failed > 0 && exitCode === 0 ? 1 : exitCode;
   } finally {
-    rmSync(folder, { recursive: true, force: true });
+    remove(folder);
   }
 }
 
@@ -53,7 +56,7 @@ function runVitest(root, args, countsFile) {
       cwd: root,
       stdio: ["ignore", "inherit", "inherit"],
       detached: true,
-      env: { ...process.env, [countsFileVariable]: countsFile },
+      env: { ...process.env, TMPDIR: dirname(countsFile), [countsFileVariable]: countsFile },
     });
     /** @param {NodeJS.Signals} signal */
     const onSignal = (signal) => {
@@ -79,6 +82,15 @@ function killGroup(pid, signal) {
     process.kill(-pid, signal);
   } catch {
     // Nothing of the group is left.
+  }
+}
+
+/** @param {string} folder */
+function remove(folder) {
+  try {
+    rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 100 });
+  } catch {
+    // A disk that a killed test had mounted; the result of the run stands.
   }
 }
 

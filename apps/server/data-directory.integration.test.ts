@@ -6,13 +6,15 @@ import { createVirtualClock, systemClock } from "@signalbox/kernel";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { directoryHolder, lockDataDirectory } from "./data-directory.js";
 
+let place: string;
 let directory: string;
 let lockFile: string;
 beforeEach(() => {
-  directory = join(mkdtempSync(join(tmpdir(), "signalbox-lock-")), "data");
+  place = mkdtempSync(join(tmpdir(), "signalbox-lock-"));
+  directory = join(place, "data");
   lockFile = join(directory, "server.lock");
 });
-afterEach(() => rmSync(directory, { recursive: true, force: true }));
+afterEach(() => rmSync(place, { recursive: true, force: true }));
 
 describe("data directory lock", () => {
   test("makes the directory, holds it and gives it back", async () => {

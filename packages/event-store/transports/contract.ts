@@ -328,7 +328,7 @@ export function describeTransport({ name, create, cannot = [], runner, pace = 1 
       assert.equal(collector.leases.length, 0);
       await enqueued;
       await collector.has(1);
-      assert.ok(!collector.stack.includes("contract.js:") && !collector.stack.includes("enqueue ("), collector.stack);
+      assert.ok(!/contract\.[jt]s:|enqueue \(/.test(collector.stack), collector.stack);
       await collector.finish();
     });
 
@@ -489,8 +489,11 @@ export function describeTransport({ name, create, cannot = [], runner, pace = 1 
         const own = queue();
         const [delayed, retrying] = [own.delivery({ dueAtMs: Date.now() + paced(800) }), own.delivery()];
         await under.transport.enqueue([delayed, retrying]);
-        const first = new Collector(under.transport, own.subscriber);
+        let room = 1;
+        const first = new Collector(under.transport, own.subscriber, { maxInFlight: 1, capacity: () => room });
         await first.has(1);
+        // On a busy machine the others may be due before the transport is closed; this one is not to take them along.
+        room = 0;
         const dueAtMs = Date.now() + paced(600);
         await first.settle(0, { kind: "retry", dueAtMs, attempts: 1, progress: "kept" });
         await under.transport.close();
@@ -966,7 +969,8 @@ class Collector {
         ...spec,
       },
       (leases) => {
-        this.stack = new Error("stack").stack ?? "";
+        // Without the line of this function itself.
+        this.stack = (new Error("stack").stack ?? "").split("\n").slice(2).join("\n");
         for (const lease of leases) {
           this.leases.push(lease);
           this.taken.push({ lease, atMs: Date.now() });

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, expect, test } from "vitest";
+import { afterAll, afterEach, expect, test } from "vitest";
 import { ConfigError, type ConfigProblem } from "./config-error.js";
 import { type ReadConfigOptions, readConfig } from "./read.js";
 import { defineSchema, type Schema, section } from "./schema.js";
@@ -44,6 +44,7 @@ const schema = defineSchema({
 const folder = mkdtempSync(join(tmpdir(), "signalbox-config-"));
 const file = join(folder, "signalbox.yaml");
 afterEach(() => rmSync(file, { force: true }));
+afterAll(() => rmSync(folder, { recursive: true }));
 
 test("PF-020 without any source the defaults hold", () => {
   const { values, settings } = readConfig({ schema });

@@ -1,9 +1,9 @@
-import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { format, inspect } from "node:util";
-import { expect, test } from "vitest";
+import { afterAll, expect, test } from "vitest";
 import { createLogger } from "../logger.js";
 import { ConfigError } from "./config-error.js";
 import { printConfig } from "./describe.js";
@@ -30,6 +30,7 @@ const schema = defineSchema({
 const folder = mkdtempSync(join(tmpdir(), "signalbox-secret-"));
 const secretFile = join(folder, "password");
 writeFileSync(secretFile, "hunter2\n");
+afterAll(() => rmSync(folder, { recursive: true }));
 
 test("PF-022 a secret may be a file reference, from which one newline at the end is taken away", () => {
   for (const reference of [`file:${secretFile}`, `file:${pathToFileURL(secretFile).href.slice("file:".length)}`]) {

@@ -22,7 +22,9 @@ export async function startIngestProcess(limits: Partial<IngestLimits> = {}): Pr
   const fromSource = import.meta.url.endsWith(".ts");
   const program = new URL(fromSource ? "../dist/testing/ingest-process.js" : "./ingest-process.js", import.meta.url);
   const child = fork(program, [directory, JSON.stringify(limits)], { execArgv: [] });
-  const [{ envelopeUrl }] = await once(child, "message");
+  const died = once(child, "exit").then(() => Promise.reject(new Error("The process could not start.")));
+  const [{ envelopeUrl }] = await Promise.race([once(child, "message"), died]);
+  died.catch(() => {});
   const kill = async (): Promise<void> => {
     if (child.exitCode !== null || child.signalCode !== null) return;
     const exited = once(child, "exit");
