@@ -30,7 +30,7 @@ export function addVerifyCommand(program: Command, terminal: Terminal): void {
     "check that what is counted and what is stored agree",
     "signalbox verify --since 7d",
   )
-    .option("--project <id>", "only this project", parseId)
+    .option("--project <id>", "only this project, without what belongs to none: bytes nobody needs, the queue", parseId)
     .addOption(
       new Option("--since <duration>", "what was received within this time").argParser(parseSince).default(dayMs, "1d"),
     )
@@ -59,7 +59,7 @@ function show(terminal: Terminal, report: unknown): void {
   }
   const rows = findings.map((finding) => [
     text(finding, "check"),
-    text(finding, "project_id"),
+    text(finding, "project_id") === "0" ? "-" : text(finding, "project_id"),
     at(finding, "repaired") === true ? "repaired" : "open",
     text(finding, "subject"),
     text(finding, "message"),

@@ -117,7 +117,7 @@ export function createDeadEvents(letters: () => LetterStore, blobs: Blobs | unde
 }
 
 /** What the ledger needs to know of a letter whose data is gone. */
-export const ledgerFields = ["key_id", "category"] as const;
+export const ledgerFields = ["key_id", "category", "quantities"] as const;
 
 const deletedByOperator = { reason: "deleted_by_operator" } as const;
 

@@ -23,7 +23,7 @@ import {
 } from "@signalbox/sentry-protocol";
 import { type CompressedForm, packPayload } from "../digest/payload.js";
 import { eventReceived, eventReceivedId } from "../events/event-received.js";
-import { itemReceived, itemReceivedId } from "../events/item-events.js";
+import { itemCategories, itemReceived, itemReceivedId } from "../events/item-events.js";
 import { IngestError } from "../http/ingest-errors.js";
 import { isForeignCsp } from "../security/csp.js";
 import { readSecurityReport } from "../security/read-report.js";
@@ -232,6 +232,7 @@ export function createAcceptor(dependencies: AcceptDependencies): Acceptor {
         key_id: request.keyId,
         received_at: receivedAt,
         items: await Promise.all(packed),
+        quantities: quantitiesOf(items, attachments.length),
         attachments: [...attachments],
         ...whereDefined({
           event_id: eventId,
@@ -443,6 +444,19 @@ export function sdkOf(sdk: JsonObject | undefined): { name: string; version?: st
     name: repairText(name.slice(0, 64)),
     ...(typeof version === "string" ? { version: repairText(version.slice(0, 32)) } : {}),
   };
+}
+
+/** How many items of each quota class a message holds; client reports are of none. */
+function quantitiesOf(
+  items: readonly Pick<CollectedItem, "type">[],
+  attachments: number,
+): { [Category in (typeof itemCategories)[number]]?: number } {
+  const types = [...items.map(({ type }) => type), ...Array<string>(attachments).fill("attachment")];
+  const counted = itemCategories.map((category) => {
+    const quantity = types.filter((type) => itemCategory(type) === category).length;
+    return [category, quantity === 0 ? undefined : quantity] as const;
+  });
+  return whereDefined(Object.fromEntries(counted));
 }
 
 function whereDefined<T extends object>(fields: T): { [Name in keyof T]?: Exclude<T[Name], undefined> } {

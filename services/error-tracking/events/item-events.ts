@@ -2,6 +2,10 @@ import { createHash } from "node:crypto";
 import { type DomainEvent, defineEvent, type PayloadOf } from "@signalbox/event-store";
 import { attachmentsSchema, payloadSchema } from "./payload-schemas.js";
 
+/** Quota classes of what such a message holds. */
+export const itemCategories = ["session", "monitor", "feedback", "attachment"] as const;
+const quantity = { type: "integer", minimum: 1 } as const;
+
 /**
  * An SDK sent something beside an event: sessions, check-ins, feedback, reports of what it discarded, attachments of an
  * event that came or comes another way. Published once per envelope; its id is made from the content, so that
@@ -24,6 +28,11 @@ export const itemReceived = defineEvent("error_tracking.item_received", {
       received_at: { type: "string", description: "When the edge had the request, RFC 3339 with milliseconds" },
       sent_at: { type: "string", description: "When the client sent it by its own clock, RFC 3339" },
       event_id: { type: "string", pattern: "^[0-9a-f]{32}$", description: "The event that attachments belong to" },
+      quantities: {
+        type: "object",
+        description: "How many items of each quota class it holds, for whoever cannot read them",
+        properties: { session: quantity, monitor: quantity, feedback: quantity, attachment: quantity },
+      },
       items: {
         type: "array",
         items: {

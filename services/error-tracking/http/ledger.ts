@@ -32,7 +32,11 @@ const ledgerSchema = {
     from: time,
     to: time,
     ...sumProperties,
-    pending: { ...count, description: "Events that were taken and have no outcome yet." },
+    pending: {
+      ...count,
+      description:
+        "Events, and messages of sessions, check-ins, feedback and attachments, that were taken and have no outcome yet.",
+    },
     pending_scope: {
       enum: ["project", "instance"],
       description: "instance: the transport cannot tell projects apart; then what waits is no part of `received`.",
@@ -161,7 +165,7 @@ export function registerLedgerRoutes(app: FastifyInstance, dependencies: ApiDepe
         from: iso(fromMs),
         to: iso(toMs),
         ...showSum(ledger.total),
-        pending: ledger.pending.events,
+        pending: ledger.pending.events + ledger.pending.messages,
         pending_scope: ledger.pending.isOfProject ? "project" : "instance",
         balance: ledger.balance,
         intervals: [...ledger.intervals].map(([startMs, sum]) => ({ start: iso(startMs), ...showSum(sum) })),

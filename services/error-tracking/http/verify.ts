@@ -1,6 +1,6 @@
 import { HttpProblem, principalOf } from "@signalbox/http";
 import type { FastifyInstance } from "fastify";
-import { verify, verifyChecks } from "../upkeep/verify.js";
+import { type VerifyDependencies, verify, verifyChecks } from "../upkeep/verify.js";
 import { type ApiDependencies, visibleProject } from "./api-dependencies.js";
 import { jsonAnswer, projectParameter } from "./api-schemas.js";
 
@@ -24,7 +24,7 @@ const reportSchema = {
         required: ["check", "project_id", "subject", "message", "repaired"],
         properties: {
           check: { enum: verifyChecks },
-          project_id: { type: "integer" },
+          project_id: { type: "integer", description: "0: what it is about belongs to no project." },
           subject: { type: "string" },
           message: { type: "string" },
           repaired: { type: "boolean" },
@@ -38,7 +38,7 @@ const example = {
   consistent: true,
   total: 0,
   open: 0,
-  checked: { ledger: 24, rows: 1700, hours: 96, issues: 42, owners: 57, unfinished: 0, blobs: 3 },
+  checked: { ledger: 24, rows: 1700, hours: 96, issues: 42, owners: 57, unfinished: 0, blobs: 3, pending: 0 },
   findings: [],
 } as const;
 
@@ -49,7 +49,7 @@ export function registerVerifyRoute(app: FastifyInstance, dependencies: ApiDepen
   app.post<{ Body: { project?: number; since_s: number; repair: boolean } }>("/errors/verify", {
     config: { access: { scope: "errors:admin" }, errors: ["ET_PROJECT_NOT_FOUND", "unavailable"] },
     schema: {
-      summary: "Check that ledger, counters, rows and payloads agree",
+      summary: "Check that ledger, counters, rows, payloads, attachments and queue agree",
       tags: ["errors"],
       body: {
         type: "object",
@@ -75,8 +75,13 @@ export function registerVerifyRoute(app: FastifyInstance, dependencies: ApiDepen
       else if (principalOf(request).projects !== undefined)
         throw new HttpProblem("insufficient_scope", { detail: "The token is narrowed to some projects." });
       const { database, analytics, blobs, clock, defaults } = dependencies;
+      const { queues, dead } = dependencies.queue();
+      const messages: VerifyDependencies["messages"] = {
+        queues,
+        dead: { tally: (by) => dead.tally(by), list: (filter, page) => dependencies.letters().list(filter, page) },
+      };
       const report = await verify(
-        { database, analytics, blobs, clock, groupingVersion: defaults.groupingVersion },
+        { database, analytics, blobs, messages, clock, groupingVersion: defaults.groupingVersion },
         { projectId: project, sinceMs: clock.nowMs() - sinceS * 1000, repair },
       );
       if (project === undefined) dependencies.onVerified?.(report.openBy);

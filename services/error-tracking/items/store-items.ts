@@ -109,10 +109,11 @@ export function createItemStorage(dependencies: StoreItemsDependencies): ItemSto
     signal: AbortSignal,
   ): Promise<void> => {
     const messages = works.map(({ prepared }) => prepared);
+    // Whoever has an outcome is not pending any more, so outcomes come last.
+    await writeSessions(messages, optionsOf, signal);
     const { outcomes, checkIns } = await record(messages);
     for (const { itemType, outcome, quantity = 1 } of outcomes) onOutcome(itemType, outcome, quantity);
     for (const { status } of checkIns) onCheckIn(status);
-    await writeSessions(messages, optionsOf, signal);
   };
 
   /** All at once; when that fails for a reason that lies in one of them, one by one. */

@@ -23,7 +23,8 @@ async function scrape(queue: QueueSource | undefined, options: { disk?: boolean;
     subscribers: [digestSubscriber, "error_tracking.items"],
     isDiskGuardActive: () => options.disk === true,
   });
-  if (options.findings) tell({ ledger: 1, rows: 2, hours: 0, issues: 0, owners: 0, unfinished: 0, blobs: 0 });
+  if (options.findings)
+    tell({ ledger: 1, rows: 2, hours: 0, issues: 0, owners: 0, unfinished: 0, blobs: 0, pending: 0 });
   const { body } = await metrics.exposition();
   const values = [...body.matchAll(/^signalbox_error_tracking_(\S+) (\S+)$/gm)].map(([, name, value]) => [
     name,

@@ -62,7 +62,7 @@ export async function readLedger(database: Database, queue: QueueState, query: L
   ]);
   const ended = sumOf(cells);
   // What waits has been received, too; it is counted where the transport can tell whose it is.
-  const waiting = pending.isOfProject ? pending.events : 0;
+  const waiting = pending.isOfProject ? pending.events + pending.messages : 0;
   const total = { ...ended, received: ended.received + waiting };
   const intervals = groupCells(cells, ({ hour }) => Math.floor((hour * hourMs) / intervalMs) * intervalMs);
   const groups = groupCells(cells, (cell) => groupOf(cell, groupBy));
@@ -105,14 +105,18 @@ async function readCells(
     [projectId, first, last],
   );
   const cells = rows.map((row) => ({ ...row, key_id: Number(row.key_id), quantity: Number(row.quantity) }));
-  for (const event of await findGivenUp(database, queue, projectId)) {
-    const hour = Math.floor(event.receivedAtMs / hourMs);
+  for (const { receivedAtMs, keyId, category, quantity, isCounted, outcome, reason } of await findGivenUp(
+    database,
+    queue,
+    projectId,
+  )) {
+    const hour = Math.floor(receivedAtMs / hourMs);
     if (!(hour >= first && hour <= last)) continue;
-    const cell = { key_id: event.keyId, category: event.category, hour, quantity: 1 };
+    const cell = { key_id: keyId, category, hour, quantity };
     // What was counted as stored and then refused was not stored after all.
-    if (event.isCounted) cells.push({ ...cell, outcome: "stored", reason: "", quantity: -1 });
+    if (isCounted) cells.push({ ...cell, outcome: "stored", reason: "", quantity: -quantity });
     else cells.push({ ...cell, outcome: "received", reason: "" });
-    cells.push({ ...cell, outcome: event.outcome, reason: event.reason });
+    cells.push({ ...cell, outcome, reason });
   }
   return cells;
 }

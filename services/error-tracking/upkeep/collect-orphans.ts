@@ -7,19 +7,24 @@ import { isJsonObject } from "@signalbox/sentry-protocol";
 import { attachmentNamespace } from "../edge/ingest-limits.js";
 import { referredBlobs } from "../store/attachments.js";
 
+/** What still waits, and what was given up: both may refer to blobs. */
+export interface BlobCarriers {
+  readonly queues: Pick<Queues, "get">;
+  readonly dead: Pick<DeadLetters, "list">;
+}
+
 export interface OrphanDependencies {
   readonly database: Database;
   readonly analytics: Pick<Analytics, "ping">;
   readonly blobs: Blobs;
   readonly clock: Clock;
-  /** What still waits, and what was given up: both may refer to blobs. */
-  readonly messages: () => { readonly queues: Pick<Queues, "get">; readonly dead: Pick<DeadLetters, "list"> };
+  readonly messages: () => BlobCarriers;
 }
 
 /** Messages that may carry attachments. */
 const subscribers = ["error_tracking.digest", "error_tracking.items"] as const;
 
-const orphanAgeMs = 86_400_000;
+export const orphanAgeMs = 86_400_000;
 const keysAtOnce = 500;
 const lettersAtOnce = 1000;
 
@@ -50,39 +55,58 @@ export function createOrphanCollector({
 }: OrphanDependencies): OrphanCollector {
   let calmSinceMs: number | undefined;
 
-  const isHandlingAll = async (): Promise<boolean> => {
-    await analytics.ping();
-    const states = await Promise.all(subscribers.map((subscriber) => messages().queues.get(subscriber)));
-    const waiting = states.reduce((sum, state) => {
-      const { ready = 0, scheduled = 0, running = 0, blocked = 0 } = state?.depth ?? {};
-      return sum + ready + scheduled + running + blocked;
-    }, 0);
-    return waiting <= fewMessages && states.every((state) => state?.paused !== true);
-  };
-
   return {
     async isCalm() {
       const nowMs = clock.monotonicMs();
-      const calm = await isHandlingAll().catch(() => false);
+      const calm = await isHandlingAll(analytics, messages().queues).catch(() => false);
       calmSinceMs = calm ? (calmSinceMs ?? nowMs) : undefined;
       return calmSinceMs !== undefined && nowMs - calmSinceMs >= calmMs;
     },
 
     async collect(signal) {
-      let carried: ReadonlySet<string> | "unknown" | undefined;
       let collected = 0;
-      for await (const keys of oldKeys(blobs, clock.nowMs() - orphanAgeMs)) {
+      for await (const { orphans } of findOrphans(database, blobs, messages().dead, clock.nowMs() - orphanAgeMs)) {
+        for (const key of orphans) if (!signal?.aborted && (await blobs.delete(key))) collected++;
         if (signal?.aborted) break;
-        const referred = await referredBlobs(database, keys);
-        const candidates = keys.filter((key) => !referred.has(key));
-        if (candidates.length === 0) continue;
-        carried ??= await carriedByLetters(messages().dead);
-        if (carried === "unknown") break;
-        for (const key of candidates) if (!carried.has(key) && (await blobs.delete(key))) collected++;
       }
       return collected;
     },
   };
+}
+
+/**
+ * Whether messages are handled as they come: few wait, and nobody paused them.
+ * @throws {AnalyticsError} and {EventStoreError} when the engine or the transport is away
+ */
+export async function isHandlingAll(analytics: Pick<Analytics, "ping">, queues: Pick<Queues, "get">): Promise<boolean> {
+  await analytics.ping();
+  const states = await Promise.all(subscribers.map((subscriber) => queues.get(subscriber)));
+  const waiting = states.reduce((sum, state) => {
+    const { ready = 0, scheduled = 0, running = 0, blocked = 0 } = state?.depth ?? {};
+    return sum + ready + scheduled + running + blocked;
+  }, 0);
+  return waiting <= fewMessages && states.every((state) => state?.paused !== true);
+}
+
+/**
+ * Walks over attachments that were made before a time, with those among them that no event and no dead letter refers to.
+ * Ends early when a letter is too large to say what it carries. What waits is not looked at: whoever asks knows that it is young.
+ */
+export async function* findOrphans(
+  database: Database,
+  blobs: Blobs,
+  dead: Pick<DeadLetters, "list">,
+  beforeMs: number,
+): AsyncGenerator<{ readonly looked: number; readonly orphans: readonly string[] }> {
+  let carried: ReadonlySet<string> | "unknown" | undefined;
+  for await (const keys of oldKeys(blobs, beforeMs)) {
+    const referred = await referredBlobs(database, keys);
+    const candidates = keys.filter((key) => !referred.has(key));
+    if (candidates.length > 0) carried ??= await carriedByLetters(dead);
+    if (carried === "unknown") return;
+    const inLetters = carried;
+    yield { looked: keys.length, orphans: candidates.filter((key) => inLetters?.has(key) !== true) };
+  }
 }
 
 async function* oldKeys(blobs: Blobs, beforeMs: number): AsyncGenerator<string[]> {

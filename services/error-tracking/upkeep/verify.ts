@@ -3,18 +3,22 @@ import type { Blobs } from "@signalbox/blobs";
 import type { Database } from "@signalbox/database";
 import type { Clock } from "@signalbox/kernel";
 import type { Transaction } from "kysely";
+import { countAllPending, countUnwritten, digestSubscriber, type QueueState } from "../digest/pending-events.js";
 import { makeRowFromPayload } from "../digest/rebuild-row.js";
 import { dashed } from "../digest/user-counts.js";
+import { referredBlobs } from "../store/attachments.js";
 import { lockProjects } from "../store/counters.js";
 import { overRows, runOverRows } from "../store/json-rows.js";
 import type { IssueTables } from "../store/tables.js";
+import { type BlobCarriers, findOrphans, isHandlingAll, orphanAgeMs } from "./collect-orphans.js";
 
-export const verifyChecks = ["ledger", "rows", "hours", "issues", "owners", "unfinished", "blobs"] as const;
+export const verifyChecks = ["ledger", "rows", "hours", "issues", "owners", "unfinished", "blobs", "pending"] as const;
 export type VerifyCheck = (typeof verifyChecks)[number];
 
 /** Something that does not agree with something else. */
 export interface Finding {
   readonly check: VerifyCheck;
+  /** 0 for what belongs to no project. */
   readonly projectId: number;
   /** For people: what is wrong. */
   readonly message: string;
@@ -40,7 +44,9 @@ export interface VerifyDependencies {
   readonly database: Database;
   readonly analytics: Analytics;
   /** Where attachments are; without it they are not looked at. */
-  readonly blobs?: Pick<Blobs, "stat"> | undefined;
+  readonly blobs?: Blobs | undefined;
+  /** What waits and what was given up; without it the queue is not looked at, nor for attachments that nobody needs. */
+  readonly messages?: (BlobCarriers & QueueState) | undefined;
   readonly clock: Clock;
   readonly groupingVersion: number;
 }
@@ -63,10 +69,11 @@ const chunk = 5000;
 
 /**
  * Compares everything that must agree: the ledger with itself, remembered events with rows and payloads, counters by hour
- * with events, issues with their hashes, rows with owners, attachments with their bytes. Runs while events are taken in and digested.
+ * with events, issues with their hashes, rows with owners, attachments with their bytes; over all projects also bytes with
+ * attachments, and what waits with the transport. Runs while events are taken in and digested.
  */
 export async function verify(dependencies: VerifyDependencies, options: VerifyOptions): Promise<VerifyReport> {
-  const none = { ledger: 0, rows: 0, hours: 0, issues: 0, owners: 0, unfinished: 0, blobs: 0 };
+  const none = { ledger: 0, rows: 0, hours: 0, issues: 0, owners: 0, unfinished: 0, blobs: 0, pending: 0 };
   const checked = { ...none };
   const findings: Finding[] = [];
   let total = 0;
@@ -89,6 +96,10 @@ export async function verify(dependencies: VerifyDependencies, options: VerifyOp
     await checkIssues(scope);
     await checkOwners(scope);
     await checkBlobs(scope);
+  }
+  if (options.projectId === undefined) {
+    await checkOrphans(dependencies, report);
+    await checkPending(dependencies, report);
   }
   const open = Object.values(openBy).reduce((sum, found) => sum + found, 0);
   return { checked, findings, total, open, openBy };
@@ -396,6 +407,82 @@ async function checkBlobs({ database, blobs, projectId, sinceMs, untilMs, report
       report.found({ check: "blobs", projectId, subject: event_id, message, repaired: false });
     }
   }
+}
+
+/** The upkeep looks for orphans every hour. */
+const orphanGraceMs = 2 * hourMs;
+
+/** Bytes that are kept belong to an attachment, or to a message that may yet bring it. */
+async function checkOrphans(
+  { database, analytics, blobs, messages, clock }: VerifyDependencies,
+  report: Report,
+): Promise<void> {
+  if (blobs === undefined || messages === undefined) return;
+  // While much waits, some of it may be old and carry blobs.
+  if (!(await isHandlingAll(analytics, messages.queues))) return;
+  const beforeMs = clock.nowMs() - orphanAgeMs - orphanGraceMs;
+  for await (const { looked, orphans } of findOrphans(database, blobs, messages.dead, beforeMs)) {
+    report.looked("blobs", looked);
+    for (const subject of orphans) {
+      // It may have been collected, or its message handled, since it was looked at.
+      if ((await blobs.stat(subject)) === undefined || (await referredBlobs(database, [subject])).size > 0) continue;
+      const message = "The bytes belong to no attachment and to no message";
+      report.found({ check: "blobs", projectId: 0, subject, message, repaired: false });
+    }
+  }
+}
+
+/** What is counted and what is handed out changes between two looks; what is really wrong is wrong each time, and alike. */
+const looksAtQueue = 8;
+const lookPauseMs = 150;
+
+/**
+ * What the ledger says to be pending is what the transport holds: every message in the queue is one that the ledger can
+ * find, and every event whose rows are still to be written is in the queue.
+ */
+async function checkPending({ database, messages, clock }: VerifyDependencies, report: Report): Promise<void> {
+  if (messages === undefined) return;
+  let queue = await comparePending(database, messages);
+  let wrong = queue.wrong;
+  for (let look = 1; look < looksAtQueue && wrong.length > 0; look++) {
+    await clock.sleep(lookPauseMs);
+    queue = await comparePending(database, messages);
+    wrong = wrong.filter((kind) => queue.wrong.includes(kind));
+  }
+  report.looked("pending", queue.held);
+  for (const kind of wrong)
+    report.found({
+      check: "pending",
+      projectId: 0,
+      subject: digestSubscriber,
+      message:
+        kind === "unwritten"
+          ? `${queue.unwritten} events wait for their rows, and the transport holds ${queue.held} messages`
+          : `The ledger knows ${queue.known} messages that wait, the transport holds ${queue.held}`,
+      repaired: false,
+    });
+}
+
+interface ComparedQueue {
+  /** Messages that the transport holds. */
+  readonly held: number;
+  /** Those that can be told to be events of some project; null where the transport cannot tell. */
+  readonly known: number | null;
+  readonly unwritten: number;
+  readonly wrong: readonly ("too few" | "too many" | "unwritten")[];
+}
+
+async function comparePending(database: Database, queue: QueueState): Promise<ComparedQueue> {
+  const before = await countAllPending(queue.queues);
+  const known = await queue.queues.countUnsettled(digestSubscriber, "et:");
+  const unwritten = await countUnwritten(database, queue);
+  const held = await countAllPending(queue.queues);
+  const most = Math.max(before, held);
+  const wrong: ComparedQueue["wrong"][number][] = [];
+  if (known !== null && known < Math.min(before, held)) wrong.push("too few");
+  if (known !== null && known > most) wrong.push("too many");
+  if (unwritten > most) wrong.push("unwritten");
+  return { held, known, unwritten, wrong };
 }
 
 async function isAttached(database: Database, id: number): Promise<boolean> {
