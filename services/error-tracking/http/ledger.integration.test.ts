@@ -37,7 +37,7 @@ describe("ledger", () => {
     await kit.stores.database.transaction((transaction) =>
       addClientDiscards(
         kit.stores.database,
-        [{ projectId: id, keyId: 1, category: "error", reason: "before_send", atMs: Date.now(), quantity: 3 }],
+        [{ projectId: id, keyId: 1, category: "error", reason: "before_send", atMs: hour, quantity: 3 }],
         transaction,
       ),
     );
