@@ -1,5 +1,5 @@
 import { crc32 } from "node:zlib";
-import type { Checkpoint } from "@signalbox/experience";
+import { type Checkpoint, identityKey } from "@signalbox/experience";
 import { checkpointOf, definitionOf } from "@signalbox/experience/testing";
 import { createVirtualClock, errorCode, ulid } from "@signalbox/kernel";
 import { requireServers, startRedis, type TestServer } from "@signalbox/testing/servers";
@@ -54,6 +54,29 @@ describe.skipIf(needed.skip)(needed.title("what Redis must be"), () => {
     await open({ prefix: "shards", shards: 4 });
     await open({ prefix: "shards", shards: 4 });
     await expect(open({ prefix: "shards", shards: 5 })).rejects.toMatchObject({ code: "redis_shards_changed" });
+  });
+
+  test("XP-401 of checkpoints that come together, one that cannot be taken fails alone, and nothing else is missing", async () => {
+    for (const shards of [1, 3]) {
+      const prefix = `together-${shards}`;
+      const store = await open({ prefix, shards });
+      const damaged = 7;
+      const starts = Array.from({ length: 60 }, () => start());
+      const key = identityKey((starts[damaged] ?? start()).identity);
+      await client.set(`${prefix}:{${crc32(key) % shards}}:run:${key}`, "no hash");
+      const ends = starts.map(endOf);
+      const results = await store.apply([...starts, ...ends]);
+      const failed = results.flatMap(({ result }, index) => (result === "failed" ? [index] : []));
+      expect(failed).toEqual([damaged, starts.length + damaged]);
+      const counters = [...(await store.counters())];
+      const sumOf = (part: RegExp) => counters.reduce((sum, [name, value]) => sum + (part.test(name) ? value : 0), 0);
+      expect(sumOf(/^checkpoint\|.*\|start$/)).toBe(starts.length - 1);
+      expect(sumOf(/^checkpoint\|.*\|end$/)).toBe(starts.length - 1);
+      expect(sumOf(/^total\|/)).toBe(starts.length - 1);
+      expect(sumOf(/^open\|/)).toBe(0);
+      const records = await store.takeOutbox(1_000);
+      expect(records.length).toBe((starts.length - 1) * 3);
+    }
   });
 
   test("XP-403 a replica is refused", async () => {
@@ -149,6 +172,14 @@ function start(): Checkpoint {
   return checkpointOf(definition, {
     correlation_id: ulid(),
     checkpoint: "start",
+    client_timestamp: new Date().toISOString(),
+  });
+}
+
+function endOf({ identity }: Checkpoint): Checkpoint {
+  return checkpointOf(definition, {
+    correlation_id: identity.correlationId,
+    checkpoint: "end",
     client_timestamp: new Date().toISOString(),
   });
 }

@@ -21,12 +21,19 @@ import {
 } from "@signalbox/experience";
 import { type Clock, type Logger, silentLogger, systemClock, ulid } from "@signalbox/kernel";
 import { Redis } from "ioredis";
-import { checkpointArguments, decodeEntry, decodeRun, fieldsOf, situationArguments } from "./redis/codec.js";
-import { createKeys, type ShardKeys } from "./redis/keys.js";
+import {
+  checkpointArguments,
+  decodeEntry,
+  decodeRun,
+  fieldsOf,
+  runArguments,
+  situationArguments,
+} from "./redis/codec.js";
+import { createKeys, type RedisKeys, type ShardKeys } from "./redis/keys.js";
 import { listRuns } from "./redis/list-runs.js";
 import { decodeRecord, type StreamEntry } from "./redis/outbox.js";
 import { RedisSetupError, requireUsableServer, watchServer } from "./redis/require-server.js";
-import { stepScript } from "./redis/script.js";
+import { maxSteps, stepScript, stepsScript } from "./redis/script.js";
 import { ackOutboxScript, createScript, heartbeatScript, takeOutboxScript } from "./redis/scripts.js";
 import { away } from "./store-error.js";
 
@@ -51,6 +58,7 @@ const maxWaiting = 10_000;
 const rememberedGapsMs = 90 * 86_400_000;
 const waitAofMs = 5_000;
 const step = createScript(stepScript);
+const steps = createScript(stepsScript);
 const beat = createScript(heartbeatScript);
 const take = createScript(takeOutboxScript);
 const forget = createScript(ackOutboxScript);
@@ -88,47 +96,70 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
     }
   };
 
-  const runStep = (shard: ShardKeys, identity: RunIdentity, values: readonly string[]): Promise<unknown> => {
+  const keysOf = (shard: ShardKeys, identity: RunIdentity): string[] => {
     const key = identityKey(identity);
-    return step.run(
-      client,
-      [
-        shard.run(key),
-        shard.timeline(key),
-        shard.due,
-        shard.open(identity),
-        shard.final,
-        shard.counters,
-        shard.outbox,
-        shard.meta,
-      ],
-      [...situationArguments(nowArgument(), rules, key, `${identity.correlationId}|${identity.run}`), ...values],
-    );
+    return [
+      shard.run(key),
+      shard.timeline(key),
+      shard.due,
+      shard.open(identity),
+      shard.final,
+      shard.counters,
+      shard.outbox,
+      shard.meta,
+    ];
   };
 
-  const applyOne = async (checkpoint: Checkpoint): Promise<ApplyResult> => {
-    const { identity } = checkpoint;
+  const runStep = (shard: ShardKeys, identity: RunIdentity, values: readonly string[]): Promise<unknown> =>
+    step.run(client, keysOf(shard, identity), [
+      ...situationArguments(nowArgument(), rules),
+      ...runArguments(identity),
+      ...values,
+    ]);
+
+  /** Checkpoints of one shard, in their order; one answer for each. */
+  const runSteps = async (shard: ShardKeys, checkpoints: readonly Checkpoint[]): Promise<readonly unknown[]> => {
+    const [first] = checkpoints;
+    if (first && checkpoints.length === 1) return [await runStep(shard, first.identity, checkpointArguments(first))];
+    const own = checkpoints.map((checkpoint) => [
+      ...runArguments(checkpoint.identity),
+      ...checkpointArguments(checkpoint),
+    ]);
+    const answers = await steps.run(
+      client,
+      checkpoints.flatMap(({ identity }) => keysOf(shard, identity)),
+      [String(own[0]?.length), ...situationArguments(nowArgument(), rules), ...own.flat()],
+    );
+    return Array.isArray(answers) ? answers : [];
+  };
+
+  const applySome = async (shard: ShardKeys, checkpoints: readonly Checkpoint[]): Promise<ApplyResult[]> => {
     try {
-      const answer = await runStep(keys.of(identity), identity, checkpointArguments(checkpoint));
-      return resultOf(identity, answer);
+      const answers = await runSteps(shard, checkpoints);
+      return checkpoints.map(({ identity }, index) => readResult(identity, answers[index]));
     } catch (error) {
-      return { result: "failed", error: away(error) };
+      const failure = away(error);
+      return checkpoints.map(() => ({ result: "failed", error: failure }));
     }
   };
 
-  /** Items of one run one after the other, different runs at the same time. */
+  /** Items of one run in their order, different runs at the same time. */
   const applyAll = async (checkpoints: readonly Checkpoint[]): Promise<ApplyResult[]> => {
-    if (checkpoints.length === 1 && checkpoints[0]) return [await applyOne(checkpoints[0])];
+    const results: ApplyResult[] = [];
     const lastOfRun = new Map<string, Promise<unknown>>();
-    return Promise.all(
-      checkpoints.map((checkpoint) => {
-        const key = identityKey(checkpoint.identity);
-        const before = lastOfRun.get(key);
-        const mine = before ? before.then(() => applyOne(checkpoint)) : applyOne(checkpoint);
-        lastOfRun.set(key, mine);
-        return mine;
-      }),
-    );
+    const portions = portionsOf(checkpoints, keys).map(({ shard, places, items }) => {
+      const runs = new Set(items.map(({ identity }) => identityKey(identity)));
+      const before = [...runs].flatMap((run) => lastOfRun.get(run) ?? []);
+      const done = Promise.all(before)
+        .then(() => applySome(shard, items))
+        .then((found) => {
+          for (const [index, place] of places.entries()) results[place] = found[index] ?? missingResult();
+        });
+      for (const run of runs) lastOfRun.set(run, done);
+      return done;
+    });
+    await Promise.all(portions);
+    return results;
   };
 
   /** Of what this connection has written so far. */
@@ -369,10 +400,49 @@ function connect(url: string): Redis {
   return client;
 }
 
+/** Checkpoints that one call of a script takes. */
+interface Portion {
+  readonly shard: ShardKeys;
+  readonly items: Checkpoint[];
+  /** Where each stood among all. */
+  readonly places: number[];
+}
+
+function portionsOf(checkpoints: readonly Checkpoint[], keys: RedisKeys): Portion[] {
+  const portions: Portion[] = [];
+  const open = new Map<ShardKeys, Portion>();
+  for (const [place, checkpoint] of checkpoints.entries()) {
+    const shard = keys.of(checkpoint.identity);
+    let portion = open.get(shard);
+    if (!portion || portion.items.length >= maxSteps) {
+      portion = { shard, items: [], places: [] };
+      open.set(shard, portion);
+      portions.push(portion);
+    }
+    portion.items.push(checkpoint);
+    portion.places.push(place);
+  }
+  return portions;
+}
+
+function missingResult(): ApplyResult {
+  return { result: "failed", error: away(new Error("A result is missing")) };
+}
+
+/** One answer that cannot be read says nothing of the others. */
+function readResult(identity: RunIdentity, answer: unknown): ApplyResult {
+  try {
+    return resultOf(identity, answer);
+  } catch (error) {
+    return { result: "failed", error: away(error) };
+  }
+}
+
 /** @throws {TypeError} for an answer that the script never gives */
 function resultOf(identity: RunIdentity, answer: unknown): ApplyResult {
   if (!Array.isArray(answer)) throw new TypeError("The answer of a step cannot be read");
   const [result, run, eventKey, entry, reused, outboxed] = answer;
+  if (result === "failed") return { result, error: away(new Error(String(run))) };
   if (result === "rejected") return { result: "rejected", code: "timestamp_out_of_range" };
   if (result !== "applied" && result !== "recorded" && result !== "duplicate")
     throw new TypeError("The answer of a step cannot be read");

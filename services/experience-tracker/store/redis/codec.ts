@@ -3,6 +3,7 @@ import {
   anomalyReasons,
   type Checkpoint,
   type HeldEnd,
+  identityKey,
   type LastSeen,
   type LateEnd,
   type Outcome,
@@ -247,22 +248,20 @@ export function decodeEntry(eventKey: string, text: string): TimelineEntry {
   };
 }
 
-/** What the script is told of the rules, and of which run. `nowMs` is empty where the server's clock decides. */
-export function situationArguments(
-  nowMs: number | undefined,
-  rules: Rules,
-  identity: string,
-  member: string,
-): string[] {
+/** What the script is told of the rules. `nowMs` is empty where the server's clock decides. */
+export function situationArguments(nowMs: number | undefined, rules: Rules): string[] {
   return [
     nowMs === undefined ? "" : String(nowMs),
     String(rules.lateStartGraceMs),
     String(rules.missingStartGraceMs),
     String(rules.retentionMs),
     rules.rejectSkew ? "1" : "0",
-    identity,
-    member,
   ];
+}
+
+/** Of which run it is told. */
+export function runArguments(identity: RunIdentity): [key: string, member: string] {
+  return [identityKey(identity), `${identity.correlationId}|${identity.run}`];
 }
 
 export function checkpointArguments(checkpoint: Checkpoint): string[] {

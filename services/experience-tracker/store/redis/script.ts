@@ -12,7 +12,7 @@
  * A timeline holds two elements for each checkpoint, its event key and its entry: nine values that the step decides, then
  * what the producer sent as JSON, all joined with `|`.
  */
-export const stepScript = `
+const stepBody = `
 local K_RUN, K_TL, K_DUE, K_OPEN, K_FINAL, K_COUNT, K_OUT, K_META = unpack(KEYS)
 local A = ARGV
 local now = tonumber(A[1])
@@ -47,6 +47,11 @@ if r and final(r.s) and r.vd and now - tonumber(r.vd) > retention then
   startsAnew, r, before = true, nil, nil
 end
 
+-- Several steps raise the counters together when all of them are done.
+local function raise(key, by)
+  if raised then raised[key] = (raised[key] or 0) + by
+  else redis.call('HINCRBY', K_COUNT, key, by) end
+end
 local counts, records = {}, {}
 local function count(key) counts[#counts + 1] = key end
 local ownId = string.match(identity, '^[^|]*|([^|]*)|')
@@ -255,10 +260,10 @@ local function write(entryKey, entry, verdict)
     end
   end
 
-  for _, key in ipairs(counts) do redis.call('HINCRBY', K_COUNT, key, 1) end
+  for _, key in ipairs(counts) do raise(key, 1) end
   if before ~= r.s then
-    if before == 'open' or before == 'orphan' then redis.call('HINCRBY', K_COUNT, 'open|' .. before, -1) end
-    if r.s == 'open' or r.s == 'orphan' then redis.call('HINCRBY', K_COUNT, 'open|' .. r.s, 1) end
+    if before == 'open' or before == 'orphan' then raise('open|' .. before, -1) end
+    if r.s == 'open' or r.s == 'orphan' then raise('open|' .. r.s, 1) end
   end
 
   local text = table.concat(flat, '\\31')
@@ -297,7 +302,7 @@ if place then
   if changed then
     outboxed, text = write(nil, nil, nil)
   else
-    for _, key in ipairs(counts) do redis.call('HINCRBY', K_COUNT, key, 1) end
+    for _, key in ipairs(counts) do raise(key, 1) end
     text = snapshot()
   end
   return { 'duplicate', text, eventKey, entry, reused, outboxed }
@@ -452,4 +457,44 @@ local entry = table.concat({ digest, num(now), num(at), applied and '1' or '0', 
 if fits then r.n = num(tonumber(r.n) + 1) end
 local outboxed, text = write(eventKey, fits and entry or nil, verdict)
 return { applied and 'applied' or 'recorded', text, eventKey, entry, '', outboxed }
+`;
+
+export const stepScript = `local raised = nil
+${stepBody}`;
+
+/** Steps in one call of `stepsScript`: some milliseconds in which the server does nothing else. */
+export const maxSteps = 50;
+
+const keysOfStep = 8;
+const counterKey = 6;
+const situationValues = 5;
+
+/**
+ * Several steps of one shard, one after the other. Each stands alone, as if it had been sent by itself; of one that cannot
+ * be taken the answer is `failed` with the reason.
+ *
+ * KEYS: those of the first step, of the second, … ARGV: how many values are each step's own, what all have in common, then
+ * the values of each step.
+ */
+export const stepsScript = `
+local function step(KEYS, ARGV, raised)
+${stepBody}
+end
+local width = tonumber(ARGV[1])
+local answers, totals = {}, {}
+for index = 1, #KEYS / ${keysOfStep} do
+  local keys, values, raised = {}, { unpack(ARGV, 2, ${1 + situationValues}) }, {}
+  for place = 1, ${keysOfStep} do keys[place] = KEYS[(index - 1) * ${keysOfStep} + place] end
+  local before = ${1 + situationValues} + (index - 1) * width
+  for place = 1, width do values[${situationValues} + place] = ARGV[before + place] end
+  local taken, answer = pcall(step, keys, values, raised)
+  if taken then
+    answers[index] = answer
+    for key, by in pairs(raised) do totals[key] = (totals[key] or 0) + by end
+  else answers[index] = { 'failed', type(answer) == 'table' and answer.err or tostring(answer) } end
+end
+for key, by in pairs(totals) do
+  if by ~= 0 then redis.call('HINCRBY', KEYS[${counterKey}], key, by) end
+end
+return answers
 `;
