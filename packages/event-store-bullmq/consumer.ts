@@ -26,6 +26,9 @@ export class JobConsumer implements Consumer, LeaseHolder {
   readonly #options: ConsumerOptions;
   /** With the time until which they are believed to be ours. */
   readonly #held = new Map<JobLease, number>();
+  /** Leases that the worker does not know of yet. */
+  #coming = 0;
+  #handingOut: Promise<void> = Promise.resolve();
   #wanted = false;
   #claiming: Promise<void> | undefined;
   #failures = 0;
@@ -58,6 +61,7 @@ export class JobConsumer implements Consumer, LeaseHolder {
     this.#stopped = true;
     this.#options.onStop(this);
     await this.#claiming;
+    await this.#handingOut;
   }
 
   #schedule(): void {
@@ -74,14 +78,14 @@ export class JobConsumer implements Consumer, LeaseHolder {
   async #claimAll(): Promise<void> {
     while (this.#wanted && !this.#stopped) {
       this.#wanted = false;
-      const limit = Math.min(this.spec.capacity(), this.#room(), maxClaim);
+      const limit = Math.min(this.spec.capacity() - this.#coming, this.#room(), maxClaim);
       if (limit <= 0) return;
       try {
         const { leases, more, limited } = await this.#options.claim(this, limit);
         this.#failures = 0;
         this.#wanted ||= more;
         this.#noteLimit(limited);
-        await this.#handOut(leases);
+        if (leases.length > 0) this.#received(leases, more);
       } catch (error) {
         await this.#rest(error);
       }
@@ -102,12 +106,27 @@ export class JobConsumer implements Consumer, LeaseHolder {
     this.#limited = limited;
   }
 
-  async #handOut(leases: readonly JobLease[]): Promise<void> {
-    if (leases.length === 0) return;
+  /** Where more is waiting, the next claim goes to Redis first, which is at it while these leases are handled. */
+  #received(leases: readonly JobLease[], more: boolean): void {
     const untilMs = this.#options.clock.monotonicMs() + this.leaseMs;
     for (const lease of leases) this.#held.set(lease, untilMs);
-    if (this.#stopped) await this.#options.handBack(leases);
-    else this.#options.onBatch(leases);
+    this.#coming += leases.length;
+    this.#handingOut = this.#handingOut.then(async () => {
+      if (more && !this.#stopped) await nextTurn();
+      this.#coming -= leases.length;
+      await this.#handOut(leases);
+    });
+  }
+
+  async #handOut(leases: readonly JobLease[]): Promise<void> {
+    if (!this.#stopped) {
+      this.#options.onBatch(leases);
+      return;
+    }
+    await this.#options.handBack(leases).catch((error: unknown) => {
+      const { logger } = this.#options;
+      logger.warn("deliveries could not be handed back; their leases run out", { error, subscriber: this.subscriber });
+    });
   }
 
   /** The engine is away, most likely; the watch wakes this consumer again in any case. */
@@ -118,4 +137,8 @@ export class JobConsumer implements Consumer, LeaseHolder {
     await clock.sleep(backoffCeilingMs(this.#failures, { baseMs: 100, maxMs: 10_000 }));
     this.#wanted = true;
   }
+}
+
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }

@@ -126,10 +126,14 @@ class RedisTransport implements BullmqTransport {
     return this.#closing;
   }
 
-  async enqueue(deliveries: readonly Delivery[]): Promise<readonly EnqueueResult[]> {
-    this.#refuseUnlessOpen();
-    for (const { subscriber } of deliveries) queueName(subscriber);
-    return deliveries.length === 0 ? [] : this.#enqueues.add(deliveries);
+  enqueue(deliveries: readonly Delivery[]): Promise<readonly EnqueueResult[]> {
+    try {
+      this.#refuseUnlessOpen();
+      for (const { subscriber } of deliveries) queueName(subscriber);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    return deliveries.length === 0 ? Promise.resolve([]) : this.#enqueues.add(deliveries);
   }
 
   consume(spec: ConsumeSpec, onBatch: (leases: readonly Lease[]) => void): Consumer {

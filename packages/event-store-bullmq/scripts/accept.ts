@@ -30,6 +30,8 @@ local function tidy(q, line, perKey)
   tidy(q, line, perKey)
 end
 
+local noOptions = cmsgpack.pack({})
+
 local function addJob(q, d, body, header)
   local jobKey = q.base .. d.id
   local due = d.due or now
@@ -38,13 +40,13 @@ local function addJob(q, d, body, header)
   if d.key then blocked = rcall('RPUSH', lineOf(q, d.key), d.id) > (d.perKey or 1) end
   local args = cmsgpack.pack({q.base, d.id, d.type, nowText})
   if blocked then
-    addParentJob({q.meta, q.id, q.delayed, q.waitingChildren, q.completed, q.events}, {args, body, cmsgpack.pack({})})
+    addParentJob({q.meta, q.id, q.delayed, q.waitingChildren, q.completed, q.events}, {args, body, noOptions})
   elseif delay > 0 then
     addDelayedJob({q.marker, q.meta, q.id, q.delayed, q.completed, q.events},
       {args, body, cmsgpack.pack({delay = delay})})
   else
     addStandardJob({q.wait, q.paused, q.meta, q.id, q.completed, q.delayed, q.active, q.events, q.marker},
-      {args, body, cmsgpack.pack({})})
+      {args, body, noOptions})
     toWake[q.name] = true
   end
   rcall('HSET', jobKey, 'sb', header, 'sbd', string.format('%.0f', due))

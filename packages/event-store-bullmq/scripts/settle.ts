@@ -34,6 +34,18 @@ local function unlock(q, id, lockName)
   addJob(q, d, again[2], again[1])
 end
 
+local options = {}
+
+--- Packed once for all jobs of a claim.
+local function optionsOf(token)
+  local packed = options[token]
+  if not packed then
+    packed = cmsgpack.pack({token = token, keepJobs = {count = 0}, attempts = 0, maxMetricsSize = ''})
+    options[token] = packed
+  end
+  return packed
+end
+
 local function finish(q, id, token, kind, facts)
   local target, property, value = 'completed', 'returnvalue', 'null'
   if kind == 'dead' then target, property, value = 'failed', 'failedReason', 'dead letter' end
@@ -41,8 +53,7 @@ local function finish(q, id, token, kind, facts)
     return moveToFinished(
       {q.wait, q.active, q.prioritized, q.events, q.stalled, q.limiter, q.delayed, q.paused, q.meta, q.pc,
         q.base .. target, q.base .. id, q.base .. 'metrics:' .. target, q.marker},
-      {id, nowText, property, value, target, '0', q.base,
-        cmsgpack.pack({token = token, keepJobs = {count = 0}, attempts = 0, maxMetricsSize = ''})})
+      {id, nowText, property, value, target, '0', q.base, optionsOf(token)})
   end)
   if not isOver then return 0 end
   forget(q, id, windowMs, facts.key, facts.perKey, facts.subscription, facts.bytes)
