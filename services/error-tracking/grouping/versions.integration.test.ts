@@ -1,15 +1,14 @@
-import { createVirtualClock, silentLogger, type VirtualClock } from "@signalbox/kernel";
+import { silentLogger } from "@signalbox/kernel";
 import type { JsonObject } from "@signalbox/sentry-protocol";
-import { type ClickHouseHttpServer, startClickHouseHttp } from "@signalbox/testing/servers";
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { changeIssues } from "../issues/change-issues.js";
 import { listHashes } from "../issues/issue-notes.js";
 import { pinGrouping, readSettings, updateSettings } from "../projects/project-settings.js";
 import { createProjects } from "../projects/projects.js";
 import type { IssueTables } from "../store/tables.js";
-import { createTestDigest, type TestDigest, uninterrupted } from "../testing/digest.js";
+import { createTestDigest, uninterrupted } from "../testing/digest.js";
+import { type DigestStage, useDigestStage } from "../testing/digest-stage.js";
 import { errorPayload, receivedEvent } from "../testing/received-event.js";
-import { openTestAnalytics, openTestDatabase, type TestAnalytics, type TestDatabase } from "../testing/stores.js";
 import { requestDeletion } from "../upkeep/delete-data.js";
 import { createUpkeep } from "../upkeep/upkeep.js";
 import { type GroupingAlgorithm, groupingVersions } from "./group-event.js";
@@ -24,30 +23,18 @@ const groupV2: GroupingAlgorithm = (event, rules) => {
 };
 
 const dayMs = 86_400_000;
-let engine: ClickHouseHttpServer;
-let stored: TestAnalytics;
-let stores: TestDatabase;
-let clock: VirtualClock;
-let kit: TestDigest;
-let projectId = 0;
+const stage = useDigestStage();
+let stored: DigestStage["stored"];
+let stores: DigestStage["stores"];
+let clock: DigestStage["clock"];
+let kit: DigestStage["kit"];
+let projectId: number;
+beforeEach(() => {
+  ({ stored, stores, clock, kit, projectId } = stage());
+});
 
-beforeAll(async () => {
-  groupingVersions.set(2, groupV2);
-  engine = await startClickHouseHttp();
-  stored = await openTestAnalytics(engine.url);
-});
-afterAll(async () => {
-  groupingVersions.delete(2);
-  await stored?.close();
-  await engine?.stop();
-});
-beforeEach(async () => {
-  stores = await openTestDatabase();
-  clock = createVirtualClock(Date.now());
-  for (const nextId = projectId + 1; projectId < nextId; ) ({ id: projectId } = await stores.projects.create("Shop"));
-  kit = createTestDigest(stores, stored, { clock });
-});
-afterEach(() => stores.close());
+beforeAll(() => void groupingVersions.set(2, groupV2));
+afterAll(() => void groupingVersions.delete(2));
 
 const dependencies = () => ({
   database: stores.database,

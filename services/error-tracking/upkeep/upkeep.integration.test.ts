@@ -1,40 +1,26 @@
-import { createVirtualClock, silentLogger, type VirtualClock } from "@signalbox/kernel";
-import { type ClickHouseHttpServer, startClickHouseHttp } from "@signalbox/testing/servers";
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { silentLogger } from "@signalbox/kernel";
+import { beforeEach, expect, test } from "vitest";
 import { moveByTime } from "../digest/time-moves.js";
 import { changeIssues, type IssueChange } from "../issues/change-issues.js";
 import { listEvents } from "../issues/find-events.js";
 import { updateSettings } from "../projects/project-settings.js";
 import type { IssueTables } from "../store/tables.js";
-import { createTestDigest, type TestDigest, uninterrupted } from "../testing/digest.js";
+import { uninterrupted } from "../testing/digest.js";
+import { type DigestStage, useDigestStage } from "../testing/digest-stage.js";
 import { errorPayload, receivedEvent } from "../testing/received-event.js";
-import { openTestAnalytics, openTestDatabase, type TestAnalytics, type TestDatabase } from "../testing/stores.js";
 import { removeExpired } from "./retention.js";
 import { createUpkeep, isDue } from "./upkeep.js";
 
 const dayMs = 86_400_000;
-let engine: ClickHouseHttpServer;
-let stored: TestAnalytics;
-let stores: TestDatabase;
-let clock: VirtualClock;
-let kit: TestDigest;
-let projectId = 0;
-
-beforeAll(async () => {
-  engine = await startClickHouseHttp();
-  stored = await openTestAnalytics(engine.url);
+const stage = useDigestStage();
+let stored: DigestStage["stored"];
+let stores: DigestStage["stores"];
+let clock: DigestStage["clock"];
+let kit: DigestStage["kit"];
+let projectId: number;
+beforeEach(() => {
+  ({ stored, stores, clock, kit, projectId } = stage());
 });
-afterAll(async () => {
-  await stored?.close();
-  await engine?.stop();
-});
-beforeEach(async () => {
-  stores = await openTestDatabase();
-  clock = createVirtualClock(Date.now());
-  for (const nextId = projectId + 1; projectId < nextId; ) ({ id: projectId } = await stores.projects.create("Shop"));
-  kit = createTestDigest(stores, stored, { clock });
-});
-afterEach(() => stores.close());
 
 const options = () => ({
   database: stores.database,
