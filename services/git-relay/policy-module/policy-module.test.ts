@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { noMetrics, silentLogger, systemClock } from "@signalbox/kernel";
 import { encodeNpub, kinds, type NostrEvent } from "@signalbox/nostr";
 import { repositoryTag, signAnnouncement, signEvent, testSigner } from "@signalbox/nostr/testing";
@@ -244,6 +245,24 @@ test("GR-145 GR-147 a module is tried on stored events: what would change is lis
   expect(await check(0)).toMatchObject({ checked: 4, refused: [...refused, { id: old?.id }], isCut: false });
   expect(await check(0, 1)).toMatchObject({ refused: [refused[0]], isCut: true });
   expect((await relay.relay.events.known(events.map(({ id }) => id))).size).toBe(4);
+});
+
+test("GR-145 the module that is shipped as an example refuses crowds and long texts, and takes all else", async () => {
+  const example = fileURLToPath(new URL("../../../examples/relay-policy.mjs", import.meta.url));
+  const relay = await startTestRelay({
+    relay: { domain, policy: { module: example, module_budget_ms: patientMs }, auth: { challenge_on_connect: false } },
+  });
+  relays.push(relay);
+  const crowd = Array.from({ length: 21 }, (_, index) => ["p", String(index)]);
+  expect(await accept(relay, signAnnouncement(owner, { identifier: "shop", domains: [domain] }))).toEqual({
+    kind: "saved",
+  });
+  expect(await accept(relay, note("well"))).toEqual({ kind: "saved" });
+  expect(await accept(relay, signEvent(stranger, { tags: crowd.slice(1) }))).toEqual({ kind: "saved" });
+  expect(await accept(relay, signEvent(stranger, { tags: crowd }))).toMatchObject({ prefix: "blocked" });
+  expect(await accept(relay, note("x".repeat(20_001)))).toMatchObject({ prefix: "invalid" });
+  const patch = signEvent(stranger, { kind: kinds.patch, content: "x".repeat(20_001) });
+  expect(await accept(relay, patch)).toEqual({ kind: "saved" });
 });
 
 test("GR-145 GR-147 the review of stored events asks the module, too", async () => {
