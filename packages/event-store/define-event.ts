@@ -13,7 +13,7 @@ import { attributeInvalid, type CreateOptions, isKey, readCreateOptions } from "
 import type { DataOf, DeepReadonly, JsonObject, JsonSchema, SchemaInput } from "./data-type.js";
 import { EventStoreError, InvalidEvent, NotImplemented } from "./errors.js";
 import { type DomainEvent, type EventHome, EventInstance, noExtensions } from "./event.js";
-import { copyData } from "./json-copy.js";
+import { copyData, copyOpenData } from "./json-copy.js";
 import { type CompiledSchema, compileSchema, type SchemaProblem } from "./schema.js";
 
 /** Between which releases a schema has to stay compatible. */
@@ -175,9 +175,10 @@ export class Definition<D> implements EventDefinition<D> {
 
   create(data: D, given?: CreateOptions): DomainEvent<D> {
     const validate = this.#validator();
-    const copy = copyData(data);
+    const copy = copyOpenData(data);
     const problems = validate(copy);
     if (problems) throw dataInvalid(this.type, problems);
+    Object.freeze(copy);
 
     const home = this.#home;
     const context = currentContext();
