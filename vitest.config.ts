@@ -7,7 +7,7 @@ const shared = {
   maxWorkers: 3,
   // A condition that is polled for holds in the end or not at all; how soon is a matter of the machine.
   expect: { poll: { timeout: 15_000 } },
-  testTimeout: 20_000,
+  testTimeout: 60_000,
   hookTimeout: 60_000,
   setupFiles: ["scripts/property-seed.mjs"],
 };

@@ -374,7 +374,9 @@ export function describeTransport({ name, create, cannot = [], runner, pace = 1 
       );
       const dueAtMs = Date.now() + paced(300);
       await collector.settle(0, { kind: "retry", dueAtMs, attempts: 1, progress: '{"a":1}', body: '{"smaller":true}' });
-      assert.equal((await transport.depth(own.subscriber)).scheduled, 1);
+      const { scheduled } = await transport.depth(own.subscriber);
+      // On a busy machine it may be due already.
+      assert.ok(scheduled === 1 || Date.now() >= dueAtMs);
       await collector.has(2);
       assert.ok(Date.now() >= dueAtMs, "early");
       const again = collector.leases[1];
@@ -451,7 +453,7 @@ export function describeTransport({ name, create, cannot = [], runner, pace = 1 
       const { transport } = await subject();
       const own = queue();
       await transport.enqueue([own.delivery()]);
-      const first = new Collector(transport, own.subscriber, { leaseMs: paced(400), maxInFlight: 1 });
+      const first = new Collector(transport, own.subscriber, { leaseMs: paced(1_000), maxInFlight: 1 });
       await first.has(1);
       await first.consumer.stop();
       assert.deepEqual(await transport.extend(first.leases, { alone: true }), ["extended"]);
@@ -474,7 +476,9 @@ export function describeTransport({ name, create, cannot = [], runner, pace = 1 
       const there = new Collector(await another(), own.subscriber);
       const dueAtMs = Date.now() + paced(700);
       await transport.enqueue([own.delivery({ dueAtMs }), own.delivery({ dueAtMs: dueAtMs + 300 }), own.delivery()]);
-      assert.equal((await transport.depth(own.subscriber)).scheduled, 2);
+      const { scheduled } = await transport.depth(own.subscriber);
+      // On a busy machine they may be due already.
+      assert.ok(scheduled === 2 || Date.now() >= dueAtMs);
       const taken = () => [...here.taken, ...there.taken];
       await eventually(async () => taken().length === 3);
       for (const { lease, atMs } of taken()) assert.ok(atMs >= lease.dueAtMs, `${lease.dueAtMs - atMs} ms early`);
@@ -558,7 +562,12 @@ export function describeTransport({ name, create, cannot = [], runner, pace = 1 
       const depth = await transport.depth(own.subscriber);
       assert.deepEqual([depth.running, depth.ready + depth.blocked], [2, 3]);
 
-      await collector.settleId(a1.id, { kind: "retry", dueAtMs: Date.now() + paced(400), attempts: 1, progress: null });
+      await collector.settleId(a1.id, {
+        kind: "retry",
+        dueAtMs: Date.now() + paced(1_000),
+        attempts: 1,
+        progress: null,
+      });
       await collector.settleId(b1.id, { kind: "dead" });
       await collector.has(3);
       assert.equal(collector.leases[2]?.deliveryId, b2.id);
@@ -579,7 +588,7 @@ export function describeTransport({ name, create, cannot = [], runner, pace = 1 
     test("ES-207 a delayed delivery holds up later ones of its key only", async () => {
       const { transport } = await subject();
       const own = queue();
-      const delayed = own.delivery({ key: "a", dueAtMs: Date.now() + paced(600) });
+      const delayed = own.delivery({ key: "a", dueAtMs: Date.now() + paced(1_000) });
       const later = own.delivery({ key: "a" });
       const other = own.delivery({ key: "b" });
       await transport.enqueue([delayed]);
@@ -777,10 +786,10 @@ export function describeTransport({ name, create, cannot = [], runner, pace = 1 
     test("ES-180 a lock ends after its time, even if its delivery is still there", async () => {
       const { transport } = await subject();
       const own = queue();
-      const dedup: DedupLock = { ...lock("executed"), ttlMs: paced(300) };
+      const dedup: DedupLock = { ...lock("executed"), ttlMs: paced(1_000) };
       await transport.enqueue([own.delivery({ dedup })]);
       assert.deepEqual(await transport.enqueue([own.delivery({ dedup })]), ["deduplicated"]);
-      await sleep(paced(300) + 50);
+      await sleep(paced(1_000) + 50);
       assert.deepEqual(await transport.enqueue([own.delivery({ dedup })]), ["enqueued"]);
     });
 
