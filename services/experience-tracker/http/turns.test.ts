@@ -12,7 +12,7 @@ function openEnded() {
 
 const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-test("XP-900 batches are worked on in the order of arrival, as many as there is room for", async () => {
+test("batches are worked on in the order of arrival, as many as there is room for", async () => {
   const turns = createTurns({ room: 10, maxWaiting: 100 });
   const begun: number[] = [];
   const items = [6, 3, 4, 1].map((weight, index) => {
@@ -33,7 +33,7 @@ test("XP-900 batches are worked on in the order of arrival, as many as there is 
   await Promise.all(items.map(({ done }) => done));
 });
 
-test("XP-900 a batch that is heavier than all the room goes alone, and one that fails gives its room back", async () => {
+test("a batch that is heavier than all the room goes alone, and one that fails gives its room back", async () => {
   const turns = createTurns({ room: 10, maxWaiting: 100 });
   const begun: string[] = [];
   const heavy = turns.take(50, async () => {

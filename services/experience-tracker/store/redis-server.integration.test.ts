@@ -50,6 +50,20 @@ describe.skipIf(needed.skip)(needed.title("what Redis must be"), () => {
     await expect(open()).rejects.toMatchObject({ code: "redis_not_durable" });
   });
 
+  test("XP-405 where reading settings is forbidden, only a server that can wait for its disk is believed to be durable", async () => {
+    await client.call("ACL", "SETUSER", "limited", "on", ">secret", "~*", "&*", "+@all", "-config");
+    onTestFinished(async () => {
+      await client.call("ACL", "DELUSER", "limited");
+    });
+    const url = server.url.replace("redis://", "redis://limited:secret@");
+    const [, major, minor] = /redis_version:(\d+)\.(\d+)/.exec(await client.info("server")) ?? [];
+    const canWait = Number(major) > 7 || (Number(major) === 7 && Number(minor) >= 2);
+    const asked = open({ url, prefix: "limited" });
+    if (!canWait) await expect(asked).rejects.toMatchObject({ code: "redis_not_durable" });
+    const store = canWait ? await asked : await open({ url, prefix: "limited", ack: "memory" });
+    expect(await store.apply([start()])).toMatchObject([{ result: "applied" }]);
+  });
+
   test("XP-400 XP-836 the number of shards stays what it was", async () => {
     await open({ prefix: "shards", shards: 4 });
     await open({ prefix: "shards", shards: 4 });

@@ -71,6 +71,8 @@ export interface TrackerOptions {
   readonly openStore?: (request: StoreRequest, database: Database) => ExperienceStore;
   /** Whether history is written, to chDB. Default: events wait. */
   readonly withHistory?: boolean;
+  /** A server that takes its place. */
+  readonly analyticsUrl?: string;
   readonly withReaper?: boolean;
   readonly corsOrigins?: string;
 }
@@ -92,8 +94,11 @@ export async function startTracker(options: TrackerOptions = {}): Promise<Tracke
   const ports = { clock, logger, metrics };
   const database = await openDatabase({ path: join(directory, "db") });
   await migrate(database, [eventStoreMigrations, experienceMigrations]);
-  const analytics = options.withHistory ? await openAnalytics({ path: join(directory, "analytics") }) : noAnalytics;
-  if (options.withHistory) await migrateAnalytics(analytics, [experienceAnalytics]);
+  const { analyticsUrl } = options;
+  const withHistory = options.withHistory || analyticsUrl !== undefined;
+  const place = analyticsUrl === undefined ? { path: join(directory, "analytics") } : { url: analyticsUrl };
+  const analytics = withHistory ? await openAnalytics(place) : noAnalytics;
+  if (withHistory) await migrateAnalytics(analytics, [experienceAnalytics]);
   const define = (id: string, content: object): Promise<void> =>
     writeFile(join(definitionsDirectory, `${id}.yml`), JSON.stringify(content));
   await define("create_merge_request", definition);
