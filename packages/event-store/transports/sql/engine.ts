@@ -90,6 +90,8 @@ export interface SqlEngine {
   claim(request: ClaimRequest): BatchStatement;
   /** Ends leases for good; changes count the rows that were ours. */
   settle(rows: readonly LeaseRow[], nowMs: number): BatchStatement;
+  /** Moves deadlines; the rows of the result have the `seq` of those that were ours. */
+  extend(rows: readonly (LeaseRow & { readonly untilMs: number })[], alone: boolean): BatchStatement;
   /** Lets the first rows of each key go that may. */
   release(keys: readonly KeyOf[]): BatchStatement;
   /** Offers rows again whose lease ran out. */

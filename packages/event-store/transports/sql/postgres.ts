@@ -39,6 +39,12 @@ const settleLeases = `update event_deliveries as delivery
   from json_to_recordset(?::json) as ours (seq bigint, lease bigint)
   where delivery.seq = ours.seq and delivery.lease = ours.lease and delivery.state = 1`;
 
+const extendLeases = `update event_deliveries as delivery
+  set available_at_ms = ours."untilMs", alone = case when ? = 1 then 1 else delivery.alone end
+  from json_to_recordset(?::json) as ours (seq bigint, lease bigint, "untilMs" bigint)
+  where delivery.seq = ours.seq and delivery.lease = ours.lease and delivery.state = 1
+  returning delivery.seq`;
+
 /** Corrects itself: whatever happened before, the first rows of a key are the ones that are not blocked. */
 const releaseKey = `update event_deliveries set state = 0, available_at_ms = due_at_ms
   where state = 2 and seq in (
@@ -73,6 +79,8 @@ export const postgresEngine: SqlEngine = {
     statement(claimDue, subscriber, nowMs, limit, subscriber, perKey, perKey, leaseUntilMs, lease),
 
   settle: (rows, nowMs) => statement(settleLeases, nowMs, JSON.stringify(rows)),
+
+  extend: (rows, alone) => statement(extendLeases, alone ? 1 : 0, JSON.stringify(rows)),
 
   release: (keys) => ({ sql: releaseKey, rows: keys.map(({ subscriber, key, perKey }) => [subscriber, key, perKey]) }),
 

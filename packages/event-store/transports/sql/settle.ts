@@ -9,8 +9,6 @@ const retryRow = `update event_deliveries
   where seq = ? and lease = ? and state = 1 returning seq`;
 const handBackRow = `update event_deliveries set state = 0, available_at_ms = due_at_ms, lease = null, alone = 0
   where seq = ? and lease = ? and state = 1 returning seq`;
-const extendRow = `update event_deliveries set available_at_ms = ?, alone = case when ? = 1 then 1 else alone end
-  where seq = ? and lease = ? and state = 1 returning seq`;
 const settledRow = "select seq from event_deliveries where seq = ? and lease = ? and state = 3";
 
 /** A settlement of a lease that this process still believes to hold. */
@@ -109,13 +107,13 @@ async function settledAmong(
 export async function extendLeases(
   leases: readonly Lease[],
   alone: boolean,
-  { database, clock }: SqlParts,
+  { database, clock, engine }: SqlParts,
 ): Promise<ExtendResult[]> {
   const ours = leases.filter((lease) => lease instanceof SqlLease).filter((lease) => !lease.ended);
   if (ours.length === 0) return leases.map(() => "lease_lost");
   const nowMs = clock.nowMs();
-  const rows = ours.map((lease) => [nowMs + lease.holder.leaseMs, alone ? 1 : 0, lease.seq, lease.lease]);
-  const [result] = await database.batch([{ sql: extendRow, rows }]);
+  const rows = ours.map(({ seq, lease, holder }) => ({ seq, lease, untilMs: nowMs + holder.leaseMs }));
+  const [result] = await database.batch([engine.extend(rows, alone)]);
   const extended = seqsOf(result);
   return leases.map((lease) => {
     if (!(lease instanceof SqlLease)) return "lease_lost";

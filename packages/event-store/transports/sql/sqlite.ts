@@ -41,6 +41,14 @@ const settleOfLease = `update event_deliveries
   set state = 3, available_at_ms = null, key = null, progress = null, body = null, settled_at_ms = ?
   where seq in (select value from json_each(?)) and lease = ? and state = 1`;
 
+/** A batch of a thousand that takes longer than usual is extended again and again: one statement, not a thousand. */
+const extendLeases = `update event_deliveries
+  set available_at_ms = ours.value ->> 'untilMs', alone = case when ? = 1 then 1 else alone end
+  from json_each(?) as ours
+  where event_deliveries.seq = ours.value ->> 'seq' and event_deliveries.lease = ours.value ->> 'lease'
+    and event_deliveries.state = 1
+  returning seq`;
+
 /** Corrects itself: whatever happened before, the first rows of a key are the ones that are not blocked. */
 const releaseKey = `update event_deliveries set state = 0, available_at_ms = due_at_ms
   where state = 2 and seq in (
@@ -102,6 +110,8 @@ export const sqliteEngine: SqlEngine = {
     }
     return { sql: settleOfLease, rows: [...byLease].map(([lease, seqs]) => [nowMs, JSON.stringify(seqs), lease]) };
   },
+
+  extend: (rows, alone) => statement(extendLeases, alone ? 1 : 0, JSON.stringify(rows)),
 
   release: (keys) => ({ sql: releaseKey, rows: keys.map(({ subscriber, key, perKey }) => [subscriber, key, perKey]) }),
 
