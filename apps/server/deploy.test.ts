@@ -35,6 +35,8 @@ describe("deploy", () => {
     });
     const { values } = readServerConfig({ env: composed, flags: {} });
     expect(values).toMatchObject({ transport: "jetstream", experience: { store: "redis" } });
+    // A relay without a domain would ask announcements to name the address that it listens on inside the container.
+    expect(values.relay.domain).toBeDefined();
     for (const url of [values.databaseUrl, values.natsUrl, values.redisUrl, values.clickhouseUrl])
       expect(url).toBeDefined();
   });
@@ -49,6 +51,8 @@ describe("deploy", () => {
     expect(chart).toContain("runAsNonRoot: true");
     // A release called signalbox would be given variables of its service that the server takes for settings.
     expect(chart).toContain("enableServiceLinks: false");
+    // A command in the pod reads what the server reads.
+    expect(chart).toContain("- name: SIGNALBOX_CONFIG\n              value: /etc/signalbox/signalbox.yaml");
     for (const path of ["deploy/systemd/signalbox.service", "docs/sizing.md", "docs/how-to/deploy.md"])
       expect(existsSync(join(root, path)), path).toBe(true);
   });

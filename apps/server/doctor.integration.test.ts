@@ -1,7 +1,7 @@
 import { chmodSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { join } from "node:path";
-import { openDatabase } from "@signalbox/database";
+import { migrate, openDatabase } from "@signalbox/database";
 import { createEventStore, createSqlTransport, defineEvent, defineSubscriber } from "@signalbox/event-store";
 import {
   installSignalbox,
@@ -53,6 +53,21 @@ function about(findings: readonly Finding[], subject: string): Finding[] {
 }
 
 describe("doctor", () => {
+  test("PF-011 says that the data is of a newer program, before a start does", async () => {
+    mkdirSync(dataDirectory);
+    const database = await openDatabase({ path: join(dataDirectory, "signalbox.db") });
+    try {
+      await migrate(database, [{ name: "events", migrations: [{ name: "9999_of_the_future", up: async () => {} }] }]);
+    } finally {
+      await database.close();
+    }
+    const { exitCode, findings } = await examine();
+    expect(exitCode).toBe(1);
+    expect(about(findings, "database")).toEqual([
+      expect.objectContaining({ status: "broken", message: expect.stringContaining("events 9999_of_the_future") }),
+    ]);
+  });
+
   test("PF-011 finds nothing wrong before the first start, and changes nothing", async () => {
     const { exitCode, findings } = await examine();
     expect(exitCode).toBe(0);

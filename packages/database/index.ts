@@ -1,9 +1,10 @@
-export { type CopySqliteOptions, copySqlite } from "./copy-sqlite.js";
 export { bytesType, identity, identityType } from "./column-types.js";
+export { type CopySqliteOptions, copySqlite } from "./copy-sqlite.js";
 export type * from "./database.js";
 export { type ConstraintKind, DatabaseError, type DatabaseErrorCode, databaseErrors } from "./errors.js";
 export {
   type AppliedMigration,
+  checkSchema,
   type MigrateOptions,
   type Migration,
   type MigrationSet,

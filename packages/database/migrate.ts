@@ -77,6 +77,17 @@ export async function migrate(
   return applied;
 }
 
+/**
+ * Changes nothing and resolves when `migrate` would go through, as far as the records of what was applied tell.
+ * @throws {DatabaseError} `DATABASE_SCHEMA_NEWER`, `DATABASE_SCHEMA_DIVERGED`
+ */
+export async function checkSchema(database: Database, sets: readonly MigrationSet[]): Promise<void> {
+  const db = database.reader<MigrationTables>();
+  const tables = await db.introspection.getTables();
+  if (!tables.some(({ name }) => name === "signalbox_migrations")) return;
+  for (const set of sets) await missing(db, set);
+}
+
 /** Held until the end of the transaction. SQLite's write transaction is a lock already. */
 async function takeLock(db: Transaction<MigrationTables>, engine: Engine): Promise<void> {
   if (engine !== "postgres") return;
@@ -95,7 +106,7 @@ async function createTable(db: Transaction<MigrationTables>): Promise<void> {
     .execute();
 }
 
-async function missing(db: Transaction<MigrationTables>, set: MigrationSet): Promise<readonly Migration[]> {
+async function missing(db: Kysely<MigrationTables>, set: MigrationSet): Promise<readonly Migration[]> {
   const rows = await db
     .selectFrom("signalbox_migrations")
     .select("name")
@@ -104,7 +115,11 @@ async function missing(db: Transaction<MigrationTables>, set: MigrationSet): Pro
     .execute();
   const known = new Set(set.migrations.map((migration) => migration.name));
   const unknown = rows.map((row) => row.name).filter((name) => !known.has(name));
-  if (unknown.length > 0) throw new DatabaseError("DATABASE_SCHEMA_NEWER", { details: { set: set.name, unknown } });
+  if (unknown.length > 0)
+    throw new DatabaseError("DATABASE_SCHEMA_NEWER", {
+      message: `The database was migrated by a newer program than this one: ${set.name} ${unknown.join(", ")}`,
+      details: { set: set.name, unknown },
+    });
   const misplaced = rows.find((row, index) => row.name !== set.migrations[index]?.name);
   if (misplaced)
     throw new DatabaseError("DATABASE_SCHEMA_DIVERGED", { details: { set: set.name, misplaced: misplaced.name } });

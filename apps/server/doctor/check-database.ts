@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
-import type { Database } from "@signalbox/database";
+import { checkSchema, type Database } from "@signalbox/database";
 import { dataPaths } from "../data-paths.js";
-import { openServerDatabase } from "../stores.js";
+import { databaseMigrations, openServerDatabase } from "../stores.js";
 import { skewFinding } from "./clock-skew.js";
 import { broken, brokenBy, type Check, type Finding, ok, type Patient } from "./finding.js";
 
@@ -17,6 +17,7 @@ export const checkDatabase: Check = async (patient) => {
   try {
     database = await openServerDatabase(config, { clock });
     await database.ping(AbortSignal.timeout(5_000));
+    await checkSchema(database, databaseMigrations);
     return isEmbedded ? await examineSqlite(database) : await examinePostgres(database, patient);
   } catch (error) {
     return [brokenBy(subject, error)];
