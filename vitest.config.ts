@@ -34,8 +34,9 @@ export default defineConfig({
           globalSetup: ["scripts/build-before-tests.mjs"],
           include: ["{packages,services,apps,testing,benchmarks,scripts}/**/*.integration.test.ts"],
           exclude: ["**/node_modules/**", "**/dist/**"],
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
+          // For what hangs only: a server that starts in two seconds takes twenty where ten programs share a core.
+          testTimeout: 300_000,
+          hookTimeout: 300_000,
           // Real servers and browsers on a machine that nobody watches. What needed it is named at the end of the run.
           retry: process.env["CI"] === "true" ? 1 : 0,
         },

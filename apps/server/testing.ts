@@ -52,7 +52,8 @@ export function runProgram(args: readonly string[], env: NodeJS.ProcessEnv): Pro
 /** A directory for one test. */
 export function temporaryDirectory(): { readonly path: string; remove(): void } {
   const path = mkdtempSync(join(tmpdir(), "signalbox-server-"));
-  return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
+  // What a killed server had begun to write may appear for another moment.
+  return { path, remove: () => rmSync(path, { recursive: true, force: true, maxRetries: 20, retryDelay: 100 }) };
 }
 
 /** Sends one error as an SDK does; resolves with the status and the headers of the answer. */
