@@ -341,7 +341,7 @@ test("ES-175 a batch has at most 256 deliveries and waits 20 ms unless it is tol
     const Batch = defineSubscriber("ci.batch", { handleBatch: async () => {}, ...(batch && { batch }) });
     return storeOf((registry) => registry.subscribe(Batch, { to: Created })).subscribersFor(Created)[0]?.options.batch;
   };
-  expect(batchOf()).toEqual({ maxSize: 256, maxWaitMs: 20, maxBytes: null });
+  expect(batchOf()).toEqual({ maxSize: 256, maxWaitMs: 20, maxBytes: null, joinGroups: false });
   expect(batchOf({ maxSize: 5, maxWaitMs: 0, maxBytes: 1_000 })).toEqual({ maxSize: 5, maxWaitMs: 0, maxBytes: 1_000 });
 });
 
