@@ -12195,7 +12195,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Check that ledger, counters, rows and payloads agree */
+        /** Check that ledger, counters, rows, payloads, attachments and queue agree */
         post: {
             parameters: {
                 query?: never;
@@ -12251,7 +12251,8 @@ export interface paths {
                             /** @description The first 1,000. */
                             findings: {
                                 /** @enum {unknown} */
-                                check: "ledger" | "rows" | "hours" | "issues" | "owners" | "unfinished" | "blobs";
+                                check: "ledger" | "rows" | "hours" | "issues" | "owners" | "unfinished" | "blobs" | "pending";
+                                /** @description 0: what it is about belongs to no project. */
                                 project_id: number;
                                 subject: string;
                                 message: string;
@@ -15323,7 +15324,7 @@ export interface paths {
                                     };
                                 };
                             };
-                            /** @description Events that were taken and have no outcome yet. */
+                            /** @description Events, and messages of sessions, check-ins, feedback and attachments, that were taken and have no outcome yet. */
                             pending: number;
                             /**
                              * @description instance: the transport cannot tell projects apart; then what waits is no part of `received`.
@@ -20788,6 +20789,159 @@ export interface paths {
         };
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/backup/freezes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Keep the present rows of the embedded analytics store for a backup
+         * @description Tables get a second name for their files, below `analytics/shadow` of the data directory. Whoever asked for them removes that folder; the next start or backup does it otherwise.
+         */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    "application/json": {
+                        /**
+                         * @description Name of the folder.
+                         * @example backup_4711
+                         */
+                        name: string;
+                    };
+                };
+            };
+            responses: {
+                /** @description The rows are kept. */
+                201: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            name: string;
+                            tables: string[];
+                        };
+                    };
+                };
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `empty_body`: The body is empty.
+                 *
+                 *     `malformed_json`: The body is not acceptable JSON.
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `BACKUP_NOT_EMBEDDED`: Only embedded stores can be backed up */
+                409: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `body_too_large`: The body is larger than this address takes. */
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `unsupported_media_type`: The body has a media type that this address does not take.
+                 *
+                 *     `unsupported_encoding`: The body has a content encoding that this address does not take.
+                 */
+                415: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
         delete?: never;
         options?: never;
         head?: never;
