@@ -10,6 +10,8 @@ const shared = {
   testTimeout: 60_000,
   hookTimeout: 60_000,
   setupFiles: ["scripts/property-seed.mjs"],
+  // Real servers and browsers on a machine that nobody watches. What needed it is named at the end of the run.
+  retry: process.env["CI"] === "true" ? 1 : 0,
 };
 
 export default defineConfig({
@@ -37,8 +39,6 @@ export default defineConfig({
           // For what hangs only: a server that starts in two seconds takes twenty where ten programs share a core.
           testTimeout: 300_000,
           hookTimeout: 300_000,
-          // Real servers and browsers on a machine that nobody watches. What needed it is named at the end of the run.
-          retry: process.env["CI"] === "true" ? 1 : 0,
         },
       },
     ],

@@ -45,7 +45,8 @@ export function createKeyCache(options: KeyCacheOptions): KeyCache {
   const { projectQuotas = [] } = options;
   let keys: ReadonlyMap<string, LoadedKey> = new Map();
   let revision = -1;
-  let checkedAtMs = Number.NEGATIVE_INFINITY;
+  /** When the database was asked last because of a key that was not known. */
+  let missedAtMs = Number.NEGATIVE_INFINITY;
   let loading: Promise<void> | undefined;
   let loads = 0;
   const used = new Map<number, number>();
@@ -101,7 +102,6 @@ export function createKeyCache(options: KeyCacheOptions): KeyCache {
       // What changed between the two reads raises the number again and is loaded next time.
       revision = row.revision;
     }
-    checkedAtMs = clock.monotonicMs();
   };
 
   /** One look at the database at a time; a call during one waits for it. */
@@ -125,6 +125,7 @@ export function createKeyCache(options: KeyCacheOptions): KeyCache {
     key && key.expiresAtMs > clock.nowMs() ? key : undefined;
 
   const findAfterRefresh = async (publicKey: string): Promise<Sender | undefined> => {
+    missedAtMs = clock.monotonicMs();
     // A look that is under way may have begun before the key was made; the next one cannot have.
     const loadsBefore = loads;
     if (loading) await refreshQuietly();
@@ -159,8 +160,8 @@ export function createKeyCache(options: KeyCacheOptions): KeyCache {
     find(publicKey) {
       const known = usable(keys.get(publicKey));
       if (known) return known;
-      const recentlyChecked = clock.monotonicMs() - checkedAtMs < missIntervalMs;
-      return recentlyChecked && !loading ? undefined : findAfterRefresh(publicKey);
+      const recentlyMissed = clock.monotonicMs() - missedAtMs < missIntervalMs;
+      return recentlyMissed && !loading ? undefined : findAfterRefresh(publicKey);
     },
     markUsed: (keyId) => void used.set(keyId, clock.nowMs()),
     service: createService({

@@ -1,5 +1,6 @@
 import { silentLogger } from "@signalbox/kernel";
 import type { JsonObject } from "@signalbox/sentry-protocol";
+import { startClickHouseHttp } from "@signalbox/testing/servers";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { changeIssues } from "../issues/change-issues.js";
 import { listHashes } from "../issues/issue-notes.js";
@@ -23,7 +24,7 @@ const groupV2: GroupingAlgorithm = (event, rules) => {
 };
 
 const dayMs = 86_400_000;
-const stage = useDigestStage();
+const stage = useDigestStage(startClickHouseHttp);
 let stored: DigestStage["stored"];
 let stores: DigestStage["stores"];
 let clock: DigestStage["clock"];

@@ -1,5 +1,6 @@
 import { silentLogger, systemClock } from "@signalbox/kernel";
 import type { Category } from "@signalbox/sentry-protocol";
+import { startClickHouseHttp } from "@signalbox/testing/servers";
 import { describe, expect, test } from "vitest";
 import { createQuotaWindows } from "../edge/quota-windows.js";
 import { ownQuotas } from "../projects/quotas.js";
@@ -7,7 +8,7 @@ import type { IssueTables } from "../store/tables.js";
 import { type ErrorBody, nowMs, useErrorsApi } from "../testing/errors-api.js";
 import { errorPayload } from "../testing/received-event.js";
 
-const api = useErrorsApi();
+const api = useErrorsApi(startClickHouseHttp);
 const { deletions, errors, only, rowsOf } = api;
 
 describe("deletion", () => {

@@ -1,8 +1,9 @@
+import { startClickHouseHttp } from "@signalbox/testing/servers";
 import { describe, expect, test } from "vitest";
 import { at, nowMs, useErrorsApi } from "../testing/errors-api.js";
 import { errorPayload } from "../testing/received-event.js";
 
-const api = useErrorsApi();
+const api = useErrorsApi(startClickHouseHttp);
 const { errors, only } = api;
 
 describe("changes", () => {

@@ -1,9 +1,10 @@
 import type { JsonObject } from "@signalbox/sentry-protocol";
+import { startClickHouseHttp } from "@signalbox/testing/servers";
 import { describe, expect, test } from "vitest";
 import { at, nowMs, useErrorsApi } from "../testing/errors-api.js";
 import { errorPayload } from "../testing/received-event.js";
 
-const api = useErrorsApi();
+const api = useErrorsApi(startClickHouseHttp);
 const { only } = api;
 
 describe("releases", () => {

@@ -209,9 +209,8 @@ function describeProjects(
         await expect.poll(() => keys.find(publicKey), { timeout: 20_000 }).toEqual(expected);
       };
 
-      test("ET-024 a key made elsewhere works at once", async () => {
+      test("ET-024 a key made elsewhere works at once, also right after the keys were read", async () => {
         const { id, dsn } = await projects.create("shop");
-        await clock.advanceBy(300);
         expect(await keys.find(parseDsn(dsn).key)).toMatchObject({ projectId: id, keyId: 1 });
         expect(await findAfterMs("unknown", 300)).toBeUndefined();
       });

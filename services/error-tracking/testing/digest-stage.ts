@@ -1,8 +1,13 @@
 import { createVirtualClock, type VirtualClock } from "@signalbox/kernel";
-import { type ClickHouseHttpServer, startClickHouseHttp } from "@signalbox/testing/servers";
 import { afterAll, afterEach, beforeAll, beforeEach } from "vitest";
 import { createTestDigest, type TestDigest } from "./digest.js";
-import { openTestAnalytics, openTestDatabase, type TestAnalytics, type TestDatabase } from "./stores.js";
+import {
+  openTestAnalytics,
+  openTestDatabase,
+  type StartEngine,
+  type TestAnalytics,
+  type TestDatabase,
+} from "./stores.js";
 
 /** What a test of the digest and of what time does acts on: each has a database, a clock and a project of its own. */
 export interface DigestStage {
@@ -15,13 +20,13 @@ export interface DigestStage {
 }
 
 /** For all tests of the file that calls this; the stage is there from the first `beforeEach` of the file on. */
-export function useDigestStage(): () => DigestStage {
-  let engine: ClickHouseHttpServer | undefined;
+export function useDigestStage(startEngine: StartEngine): () => DigestStage {
+  let engine: Awaited<ReturnType<StartEngine>> | undefined;
   let stored: TestAnalytics | undefined;
   let stage: DigestStage | undefined;
   let lastProjectId = 0;
   beforeAll(async () => {
-    engine = await startClickHouseHttp();
+    engine = await startEngine();
     stored = await openTestAnalytics(engine.url);
   });
   afterAll(async () => {

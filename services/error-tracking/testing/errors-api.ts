@@ -1,8 +1,8 @@
 import { systemClock } from "@signalbox/kernel";
-import { type ClickHouseHttpServer, startClickHouseHttp } from "@signalbox/testing/servers";
 import { afterAll, beforeAll, expect } from "vitest";
 import { runDeletions } from "../upkeep/delete-data.js";
 import { type ApiKit, openApiKit } from "./api-kit.js";
+import type { StartEngine } from "./stores.js";
 
 /** One time for all tests of a file, so that what they send has an order. */
 export const nowMs = Date.now();
@@ -31,11 +31,11 @@ export interface ErrorsApi {
   rowsOf(project: number): Promise<number[]>;
 }
 
-export function useErrorsApi(): ErrorsApi {
-  let engine: ClickHouseHttpServer | undefined;
+export function useErrorsApi(startEngine: StartEngine): ErrorsApi {
+  let engine: Awaited<ReturnType<StartEngine>> | undefined;
   let opened: ApiKit | undefined;
   beforeAll(async () => {
-    engine = await startClickHouseHttp();
+    engine = await startEngine();
     opened = await openApiKit(engine.url);
   });
   afterAll(async () => {

@@ -33,6 +33,9 @@ export async function openTestDatabase(url?: string): Promise<TestDatabase> {
   };
 }
 
+/** Starts the engine that a test file has of its own. */
+export type StartEngine = () => Promise<{ readonly url: string; stop(): Promise<void> }>;
+
 export interface TestAnalytics {
   readonly analytics: Analytics;
   close(): Promise<void>;

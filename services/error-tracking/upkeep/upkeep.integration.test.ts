@@ -1,4 +1,5 @@
 import { silentLogger } from "@signalbox/kernel";
+import { startClickHouseHttp } from "@signalbox/testing/servers";
 import { beforeEach, expect, test } from "vitest";
 import { moveByTime } from "../digest/time-moves.js";
 import { changeIssues, type IssueChange } from "../issues/change-issues.js";
@@ -12,7 +13,7 @@ import { removeExpired } from "./retention.js";
 import { createUpkeep, isDue } from "./upkeep.js";
 
 const dayMs = 86_400_000;
-const stage = useDigestStage();
+const stage = useDigestStage(startClickHouseHttp);
 let stored: DigestStage["stored"];
 let stores: DigestStage["stores"];
 let clock: DigestStage["clock"];
