@@ -189,9 +189,11 @@ export class SqliteConnection {
 
   /** As for the commit, the driver's other class brings the thread; here it is that of the statement. */
   #apart(prepared: Prepared): Promise<ApartStatement> {
-    const made: Promise<ApartStatement> =
-      prepared.apart ?? LibsqlPromise.prototype.prepare.call(this.#database, prepared.sql);
+    if (prepared.apart) return prepared.apart;
+    const made: Promise<ApartStatement> = LibsqlPromise.prototype.prepare.call(this.#database, prepared.sql);
     prepared.apart = made;
+    // What could not be prepared is tried again the next time.
+    made.catch(() => (prepared.apart = undefined));
     return made;
   }
 
