@@ -184,7 +184,7 @@ describe("the command line", () => {
     const tick = async () => JSON.parse((await command("experience", "tick", "--json")).out).expired;
     await expect.poll(tick, { timeout: 60_000 }).toBe(1);
     const shown = await command("experience", "show", "refund", id);
-    expect(shown.out).toMatch(/timed out \(timeout\) after 1 s; satisfies within 0\.1 s, fails after 1 s/);
+    expect(shown.out).toMatch(/timed out \(timeout\) after 1 s; satisfies within 100 ms, fails after 1 s/);
     const ended = await command("experience", "send", "refund", "--checkpoint", "end", "--correlation", id);
     expect(ended.out).toBe(`${id} is timed out (late_end)\n`);
     const listed = await command("experience", "runs", "--state", "timed_out", "--json");
