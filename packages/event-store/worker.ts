@@ -53,6 +53,8 @@ const suspectAfterCrashes = 2;
 /** Deliveries are fetched ahead for about this much work. */
 const prefetchMs = 50;
 const maxPrefetch = 256;
+/** A batch waits for company anyway; looking for it after each publish would cost a transaction for every few deliveries. */
+const longestGatherMs = 25;
 /** A worker that holds this much takes nothing more until some of it is settled. */
 const maxHeldBytes = 67_108_864;
 
@@ -139,6 +141,7 @@ export class Worker implements SlotUser, CallHost {
         maxTotal: concurrency.total,
         perKey: concurrency.perKey,
         rateLimit,
+        gatherMs: batch ? Math.min(longestGatherMs, batch.maxWaitMs / 4) : 0,
         capacity: () => this.#capacity(),
         limited: () => this.#noteLimited(),
         hurry: () => this.#ripen(),

@@ -103,6 +103,8 @@ export interface ConsumeSpec {
   readonly perKey: number;
   /** Token bucket shared by all consumers of the subscriber. */
   readonly rateLimit: { readonly max: number; readonly perMs: number } | null;
+  /** How long deliveries that trickle in may gather before the first of them is looked at. Default: 0. */
+  readonly gatherMs?: number;
   /** How many more deliveries are wanted now; asked before each look into the queue. */
   capacity(): number;
   /** Says that the rate limit holds up a delivery that is due; once until deliveries come again. */

@@ -40,6 +40,8 @@ export class SqlConsumer implements Consumer, LeaseHolder {
   /** Moving average of a body; the first claim is careful. */
   #bodyBytes = 262_144;
   #wanted = false;
+  /** The last look left some behind. */
+  #more = false;
   #claiming: Promise<void> | undefined;
   #failures = 0;
   #stopped = false;
@@ -77,14 +79,15 @@ export class SqlConsumer implements Consumer, LeaseHolder {
   }
 
   #schedule(): void {
-    atRoot(() =>
-      setImmediate(() => {
-        this.#claiming ??= this.#claimAll().finally(() => {
-          this.#claiming = undefined;
-          if (this.#wanted && !this.#stopped) this.#schedule();
-        });
-      }),
-    );
+    const begin = (): void => {
+      this.#claiming ??= this.#claimAll().finally(() => {
+        this.#claiming = undefined;
+        if (this.#wanted && !this.#stopped) this.#schedule();
+      });
+    };
+    const { gatherMs = 0 } = this.spec;
+    const waits = gatherMs > 0 && !this.#more;
+    atRoot(() => void (waits ? this.#options.clock.setTimer(gatherMs, begin) : setImmediate(begin)));
   }
 
   async #claimAll(): Promise<void> {
@@ -97,8 +100,11 @@ export class SqlConsumer implements Consumer, LeaseHolder {
       try {
         const { leases, more } = await this.#options.claim(this, limit);
         this.#failures = 0;
+        this.#more = more;
         this.#wanted ||= more;
         if (leases.length > 0) this.#received(leases, more);
+        // What came meanwhile gathers like what comes later.
+        if (!more && this.spec.gatherMs) return;
       } catch (error) {
         await this.#rest(error);
       }
