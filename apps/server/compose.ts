@@ -251,6 +251,7 @@ async function startSystems(
   await startEach(context, running, "intake");
   shutdown.add(() => listener?.drain(shutdown.remainingMs / 2));
   if (listener) listeningUrl = await listener.listen();
+  await startEach(context, running, "client");
   const announcements = await Promise.all(running.flatMap((system) => (system.announce ? [system.announce()] : [])));
   return { url: listener ? serverUrl() : undefined, announcements: announcements.flat() };
 }
@@ -291,7 +292,7 @@ export async function composeSystems(
 async function startEach(
   { shutdown }: StartContext,
   running: readonly ServerSystem[],
-  part: "service" | "intake",
+  part: "service" | "intake" | "client",
 ): Promise<void> {
   for (const { [part]: service } of running) {
     if (!service) continue;

@@ -99,6 +99,20 @@ describe("start", () => {
     expect(readFileSync(join(directory.path, "data", "token-key.json"), "utf8")).toBe(key);
   });
 
+  test("a program of --app finds the server answering when it starts", async () => {
+    const module = join(directory.path, "app.mjs");
+    writeFileSync(
+      module,
+      `export const configure = () => {};
+export const start = async ({ serverUrl }) => {
+  console.log("the server answered", (await fetch(serverUrl + "/-/liveness")).status);
+};`,
+    );
+    const withApp = await installSignalbox({ dataDirectory: join(directory.path, "data"), flags: ["--app", module] });
+    server = await withApp.start();
+    expect(server.output()).toContain("the server answered 200");
+  });
+
   test("PF-050 writes JSON lines of one shape, and a banner only when it is wanted", async () => {
     const quiet = await installSignalbox({ dataDirectory: join(directory.path, "data"), flags: ["--quiet"] });
     server = await quiet.start();

@@ -25,7 +25,7 @@ export function appSystem(app: App): SystemDefinition {
           attached = eventStore;
         },
         ...(start && {
-          intake: createService({
+          client: createService({
             name: "app",
             async start() {
               if (attached) end = await start({ eventStore: attached, serverUrl: serverUrl(), relayUrl });

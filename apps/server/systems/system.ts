@@ -36,7 +36,7 @@ export interface SystemDefinition {
 /**
  * A system in a running server. In this order: one event store is made with the `configure` of all systems and handed to
  * each `attach`; every `service` starts; subscribers begin to handle; `intake` starts; the API listener, which has the
- * `routes`, begins to take requests; `announce` is asked. It stops in the reverse order.
+ * `routes`, begins to take requests; each `client` starts; `announce` is asked. It stops in the reverse order.
  */
 export interface ServerSystem {
   /** Its events and subscriptions. */
@@ -49,6 +49,8 @@ export interface ServerSystem {
   readonly service?: Service;
   /** What takes in work or makes it beside the API listener: a listener of its own, a timer. Stops before the subscribers do. */
   readonly intake?: Service;
+  /** What sends requests to this very server, and so starts when they are answered and stops while they still are. */
+  readonly client?: Service;
   /** Plugins of the API listener, each registered where its role runs. */
   readonly routes?: readonly SystemRoutes[];
   /** Metrics whose values are kept elsewhere. */
