@@ -4,6 +4,11 @@ import { join } from "node:path";
 import type { Command } from "commander";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { createProgram, runCommandLine } from "./command-line.js";
+import { commands } from "./commands/index.js";
+
+const names = commands.map(({ name }) => name);
+// Their modules are all of the server: on nobody's time.
+await Promise.all(commands.map(({ load }) => load()));
 
 let directory: string;
 beforeEach(() => {
@@ -12,8 +17,8 @@ beforeEach(() => {
 afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
 describe("command line", () => {
-  test("PF-013 every command has a description and a help with an example", () => {
-    const commands = allCommands(createProgram(terminal()));
+  test("PF-013 every command has a description and a help with an example", async () => {
+    const commands = allCommands(await createProgram(terminal(), names));
     expect(commands.length).toBeGreaterThan(10);
     for (const command of commands) {
       let help = "";
@@ -36,11 +41,11 @@ describe("command line", () => {
     expect((await run("verify --help")).out.replaceAll(/\s+/g, " ")).toContain("(default: 1d)");
   });
 
-  test("PF-013 commands that print data have --json", () => {
-    const names = allCommands(createProgram(terminal()))
+  test("PF-013 commands that print data have --json", async () => {
+    const without = allCommands(await createProgram(terminal(), names))
       .filter((command) => command.commands.length === 0 && command.options.every(({ long }) => long !== "--json"))
       .map((command) => command.name());
-    expect(names.sort()).toEqual(["serve"]);
+    expect(without.sort()).toEqual(["serve"]);
   });
 
   test.for([

@@ -6,9 +6,9 @@ import type { FastifyInstance } from "fastify";
 import { composeSystems, holdDataDirectory, openStores, type StartContext } from "./compose.js";
 import type { ServerConfig } from "./config.js";
 import { createHealth } from "./health.js";
+import { analyticsMigrations } from "./migrations.js";
 import { createShutdown } from "./shutdown.js";
 import { publicUrl } from "./stores.js";
-import { analyticsMigrations } from "./systems/index.js";
 
 export interface LocalOptions {
   readonly config: ServerConfig;

@@ -38,12 +38,12 @@ import { dataPaths } from "./data-paths.js";
 import { createHealth, type Health } from "./health.js";
 import { createApiListener, createMetricsListener } from "./listeners.js";
 import type { App } from "./load-app.js";
+import { analyticsMigrations, databaseMigrations } from "./migrations.js";
 import { hasAnalytics, needsStore, type Role } from "./roles.js";
 import type { Shutdown } from "./shutdown.js";
-import { databaseMigrations, openServerDatabase, urlOf } from "./stores.js";
+import { openServerDatabase, urlOf } from "./stores.js";
 import { appSystem } from "./systems/app.js";
 import {
-  analyticsMigrations,
   type ServerSystem,
   type SystemContext,
   type SystemFamilies,

@@ -1,7 +1,8 @@
-import { errorTrackingSection } from "@signalbox/error-tracking";
-import { experienceSection } from "@signalbox/experience-tracker";
-import { referenceVariables, relaySection } from "@signalbox/git-relay";
-import { scopes } from "@signalbox/http";
+import { errorTrackingSection } from "@signalbox/error-tracking/config";
+import { experienceSection } from "@signalbox/experience-tracker/config";
+import { relaySection } from "@signalbox/git-relay/config";
+import { referenceVariables } from "@signalbox/git-relay/reference-variables";
+import { scopes } from "@signalbox/http/scopes";
 import {
   type Config,
   type ConfigOf,

@@ -1,20 +1,9 @@
-import { type Database, type MigrationSet, migrate, openDatabase } from "@signalbox/database";
-import { eventStoreMigrations } from "@signalbox/event-store";
-import { jetStreamMigrations } from "@signalbox/event-store-jetstream";
+import { type Database, migrate, openDatabase } from "@signalbox/database";
 import { type Clock, type Logger, type Metrics, noMetrics, silentLogger, systemClock } from "@signalbox/kernel";
 import type { ServerConfig } from "./config.js";
 import { directoryHolder, makeDataDirectory } from "./data-directory.js";
 import { dataPaths } from "./data-paths.js";
-import { serverMigrations } from "./migrations.js";
-import { systems } from "./systems/index.js";
-
-/** Every schema of the relational database, in the order in which they are applied. */
-export const databaseMigrations: readonly MigrationSet[] = [
-  serverMigrations,
-  eventStoreMigrations,
-  jetStreamMigrations,
-  ...systems.flatMap(({ migrations }) => migrations),
-];
+import { databaseMigrations } from "./migrations.js";
 
 export interface StoreContext {
   readonly logger?: Logger;

@@ -1,7 +1,5 @@
 import type { Database } from "@signalbox/database";
 import { createSqlTransport, type Transport } from "@signalbox/event-store";
-import { createBullmqTransport } from "@signalbox/event-store-bullmq";
-import { createJetStreamTransport, examineJetStream } from "@signalbox/event-store-jetstream";
 import { isRetryable, retry } from "@signalbox/kernel";
 import { type Adapter, describeStore } from "./banner.js";
 import type { StartContext } from "./compose.js";
@@ -9,11 +7,11 @@ import type { ServerConfig } from "./config.js";
 import { narrowPayload } from "./doctor/check-transport.js";
 import { ServerError } from "./errors.js";
 
-/** One thing that can carry domain events. */
+/** One thing that can carry domain events. The client of a broker is loaded where that broker is chosen. */
 interface TransportChoice {
   describe(config: ServerConfig): Adapter;
   /** Makes it, and tells the health routes how it is asked for its state where the database does not answer for it. */
-  create(context: StartContext, database: Database): Transport;
+  create(context: StartContext, database: Database): Promise<Transport>;
   /** What an operator should know of it; looked at once it is open. */
   advise?(config: ServerConfig): Promise<string | undefined>;
 }
@@ -29,7 +27,7 @@ function sql(): TransportChoice {
   return {
     describe: ({ databaseUrl }) =>
       describeStore("transport", databaseUrl?.reveal(), "SQL on PostgreSQL", "SQL on SQLite"),
-    create: ({ config, clock, logger }, database) =>
+    create: async ({ config, clock, logger }, database) =>
       createSqlTransport({
         database,
         clock,
@@ -43,9 +41,10 @@ function sql(): TransportChoice {
 function jetStream(): TransportChoice {
   return {
     describe: ({ natsUrl }) => describeStore("transport", natsUrl?.reveal(), "NATS JetStream", "NATS JetStream"),
-    create({ config, clock, logger, health }, database) {
+    async create({ config, clock, logger, health }, database) {
       const { natsUrl, events } = config;
       if (natsUrl === undefined) throw missing("nats_url", "SIGNALBOX_NATS_URL");
+      const { createJetStreamTransport } = await import("@signalbox/event-store-jetstream");
       const transport = createJetStreamTransport({
         servers: natsUrl.reveal(),
         database,
@@ -61,6 +60,7 @@ function jetStream(): TransportChoice {
     },
     async advise({ natsUrl }) {
       if (natsUrl === undefined) return undefined;
+      const { examineJetStream } = await import("@signalbox/event-store-jetstream");
       return narrowPayload((await examineJetStream({ servers: natsUrl.reveal() })).maxPayloadBytes);
     },
   };
@@ -69,9 +69,10 @@ function jetStream(): TransportChoice {
 function bullmq(): TransportChoice {
   return {
     describe: ({ redisUrl }) => describeStore("transport", redisUrl?.reveal(), "BullMQ", "BullMQ"),
-    create({ config, clock, logger, health }) {
+    async create({ config, clock, logger, health }) {
       const { redisUrl, events } = config;
       if (redisUrl === undefined) throw missing("redis_url", "SIGNALBOX_REDIS_URL");
+      const { createBullmqTransport } = await import("@signalbox/event-store-bullmq");
       const transport = createBullmqTransport({
         url: redisUrl.reveal(),
         prefix: events.bullmq.prefix,
@@ -100,7 +101,7 @@ const reconnect = { baseMs: 500, maxMs: 5_000 } as const;
 /** The transport of the configuration, open. */
 export async function openTransport(context: StartContext, database: Database): Promise<Transport> {
   const { config, clock, logger, signal, shutdown } = context;
-  const transport = choices[config.transport].create(context, database);
+  const transport = await choices[config.transport].create(context, database);
   shutdown.add(() => transport.close());
   const untilMs = clock.monotonicMs() + patienceMs;
   await retry(() => transport.open(), {

@@ -3,7 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { migrate, openDatabase } from "@signalbox/database";
 import type { ExperienceStore } from "@signalbox/experience";
-import { createRedisStore, createSqlStore, experienceMigrations } from "@signalbox/experience-tracker";
+import { createSqlStore, experienceMigrations } from "@signalbox/experience-tracker";
+import { createRedisStore } from "@signalbox/experience-tracker/redis-store";
 import { startRedis } from "@signalbox/testing/servers";
 
 /** An empty store on a new SQLite file, while `work` runs. */

@@ -18,6 +18,7 @@ export { IngestError, type IngestErrorCode, ingestErrors } from "./http/ingest-e
 export { IssueError, type IssueErrorCode, issueErrors } from "./issues/issue-errors.js";
 export { ReadError, type ReadErrorCode, readErrors } from "./issues/read-errors.js";
 export { errorTrackingAnalytics } from "./migrations/analytics-migrations.js";
+export { errorTrackingMigrations } from "./migrations/error-tracking-migrations.js";
 export { normaliseEvent } from "./normalise/normalise-event.js";
 export { ProjectError, type ProjectErrorCode, projectErrors } from "./projects/project-errors.js";
 export {
@@ -36,6 +37,5 @@ export {
   createErrorTracking,
   type ErrorTracking,
   type ErrorTrackingDependencies,
-  errorTrackingMigrations,
 } from "./service.js";
 export { createErrorTimelineSource } from "./timeline-source.js";

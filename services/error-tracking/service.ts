@@ -30,31 +30,12 @@ import { configureItems } from "./items/items-subscriber.js";
 import { createItemStorage } from "./items/store-items.js";
 import { createLedgerMetrics } from "./ledger/ledger-metrics.js";
 import { errorTrackingAnalytics } from "./migrations/analytics-migrations.js";
-import { issuePlacesMigration } from "./migrations/issue-places-migration.js";
-import { issuesMigration } from "./migrations/issues-migration.js";
-import { itemsMigration } from "./migrations/items-migration.js";
-import { projectMigrations } from "./migrations/projects-migration.js";
-import { quotasMigration } from "./migrations/quotas-migration.js";
-import { upkeepMigration } from "./migrations/upkeep-migration.js";
-import { workflowMigration } from "./migrations/workflow-migration.js";
+import { errorTrackingMigrations } from "./migrations/error-tracking-migrations.js";
 import { createProjects, type Projects } from "./projects/projects.js";
 import type { Quota } from "./projects/quotas.js";
 import { createOrphanCollector } from "./upkeep/collect-orphans.js";
 import { createHousekeeping } from "./upkeep/housekeeping.js";
 import { createUpkeep } from "./upkeep/upkeep.js";
-
-export const errorTrackingMigrations: MigrationSet = {
-  name: "error-tracking",
-  migrations: [
-    ...projectMigrations,
-    issuesMigration,
-    workflowMigration,
-    upkeepMigration,
-    itemsMigration,
-    quotasMigration,
-    issuePlacesMigration,
-  ],
-};
 
 export interface ErrorTrackingDependencies {
   readonly database: Database;

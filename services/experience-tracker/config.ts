@@ -1,4 +1,4 @@
-import { urgencies } from "@signalbox/experience";
+import { urgencies } from "@signalbox/experience/urgency";
 import { type PropertiesOf, section, setting } from "@signalbox/kernel";
 
 const keys = {

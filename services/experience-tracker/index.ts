@@ -13,13 +13,11 @@ export {
   type TrackerDependencies,
 } from "./service.js";
 export { createSliMetrics, type SliMetrics, type SliMetricsOptions } from "./sli-metrics.js";
-export { examineRedis } from "./store/redis/examine.js";
 export {
   type RedisServer,
   RedisSetupError,
   type RedisSetupErrorCode,
   redisSetupErrors,
 } from "./store/redis/require-server.js";
-export { createRedisStore, type RedisStore, type RedisStoreOptions } from "./store/redis-store.js";
 export { createSqlStore, type SqlStoreOptions } from "./store/sql-store.js";
 export { createJourneyTimelineSource, type TimelineSourceOptions } from "./timeline-source.js";

@@ -4,8 +4,7 @@ import { open, readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { errorMessage } from "@signalbox/kernel";
 import { ServerError } from "../errors.js";
-import { databaseMigrations } from "../stores.js";
-import { analyticsMigrations } from "../systems/index.js";
+import { analyticsMigrations, databaseMigrations } from "../migrations.js";
 
 /** Below the backup's directory: what becomes the data directory. */
 export const dataFolder = "data";

@@ -1,7 +1,7 @@
 import type { Configure } from "@signalbox/event-store";
-import { createTokenKey, mintToken, type Scope } from "@signalbox/http";
+import type { Scope } from "@signalbox/http/scopes";
+import { createTokenKey, mintToken } from "@signalbox/http/tokens";
 import { errorMessage, systemClock } from "@signalbox/kernel";
-import { composeLocally } from "../compose-locally.js";
 import type { ServerConfig } from "../config.js";
 import { directoryHolder } from "../data-directory.js";
 import { dataPaths } from "../data-paths.js";
@@ -67,6 +67,8 @@ export async function withApi<T>(options: RoutesOptions, work: (api: CommandApi)
     throw new CommandFailed();
   }
   const withAnalytics = withHistory && (holder === undefined || config.clickhouseUrl !== undefined);
+  // All systems: not loaded where a server has them already.
+  const { composeLocally } = await import("../compose-locally.js");
   const local = await composeLocally({ config, withAnalytics, ...(configure && { configure }) });
   try {
     const send: Send = async (method, path, body) => {

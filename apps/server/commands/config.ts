@@ -11,8 +11,7 @@ import {
   table,
 } from "./command.js";
 
-export function addConfigCommand(program: Command, terminal: Terminal): void {
-  const config = defineCommand(program, "config", "look at the configuration", "signalbox config print");
+export function build(config: Command, terminal: Terminal): void {
   const print = defineCommand(
     config,
     "print",

@@ -7,7 +7,6 @@ import {
   addJsonOption,
   CommandFailed,
   type ConfigOptions,
-  defineCommand,
   type JsonOption,
   readCommandConfig,
   type Terminal,
@@ -15,13 +14,7 @@ import {
 
 const marks = { ok: "ok     ", warning: "warning", broken: "BROKEN " } as const;
 
-export function addDoctorCommand(program: Command, terminal: Terminal): void {
-  const doctor = defineCommand(
-    program,
-    "doctor",
-    "look at configuration, stores, disk, clocks and ports, and say what to do about each finding",
-    "signalbox doctor --json",
-  );
+export function build(doctor: Command, terminal: Terminal): void {
   addJsonOption(addConfigOptions(doctor)).action(async (options: ConfigOptions & JsonOption) => {
     const findings = await examineFrom(terminal, options);
     if (options.json) terminal.out(JSON.stringify(findings, null, 2));

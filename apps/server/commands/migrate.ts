@@ -5,13 +5,12 @@ import type { Command } from "commander";
 import type { ServerConfig } from "../config.js";
 import { directoryHolder, lockDataDirectory } from "../data-directory.js";
 import { dataPaths } from "../data-paths.js";
-import { databaseMigrations, openServerDatabase } from "../stores.js";
-import { analyticsMigrations } from "../systems/index.js";
+import { analyticsMigrations, databaseMigrations } from "../migrations.js";
+import { openServerDatabase } from "../stores.js";
 import {
   addConfigOptions,
   addJsonOption,
   type ConfigOptions,
-  defineCommand,
   type JsonOption,
   readCommandConfig,
   type Terminal,
@@ -23,14 +22,8 @@ interface Applied {
   readonly migration: string;
 }
 
-export function addMigrateCommand(program: Command, terminal: Terminal): void {
-  const command = defineCommand(
-    program,
-    "migrate",
-    "bring the schemas of all stores up to date, as every start does",
-    "signalbox migrate",
-  );
-  addJsonOption(addConfigOptions(command)).action(async (options: ConfigOptions & JsonOption) => {
+export function build(migrateStores: Command, terminal: Terminal): void {
+  addJsonOption(addConfigOptions(migrateStores)).action(async (options: ConfigOptions & JsonOption) => {
     const { values } = readCommandConfig(terminal, options);
     const applied = [...(await migrateDatabase(values)), ...(await migrateAnalyticsStore(values))];
     if (options.json) terminal.out(JSON.stringify(applied, null, 2));

@@ -1,4 +1,4 @@
-import { createProjects, type Projects } from "@signalbox/error-tracking";
+import { createProjects, type Projects } from "@signalbox/error-tracking/projects";
 import { systemClock } from "@signalbox/kernel";
 import type { Command } from "commander";
 import { publicUrl, withDatabase } from "../stores.js";
@@ -17,8 +17,7 @@ import {
 
 type Options = ConfigOptions & JsonOption;
 
-export function addProjectCommand(program: Command, terminal: Terminal): void {
-  const project = defineCommand(program, "project", "make and list projects", "signalbox project list");
+export function build(project: Command, terminal: Terminal): void {
   const withProjects = <T>(options: Options, work: (projects: Projects) => Promise<T>): Promise<T> => {
     const { values } = readCommandConfig(terminal, options);
     return withDatabase(values, (database) =>

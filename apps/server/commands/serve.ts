@@ -1,4 +1,4 @@
-import { warnOfReferenceVariables } from "@signalbox/git-relay";
+import { warnOfReferenceVariables } from "@signalbox/git-relay/reference-variables";
 import { createLogger, type LogFormat, nearestName, systemClock } from "@signalbox/kernel";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { bannerLines } from "../banner.js";
@@ -10,14 +10,7 @@ import { loadApp } from "../load-app.js";
 import { isRole, type Role, roles } from "../roles.js";
 import { createShutdown } from "../shutdown.js";
 import { version } from "../version.js";
-import {
-  addConfigOptions,
-  CommandFailed,
-  type ConfigOptions,
-  defineCommand,
-  readCommandConfig,
-  type Terminal,
-} from "./command.js";
+import { addConfigOptions, CommandFailed, type ConfigOptions, readCommandConfig, type Terminal } from "./command.js";
 
 interface ServeOptions extends ConfigOptions {
   readonly only: readonly Role[];
@@ -36,13 +29,8 @@ const closingPatienceMs = 10_000;
 /** How long the embedded engine may take to let go of a process that ends in a hurry. */
 const abandonPatienceMs = 1_000;
 
-export function addServeCommand(program: Command, terminal: Terminal): void {
-  const serve = defineCommand(
-    program,
-    "serve",
-    "run the server until it is told to stop",
-    "signalbox serve --only ingest,worker --listen 0.0.0.0:8787",
-  )
+export function build(serve: Command, terminal: Terminal): void {
+  serve
     .addOption(
       new Option("--only <role,…>", `run these roles alone: ${roles.join(", ")}`)
         .argParser(parseRoles)

@@ -1,4 +1,5 @@
-import { createTokenKey, isScope, maxTokenLifetimeMs, mintToken, type Scope, scopes } from "@signalbox/http";
+import { isScope, type Scope, scopes } from "@signalbox/http/scopes";
+import { createTokenKey, maxTokenLifetimeMs, mintToken } from "@signalbox/http/tokens";
 import { nearestName, parseDuration, systemClock } from "@signalbox/kernel";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { dataPaths } from "../data-paths.js";
@@ -26,8 +27,7 @@ interface CreateOptions extends Options {
   readonly name: string;
 }
 
-export function addTokenCommand(program: Command, terminal: Terminal): void {
-  const token = defineCommand(program, "token", "make, list and revoke tokens for the API", "signalbox token list");
+export function build(token: Command, terminal: Terminal): void {
   addCreate(token, terminal);
   addList(token, terminal);
   addRevoke(token, terminal);

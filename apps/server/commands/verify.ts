@@ -5,7 +5,6 @@ import {
   addJsonOption,
   CommandFailed,
   type ConfigOptions,
-  defineCommand,
   type JsonOption,
   parseId,
   readCommandConfig,
@@ -23,13 +22,8 @@ interface VerifyOptions extends ConfigOptions, JsonOption {
 
 const dayMs = 86_400_000;
 
-export function addVerifyCommand(program: Command, terminal: Terminal): void {
-  const verify = defineCommand(
-    program,
-    "verify",
-    "check that what is counted and what is stored agree",
-    "signalbox verify --since 7d",
-  )
+export function build(verify: Command, terminal: Terminal): void {
+  verify
     .option("--project <id>", "only this project, without what belongs to none: bytes nobody needs, the queue", parseId)
     .addOption(
       new Option("--since <duration>", "what was received within this time").argParser(parseSince).default(dayMs, "1d"),

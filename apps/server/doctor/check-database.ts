@@ -1,7 +1,8 @@
 import { existsSync } from "node:fs";
 import { checkSchema, type Database } from "@signalbox/database";
 import { dataPaths } from "../data-paths.js";
-import { databaseMigrations, openServerDatabase } from "../stores.js";
+import { databaseMigrations } from "../migrations.js";
+import { openServerDatabase } from "../stores.js";
 import { skewFinding } from "./clock-skew.js";
 import { broken, brokenBy, type Check, type Finding, ok, type Patient } from "./finding.js";
 

@@ -1,5 +1,4 @@
 import { readDefinitionFolder } from "@signalbox/experience";
-import { examineRedis } from "@signalbox/experience-tracker";
 import { urlOf } from "../stores.js";
 import { brokenBy, type Check, type Finding, ok, type Patient, warning } from "./finding.js";
 
@@ -38,6 +37,7 @@ async function stateStore({ config }: Patient): Promise<Finding> {
   if (store === "sql") return ok(subject, "open runs are kept in the database, durably");
   const url = config.redisUrl?.reveal();
   if (url === undefined) return warning(subject, "no address of Redis is configured", "Set `redis_url`.");
+  const { examineRedis } = await import("@signalbox/experience-tracker/examine-redis");
   try {
     const { version, evictionPolicy, durability } = await examineRedis(url, redisAck);
     const message = `Redis ${version} ${durabilities[durability]}; its eviction policy is ${evictionPolicy}`;

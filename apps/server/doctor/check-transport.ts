@@ -1,6 +1,4 @@
 import { eventReceived } from "@signalbox/error-tracking";
-import { createBullmqTransport } from "@signalbox/event-store-bullmq";
-import { examineJetStream } from "@signalbox/event-store-jetstream";
 import { type Logger, silentLogger } from "@signalbox/kernel";
 import type { ServerConfig } from "../config.js";
 import { brokenBy, type Check, type Finding, ok, type Patient, warning } from "./finding.js";
@@ -16,6 +14,7 @@ export const checkTransport: Check = async (patient) => {
 
 async function examineNats({ natsUrl }: ServerConfig): Promise<Finding> {
   if (natsUrl === undefined) return warning(subject, "no address of NATS is configured", "Set `nats_url`.");
+  const { examineJetStream } = await import("@signalbox/event-store-jetstream");
   try {
     const { version, maxPayloadBytes } = await examineJetStream({ servers: natsUrl.reveal() });
     const message = `NATS ${version} with JetStream takes messages of ${maxPayloadBytes} bytes`;
@@ -30,6 +29,7 @@ async function examineNats({ natsUrl }: ServerConfig): Promise<Finding> {
 async function examineQueues({ config, clock }: Patient): Promise<Finding> {
   const { redisUrl, events } = config;
   if (redisUrl === undefined) return warning(subject, "no address of Redis is configured", "Set `redis_url`.");
+  const { createBullmqTransport } = await import("@signalbox/event-store-bullmq");
   const warnings: string[] = [];
   const logger: Logger = { ...silentLogger, warn: (message) => void warnings.push(message), child: () => logger };
   const { prefix, allowVolatile } = events.bullmq;

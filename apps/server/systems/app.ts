@@ -8,8 +8,6 @@ import type { SystemDefinition } from "./system.js";
 export function appSystem(app: App): SystemDefinition {
   return {
     name: "app",
-    migrations: [],
-    analyticsMigrations: [],
     catalogues: [],
 
     create({ config, roles, serverUrl }) {

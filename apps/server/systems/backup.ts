@@ -10,8 +10,6 @@ import type { SystemDefinition } from "./system.js";
 /** What `signalbox backup` needs of the process that holds the embedded analytics engine. */
 export const backup: SystemDefinition = {
   name: "backup",
-  migrations: [],
-  analyticsMigrations: [],
   catalogues: [serverErrors],
 
   create({ stores, config }) {

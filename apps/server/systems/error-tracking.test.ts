@@ -10,9 +10,9 @@ import { createVirtualClock, noMetrics, silentLogger } from "@signalbox/kernel";
 import { expect, test } from "vitest";
 import { readServerConfig } from "../config.js";
 import { createHealth } from "../health.js";
+import { databaseMigrations } from "../migrations.js";
 import type { Role } from "../roles.js";
 import { createShutdown } from "../shutdown.js";
-import { databaseMigrations } from "../stores.js";
 import { errorTracking } from "./error-tracking.js";
 
 /** Upkeep looks for due work each minute. */

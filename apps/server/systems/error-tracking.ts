@@ -1,8 +1,6 @@
 import {
   createErrorTimelineSource,
   createErrorTracking,
-  errorTrackingAnalytics,
-  errorTrackingMigrations,
   ingestErrors,
   issueErrors,
   projectErrors,
@@ -16,8 +14,6 @@ import type { SystemDefinition } from "./system.js";
 
 export const errorTracking: SystemDefinition = {
   name: "error tracking",
-  migrations: [errorTrackingMigrations],
-  analyticsMigrations: [errorTrackingAnalytics],
   catalogues: [ingestErrors, projectErrors, readErrors, issueErrors, queryErrors, ruleErrors],
 
   create({ stores, streams, clock, logger, metrics, config, roles, serverUrl, isDiskFull, isDiskLow }) {

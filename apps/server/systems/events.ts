@@ -1,12 +1,10 @@
 import { eventStoreErrors } from "@signalbox/event-store";
-import { createEvents, createEventTimelineSource, eventsAnalytics, eventsMigrations } from "@signalbox/events";
+import { createEvents, createEventTimelineSource } from "@signalbox/events";
 import { hasAnalytics } from "../roles.js";
 import type { SystemDefinition } from "./system.js";
 
 export const events: SystemDefinition = {
   name: "events",
-  migrations: [eventsMigrations],
-  analyticsMigrations: [eventsAnalytics],
   catalogues: [eventStoreErrors],
 
   create({ stores, streams, clock, logger, metrics, config, roles }) {

@@ -3,10 +3,7 @@ import { experienceErrors } from "@signalbox/experience";
 import {
   createExperienceTracker,
   createJourneyTimelineSource,
-  createRedisStore,
   createSqlStore,
-  experienceAnalytics,
-  experienceMigrations,
   trackerErrors,
 } from "@signalbox/experience-tracker";
 import type { ServerConfig } from "../config.js";
@@ -15,15 +12,15 @@ import type { SystemDefinition } from "./system.js";
 
 export const experience: SystemDefinition = {
   name: "experience tracker",
-  migrations: [experienceMigrations],
-  analyticsMigrations: [experienceAnalytics],
   catalogues: [experienceErrors, trackerErrors],
 
-  create({ stores, streams, clock, logger, metrics, config, roles, health }) {
+  async create({ stores, streams, clock, logger, metrics, config, roles, health }) {
     const settings = config.experience;
+    const { createRedisStore } =
+      settings.store === "redis" ? await import("@signalbox/experience-tracker/redis-store") : {};
     const tracker = createExperienceTracker({
       openStore: ({ rules, replica, publish }) =>
-        settings.store === "redis"
+        createRedisStore
           ? createRedisStore({
               url: redisUrl(config),
               prefix: settings.redisPrefix,

@@ -7,7 +7,6 @@ import {
   type GitRelay,
   loadRelayKey,
   relayErrors,
-  relayMigrations,
 } from "@signalbox/git-relay";
 import { createServiceGroup } from "@signalbox/kernel";
 import { version } from "../version.js";
@@ -16,8 +15,6 @@ import type { SystemDefinition, SystemRoutes } from "./system.js";
 
 export const gitRelay: SystemDefinition = {
   name: "git relay",
-  migrations: [relayMigrations],
-  analyticsMigrations: [],
   catalogues: [relayErrors],
 
   create({ stores, streams, clock, logger, metrics, config, roles, serverUrl }) {

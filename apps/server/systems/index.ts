@@ -1,4 +1,3 @@
-import type { AnalyticsMigrationSet } from "@signalbox/analytics";
 import { backup } from "./backup.js";
 import { errorTracking } from "./error-tracking.js";
 import { events } from "./events.js";
@@ -10,8 +9,3 @@ export type { ServerSystem, SystemContext, SystemDefinition, SystemFamilies, Sys
 
 /** The systems of the server, in the order in which they start. */
 export const systems: readonly SystemDefinition[] = [events, errorTracking, experience, gitRelay, backup];
-
-/** Every schema of the analytics store, in the order in which they are applied. */
-export const analyticsMigrations: readonly AnalyticsMigrationSet[] = systems.flatMap(
-  (system) => system.analyticsMigrations,
-);

@@ -1,5 +1,3 @@
-import type { AnalyticsMigrationSet } from "@signalbox/analytics";
-import type { MigrationSet } from "@signalbox/database";
 import type { Configure, DispatchLog, EventStore } from "@signalbox/event-store";
 import type { FamilySource, StreamHub } from "@signalbox/http";
 import type { ErrorCatalogue, Service } from "@signalbox/kernel";
@@ -22,11 +20,9 @@ export interface SystemContext extends StartContext {
   readonly streams: StreamHub;
 }
 
-/** One of the systems on the spine, before it runs: what its stores must hold. */
+/** One of the systems on the spine, before it runs. What its stores must hold is in `migrations.ts`. */
 export interface SystemDefinition {
   readonly name: string;
-  readonly migrations: readonly MigrationSet[];
-  readonly analyticsMigrations: readonly AnalyticsMigrationSet[];
   /** The codes that its routes answer with. */
   readonly catalogues: readonly ErrorCatalogue[];
   /** Puts it together; nothing runs yet. */

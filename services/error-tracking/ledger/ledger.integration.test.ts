@@ -14,10 +14,10 @@ import { requireServers, startClickHouseHttp, startPostgres } from "@signalbox/t
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { countAllPending } from "../digest/pending-events.js";
 import { eventReceived } from "../events/event-received.js";
+import { errorTrackingMigrations } from "../migrations/error-tracking-migrations.js";
 import { updateSettings } from "../projects/project-settings.js";
 import { createProjects } from "../projects/projects.js";
 import type { Quota } from "../projects/quotas.js";
-import { errorTrackingMigrations } from "../service.js";
 import { envelope } from "../testing/ingest-server.js";
 import type { OpenServiceOptions } from "../testing/open-service.js";
 import { errorPayload, newEventId } from "../testing/received-event.js";

@@ -9,7 +9,7 @@ import { parseDsn } from "@signalbox/sentry-protocol";
 import { requireServers, startPostgres } from "@signalbox/testing/servers";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { createKeyCache, type KeyCache } from "../edge/key-cache.js";
-import { errorTrackingMigrations } from "../service.js";
+import { errorTrackingMigrations } from "../migrations/error-tracking-migrations.js";
 import { createProjects, type Projects } from "./projects.js";
 
 const ports = { logger: silentLogger, metrics: noMetrics, clock: systemClock };

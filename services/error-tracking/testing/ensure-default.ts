@@ -1,7 +1,7 @@
 import { migrate, openDatabase } from "@signalbox/database";
 import { noMetrics, silentLogger, systemClock } from "@signalbox/kernel";
+import { errorTrackingMigrations } from "../migrations/error-tracking-migrations.js";
 import { createProjects } from "../projects/projects.js";
-import { errorTrackingMigrations } from "../service.js";
 
 // A server that starts for the first time, as far as its projects go. Argument: where the database is, as JSON.
 const place: { readonly path?: string; readonly url?: string } = JSON.parse(process.argv[2] ?? "{}");

@@ -25,8 +25,8 @@ import { createQuotaWindows } from "../edge/quota-windows.js";
 import { eventReceived } from "../events/event-received.js";
 import { itemReceived, type ReceivedItems } from "../events/item-events.js";
 import { createIngest, type IngestOptions, rewriteIngestUrl } from "../http/ingest.js";
+import { errorTrackingMigrations } from "../migrations/error-tracking-migrations.js";
 import { createProjects, type Projects } from "../projects/projects.js";
-import { errorTrackingMigrations } from "../service.js";
 
 const ports = { logger: silentLogger, metrics: noMetrics, clock: systemClock };
 

@@ -23,7 +23,8 @@ import {
 import { type ErrorTrackingSettings, errorTrackingSection } from "../config.js";
 import type { DigestStep } from "../digest/digest-metrics.js";
 import { errorTrackingAnalytics } from "../migrations/analytics-migrations.js";
-import { createErrorTracking, type ErrorTracking, errorTrackingMigrations } from "../service.js";
+import { errorTrackingMigrations } from "../migrations/error-tracking-migrations.js";
+import { createErrorTracking, type ErrorTracking } from "../service.js";
 
 export interface OpenServiceOptions {
   /** SQLite file, or the URL of a PostgreSQL database. */

@@ -5,8 +5,8 @@ import { type Analytics, migrateAnalytics, openAnalytics } from "@signalbox/anal
 import { type Database, migrate, openDatabase } from "@signalbox/database";
 import { noMetrics, silentLogger, systemClock } from "@signalbox/kernel";
 import { errorTrackingAnalytics } from "../migrations/analytics-migrations.js";
+import { errorTrackingMigrations } from "../migrations/error-tracking-migrations.js";
 import { createProjects, type Projects } from "../projects/projects.js";
-import { errorTrackingMigrations } from "../service.js";
 
 const ports = { logger: silentLogger, metrics: noMetrics, clock: systemClock };
 

@@ -8,7 +8,7 @@ import { noMetrics, silentLogger, systemClock } from "@signalbox/kernel";
 import { installSignalbox, type SignalboxInstallation, type SignalboxServer } from "@signalbox/testing/servers";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { runCommandLine } from "../../command-line.js";
-import { databaseMigrations } from "../../stores.js";
+import { databaseMigrations } from "../../migrations.js";
 import { newEventId, type ProgramEnd, program, runProgram, startProgram, temporaryDirectory } from "../../testing.js";
 
 let directory: ReturnType<typeof temporaryDirectory>;

@@ -4,7 +4,7 @@ import { createEventStore, createSqlTransport, defineEvent, defineSubscriber } f
 import { installSignalbox, type SignalboxInstallation } from "@signalbox/testing/servers";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { runCommandLine } from "../../command-line.js";
-import { databaseMigrations } from "../../stores.js";
+import { databaseMigrations } from "../../migrations.js";
 import { type ProgramEnd, temporaryDirectory } from "../../testing.js";
 
 const subscriber = "error_tracking.digest";

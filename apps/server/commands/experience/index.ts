@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { defineCommand, type Terminal } from "../command.js";
+import type { Terminal } from "../command.js";
 import { addCheck } from "./check.js";
 import { addDefinitions } from "./definitions.js";
 import { addReport } from "./report.js";
@@ -8,13 +8,7 @@ import { addSend } from "./send.js";
 import { addShow } from "./show.js";
 import { addTick } from "./tick.js";
 
-export function addExperienceCommand(program: Command, terminal: Terminal): void {
-  const experience = defineCommand(
-    program,
-    "experience",
-    "see journeys and their definitions: what runs, what went wrong, what a file says",
-    "signalbox experience runs --state stale",
-  );
+export function build(experience: Command, terminal: Terminal): void {
   addDefinitions(experience, terminal);
   addCheck(experience, terminal);
   addRuns(experience, terminal);
