@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { describe, expect, test } from "vitest";
-import { principalOf } from "./access.js";
-import { hasScope, requireExperience, requireProject, type Scope, scopes } from "./scopes.js";
+import { principalOf, requireScope } from "./access.js";
+import { allowedScopes, hasScope, requireExperience, requireProject, type Scope, scopes } from "./scopes.js";
 import { bodyOf, serve } from "./testing/serve.js";
 import { createTestTokens } from "./testing/tokens.js";
 
@@ -156,6 +156,17 @@ describe("PF-031 scopes", () => {
     expect((await fetch(`${url}/projects/3`, { headers: await tokens.bearer(["errors:read"]) })).status).toBe(200);
     const none = await tokens.bearer(["admin"], { projects: [] });
     expect((await fetch(`${url}/projects/1`, { headers: none })).status).toBe(403);
+  });
+
+  test("PF-031 narrowed to projects, admin is what belongs to projects and nothing of the whole server", async () => {
+    const narrowed = { ...principalWith(["admin", "relay:read"]), projects: [2] };
+    const allowed = ["errors:read", "errors:write", "errors:admin", "relay:read", "timeline:read"];
+    expect(scopes.filter((scope) => hasScope(narrowed, scope))).toEqual(allowed);
+    expect(allowedScopes(narrowed)).toEqual(allowed);
+    expect(allowedScopes(principalWith(["admin"]))).toEqual(["admin"]);
+    expect(() => requireScope(narrowed, ["admin"])).toThrow(
+      expect.objectContaining({ status: 403, detail: expect.stringMatching(/lacks the scope admin\. Narrowed/) }),
+    );
   });
 
   test("PF-031 a producer's token is narrowed to experience ids, also by prefix, and to types", async () => {

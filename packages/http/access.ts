@@ -1,6 +1,6 @@
 import type { FastifyRequest } from "fastify";
 import { HttpProblem } from "./problems.js";
-import { hasScope, type Principal, type Scope } from "./scopes.js";
+import { hasScope, isNarrowedAdmin, type Principal, type Scope } from "./scopes.js";
 
 /**
  * Who may call a route. Every route states it.
@@ -37,9 +37,10 @@ export function scopesOf(access: Access): readonly Scope[] {
 /** @throws {HttpProblem} 403 `insufficient_scope` naming the scopes of which one is needed. */
 export function requireScope(principal: Principal, needed: readonly Scope[]): void {
   if (needed.some((scope) => hasScope(principal, scope))) return;
-  const list = needed.join(" or ");
+  const lacking = `The token lacks the scope ${needed.join(" or ")}.`;
+  const why = " Narrowed to projects, its admin allows only what belongs to these.";
   throw new HttpProblem("insufficient_scope", {
-    detail: `The token lacks the scope ${list}.`,
+    detail: isNarrowedAdmin(principal) ? lacking + why : lacking,
     headers: {
       "www-authenticate": `Bearer realm="signalbox", error="insufficient_scope", scope="${needed.join(" ")}"`,
     },

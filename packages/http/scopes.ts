@@ -43,16 +43,32 @@ export interface Principal {
   readonly claims?: Readonly<Record<string, unknown>>;
 }
 
-/** Scopes that a wider scope of the same system brings along; `admin` brings all. */
+/** What belongs to projects: of a token that is narrowed to some, `admin` brings these alone. */
+const projectScopes: ReadonlySet<Scope> = new Set(["errors:read", "errors:write", "errors:admin", "timeline:read"]);
+
+/** Scopes that a wider scope of the same system brings along; `admin` brings all, unless the token is narrowed. */
 const includedScopes: Readonly<Partial<Record<Scope, readonly Scope[]>>> = {
   "experience:admin": ["experience:read", "experience:read_meta"],
 };
 
 /** Whether the token has `scope`, itself or by a wider one. */
 export function hasScope(principal: Principal, scope: Scope): boolean {
-  if (principal.scopes.has(scope) || principal.scopes.has("admin")) return true;
+  if (principal.scopes.has("admin") && (!isNarrowedAdmin(principal) || projectScopes.has(scope))) return true;
+  if (scope === "admin") return false;
+  if (principal.scopes.has(scope)) return true;
   for (const held of principal.scopes) if (includedScopes[held]?.includes(scope)) return true;
   return false;
+}
+
+/** Whether the token has `admin` for some projects only. */
+export function isNarrowedAdmin({ scopes: held, projects }: Principal): boolean {
+  return projects !== undefined && held.has("admin");
+}
+
+/** What the token allows, a narrowed `admin` as the scopes that it brings. */
+export function allowedScopes(principal: Principal): readonly Scope[] {
+  if (!isNarrowedAdmin(principal)) return [...principal.scopes];
+  return scopes.filter((scope) => hasScope(principal, scope));
 }
 
 export function allowsProject(principal: Principal, projectId: number): boolean {

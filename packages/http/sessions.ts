@@ -5,7 +5,7 @@ import { principalOf } from "./access.js";
 import { bearerToken } from "./authorize.js";
 import { cookieOf } from "./cookies.js";
 import { HttpProblem } from "./problems.js";
-import { type Principal, scopes } from "./scopes.js";
+import { allowedScopes, type Principal, scopes } from "./scopes.js";
 
 export interface SessionOptions {
   /** Whether browsers reach the server by HTTPS, so that the cookie is never sent over anything else. */
@@ -150,10 +150,11 @@ const sessionSchema = {
   },
 } as const;
 
-function describeSession({ subject, scopes: held, projects, expiresAtMs }: Principal, token: string) {
+function describeSession(principal: Principal, token: string) {
+  const { subject, projects, expiresAtMs } = principal;
   return {
     subject,
-    scopes: [...held],
+    scopes: allowedScopes(principal),
     projects: projects ?? null,
     expires_at: new Date(expiresAtMs).toISOString(),
     csrf_token: csrfTokenOf(token),

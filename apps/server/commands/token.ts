@@ -41,7 +41,9 @@ function addCreate(token: Command, terminal: Terminal): void {
     "signalbox token create --scope errors:read,errors:write --project 1 --ttl 90d",
   )
     .requiredOption("--scope <scope,…>", `what it allows: ${scopes.join(", ")}`, parseScopes)
-    .option("--project <id,…>", "narrow it to these projects", (text: string) => text.split(",").map(parseId))
+    .option("--project <id,…>", "narrow it to these projects, and admin to what belongs to them", (text: string) =>
+      text.split(",").map(parseId),
+    )
     .addOption(
       new Option("--ttl <duration>", "how long it is valid, at most 365d")
         .argParser(parseTtl)
