@@ -107,34 +107,35 @@ function serve(websocket: WebSocket, events: PeerSocketEvents, clock: Clock): Pe
   let closedByUs = false;
   let isOver = false;
   let isPaused = false;
-  let heard = false;
+  let heardMs = clock.monotonicMs();
   let timer: Timer | undefined;
 
   const lose = (why: PeerFailure): void => {
     failure ??= why;
     websocket.terminate();
   };
-  /** Something that is still being sent to us is a sign of life, too; while we do not read, we could not see any. */
+  const hear = (): void => {
+    heardMs = clock.monotonicMs();
+  };
+  /** Something that is still being sent to us is a sign of life, too. */
   const watch = (): void => {
-    heard = false;
-    const isAlive = (): boolean => heard || websocket.isPaused;
-    timer = clock.setTimer(pingEveryMs, () => {
-      if (isAlive()) {
-        watch();
-        return;
-      }
-      websocket.ping();
-      timer = clock.setTimer(pongWithinMs, () => (isAlive() ? watch() : lose(silent)));
-    });
+    // While we do not read, we could not see any.
+    if (websocket.isPaused) hear();
+    const quietMs = clock.monotonicMs() - heardMs;
+    if (quietMs < pingEveryMs) {
+      timer = clock.setTimer(pingEveryMs - quietMs, watch);
+      return;
+    }
+    const pingedMs = clock.monotonicMs();
+    websocket.ping();
+    timer = clock.setTimer(pongWithinMs, () => (heardMs >= pingedMs || websocket.isPaused ? watch() : lose(silent)));
   };
 
   websocket.on("message", (data: RawData, isBinary: boolean) => {
-    heard = true;
+    hear();
     if (!isBinary && !closedByUs) events.onMessage(String(data));
   });
-  websocket.on("pong", () => {
-    heard = true;
-  });
+  websocket.on("pong", hear);
   websocket.on("error", (error) => {
     failure ??= describeEnd(error);
   });

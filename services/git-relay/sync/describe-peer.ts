@@ -9,6 +9,8 @@ import { isOpen } from "./status.js";
 export interface PeerRecord {
   lastConnected: number | null;
   disconnectedAt: number | null;
+  /** Since when something may be missing: the last loss of the connection that no sync has made up for to its end. */
+  missingSince: number | null;
   /** Of the current historic sync, from a fresh start on. */
   completed: boolean;
   completedAt: number | null;
@@ -28,6 +30,7 @@ export function newRecord(): PeerRecord {
   return {
     lastConnected: null,
     disconnectedAt: null,
+    missingSince: null,
     completed: false,
     completedAt: null,
     hadFailures: false,

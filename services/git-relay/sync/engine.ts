@@ -11,6 +11,7 @@ import { Peer } from "./peer.js";
 import type { PeerContext } from "./peer-context.js";
 import { createPeerMemory } from "./peer-memory.js";
 import { noJourneys, type PeerUrl } from "./ports.js";
+import { Presence } from "./presence.js";
 import { readWantedEvents } from "./rebuild.js";
 import { createSelfSubscription } from "./self-subscription.js";
 import { takeNote } from "./take-note.js";
@@ -66,6 +67,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
     journeys: options.journeys ?? noJourneys,
     logger,
     backlog: new SharedBacklog(),
+    presence: new Presence(clock),
     peerIntake: createPeerIntake({ ...options, logger, isStopping: () => !isRunning }),
     stored: selfSubscription,
     onChanged: (peer) => memory.note(peer),
@@ -171,6 +173,7 @@ export function createSyncEngine(options: SyncEngineOptions): SyncEngine {
 
   const tick = (): void => {
     ticking = clock.setTimer(tickMs, tick);
+    context.presence.look();
     prune();
     connectPeers();
     forEachPeer((peer) => peer.recover());

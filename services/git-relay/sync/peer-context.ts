@@ -16,6 +16,7 @@ import type {
   SocketFactory,
   SyncJourneys,
 } from "./ports.js";
+import type { Presence } from "./presence.js";
 import type { SelfSubscription } from "./self-subscription.js";
 import type { Certificate, SyncLayer, SyncObserver } from "./snapshot.js";
 
@@ -35,6 +36,7 @@ export interface PeerContext {
   readonly backlog: SharedBacklog;
   readonly observer: SyncObserver;
   readonly journeys: SyncJourneys;
+  readonly presence: Presence;
   readonly signer: Signer;
   readonly logger: Logger;
   /** What is stored, and how much of it has been turned into wishes. */

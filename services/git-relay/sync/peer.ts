@@ -121,7 +121,7 @@ export class Peer {
 
   #onConnected(connection: PeerConnection): void {
     const { clock, health } = this.#context;
-    const { disconnectedAt } = this.#record;
+    const { missingSince } = this.#record;
     const now = clock.nowMs();
     this.#connection = connection;
     this.#record.lastConnected = now;
@@ -131,14 +131,17 @@ export class Peer {
     this.#voice.health(this.#status);
     this.#context.onChanged(this);
     // A clock that was set back tells nothing about the time that passed.
-    if (disconnectedAt === null || now < disconnectedAt || now - disconnectedAt > quickReconnectMs)
+    if (missingSince === null || now < missingSince || now - missingSince > quickReconnectMs)
       this.#startFresh(connection, "fresh");
-    else this.#resume(connection, Math.floor(disconnectedAt / 1_000) - quickOverlapSeconds);
+    else this.#resume(connection, Math.floor(missingSince / 1_000) - quickOverlapSeconds);
   }
 
   #onLost(failure: PeerFailure | null): void {
     this.#connection = undefined;
-    this.#record.disconnectedAt = this.#context.clock.nowMs();
+    const lostSince = this.#context.presence.lostSince();
+    this.#record.disconnectedAt = lostSince;
+    // What a quick sync had not made up for when it was interrupted is still missing.
+    this.#record.missingSince ??= lostSince;
     this.#sync.end("connection lost");
     if (isOpen(this.#status)) this.#move("disconnected", failure?.code ?? "closed");
     if (failure) this.#onFailure(failure);
@@ -158,6 +161,7 @@ export class Peer {
   #startFresh(connection: PeerConnection, kind: "fresh" | "daily"): void {
     Object.assign(this.#record, { completed: false, completedAt: null, hadFailures: false, failedSince: null });
     this.#record.verifyAt = null;
+    this.#record.missingSince = null;
     this.#sync.startFresh(connection, kind);
   }
 
@@ -179,7 +183,10 @@ export class Peer {
     this.#record.completed = true;
     this.#record.completedAt ??= clock.nowMs();
     this.#record.hadFailures = hasFailures;
-    if (!hasFailures) this.#record.failedSince = null;
+    if (!hasFailures) {
+      this.#record.failedSince = null;
+      this.#record.missingSince = null;
+    }
     this.#sync.run?.conclude(hasFailures);
     this.#move(hasFailures ? "connected_with_failures" : "connected", "historic sync completed");
   }
@@ -245,6 +252,7 @@ export class Peer {
     this.#mark.clear();
     this.#refusedIds.clear();
     this.#record.disconnectedAt = null;
+    this.#record.missingSince = null;
     if (this.#connection) {
       if (this.#status !== "syncing") this.#move("syncing", "repair");
       this.#startFresh(this.#connection, "fresh");

@@ -179,11 +179,55 @@ test("GR-331 an outage that begins before the first sync is over loses nothing o
     await expectEverything(world, late ? [late] : []);
   }));
 
+test("GR-331 a quick reconnect that is interrupted is made up for by the next one", () =>
+  simulate({ bootstrap: [host] }, async (world) => {
+    const { peer, shop } = await syncedWorld(world);
+    peer.goDown();
+    const lostAt = world.snapshot(host).disconnectedAt ?? 0;
+    const news = newsOf(world, shop);
+    await world.advance(minuteMs);
+    peer.publish(...news);
+    // The next connection breaks before anything was answered.
+    peer.behaviour.breaksAfter = 1;
+    peer.comeBack();
+    await world.until("it was reached", () => world.status(host) === "syncing", { withinMs: hourMs });
+    await world.until("it was lost again", () => world.status(host) === "disconnected");
+    peer.goDown();
+    peer.behaviour.breaksAfter = Number.POSITIVE_INFINITY;
+    await world.advance(minuteMs);
+    peer.comeBack();
+    await connected(world);
+    await expectEverything(world, news);
+    const known = historicFilters(peer).filter((filter) => !isAboutNews(filter, news));
+    const since = Math.floor(lostAt / 1_000) - 120;
+    expect(new Set(known.map((filter) => filter["since"]))).toEqual(new Set([since]));
+  }));
+
+test.each([5, 16])(
+  "GR-331 what came to a peer while this machine slept for %i minutes is fetched when it awakes",
+  (minutes) =>
+    simulate({ bootstrap: [host] }, async (world) => {
+      const { peer, shop } = await syncedWorld(world);
+      await world.advance(10 * minuteMs);
+      const asleepAt = world.clock.nowMs();
+      world.setClock(minutes * minuteMs);
+      const news = newsOf(world, shop, -minuteMs);
+      for (const event of news) peer.stored.add(event);
+      // It has given us up meanwhile, which shows now.
+      await world.advance(minuteMs / 2);
+      peer.goDown();
+      expect(Math.abs((world.snapshot(host).disconnectedAt ?? 0) - asleepAt)).toBeLessThanOrEqual(2_000);
+      peer.comeBack();
+      await connected(world);
+      await expectEverything(world, news);
+    }),
+);
+
 test("GR-331 the clock was set back meanwhile: everything is asked for anew", () =>
   simulate({ bootstrap: [host] }, async (world) => {
     const { peer, shop } = await syncedWorld(world);
     peer.goDown();
-    world.setClockBack(hourMs);
+    world.setClock(-hourMs);
     const news = newsOf(world, shop, hourMs);
     peer.publish(...news);
     peer.comeBack();

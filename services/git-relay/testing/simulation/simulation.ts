@@ -84,8 +84,8 @@ export interface Simulation {
    * with how long that took. @throws {Error} when it does not hold in time
    */
   until(what: string, condition: () => boolean | Promise<boolean>, options?: UntilOptions): Promise<number>;
-  /** Somebody sets the clock of the relay's machine back. */
-  setClockBack(durationMs: number): void;
+  /** The clock of the relay's machine is set: back, or forward, which is also what a machine sees that was asleep. */
+  setClock(byMs: number): void;
   snapshot(host: string): PeerSnapshot;
   status(host: string): ConnectionStatus | undefined;
   storedIds(): Promise<ReadonlySet<string>>;
@@ -112,8 +112,8 @@ export async function simulate(
   const log = createSyncLog();
   const bootstrap = (options.bootstrap ?? []).map(urlOf);
   const config = { ...defaultSyncConfig, bootstrapRelays: bootstrap, ...options.config };
-  let behindMs = 0;
-  const clockOfRelay: Clock = { ...clock, nowMs: () => clock.nowMs() - behindMs };
+  let aheadMs = 0;
+  const clockOfRelay: Clock = { ...clock, nowMs: () => clock.nowMs() + aheadMs };
   const { onAsked = () => {}, logger = silentLogger } = options;
   const makeRelay = (run: number): RunningRelay =>
     startRelay({
@@ -178,8 +178,8 @@ export async function simulate(
       }
       return clock.nowMs() - beganMs;
     },
-    setClockBack(durationMs) {
-      behindMs += durationMs;
+    setClock(byMs) {
+      aheadMs += byMs;
     },
     snapshot(host) {
       const snapshot = relay.engine.peer(urlOf(host));
