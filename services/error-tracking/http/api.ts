@@ -16,6 +16,7 @@ import { registerProjectSettingRoutes } from "./project-settings.js";
 import { registerProjectRoutes } from "./projects.js";
 import { registerQuotaRoutes } from "./quotas.js";
 import { registerReleaseRoutes } from "./releases.js";
+import { registerSuspectCommitRoute } from "./suspect-commits.js";
 import { registerVerifyRoute } from "./verify.js";
 
 /**
@@ -46,6 +47,7 @@ export function createApi(dependencies: ApiDependencies): FastifyPluginAsync {
         registerDataRoutes(scoped, dependencies);
         registerVerifyRoute(scoped, dependencies);
         registerReleaseRoutes(scoped, dependencies);
+        registerSuspectCommitRoute(scoped, dependencies);
         registerAttachmentRoutes(scoped, dependencies);
         registerFeedbackRoutes(scoped, dependencies);
         registerMonitorRoutes(scoped, dependencies);

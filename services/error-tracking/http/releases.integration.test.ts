@@ -124,4 +124,97 @@ describe("releases", () => {
       expect([refusedTemplate, refused.statusCode]).toEqual([refusedTemplate, 422]);
     }
   });
+
+  test("ET-248 commits of the first release that touched a file of the stack are suspects", async () => {
+    const project = await api.kit.newProject();
+    const frames: JsonObject[] = [
+      { function: "serve", filename: "lib/http.py", in_app: false },
+      { function: "pay", filename: "shop/pay.py", in_app: true },
+    ];
+    const event = (release: string): JsonObject => ({
+      platform: "python",
+      release,
+      exception: { type: "E", stacktrace: { frames } },
+    });
+    await api.kit.store(project, [event("1.0.0"), { receivedAtMs: nowMs - 5000 }]);
+    await api.kit.store(project, [event("1.1.0"), { receivedAtMs: nowMs }]);
+    const { url } = await only(project);
+    const suspects = async () => (await api.kit.call("GET", `${url}/suspect-commits`)).json();
+    expect(await suspects()).toEqual([]);
+    const commits = [
+      { id: "1111111", paths: ["src/shop/pay.py"], author: "ann", message: "Pay", date: "2026-03-01T09:30:00Z" },
+      { id: "2222222", paths: ["lib/http.py"] },
+      { id: "3333333", paths: ["src/shop/pay.py", "README.md"] },
+    ];
+    const releases = `/api/v1/projects/${project}/releases`;
+    await api.kit.call("POST", releases, {
+      version: "1.1.0",
+      commits: [{ id: "4444444", paths: ["src/shop/pay.py"] }],
+    });
+    expect(await suspects()).toEqual([]);
+    expect((await api.kit.call("POST", releases, { version: "1.0.0", commits })).statusCode).toBe(200);
+    expect(await suspects()).toEqual([
+      { id: "3333333", message: null, author: null, date: null, paths: ["src/shop/pay.py"] },
+      { id: "1111111", message: "Pay", author: "ann", date: "2026-03-01T09:30:00Z", paths: ["src/shop/pay.py"] },
+    ]);
+    const other = await api.kit.newProject();
+    for (const [path, token] of [
+      [`/api/v1/projects/${other}/errors/${url.split("/").at(-1)}/suspect-commits`, "all"],
+      [`${url}/suspect-commits`, `only ${other}`],
+    ] as const)
+      expect((await api.kit.call("GET", path, undefined, token)).statusCode).toBe(404);
+  });
+
+  test("ET-248 a commit that fixes an error resolves it in its release, once", async () => {
+    const project = await api.kit.newProject("Fixed");
+    const url = `/api/v1/projects/${project}/errors`;
+    const releases = `/api/v1/projects/${project}/releases`;
+    await api.kit.store(project, [errorPayload("a", { release: "1.0.0" })], [errorPayload("b", { release: "1.0.0" })]);
+    const found = await api.errors(project);
+    const [one, two] = ["a failed", "b failed"].map((text) => found.find(({ title }) => title.endsWith(text)));
+    const named = (await api.kit.call("GET", `${url}/${one?.fingerprint}`)).json().short_id;
+    const before = api.kit.kit.published.length;
+    const commits = [{ id: "0123abc", message: `Count again\n\nfixes ${named}, fixes OTHER-${two?.fingerprint}` }];
+    await api.kit.call("POST", releases, { version: "1.1.0", commits });
+    const statusOf = async (id = one?.fingerprint) => (await api.kit.call("GET", `${url}/${id}`)).json().status;
+    expect([await statusOf(), await statusOf(two?.fingerprint)]).toEqual(["resolved", "unresolved"]);
+    expect(api.kit.kit.published.slice(before)).toMatchObject([
+      { type: "error_tracking.issue_resolved", data: { issue_id: one?.fingerprint, actor: "tester" } },
+    ]);
+    const [activity] = (await api.kit.call("GET", `${url}/${one?.fingerprint}/activity`)).json();
+    expect(activity).toMatchObject({
+      actor: "tester",
+      kind: "status",
+      after: "resolved",
+      commit: "0123abc",
+      resolution: { kind: "release", release: "1.1.0" },
+    });
+    // An older release does not call it back, and a pipeline that runs again resolves nothing again.
+    const later = (release: string) =>
+      api.kit.store(project, [errorPayload("a", { release }), { receivedAtMs: Date.now() + 1000 }]);
+    await later("1.0.0");
+    expect(await statusOf()).toBe("resolved");
+    await later("1.1.0");
+    expect(await statusOf()).toBe("unresolved");
+    await api.kit.call("POST", releases, { version: "1.1.0", commits });
+    expect(await statusOf()).toBe("unresolved");
+  });
+
+  test("ET-242 ET-245 a release that somebody names is the next one that errors wait for", async () => {
+    const project = await api.kit.newProject();
+    await api.kit.store(project, [errorPayload("a", { release: "1.0.0" })]);
+    const { url } = await only(project);
+    await api.kit.call("PATCH", url, { status: "resolved", resolve_in: "next_release" });
+    const releases = `/api/v1/projects/${project}/releases`;
+    const statusAfter = async (more: JsonObject) => {
+      await api.kit.store(project, [errorPayload("a", more), { receivedAtMs: Date.now() + 1000 }]);
+      return (await api.kit.call("GET", url)).json().status;
+    };
+    await api.kit.call("POST", releases, { version: "0.9.0" });
+    expect(await statusAfter({})).toBe("resolved");
+    await api.kit.call("POST", releases, { version: "1.1.0" });
+    expect(await statusAfter({ release: "1.0.0" })).toBe("resolved");
+    // From then on it is resolved in that release: an event that names none is one of it or later.
+    expect(await statusAfter({})).toBe("unresolved");
+  });
 });

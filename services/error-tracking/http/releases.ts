@@ -1,3 +1,4 @@
+import { principalOf } from "@signalbox/http";
 import type { FastifyInstance } from "fastify";
 import type { Release } from "../issues/issue-notes.js";
 import { type Commit, type Deploy, saveRelease } from "../issues/save-release.js";
@@ -20,7 +21,8 @@ const bodySchema = {
     commits: {
       type: "array",
       maxItems: 1000,
-      description: "Oldest first; they replace those that were known.",
+      description:
+        "Oldest first; they replace those that were known. What a new one says to fix, as `fixes SHOP-42`, is resolved in this release.",
       items: {
         type: "object",
         required: ["id"],
@@ -30,6 +32,12 @@ const bodySchema = {
           message: { type: "string", maxLength: 4096 },
           author: shortText,
           date: time,
+          paths: {
+            type: "array",
+            maxItems: 1000,
+            items: { type: "string", minLength: 1, maxLength: 1024 },
+            description: "Files that it touched, from the root of the repository.",
+          },
         },
       },
     },
@@ -45,7 +53,12 @@ const bodySchema = {
       },
     },
   },
-  examples: [{ version: "shop@1.4.1", commits: [{ id: "0123abc" }] }],
+  examples: [
+    {
+      version: "shop@1.4.1",
+      commits: [{ id: "0123abc", message: "Count again, fixes SHOP-42", paths: ["src/cart.ts"] }],
+    },
+  ],
 } as const;
 
 interface Body {
@@ -72,12 +85,14 @@ export function registerReleaseRoutes(app: FastifyInstance, dependencies: ApiDep
     async handler(request, reply) {
       const project = await visibleProject(request, dependencies.projects, request.params.id);
       const { version, date_released: released, url, commits, deploys } = request.body;
-      const { release, isNew } = await saveRelease(dependencies, project.id, version, {
+      const changes = {
         ...(released === undefined ? {} : { releasedAtMs: released === null ? null : Date.parse(released) }),
         ...(url === undefined ? {} : { url }),
         ...(commits === undefined ? {} : { commits }),
         ...(deploys === undefined ? {} : { deploys }),
-      });
+      };
+      const actor = principalOf(request).subject;
+      const { release, isNew } = await saveRelease(dependencies, { project, version, changes, actor });
       return reply.code(isNew ? 201 : 200).send(showRelease(release));
     },
   });

@@ -37,6 +37,8 @@ export interface ChangeRequest {
   readonly actor: string;
   /** Number of a user in the forge, where the caller acts for one. */
   readonly onBehalfOf?: number | undefined;
+  /** The commit that says so. */
+  readonly commit?: string | undefined;
 }
 
 export interface ChangeDependencies {
@@ -56,28 +58,49 @@ export async function changeIssues(
   dependencies: ChangeDependencies,
   request: ChangeRequest,
 ): Promise<ReadonlyMap<number, Issue>> {
-  const { database, clock } = dependencies;
+  const { database } = dependencies;
   const { projectId, issueIds, change } = request;
   let moved = 0;
   const changed = await database.transaction(async (transaction: Transaction<IssueTables>) => {
     // Whoever digests events of the project waits, so no event is measured by a status that is about to change.
     await lockProjects(database, [projectId], transaction);
-    const before = await readIssues(transaction, projectId, issueIds);
-    const atMs = clock.nowMs();
-    const target = await targetOf(transaction, projectId, change);
-    const moves = before.flatMap((issue) => statusMove(issue, target) ?? []);
-    await setStatuses(database, moves, atMs, transaction);
-    await setFields(transaction, before, change);
-    const activities = before.flatMap((issue) => activitiesOf(issue, moves, request));
-    await noteActivity(database, activities, atMs, transaction);
-    for (const { issueId, status } of moves) await announce(dependencies, request, issueId, status, transaction);
+    moved = await applyChange(dependencies, request, transaction);
     const after = await readIssues(transaction, projectId, issueIds);
-    moved = moves.length;
     return new Map(after.map((issue) => [issue.id, issue]));
   });
-  const { status } = change;
-  if (moved > 0 && (status === "resolved" || status === "ignored")) dependencies.countChange?.(status, moved);
+  countMoves(dependencies, change, moved);
   return changed;
+}
+
+/**
+ * `changeIssues` as a part of a transaction that has locked the project. Resolves with how many issues got another
+ * status; `countMoves` is for after the commit.
+ */
+export async function applyChange(
+  dependencies: ChangeDependencies,
+  request: ChangeRequest,
+  transaction: Transaction<IssueTables>,
+): Promise<number> {
+  const { database, clock } = dependencies;
+  const { projectId, issueIds, change } = request;
+  const before = await readIssues(transaction, projectId, issueIds);
+  const atMs = clock.nowMs();
+  const target = await targetOf(transaction, projectId, change);
+  const moves = before.flatMap((issue) => statusMove(issue, target) ?? []);
+  await setStatuses(database, moves, atMs, transaction);
+  await setFields(transaction, before, change);
+  const activities = before.flatMap((issue) => activitiesOf(issue, moves, request));
+  await noteActivity(database, activities, atMs, transaction);
+  for (const { issueId, status } of moves) await announce(dependencies, request, issueId, status, transaction);
+  return moves.length;
+}
+
+export function countMoves(
+  { countChange }: Pick<ChangeDependencies, "countChange">,
+  { status }: IssueChange,
+  moved: number,
+): void {
+  if (moved > 0 && (status === "resolved" || status === "ignored")) countChange?.(status, moved);
 }
 
 function readIssues(
@@ -177,13 +200,13 @@ async function setFields(
 }
 
 function activitiesOf(issue: Issue, moves: readonly StatusMove[], request: ChangeRequest): Activity[] {
-  const { change, actor, onBehalfOf } = request;
+  const { change, actor, onBehalfOf, commit } = request;
   const note = (kind: string, before: unknown, after: unknown, more: object = {}): Activity => ({
     projectId: issue.project_id,
     issueId: issue.id,
     actor,
     kind,
-    detail: { before, after, updated_by_id: onBehalfOf, ...more },
+    detail: { before, after, updated_by_id: onBehalfOf, commit, ...more },
   });
   const notes: Activity[] = [];
   const move = moves.find(({ issueId }) => issueId === issue.id);

@@ -1,5 +1,6 @@
 import { isJsonObject, type JsonObject } from "@signalbox/sentry-protocol";
 import type { RepositorySettings } from "../projects/project-settings.js";
+import { framesOfPayload } from "./payload-frames.js";
 
 /**
  * Where the lines of an event's own frames stand in the repository: adds `source_link` to each. Returns a new text.
@@ -16,7 +17,7 @@ export function addSourceLinks(
   const { release } = event;
   const known = typeof release === "string" ? commits.get(release) : undefined;
   const version = known ?? commitOf(release) ?? repository.defaultBranch;
-  for (const frame of framesOf(event)) {
+  for (const frame of framesOfPayload(event)) {
     if (frame["in_app"] !== true) continue;
     const link = sourceLink(frame, repository, version);
     if (link !== undefined) frame["source_link"] = link;
@@ -49,18 +50,6 @@ function sourceLink(frame: JsonObject, repository: RepositorySettings, commit: s
     .replaceAll("{commit}", encodeURIComponent(commit))
     .replaceAll("{path}", inRepository.split("/").map(encodeURIComponent).join("/"))
     .replaceAll("{line}", String(line));
-}
-
-function framesOf(event: JsonObject): JsonObject[] {
-  const holders = ["exception", "threads"].flatMap((key) => {
-    const values = isJsonObject(event[key]) ? event[key]["values"] : [];
-    return Array.isArray(values) ? values.filter(isJsonObject) : [];
-  });
-  return [event, ...holders].flatMap((holder) => {
-    const stack = holder["stacktrace"];
-    const frames = isJsonObject(stack) ? stack["frames"] : [];
-    return Array.isArray(frames) ? frames.filter(isJsonObject) : [];
-  });
 }
 
 /** The prefilled form of the forge for a new issue; undefined without a template. */

@@ -288,7 +288,15 @@ describe.skipIf(needed.skip)(needed.title("PostgreSQL"), () => {
     expect(listed.items).toMatchObject([{ message: "It broke", issue_id: issue?.id }]);
     const [monitor] = await listMonitors(stores.database, projectId);
     expect((await listCheckIns(stores.database, monitor?.id ?? 0, { limit: 10 })).items).toHaveLength(1);
-    const { release, isNew } = await saveRelease(stand, projectId, "shop@1.0", { commits: [{ id: "0123abc" }] });
+    const { release, isNew } = await saveRelease(
+      { ...stand, publisher: () => ({ publish: async () => {} }) },
+      {
+        project: { id: projectId, slug: "shop" },
+        version: "shop@1.0",
+        changes: { commits: [{ id: "0123abc" }] },
+        actor: "tester",
+      },
+    );
     expect([release.commits, isNew]).toEqual(['[{"id":"0123abc"}]', false]);
     expect(await lastCommits(stores.database, projectId, ["shop@1.0", "none"])).toEqual(
       new Map([["shop@1.0", "0123abc"]]),

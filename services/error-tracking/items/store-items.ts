@@ -16,8 +16,8 @@ import { lockProjects } from "../store/counters.js";
 import { insertFeedback, linkFeedback } from "../store/feedback.js";
 import { claimMessages } from "../store/item-messages.js";
 import { addToLedger, type LedgerEntry } from "../store/ledger.js";
+import { makeReleases } from "../store/make-releases.js";
 import { existingProjects } from "../store/record-events.js";
-import { insertReleases } from "../store/releases.js";
 import { type PreparedItems, prepareItems } from "./prepare-items.js";
 import type { CheckIn } from "./read-check-in.js";
 import type { SessionState } from "./read-session.js";
@@ -78,7 +78,7 @@ export function createItemStorage(dependencies: StoreItemsDependencies): ItemSto
         fresh.flatMap(({ attachments }) => attachments ?? []),
         transaction,
       );
-      await insertReleases(database, releasesOf(fresh), transaction);
+      await makeReleases(database, releasesOf(fresh), transaction);
       const outcomes = [
         ...fresh.flatMap((message) => message.outcomes),
         ...copies.flatMap((message) => instead(message, { outcome: "duplicate", reason: "same_content" })),

@@ -12,6 +12,7 @@ export const at = (secondsAgo: number) => ({ timestamp: (nowMs - secondsAgo * 10
 
 export interface ErrorBody {
   readonly fingerprint: number;
+  readonly title: string;
   readonly description: string;
   readonly event_count: number;
   readonly status: string;
