@@ -41,6 +41,11 @@ describe("command line", () => {
     expect((await run("verify --help")).out.replaceAll(/\s+/g, " ")).toContain("(default: 1d)");
   });
 
+  test("what came from outside is printed as text, never as a command to the terminal", async () => {
+    const { err } = await run("\u001b]0;title\u0007");
+    expect(err).toContain("unknown command '\\u001b]0;title\\u0007'");
+  });
+
   test("PF-013 commands that print data have --json", async () => {
     const without = allCommands(await createProgram(terminal(), names))
       .filter((command) => command.commands.length === 0 && command.options.every(({ long }) => long !== "--json"))

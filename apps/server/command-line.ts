@@ -2,13 +2,15 @@ import { ConfigError, errorMessage, SignalboxError } from "@signalbox/kernel";
 import { Command, CommanderError } from "commander";
 import { CommandFailed, describeOption, type Terminal } from "./commands/command.js";
 import { addCommands } from "./commands/index.js";
+import { guardTerminal } from "./printable.js";
 import { version } from "./version.js";
 
 /** Everything went well; it did not; the command line was not understood. */
 const exitCodes = { ok: 0, failed: 1, usage: 2 } as const;
 
 /** Runs one command to its end and resolves with the exit code. Never rejects. */
-export async function runCommandLine(args: readonly string[], terminal: Terminal): Promise<number> {
+export async function runCommandLine(args: readonly string[], anyTerminal: Terminal): Promise<number> {
+  const terminal = guardTerminal(anyTerminal);
   try {
     const program = await createProgram(terminal, args);
     await program.parseAsync(args, { from: "user" });
