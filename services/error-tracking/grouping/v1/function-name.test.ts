@@ -13,6 +13,7 @@ test.each<[Family, string, string | undefined]>([
   ["ruby", "block in share", "block"],
   ["ruby", "blocked?", "blocked?"],
   ["ruby", "_app_views_show_html_erb__2384512931_70153234", "_app_views_show_html_erb"],
+  ["ruby", "_app_views_show_html_erb___2384512931_70153234", "_app_views_show_html_erb"],
   ["ruby", "year__123_45", "year__123_45"],
   ["python", "<lambda>", "<lambda>"],
   ["python", "<listcomp>", "<listcomp>"],

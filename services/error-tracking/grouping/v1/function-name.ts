@@ -16,7 +16,8 @@ type Normaliser = (name: string) => string;
 const normalisers: Readonly<Partial<Record<Family, Normaliser>>> = {
   java: (name) => (name.startsWith("lambda$") ? "" : stableJavaName(name)),
   php: (name) => name.replace(/^.*class@anonymous.*?::/s, "").replaceAll(/\{closure[^}]*\}/g, "{closure}"),
-  ruby: (name) => name.replace(/^block\b.*$/s, "block").replace(/__\d{4,}_\d{4,}$/, ""),
+  // The number of a template may be negative, and its sign becomes a third underscore.
+  ruby: (name) => name.replace(/^block\b.*$/s, "block").replace(/___?\d{4,}_\d{4,}$/, ""),
   dotnet: (name) =>
     withoutArity(name.replaceAll(/<(\w+)>[bd]__\w+/g, "$1").replaceAll(/<(\w+)>g__(\w+)\|[\d_]+/g, "$1.$2")),
   native: stableNativeName,
