@@ -1,6 +1,7 @@
 import { type Clock, systemClock } from "@signalbox/kernel";
 import type { CounterKey } from "./counters.js";
 import { ExperienceError } from "./errors.js";
+import { judgeBeat } from "./judge-beat.js";
 import { type OutboxRecord, recordKey } from "./outbox.js";
 import { defaultRules, type Rules } from "./rules.js";
 import { type Checkpoint, identityKey, isFinal, type Run, type TimelineEntry } from "./run.js";
@@ -8,7 +9,6 @@ import {
   type ApplyResult,
   type ExperienceStore,
   type Gap,
-  gapAfterMs,
   type ListCursor,
   outboxLeaseMs,
   type RunFilter,
@@ -143,18 +143,14 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): ExperienceS
     async ackOutbox(ids) {
       for (const id of ids) outbox.delete(id);
     },
-    async heartbeat({ replica, reason }) {
+    async heartbeat(beat) {
       const nowMs = clock.nowMs();
-      const lastMs = Math.max(...alive.values());
-      const gap =
-        alive.size > 0 && nowMs - lastMs > gapAfterMs ? { fromMs: lastMs, toMs: nowMs, reason, replica } : undefined;
-      if (gap) {
-        gaps.push(gap);
-        holdUntilMs = Math.max(holdUntilMs, nowMs + Math.min(nowMs - lastMs, rules.recoveryGraceMs));
-      }
-      alive.set(replica, nowMs);
-      for (const [name, atMs] of alive) if (nowMs - atMs > gapAfterMs) alive.delete(name);
-      return { gap, alive: [...alive.keys()] };
+      const found = judgeBeat(beat, { beats: alive, holdUntilMs }, nowMs, rules);
+      if (found.gap) gaps.push(found.gap);
+      holdUntilMs = found.holdUntilMs;
+      for (const name of found.gone) alive.delete(name);
+      alive.set(beat.replica, nowMs);
+      return { gap: found.gap, alive: found.alive };
     },
     gaps: async (sinceMs) => gaps.filter(({ toMs }) => toMs > sinceMs),
     async health(): Promise<StoreHealth> {

@@ -17,6 +17,12 @@ export interface StoreWatch {
   readonly down: string | undefined;
   /** Resolves when the store answers. @throws what it answers with. */
   check(): Promise<void>;
+  /**
+   * Beats at once when this process was silent for long enough to be a gap, or when its clock has jumped: because it stood
+   * still, because the store was away, because somebody set the time. Otherwise `undefined`.
+   * @throws what the store answers with
+   */
+  noticeSilence(): Promise<void> | undefined;
   /** Gaps of the last 90 days, as far as this process knows. */
   readonly gaps: readonly Gap[];
 }
@@ -32,6 +38,9 @@ export function createHeartbeat({ store, replica, inlineMetrics, clock, logger }
   let reason: string | undefined;
   let warnedRiskMs = Number.NEGATIVE_INFINITY;
   let gaps: readonly Gap[] = [];
+  /** By the clock that deadlines go by. */
+  let beatAtMs: number | undefined;
+  let noticing: Promise<void> | undefined;
   let first: { readonly others: ReadonlySet<string>; readonly atMs: number } | undefined;
 
   /** Who was there before this process may be the one that it follows, until as much time has passed as a beat is good for. */
@@ -51,6 +60,7 @@ export function createHeartbeat({ store, replica, inlineMetrics, clock, logger }
       logger.info("experience.store_up", { outage_s: (clock.monotonicMs() - downSinceMs) / 1000 });
     downSinceMs = undefined;
     reason = undefined;
+    beatAtMs = clock.nowMs();
     if (result.gap) {
       const { fromMs, toMs, reason: cause } = result.gap;
       logger.warn("experience.gap_recorded", {
@@ -72,6 +82,17 @@ export function createHeartbeat({ store, replica, inlineMetrics, clock, logger }
     if (downSinceMs !== undefined) return;
     downSinceMs = clock.monotonicMs();
     logger.warn("experience.store_down", { error });
+  };
+
+  const beatOrFail = async (): Promise<void> => {
+    try {
+      await beat();
+    } catch (error) {
+      failed(error);
+      throw error;
+    } finally {
+      noticing = undefined;
+    }
   };
 
   const loop = createLoop({
@@ -105,5 +126,23 @@ export function createHeartbeat({ store, replica, inlineMetrics, clock, logger }
     async check() {
       await store.health();
     },
+    noticeSilence() {
+      if (beatAtMs === undefined || Math.abs(clock.nowMs() - beatAtMs) <= gapAfterMs) return undefined;
+      noticing ??= beatOrFail();
+      return noticing;
+    },
+  };
+}
+
+/**
+ * The same store, in which a silence is noticed before anything expires. Whoever comes first after it would otherwise take
+ * it for a delay of the runs: the reaper, or the very checkpoint that waited for the tracker.
+ */
+export function noticingSilence(store: ExperienceStore, watch: Pick<StoreWatch, "noticeSilence">): ExperienceStore {
+  const afterNoticing = <T>(work: () => Promise<T>): Promise<T> => watch.noticeSilence()?.then(work) ?? work();
+  return {
+    ...store,
+    apply: (checkpoints) => afterNoticing(() => store.apply(checkpoints)),
+    claimDue: (limit) => afterNoticing(() => store.claimDue(limit)),
   };
 }

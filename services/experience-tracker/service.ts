@@ -18,7 +18,7 @@ import type { FastifyPluginAsync } from "fastify";
 import { experienceAnalytics } from "./analytics-migrations.js";
 import type { ExperienceSettings } from "./config.js";
 import { createDefinitions, type Definitions } from "./definitions.js";
-import { createHeartbeat, type StoreWatch } from "./heartbeat.js";
+import { createHeartbeat, noticingSilence, type StoreWatch } from "./heartbeat.js";
 import { createHistory, type History } from "./history.js";
 import { createHistorySubscriber } from "./history-subscriber.js";
 import { createRoutes } from "./http/routes.js";
@@ -102,7 +102,15 @@ export function createExperienceTracker(dependencies: TrackerDependencies): Expe
     replica,
     publish: (records, transaction) => publishRecords(eventStore(), records, transaction),
   });
-  const store = timedStore(opened, metrics, clock);
+  const timed = timedStore(opened, metrics, clock);
+  const watch = createHeartbeat({
+    store: timed,
+    replica,
+    inlineMetrics: settings.sliMetrics === "inline",
+    clock,
+    logger,
+  });
+  const store = noticingSilence(timed, watch);
   const definitions = createDefinitions({
     directory: settings.definitions,
     featureCategoriesFile: settings.featureCategories,
@@ -135,13 +143,6 @@ export function createExperienceTracker(dependencies: TrackerDependencies): Expe
     if (verdict?.apdexSuccess !== undefined)
       sli.remember(apdexKey(terms, typeLabel, verdict.apdexSuccess), identity.correlationId);
   };
-  const watch = createHeartbeat({
-    store,
-    replica,
-    inlineMetrics: settings.sliMetrics === "inline",
-    clock,
-    logger,
-  });
   const gauges = createStoreGauges({
     store,
     storeName: settings.store,

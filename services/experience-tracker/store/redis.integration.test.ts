@@ -2,6 +2,7 @@ import { describeExperienceStore } from "@signalbox/experience/testing";
 import { createVirtualClock } from "@signalbox/kernel";
 import { requireServers, startRedis, type TestServer } from "@signalbox/testing/servers";
 import { afterAll, beforeAll, describe } from "vitest";
+import { describeClockJumps } from "../testing/clock-jumps.js";
 import { createRedisStore } from "./redis-store.js";
 
 const needed = requireServers(["redis-server"]);
@@ -30,4 +31,10 @@ describe.skipIf(needed.skip)(needed.title("Redis"), () => {
       },
     });
   }
+
+  describeClockJumps("on Redis", async (clock) => {
+    const store = createRedisStore({ url: server.url, prefix: `test:${++prefixes}`, clock, serverClock: false });
+    await store.open();
+    return { store, destroy: () => store.close() };
+  });
 });

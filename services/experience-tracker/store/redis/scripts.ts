@@ -38,14 +38,16 @@ end
 local replica, reason, gapAfter, grace = ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
 local all = redis.call('HGETALL', meta)
 local last, alive, gap = nil, { replica }, ''
-local hold = tonumber(redis.call('HGET', meta, 'hold_until_ms') or '0')
+local held = tonumber(redis.call('HGET', meta, 'hold_until_ms') or '0')
+-- What lies further ahead than it can was written before the server's clock went back.
+local hold = held > now + grace and 0 or held
 for i = 1, #all, 2 do
   local name, value = all[i], all[i + 1]
   if string.sub(name, 1, 8) == 'replica:' then
     local at = tonumber(value)
     if not last or at > last then last = at end
     local other = string.sub(name, 9)
-    if now - at > gapAfter then
+    if math.abs(now - at) > gapAfter then
       if other ~= replica then redis.call('HDEL', meta, name) end
     elseif other ~= replica then alive[#alive + 1] = other end
   elseif string.sub(name, 1, 4) == 'gap:' and tonumber(string.sub(name, 5)) < tonumber(ARGV[6]) then
@@ -55,9 +57,9 @@ end
 if last and now - last > gapAfter then
   hold = math.max(hold, now + math.min(now - last, grace))
   gap = string.format('%.0f|%.0f', last, now)
-  redis.call('HSET', meta, 'hold_until_ms', string.format('%.0f', hold))
   redis.call('HSET', meta, 'gap:' .. string.format('%015.0f', last), gap .. '|' .. reason .. '|' .. replica)
 end
+if hold ~= held then redis.call('HSET', meta, 'hold_until_ms', string.format('%.0f', hold)) end
 redis.call('HSET', meta, 'replica:' .. replica, string.format('%.0f', now))
 return { gap, string.format('%.0f', hold), alive }
 `;

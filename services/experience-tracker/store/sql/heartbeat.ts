@@ -1,5 +1,5 @@
 import type { TransactionHandle } from "@signalbox/database";
-import { type Gap, gapAfterMs, type Heartbeat, type HeartbeatResult } from "@signalbox/experience";
+import { type Gap, type Heartbeat, type HeartbeatResult, judgeBeat } from "@signalbox/experience";
 import { askClock, clockOf, metaNames, type SqlStoreDependencies } from "./dependencies.js";
 import { textOf } from "./rows.js";
 
@@ -11,7 +11,7 @@ const rememberedMs = 90 * 86_400_000;
 
 export async function beat(
   dependencies: SqlStoreDependencies,
-  { replica, reason }: Heartbeat,
+  heartbeat: Heartbeat,
   transaction: TransactionHandle,
 ): Promise<HeartbeatResult> {
   const { database, rules } = dependencies;
@@ -33,18 +33,11 @@ export async function beat(
       Number(row["value"]),
     ]),
   );
-  const lastMs = Math.max(...beats.values());
-  const gap: Gap | undefined =
-    beats.size > 0 && nowMs - lastMs > gapAfterMs ? { fromMs: lastMs, toMs: nowMs, reason, replica } : undefined;
-  const values: [string, string][] = [[metaNames.replica(replica), String(nowMs)]];
-  if (gap) {
-    const holdUntilMs = Math.max(
-      Number(holdRows?.rows[0]?.["value"] ?? 0),
-      nowMs + Math.min(nowMs - lastMs, rules.recoveryGraceMs),
-    );
-    values.push([metaNames.holdUntil, String(holdUntilMs)], [metaNames.gap(gap.fromMs), JSON.stringify(gap)]);
-  }
-  const gone = [...beats].filter(([name, atMs]) => name !== replica && nowMs - atMs > gapAfterMs).map(([name]) => name);
+  const heldMs = Number(holdRows?.rows[0]?.["value"] ?? 0);
+  const { gap, holdUntilMs, gone, alive } = judgeBeat(heartbeat, { beats, holdUntilMs: heldMs }, nowMs, rules);
+  const values: [string, string][] = [[metaNames.replica(heartbeat.replica), String(nowMs)]];
+  if (holdUntilMs !== heldMs) values.push([metaNames.holdUntil, String(holdUntilMs)]);
+  if (gap) values.push([metaNames.gap(gap.fromMs), JSON.stringify(gap)]);
   await database.batch(
     [
       { sql: upsertMeta, rows: values },
@@ -56,8 +49,7 @@ export async function beat(
     ],
     transaction,
   );
-  beats.set(replica, nowMs);
-  return { gap, alive: [...beats.keys()].filter((name) => !gone.includes(name)) };
+  return { gap, alive };
 }
 
 export function readGap(text: string): Gap {
