@@ -220,7 +220,8 @@ export class Publisher {
     } catch (failure) {
       return this.#broken(publication, failure);
     }
-    if (!this.#options.eventBlobs) return this.#handedOver(publication, error);
+    const nothingRefused = results.every((result) => result === "enqueued");
+    if (!this.#options.eventBlobs || nothingRefused) return this.#handedOver(publication, error);
     return this.#releaseRefused(deliveries, outcomesOf, results).then(
       () => this.#handedOver(publication, error),
       (failure: unknown) => this.#broken(publication, failure),

@@ -18,4 +18,5 @@ export * from "./pace.js";
 export * from "./read-correlation.js";
 export * from "./retry.js";
 export * from "./ulid.js";
+export { whenThere } from "./when-there.js";
 export { startWorkerThread, type WorkerThreadOptions } from "./worker-thread.js";

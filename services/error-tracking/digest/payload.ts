@@ -29,10 +29,10 @@ const keepTextBelowBytes = 1024;
 const compress = promisify(gzip);
 
 /**
- * Packs a payload; what the client compressed is taken as it came, as that is a fifth of the bytes to write. Resolves at
- * once unless a large payload has to be compressed. Keeps no view of its arguments.
+ * Packs a payload; what the client compressed is taken as it came, as that is a fifth of the bytes to write. A promise only
+ * where a large payload has to be compressed. Keeps no view of its arguments.
  */
-export async function packPayload(bytes: Uint8Array, compressed?: CompressedForm): Promise<PackedPayload> {
+export function packPayload(bytes: Uint8Array, compressed?: CompressedForm): PackedPayload | Promise<PackedPayload> {
   if (compressed && bytes.length >= keepTextBelowBytes)
     return {
       encoding: "gzip",
@@ -40,13 +40,17 @@ export async function packPayload(bytes: Uint8Array, compressed?: CompressedForm
       bytes: bytes.length,
       offset: compressed.offset,
     };
-  if (bytes.length > compressAboveBytes)
-    return { encoding: "gzip", content: (await compress(bytes, { level: 1 })).toString("base64"), bytes: bytes.length };
+  if (bytes.length > compressAboveBytes) return compressPayload(bytes);
   // PostgreSQL takes no NUL in text.
   const isText = isUtf8(bytes) && !bytes.includes(0);
   return isText
     ? { encoding: "text", content: toText(bytes, "utf8"), bytes: bytes.length }
     : { encoding: "base64", content: toText(bytes, "base64"), bytes: bytes.length };
+}
+
+async function compressPayload(bytes: Uint8Array): Promise<PackedPayload> {
+  const compressed = await compress(bytes, { level: 1 });
+  return { encoding: "gzip", content: compressed.toString("base64"), bytes: bytes.length };
 }
 
 /** The bytes that were packed. */

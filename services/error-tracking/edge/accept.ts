@@ -161,12 +161,13 @@ export function createAcceptor(dependencies: AcceptDependencies): Acceptor {
     }
     const receivedAt = new Date(request.receivedAtMs).toISOString();
     const category = itemCategory(itemType);
+    const packed = packPayload(payload, compressed);
     const data = {
       project_id: request.projectId,
       key_id: request.keyId,
       event_id: eventId,
       received_at: receivedAt,
-      payload: await packPayload(payload, compressed),
+      payload: packed instanceof Promise ? await packed : packed,
       attachments: [...attachments],
       ...whereDefined({
         category: category === null || category === "error" ? undefined : category,
@@ -219,7 +220,6 @@ export function createAcceptor(dependencies: AcceptDependencies): Acceptor {
     { eventId, sentAtMs }: IncomingEnvelope,
     request: IngestRequest,
   ): Promise<Pick<Partial<Acceptance>, "problem">> => {
-    if (items.length === 0 && attachments.length === 0) return {};
     const countAll = (outcome: Pick<EdgeOutcome, "outcome" | "reason">): void => {
       for (const { type } of items) if (itemCategory(type) !== null) countItem(request, type, outcome);
       countItem(request, "attachment", outcome, attachments.length);
@@ -278,10 +278,7 @@ export function createAcceptor(dependencies: AcceptDependencies): Acceptor {
     }
   };
 
-  const acceptItems = async (
-    envelope: IncomingEnvelope,
-    request: IngestRequest,
-  ): Promise<Omit<Acceptance, "standing">> => {
+  const accept: Acceptor["accept"] = async (envelope, request) => {
     const gathered = await gatherer.gather(envelope.items, request);
     const { attachments, items, securityReports, wholeItems } = gathered;
     const event = eventOf(gathered);
@@ -293,23 +290,20 @@ export function createAcceptor(dependencies: AcceptDependencies): Acceptor {
         parts.push(await tryEvent(made, { ...envelope, eventId: undefined }, request));
     const alone = event === undefined ? attachments : [];
     const keepsThem = envelope.eventId !== undefined && gathered.events === 0;
-    if (!keepsThem) await gatherer.discard(alone, request);
-    parts.push(await acceptOthers(items, keepsThem ? alone : [], envelope, request));
+    if (!keepsThem && alone.length > 0) await gatherer.discard(alone, request);
+    const others = keepsThem ? alone : [];
+    if (items.length + others.length > 0) parts.push(await acceptOthers(items, others, envelope, request));
     return {
       eventId: accepted.eventId,
       wholeItems,
       problem: parts.find(({ problem }) => problem !== undefined)?.problem,
       limits: parts.flatMap(({ limits = [] }) => limits),
       notStored: notStoredOf(gathered.outcomes),
+      standing: limiter.standing(request),
     };
   };
 
-  return {
-    async accept(envelope, request) {
-      const acceptance = await acceptItems(envelope, request);
-      return { ...acceptance, standing: limiter.standing(request) };
-    },
-  };
+  return { accept };
 }
 
 const nothing: ReadonlyMap<string, number> = new Map();
@@ -385,7 +379,16 @@ function unavailable(cause?: unknown): IngestError {
 function withDeadline<T>(work: Promise<T>, remainingMs: number, clock: Clock): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = clock.setTimer(Math.max(0, remainingMs), () => reject(unavailable()));
-    work.then(resolve, reject).finally(() => timer.cancel());
+    work.then(
+      (value) => {
+        timer.cancel();
+        resolve(value);
+      },
+      (error: unknown) => {
+        timer.cancel();
+        reject(error);
+      },
+    );
   });
 }
 

@@ -1,5 +1,5 @@
 import type { Blobs } from "@signalbox/blobs";
-import { errorCode, type Logger, type SignalboxError } from "@signalbox/kernel";
+import { errorCode, type Logger, type SignalboxError, whenThere } from "@signalbox/kernel";
 import {
   type ItemHeader,
   type ItemType,
@@ -136,13 +136,15 @@ export function createItemGatherer(dependencies: GatherDependencies): ItemGather
     return true;
   };
 
-  const gatherEvent: ItemHandler = async (item, gathering) => {
+  const gatherEvent: ItemHandler = (item, gathering) => {
     if (gathering.events > 1) return count(gathering, item.type, "invalid", "duplicate_item");
-    gathering.event = await collect(item, limits.eventBytes);
-    gathering.compressedEvent = item.compressed;
-    if (gathering.event) return;
-    count(gathering, item.type, "invalid", "too_large");
-    gathering.problem ??= new IngestError("ET_EVENT_TOO_LARGE", { details: { maxBytes: limits.eventBytes } });
+    return whenThere(collect(item, limits.eventBytes), (payload) => {
+      gathering.event = payload;
+      gathering.compressedEvent = item.compressed;
+      if (payload) return;
+      count(gathering, item.type, "invalid", "too_large");
+      gathering.problem ??= new IngestError("ET_EVENT_TOO_LARGE", { details: { maxBytes: limits.eventBytes } });
+    });
   };
 
   const gatherAttachment: ItemHandler = async (item, gathering) => {
@@ -169,16 +171,16 @@ export function createItemGatherer(dependencies: GatherDependencies): ItemGather
   /** Keeps the payload of an item that is small by its nature. */
   const collectItem =
     (maxBytes: number, into: "items" | "securityReports" = "items"): ItemHandler =>
-    async (item, gathering) => {
-      const payload = await collect(item, Math.min(maxBytes, collectedItemBytes - gathering.collectedBytes));
-      if (payload === undefined || !isItemType(item.type)) {
-        count(gathering, item.type, "invalid", "too_large");
-        gathering.tooLarge ??= maxBytes;
-        return;
-      }
-      gathering.collectedBytes += payload.length;
-      gathering[into].push({ type: item.type, payload, attributes: item.attributes });
-    };
+    (item, gathering) =>
+      whenThere(collect(item, Math.min(maxBytes, collectedItemBytes - gathering.collectedBytes)), (payload) => {
+        if (payload === undefined || !isItemType(item.type)) {
+          count(gathering, item.type, "invalid", "too_large");
+          gathering.tooLarge ??= maxBytes;
+          return;
+        }
+        gathering.collectedBytes += payload.length;
+        gathering[into].push({ type: item.type, payload, attributes: item.attributes });
+      });
 
   const collectSession = collectItem(itemBytes.session);
   const gatherSession: ItemHandler = (item, gathering) => {
@@ -233,6 +235,12 @@ export function createItemGatherer(dependencies: GatherDependencies): ItemGather
     }
   };
 
+  const take: ItemHandler = (item, gathering) => {
+    if (item.type === "event") gathering.events++;
+    if (refuseLimited(item, gathering)) return;
+    return (isItemType(item.type) ? handlers[item.type] : countNotStored)(item, gathering);
+  };
+
   return {
     async gather(items, sender) {
       const gathering: Gathering = {
@@ -254,15 +262,21 @@ export function createItemGatherer(dependencies: GatherDependencies): ItemGather
       const { outcomes } = gathering;
       let wholeItems = 0;
       let wholeOutcomes = 0;
+      const takeWhole = (item: IncomingItem): Promise<void> | void =>
+        whenThere(take(item, gathering), () =>
+          whenThere(item.complete?.(), () => {
+            wholeItems++;
+            wholeOutcomes = outcomes.length;
+          }),
+        );
       try {
-        for await (const item of items) {
-          if (item.type === "event") gathering.events++;
-          if (!refuseLimited(item, gathering))
-            await (isItemType(item.type) ? handlers[item.type] : countNotStored)(item, gathering);
-          await item.complete?.();
-          wholeItems++;
-          wholeOutcomes = outcomes.length;
-        }
+        // Nothing is waited for that is there: most envelopes are, and come by the thousand a second.
+        if (Symbol.iterator in items)
+          for (const item of items) {
+            const late = takeWhole(item);
+            if (late) await late;
+          }
+        else for await (const item of items) await takeWhole(item);
       } catch (error) {
         if (!isBrokenFraming(error)) {
           await remove(gathering.attachments);
@@ -309,9 +323,15 @@ function isBrokenFraming(error: unknown): error is ProtocolError {
 }
 
 /** The payload as one piece; undefined when it is larger than `maxBytes`, of which no more than that was held. */
-async function collect({ payload, length }: IncomingItem, maxBytes: number): Promise<Uint8Array | undefined> {
+function collect(
+  { payload, length }: IncomingItem,
+  maxBytes: number,
+): Uint8Array | undefined | Promise<Uint8Array | undefined> {
   if (payload instanceof Uint8Array) return payload.length > maxBytes ? undefined : payload;
-  if ((length ?? 0) > maxBytes) return undefined;
+  return (length ?? 0) > maxBytes ? undefined : collectPieces(payload, maxBytes);
+}
+
+async function collectPieces(payload: AsyncIterable<Uint8Array>, maxBytes: number): Promise<Uint8Array | undefined> {
   const pieces: Uint8Array[] = [];
   let bytes = 0;
   for await (const piece of payload) {

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
-import { type Clock, errorCode } from "@signalbox/kernel";
+import { type Clock, errorCode, whenThere } from "@signalbox/kernel";
 import {
   type Category,
   type Credentials,
@@ -71,7 +71,7 @@ export interface Door {
   readonly bodies: BodyReader;
   readonly slots: StreamSlots;
   /** Whom a key stands for. @throws {IngestError} `ET_KEY_REFUSED` */
-  authorise(key: string, project: number | undefined): Promise<Sender>;
+  authorise(key: string, project: number | undefined): Sender | Promise<Sender>;
   /** Runs `read` with the sender, if the request names one, and counts the request when it fails. */
   asSender<T>(
     request: EdgeRequest,
@@ -116,17 +116,18 @@ export function createDoor(dependencies: DoorDependencies): Door {
   const slots = createStreamSlots(concurrentStreams, waitingStreams);
 
   /** All reasons look the same from outside, so that nobody learns which keys or projects exist. */
-  const authorise: Door["authorise"] = async (key, project) => {
-    const entry = await keys.find(key);
-    if (!entry || (project !== undefined && project !== entry.projectId)) throw new IngestError("ET_KEY_REFUSED");
-    return entry;
-  };
+  const authorise: Door["authorise"] = (key, project) =>
+    whenThere(keys.find(key), (entry) => {
+      if (!entry || (project !== undefined && project !== entry.projectId)) throw new IngestError("ET_KEY_REFUSED");
+      return entry;
+    });
 
   const asSender: Door["asSender"] = async (request, read) => {
     const credentials = readCredentials(request.headers, request.query, request.pathKey);
     const { account } = request;
     account.client = credentials.client?.name;
-    let sender = credentials.key === undefined ? undefined : await authorise(credentials.key, request.project);
+    const found = credentials.key === undefined ? undefined : authorise(credentials.key, request.project);
+    let sender = found instanceof Promise ? await found : found;
     account.keyId = sender?.keyId;
     try {
       if (isDiskGuardActive()) throw backpressure(undefined, "ET_DISK_FULL");

@@ -1,3 +1,4 @@
+import { whenThere } from "@signalbox/kernel";
 import {
   type Credentials,
   type Dsn,
@@ -42,11 +43,12 @@ export function createReceiver({ door, limits }: ReceiverDependencies): Receiver
   const envelope = (request: EdgeRequest): Promise<Acceptance> =>
     asSender(request, async (credentials, known, onSender) => {
       /** The key's sender, after what the envelope itself says about it was heard. */
-      const confirm = async (dsn: Dsn | undefined): Promise<Sender> => {
+      const confirm = (dsn: Dsn | undefined): Sender | Promise<Sender> => {
         const claim = resolveClaim(credentials.key, known?.projectId ?? request.project, dsn);
-        const sender = known ?? (await door.authorise(claim.key, claim.project));
-        onSender(sender);
-        return sender;
+        return whenThere(known ?? door.authorise(claim.key, claim.project), (sender) => {
+          onSender(sender);
+          return sender;
+        });
       };
       const layers = parseContentEncoding(request.headers["content-encoding"]);
       const body = await bodies.read(request.raw, request.account);
@@ -59,7 +61,8 @@ export function createReceiver({ door, limits }: ReceiverDependencies): Receiver
         const whole = parseEnvelope(bytes, envelopeLimits);
         const gzip = body.kind === "whole" && layers.length === 1 && layers[0] === "gzip" ? body.bytes : undefined;
         const items = itemsOf(whole, bytes, gzip);
-        return accept(credentials, await confirm(whole.header.dsn), request, whole.header, items);
+        const sender = confirm(whole.header.dsn);
+        return accept(credentials, sender instanceof Promise ? await sender : sender, request, whole.header, items);
       }
       return slots.run(async () => {
         const pieces = decoded(body, layers, limits.envelopeBytes, request);

@@ -19,7 +19,8 @@ export async function insertDeliveries(
   for (const [place, delivery] of deliveries.entries()) {
     const row = toRow(delivery, nowMs);
     // Most deliveries have neither a bound nor a lock, and wait for nothing here.
-    const refused = isPlain(row) ? undefined : await refusalOf(delivery, row, parts, execute);
+    const answer = isPlain(row) ? undefined : refusalOf(delivery, row, parts, execute);
+    const refused = answer instanceof Promise ? await answer : answer;
     if (refused) results[place] = refused;
     else {
       rows.push(row);
@@ -74,16 +75,18 @@ function isPlain({ boundedBytes, lockName }: NewRow): boolean {
 }
 
 /** Why there is to be no row, if so. */
-async function refusalOf(
+function refusalOf(
   delivery: Delivery,
   row: NewRow,
   { bounds, dedup }: SqlParts,
   execute: Execute,
-): Promise<EnqueueResult | undefined> {
+): EnqueueResult | undefined | Promise<EnqueueResult | undefined> {
   if (row.boundedBytes !== null && !bounds.admit(delivery, row.boundedBytes)) return "full";
-  const held = delivery.dedup ? await dedup.take(delivery, execute) : undefined;
-  if (held) uncount(row, bounds);
-  return held;
+  if (!delivery.dedup) return undefined;
+  return dedup.take(delivery, execute).then((held) => {
+    if (held) uncount(row, bounds);
+    return held;
+  });
 }
 
 /** Places of the rows that were not added because their id was known; they no longer count towards a bound. */
