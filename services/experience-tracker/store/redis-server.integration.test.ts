@@ -137,6 +137,17 @@ describe.skipIf(needed.skip)(needed.title("what Redis must be"), () => {
     expect((await store.apply([start()]))[0]?.result).toBe("applied");
   });
 
+  test("XP-374 a server that hangs is away until it answers again", async () => {
+    const store = await open({ prefix: "hanging", maxSilenceMs: 300 });
+    const signal = (name: NodeJS.Signals) => server.pid !== undefined && process.kill(server.pid, name);
+    onTestFinished(() => void signal("SIGCONT"));
+    signal("SIGSTOP");
+    expect(await codeOf(store.apply([start()]))).toBe("state_store_unavailable");
+    expect(await codeOf(store.get(start().identity))).toBe("state_store_unavailable");
+    signal("SIGCONT");
+    await expect.poll(() => codeOf(store.apply([start()])), patient).toBe("none");
+  });
+
   test("XP-400 keys are named by prefix, shard and what they hold", async () => {
     const store = await open({ prefix: "layout", shards: 2 });
     const [opened, ended] = [start(), start()];

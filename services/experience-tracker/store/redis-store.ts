@@ -52,9 +52,12 @@ export interface RedisStoreOptions {
   readonly replica?: string;
   /** Whether the server's clock decides. Default true. */
   readonly serverClock?: boolean;
+  /** A server that owes an answer and says nothing for so long is away; the line to it is made anew. Default 10 s. */
+  readonly maxSilenceMs?: number;
 }
 
 const maxWaiting = 10_000;
+const defaultMaxSilenceMs = 10_000;
 const rememberedGapsMs = 90 * 86_400_000;
 const waitAofMs = 5_000;
 const step = createScript(stepScript);
@@ -79,7 +82,7 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
   const replica = options.replica ?? ulid();
   const keys = createKeys(options.prefix ?? "sbx:exp", shards);
   const nowArgument = (): number | undefined => ((options.serverClock ?? true) ? undefined : clock.nowMs());
-  const client = connect(options.url);
+  const client = connect(options.url, options.maxSilenceMs ?? defaultMaxSilenceMs);
   let closing: Promise<void> | undefined;
   let waiting = 0;
   let opened: Promise<void> | undefined;
@@ -385,7 +388,7 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
   };
 }
 
-function connect(url: string): Redis {
+function connect(url: string, maxSilenceMs: number): Redis {
   const client = new Redis(url, {
     lazyConnect: true,
     enableOfflineQueue: false,
@@ -393,6 +396,7 @@ function connect(url: string): Redis {
     maxRetriesPerRequest: 0,
     enableAutoPipelining: true,
     connectTimeout: 5_000,
+    socketTimeout: maxSilenceMs,
     retryStrategy: (attempt) => Math.min(5_000, 100 * 2 ** Math.min(attempt - 1, 6)),
   });
   // Without a listener a lost connection would end the process; calls that need it tell of it.
