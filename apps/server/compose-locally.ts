@@ -47,7 +47,11 @@ export async function composeLocally({ config, withAnalytics, configure }: Local
     const surroundings = { serverUrl: () => publicUrl(config), isDiskFull: () => false, isDiskLow: () => false };
     const { running, eventStore } = await composeSystems(context, stores, surroundings, configure);
     shutdown.add(() => eventStore.stop({ deadlineMs: shutdown.remainingMs }));
-    const app = await createHttpServer({ authenticator: operatorOfThisMachine, rateLimits: false });
+    const app = await createHttpServer({
+      authenticator: operatorOfThisMachine,
+      rateLimits: false,
+      schemaCompilation: "when-used",
+    });
     shutdown.add(() => app.close());
     for (const { routes = [] } of running)
       for (const { role, plugin } of routes) if (role === "dashboard") await app.register(plugin);

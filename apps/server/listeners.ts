@@ -84,6 +84,7 @@ export async function createApiListener(
     },
     rewriteUrl: rewriteIngestUrl,
     onResponseMismatch: "report",
+    schemaCompilation: "when-used",
     openApi: {
       title: "Signalbox",
       version,

@@ -2,7 +2,8 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { pathToFileURL } from "node:url";
-import { type Database, migrate, openDatabase, openPostgres } from "@signalbox/database";
+import { type Database, migrate, openDatabase } from "@signalbox/database";
+import { openPostgres } from "@signalbox/database/postgres";
 import {
   createMemoryTransport,
   createSqlTransport,

@@ -11,6 +11,5 @@ export {
   migrate,
 } from "./migrate.js";
 export { type OpenDatabaseOptions, openDatabase } from "./open-database.js";
-export { openPostgres, type PostgresOptions } from "./postgres.js";
 export { openSqlite, type SqliteOptions } from "./sqlite.js";
 export { inTransaction, withTransactionScope } from "./transaction-scope.js";

@@ -1,6 +1,5 @@
 import type { Clock, Logger, Metrics } from "@signalbox/kernel";
 import type { Database } from "./database.js";
-import { openPostgres } from "./postgres.js";
 import { openSqlite } from "./sqlite.js";
 
 export interface OpenDatabaseOptions {
@@ -15,7 +14,11 @@ export interface OpenDatabaseOptions {
 
 /** Opens PostgreSQL when there is a URL, else SQLite. */
 export async function openDatabase({ url, path, ...shared }: OpenDatabaseOptions): Promise<Database> {
-  if (url !== undefined) return openPostgres({ ...shared, url });
+  if (url !== undefined) {
+    // Its client, megabytes of it, is loaded where there is such a server.
+    const { openPostgres } = await import("./postgres.js");
+    return openPostgres({ ...shared, url });
+  }
   if (path === undefined) throw new TypeError("openDatabase needs a url or a path");
   return openSqlite({ ...shared, path });
 }

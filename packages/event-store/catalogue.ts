@@ -20,7 +20,6 @@ export {
   type GraphSource,
   parseAccepted,
 } from "./catalogue/check-graph.js";
-export { findDefinitionSites, findPublishSites, type PublishSiteOptions } from "./catalogue/find-publish-sites.js";
 export { compareFolder, type FolderDifference, writeFolder } from "./catalogue/output-folder.js";
 export type { SchemaField } from "./catalogue/schema-fields.js";
 export { type MarkdownOptions, toMarkdown } from "./catalogue/to-markdown.js";

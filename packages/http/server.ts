@@ -27,7 +27,7 @@ import { StreamErrorLog, sendProblem } from "./send-problem.js";
 import { createShutdown, type Shutdown } from "./shutdown.js";
 import { authFailuresCounter } from "./token-refusal.js";
 import { answerUnmatched } from "./unmatched.js";
-import { createSchemaController } from "./validation.js";
+import { createSchemaController, type SchemaCompilation } from "./validation.js";
 
 declare module "fastify" {
   interface FastifyRequest {
@@ -100,6 +100,8 @@ export interface HttpServerOptions {
    * and counts it.
    */
   readonly onResponseMismatch?: "refuse" | "report";
+  /** Default: `at-start`. */
+  readonly schemaCompilation?: SchemaCompilation;
 }
 
 /**
@@ -140,6 +142,7 @@ export async function createHttpServer(options: HttpServerOptions = {}): Promise
       options.onResponseMismatch === "report"
         ? { report: (error) => logger.warn("answer does not match its schema", { error }) }
         : "refuse",
+      options.schemaCompilation ?? "at-start",
     ),
     clientErrorHandler: (error, socket) => answerClientError(error, socket, metrics.refusedConnections),
     frameworkErrors: (error, request, reply) => {

@@ -11,24 +11,35 @@ const maxItems = 20;
 /** What happens to an answer that does not match its route's schema. */
 export type MismatchRule = "refuse" | { readonly report: (error: HttpSetupError) => void };
 
+/**
+ * When the code that checks requests and writes answers is generated from the schemas of the routes: that is half of what
+ * a start costs with hundreds of routes, most of which one process never serves. `at-start` finds a schema that cannot be
+ * compiled before anybody is served.
+ */
+export type SchemaCompilation = "at-start" | "when-used";
+
 type SchemaController = NonNullable<FastifyServerOptions["schemaController"]>;
 
 /**
  * One dialect for everything that `/openapi.json` shows: JSON Schema 2020-12, as OpenAPI 3.1 has it. Parameters are
  * strings on the wire and are converted; bodies are taken as they are. Unknown keywords do not start.
  */
-export function createSchemaController(onMismatch: MismatchRule): SchemaController {
+export function createSchemaController(onMismatch: MismatchRule, compilation: SchemaCompilation): SchemaController {
   return {
     compilersFactory: {
       // Fastify calls it with the route, as its documentation says; its type says with the bare schema.
-      buildValidator: buildValidator as unknown as NonNullable<CompilersFactory["buildValidator"]>,
+      buildValidator: ((sharedSchemas: unknown) =>
+        buildValidator(sharedSchemas, compilation)) as unknown as NonNullable<CompilersFactory["buildValidator"]>,
       buildSerializer: (sharedSchemas) => {
         const answers = createAjv(sharedSchemas, {});
         const compile = createSerializerFactory()(sharedSchemas);
         return (route) => {
-          const serialize = compile(route);
-          const validate = answers.compile(asSchema(route.schema));
+          const compiled = madeOnce(compilation, () => ({
+            serialize: compile(route),
+            validate: answers.compile(asSchema(route.schema)),
+          }));
           return (value: unknown) => {
+            const { serialize, validate } = compiled();
             if (!validate(value)) handleMismatch(onMismatch, `${route.method} ${route.url}`, validate);
             return serialize(value);
           };
@@ -44,20 +55,32 @@ type Checked = { readonly value: unknown } | { readonly error: HttpProblem };
 
 function buildValidator(
   sharedSchemas: unknown,
+  compilation: SchemaCompilation,
 ): (part: { schema: unknown; httpPart: string }) => (value: unknown) => Checked {
   const parameters = createAjv(sharedSchemas, { coerceTypes: "array", allErrors: true });
   const bodies = createAjv(sharedSchemas, {});
   return ({ schema, httpPart }) => {
     const inBody = httpPart === "body";
-    const validate = (inBody ? bodies : parameters).compile(asSchema(schema));
+    const compiled = madeOnce(compilation, () => (inBody ? bodies : parameters).compile(asSchema(schema)));
     const prefix = inBody ? "" : `/${partNames[httpPart] ?? httpPart}`;
     return (value) => {
+      const validate = compiled();
       if (validate(value)) return { value };
       // An absent body reaches validators as null.
       if (inBody && value === null) return { error: new HttpProblem("empty_body") };
       return { error: invalidParameter(validate.errors ?? [], prefix) };
     };
   };
+}
+
+function madeOnce<T>(compilation: SchemaCompilation, make: () => T): () => T {
+  let made: { readonly value: T } | undefined;
+  const get = (): T => {
+    made ??= { value: make() };
+    return made.value;
+  };
+  if (compilation === "at-start") get();
+  return get;
 }
 
 const partNames: Readonly<Record<string, string>> = { querystring: "query", params: "path", headers: "headers" };

@@ -7,7 +7,6 @@ import {
   type Catalogue,
   checkCatalogue,
   compareFolder,
-  findPublishSites,
   parseOwnership,
   toMarkdown,
   toMermaid,
@@ -15,6 +14,7 @@ import {
 } from "../catalogue.js";
 import { type Configure, defineEvent, defineSubscriber } from "../index.js";
 import { createTestStore } from "../testing.js";
+import { findPublishSites } from "./find-publish-sites.js";
 import { globPattern } from "./list-files.js";
 import { schemaFields } from "./schema-fields.js";
 

@@ -2,9 +2,10 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { expect, onTestFinished, test } from "vitest";
-import { buildCatalogue, checkGraph, findDefinitionSites, findPublishSites, parseAccepted } from "../catalogue.js";
+import { buildCatalogue, checkGraph, parseAccepted } from "../catalogue.js";
 import { type Configure, defineEvent, defineSubscriber } from "../index.js";
 import { createTestStore } from "../testing.js";
+import { findDefinitionSites, findPublishSites } from "./find-publish-sites.js";
 
 const handle = async (): Promise<void> => {};
 const site = [{ file: "x.ts", line: 1 }];

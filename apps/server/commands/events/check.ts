@@ -1,13 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import type { EventStore } from "@signalbox/event-store";
-import {
-  buildCatalogue,
-  checkGraph,
-  findDefinitionSites,
-  findPublishSites,
-  type GraphCheck,
-  parseAccepted,
-} from "@signalbox/event-store/catalogue";
+import { buildCatalogue, checkGraph, type GraphCheck, parseAccepted } from "@signalbox/event-store/catalogue";
+import { findDefinitionSites, findPublishSites } from "@signalbox/event-store/catalogue/sites";
 import type { Command } from "commander";
 import {
   addConfigOptions,

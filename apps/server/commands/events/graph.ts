@@ -7,12 +7,12 @@ import {
   checkCatalogue,
   compareFolder,
   type FolderDifference,
-  findPublishSites,
   parseOwnership,
   toMarkdown,
   toMermaid,
   writeFolder,
 } from "@signalbox/event-store/catalogue";
+import { findPublishSites } from "@signalbox/event-store/catalogue/sites";
 import { type Command, InvalidArgumentError } from "commander";
 import {
   addConfigOptions,

@@ -1,0 +1,40 @@
+import { describe, expect, test } from "vitest";
+import { createRecordingLogger } from "./testing/recording-logger.js";
+import { bodyOf, postJson, serve } from "./testing/serve.js";
+import type { SchemaCompilation } from "./validation.js";
+
+const compilations: readonly SchemaCompilation[] = ["at-start", "when-used"];
+
+describe.for(compilations)("schemas that are compiled %s", (schemaCompilation) => {
+  test("PF-045 refuse the same requests and find the same wrong answers", async () => {
+    const { logger, lines } = createRecordingLogger();
+    const { url } = await serve({ schemaCompilation, logger, onResponseMismatch: "report" }, (app) => {
+      const size = { type: "object", required: ["size"], properties: { size: { type: "integer" } } };
+      app.post(
+        "/widgets",
+        { config: { access: "public" }, schema: { body: size, response: { 200: size } } },
+        (request) => Promise.resolve(request.body),
+      );
+      app.get("/widgets", { config: { access: "public" }, schema: { response: { 200: size } } }, async () => ({
+        size: "small",
+      }));
+    });
+    for (let round = 0; round < 2; round += 1) {
+      expect(await bodyOf(await postJson(`${url}/widgets`, '{"size":3,"more":1}'))).toEqual({ size: 3 });
+      expect((await postJson(`${url}/widgets`, '{"size":"small"}')).status).toBe(400);
+      await fetch(`${url}/widgets`);
+    }
+    expect(lines.filter(({ message }) => message === "answer does not match its schema")).toHaveLength(2);
+  });
+});
+
+test("PF-045 a schema that cannot be compiled does not start where schemas are compiled at the start", async () => {
+  const start = (schemaCompilation: SchemaCompilation) =>
+    serve({ schemaCompilation }, (app) => {
+      const schema = { querystring: { type: "object", properties: { size: { typo: true } } } };
+      app.get("/widgets", { config: { access: "public" }, schema }, async () => ({}));
+    });
+  await expect(start("at-start")).rejects.toThrow(/typo/);
+  const { url } = await start("when-used");
+  expect((await fetch(`${url}/widgets`)).status).toBe(500);
+});
