@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Command } from "commander";
@@ -85,10 +85,41 @@ describe("command line", () => {
     ["--scope errors:read --ttl 366d", "at most 365d"],
     ["--scope errors:read --ttl forever", "a duration such as 12h"],
     ["--scope errors:read --project one", "Not an id"],
+    ["--scope errors:read,", "Expected some of"],
   ] as const)("PF-032 token create %s is refused", async ([options, refusal]) => {
     const { exitCode, err } = await run(`token create ${options}`);
     expect(exitCode).toBe(2);
     expect(err).toContain(refusal);
+  });
+
+  test.for([
+    [["errors", "list", "--project", "1", "--limit", "many"], "Not a number"],
+    [["errors", "explain", "42", "--project", "1"], "32 hex digits"],
+    [["token", "create", "--scope", "errors:read", "--name", " "], "Expected some words"],
+    [["token", "create", "--scope", ""], "Expected some of"],
+    [["relay", "explain", "x"], "Neither 64 hex digits"],
+    [["verify", "--since", "0"], "Not a duration"],
+    [["project", "keys", "0"], "Not an id"],
+  ] as const)(
+    "PF-013 a value of the wrong form is usage, and nothing is opened for it: %j",
+    async ([line, refusal]) => {
+      const { written, ...rest } = terminal();
+      const dataDirectory = join(directory, "untouched");
+      expect(await runCommandLine([...line, "--data-dir", dataDirectory], rest)).toBe(2);
+      expect(written.err.join("\n")).toContain(refusal);
+      expect(existsSync(dataDirectory)).toBe(false);
+    },
+  );
+
+  test("PF-013 what the line names must exist, and is named when it does not", async () => {
+    for (const line of ["token create --scope errors:read --project 1,99", "project keys 99", "token revoke nothing"]) {
+      const { exitCode, err } = await run(`${line} --data-dir ${directory}`);
+      expect(exitCode, line).toBe(1);
+      expect(err, line).toMatch(
+        /^There is no (project (1|99)|token nothing) \(.*\)\n {2}`signalbox (project|token) list`/,
+      );
+    }
+    expect((await run(`token list --json --data-dir ${directory}`)).out).toBe("[]");
   });
 
   test("PF-013 help and version are answers, not errors", async () => {

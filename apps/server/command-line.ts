@@ -18,7 +18,7 @@ export async function runCommandLine(args: readonly string[], anyTerminal: Termi
   } catch (error) {
     if (error instanceof CommandFailed) return exitCodes.failed;
     if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage;
-    terminal.err(await describeFailure(error));
+    terminal.err(describeFailure(error));
     return exitCodes.failed;
   }
 }
@@ -40,15 +40,13 @@ export async function createProgram(terminal: Terminal, line: readonly string[])
   return program;
 }
 
-async function describeFailure(error: unknown): Promise<string> {
+function describeFailure(error: unknown): string {
   if (error instanceof ConfigError) return error.message;
   if (!(error instanceof SignalboxError))
     return error instanceof Error ? (error.stack ?? error.message) : String(error);
   const lines = [`${error.message} (${error.code})`];
   for (let cause = error.cause; cause !== undefined; cause = cause instanceof Error ? cause.cause : undefined)
     if (errorMessage(cause) !== error.message) lines.push(`  because: ${errorMessage(cause)}`);
-  const { remedyFor } = await import("./remedies.js");
-  const remedy = remedyFor(error);
-  if (remedy !== undefined) lines.push(`  ${remedy}`);
+  if (error.remedy !== undefined) lines.push(`  ${error.remedy}`);
   return lines.join("\n");
 }

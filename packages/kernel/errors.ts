@@ -43,6 +43,8 @@ export class SignalboxError extends Error {
   readonly code: string;
   readonly retryable: boolean;
   readonly status: number | undefined;
+  /** What the reader can do about it, as the catalogue says. */
+  readonly remedy: string | undefined;
   readonly details: Readonly<Record<string, unknown>>;
 
   constructor(code: string, entry: ErrorEntry, options: ErrorOptions = {}) {
@@ -51,6 +53,7 @@ export class SignalboxError extends Error {
     this.code = code;
     this.retryable = options.retryable ?? entry.retryable ?? false;
     this.status = options.status ?? entry.status;
+    this.remedy = entry.remedy;
     this.details = options.details ?? {};
   }
 }

@@ -84,6 +84,13 @@ export function formatTime(timeMs: number): string {
   return new Date(timeMs).toISOString();
 }
 
+/** For options that limit how much is shown. */
+export function parseCount(text: string): number {
+  const count = Number(text);
+  if (!/^[0-9]{1,6}$/.test(text) || count < 1) throw new InvalidArgumentError("Not a number from 1 to 999999.");
+  return count;
+}
+
 /** For arguments and options that are an id. */
 export function parseId(text: string): number {
   const id = Number(text);

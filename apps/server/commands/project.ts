@@ -1,7 +1,6 @@
-import { createProjects, type Projects } from "@signalbox/error-tracking/projects";
-import { systemClock } from "@signalbox/kernel";
+import type { Projects } from "@signalbox/error-tracking/projects";
 import type { Command } from "commander";
-import { publicUrl, withDatabase } from "../stores.js";
+import { withDatabase } from "../stores.js";
 import {
   addConfigOptions,
   addJsonOption,
@@ -14,22 +13,14 @@ import {
   type Terminal,
   table,
 } from "./command.js";
+import { projectsOf, requireProjects } from "./projects.js";
 
 type Options = ConfigOptions & JsonOption;
 
 export function build(project: Command, terminal: Terminal): void {
   const withProjects = <T>(options: Options, work: (projects: Projects) => Promise<T>): Promise<T> => {
     const { values } = readCommandConfig(terminal, options);
-    return withDatabase(values, (database) =>
-      work(
-        createProjects({
-          database,
-          clock: systemClock,
-          serverUrl: () => publicUrl(values),
-          groupingVersion: values.errorTracking.grouping.version,
-        }),
-      ),
-    );
+    return withDatabase(values, (database) => work(projectsOf(database, values)));
   };
 
   const create = defineCommand(
@@ -69,7 +60,10 @@ export function build(project: Command, terminal: Terminal): void {
   const keys = defineCommand(project, "keys", "list the keys of a project", "signalbox project keys 1");
   addJsonOption(addConfigOptions(keys.argument("<project>", "id of the project", parseId))).action(
     async (id: number, options: Options) => {
-      const rows = await withProjects(options, (projects) => projects.keys(id));
+      const rows = await withProjects(options, async (projects) => {
+        await requireProjects(projects, [id]);
+        return projects.keys(id);
+      });
       const shown = rows.map((key) => ({
         id: key.id,
         label: key.label,

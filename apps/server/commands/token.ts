@@ -17,6 +17,7 @@ import {
   type Terminal,
   table,
 } from "./command.js";
+import { projectsOf, requireProjects } from "./projects.js";
 
 type Options = ConfigOptions & JsonOption;
 
@@ -41,18 +42,17 @@ function addCreate(token: Command, terminal: Terminal): void {
     "signalbox token create --scope errors:read,errors:write --project 1 --ttl 90d",
   )
     .requiredOption("--scope <scope,…>", `what it allows: ${scopes.join(", ")}`, parseScopes)
-    .option("--project <id,…>", "narrow it to these projects, and admin to what belongs to them", (text: string) =>
-      text.split(",").map(parseId),
-    )
+    .option("--project <id,…>", "narrow it to these projects, and admin to what belongs to them", parseProjects)
     .addOption(
       new Option("--ttl <duration>", "how long it is valid, at most 365d")
         .argParser(parseTtl)
         .default(parseTtl("30d"), "30d"),
     )
-    .option("--name <text>", "what it is for", "command line");
+    .option("--name <text>", "what it is for", parseName, "command line");
   addJsonOption(addConfigOptions(create)).action(async (options: CreateOptions) => {
     const { values } = readCommandConfig(terminal, options);
     const made = await withDatabase(values, async (database) => {
+      await requireProjects(projectsOf(database, values), options.project ?? []);
       const key = await createTokenKey(dataPaths(values).directory);
       const minted = await mintToken(key, {
         subject: options.name,
@@ -136,9 +136,19 @@ function stateOf({ revokedAtMs, expiresAtMs }: IssuedToken): "revoked" | "expire
 function parseScopes(text: string): readonly Scope[] {
   return text.split(",").map((name) => {
     if (isScope(name)) return name;
+    if (name === "") throw new InvalidArgumentError(`Expected some of ${scopes.join(", ")}, with commas.`);
     const near = nearestName(name, scopes);
     throw new InvalidArgumentError(near ? `${name} is no scope. Did you mean ${near}?` : `${name} is no scope.`);
   });
+}
+
+function parseProjects(text: string): readonly number[] {
+  return text.split(",").map(parseId);
+}
+
+function parseName(text: string): string {
+  if (text.trim() === "") throw new InvalidArgumentError("Expected some words.");
+  return text;
 }
 
 function parseTtl(text: string): number {

@@ -1,7 +1,7 @@
 import type { Clock } from "@signalbox/kernel";
+import { SignalboxError } from "@signalbox/kernel";
 import type { ServerConfig } from "../config.js";
 import type { DirectoryHolder } from "../data-directory.js";
-import { remedyFor } from "../remedies.js";
 
 /** What the doctor has to say about one thing. */
 export interface Finding {
@@ -54,7 +54,7 @@ export function brokenBy(
   error: unknown,
   advice = "Look at the message; it names what failed.",
 ): Finding {
-  return broken(subject, reasons(error), remedyFor(error) ?? advice);
+  return broken(subject, reasons(error), (error instanceof SignalboxError ? error.remedy : undefined) ?? advice);
 }
 
 function reasons(error: unknown): string {

@@ -4,7 +4,7 @@ export const projectErrors = defineErrors("Error tracking: projects", {
   ET_PROJECT_NOT_FOUND: {
     message: "There is no such project.",
     status: 404,
-    remedy: "List the projects to see their numbers.",
+    remedy: "`signalbox project list` shows the numbers of all projects.",
   },
   ET_PROJECT_NAME_INVALID: {
     message: "A project's name has 1 to 100 characters and no control characters.",

@@ -1,4 +1,4 @@
-import type { Command } from "commander";
+import { type Command, InvalidArgumentError } from "commander";
 import {
   addConfigOptions,
   addJsonOption,
@@ -24,7 +24,7 @@ export function addExplain(errors: Command, terminal: Terminal): void {
     "explain why an event is part of its error",
     "signalbox errors explain 8f0b5b1c8f6b4e0f9d2f3d7a5b8c1e2f --project 1",
   )
-    .argument("<event>", "id of the event")
+    .argument("<event>", "id of the event: 32 hex digits", parseEventId)
     .requiredOption("--project <id>", "number of the project", parseId);
   addJsonOption(addConfigOptions(explain)).action(async (event: string, options: ExplainOptions) => {
     const { values: config } = readCommandConfig(terminal, options);
@@ -48,4 +48,11 @@ function* componentLines(component: unknown, indent: string): Generator<string> 
   const mark = at(component, "contributes") === true ? "+" : "-";
   yield `${indent}${mark} ${text(component, "name")}${token === "" ? "" : `: ${token}`}${hint === "" ? "" : ` (${hint})`}`;
   for (const part of items(component, "parts")) yield* componentLines(part, `${indent}  `);
+}
+
+/** Also as a UUID is written, with dashes. */
+function parseEventId(text: string): string {
+  const id = text.replaceAll("-", "").toLowerCase();
+  if (!/^[0-9a-f]{32}$/.test(id)) throw new InvalidArgumentError("Not the id of an event: 32 hex digits.");
+  return id;
 }

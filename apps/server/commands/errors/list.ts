@@ -5,6 +5,7 @@ import {
   type ConfigOptions,
   defineCommand,
   type JsonOption,
+  parseCount,
   parseId,
   readCommandConfig,
   type Terminal,
@@ -34,7 +35,7 @@ export function addList(errors: Command, terminal: Terminal): void {
   )
     .requiredOption("--project <id>", "number of the project", parseId)
     .option("--query <query>", "terms as in the search of the dashboard")
-    .option("--limit <number>", "how many at most", parseId, 20);
+    .option("--limit <number>", "how many at most", parseCount, 20);
   addJsonOption(addConfigOptions(list)).action(async (options: ListOptions) => {
     const { values: config } = readCommandConfig(terminal, options);
     const query = options.query === undefined ? "" : `?query=${encodeURIComponent(options.query)}`;

@@ -9,6 +9,7 @@ import {
   type ConfigOptions,
   defineCommand,
   type JsonOption,
+  parseCount,
   readCommandConfig,
   type Terminal,
 } from "../command.js";
@@ -32,7 +33,7 @@ export function addPolicyCheck(relay: Command, terminal: Terminal): void {
   )
     .option("--module <file>", "the module to try (default: relay.policy.module)")
     .option("--since <duration>", "events of this time, up to now", parseSince, defaultSinceMs)
-    .option("--limit <count>", "stop when so many were found", parseLimit, defaultLimit);
+    .option("--limit <count>", "stop when so many were found", parseCount, defaultLimit);
   addJsonOption(addConfigOptions(check)).action(async (options: CheckOptions) => {
     const { values: config } = readCommandConfig(terminal, options);
     const module = options.module ?? config.relay.policy.module;
@@ -58,12 +59,6 @@ function parseSince(written: string): number {
   const ms = parseDuration(written);
   if (ms === undefined || ms < 1_000) throw new InvalidArgumentError("Not a duration such as 24h or 30d.");
   return ms;
-}
-
-function parseLimit(written: string): number {
-  const limit = Number(written);
-  if (!/^\d{1,6}$/.test(written) || limit < 1) throw new InvalidArgumentError("Not a number from 1 to 999999.");
-  return limit;
 }
 
 function toJson({ checked, refused, isCut, faults, slowestMs }: ModuleCheck): object {
