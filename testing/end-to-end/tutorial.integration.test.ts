@@ -108,4 +108,9 @@ describe("PF-082 the tutorial does what it says, block by block", () => {
     const runs = await withShop.command("experience", "runs", "--state", "succeeded");
     expect(runs).toHaveLength(1);
   });
+
+  test("a repository", async () => {
+    shell["RELAY_URL"] = `ws://${shell["SIGNALBOX_RELAY_LISTEN"]}`;
+    expect(await type(typed.find((lines) => lines.includes("announce.mjs")))).toMatch(/^stored: kind 30617/);
+  });
 });
