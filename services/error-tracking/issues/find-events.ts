@@ -1,4 +1,5 @@
 import type { Analytics } from "@signalbox/analytics";
+import type { Blobs } from "@signalbox/blobs";
 import type { Database } from "@signalbox/database";
 import type { Clock } from "@signalbox/kernel";
 import { dashed } from "../digest/user-counts.js";
@@ -6,8 +7,10 @@ import { type Direction, type KeysetPage, keysetPage } from "../keyset-page.js";
 import { isoTime } from "../normalise/times.js";
 import { keptSinceMs } from "../projects/project-settings.js";
 import type { IssueTables } from "../store/tables.js";
+import { findIssue } from "./find-issue.js";
 import { type RowCondition, withoutDeleted } from "./hidden-events.js";
 import type { Issue } from "./list-issues.js";
+import { issueOfPin, pinsOfIssue, readPin } from "./pinned-events.js";
 
 export const eventSorts = ["occurred_at_asc", "occurred_at_desc"] as const;
 export type EventSort = (typeof eventSorts)[number];
@@ -45,10 +48,15 @@ export function isEventPosition(position: unknown): position is EventPosition {
 export interface EventStores {
   readonly database: Database;
   readonly analytics: Analytics;
+  /** Where events are kept beyond their rows; without it there are none. */
+  readonly blobs?: Blobs | undefined;
   readonly clock: Clock;
 }
 
 const limits = { maxExecutionSeconds: 10, maxMemoryBytes: 512 * 1024 * 1024, maxResultRows: 101 };
+
+const columns = `event_id, timestamp, title, culprit, level, message, environment, platform,
+  exception_types[-1] AS exception_type, exception_values[-1] AS exception_value`;
 
 interface Found {
   readonly event_id: string;
@@ -63,6 +71,9 @@ interface Found {
   readonly exception_value: string;
 }
 
+/** An event of an issue: one that has rows, or one that is kept without them. */
+type Place = Pick<Found, "event_id" | "timestamp"> & ({ readonly row: Found } | { readonly blob: string });
+
 /** One page of an issue's events with their payloads, by the time they happened. */
 export async function listEvents(
   stores: EventStores,
@@ -73,15 +84,13 @@ export async function listEvents(
 ): Promise<KeysetPage<StoredEvent, EventPosition>> {
   const order = (sort === "occurred_at_asc") === (from?.[2] !== "prev") ? "ASC" : "DESC";
   const sign = order === "ASC" ? ">" : "<";
-  const beyond = `AND (timestamp, toString(event_id)) ${sign} ({time:DateTime64(3, 'UTC')}, {event:String})`;
-  const rows = await (from === undefined
-    ? findRows(stores, issue, "", order, limit + 1, {})
-    : findRows(stores, issue, beyond, order, limit + 1, { time: from[0], event: dashed(from[1]) }));
+  const beyond: Beyond | undefined = from && { sign, time: from[0], event: dashed(from[1]) };
+  const places = await findPlaces(stores, issue, order, limit + 1, beyond);
   const page = keysetPage(
-    rows,
+    places,
     limit,
     from?.[2],
-    (row, direction): EventPosition => [row.timestamp, plainId(row), direction],
+    (place, direction): EventPosition => [place.timestamp, plainId(place), direction],
   );
   return { ...page, items: await withPayloads(stores, issue, page.items) };
 }
@@ -92,10 +101,11 @@ export async function findEvent(
   issue: Issue,
   which: "latest" | "oldest" | { readonly eventId: string },
 ): Promise<StoredEvent | undefined> {
-  const rows = await (typeof which === "object"
-    ? findRows(stores, issue, "AND event_id = {event:UUID}", "ASC", 1, { event: dashed(which.eventId) })
-    : findRows(stores, issue, "", which === "oldest" ? "ASC" : "DESC", 1, {}));
-  const [event] = await withPayloads(stores, issue, rows);
+  const places =
+    typeof which === "object"
+      ? await findPlace(stores, issue, dashed(which.eventId))
+      : await findPlaces(stores, issue, which === "oldest" ? "ASC" : "DESC", 1);
+  const [event] = await withPayloads(stores, issue, places);
   return event;
 }
 
@@ -115,15 +125,7 @@ export async function findEventInPlace(
   const event = await findEvent(stores, issue, which);
   if (event === undefined) return undefined;
   const at = { time: event.occurredAt, event: dashed(event.eventId) };
-  const beside = (sign: "<" | ">") =>
-    findRows(
-      stores,
-      issue,
-      `AND (timestamp, toString(event_id)) ${sign} ({time:DateTime64(3, 'UTC')}, {event:String})`,
-      sign === "<" ? "DESC" : "ASC",
-      1,
-      at,
-    );
+  const beside = (sign: "<" | ">") => findPlaces(stores, issue, sign === "<" ? "DESC" : "ASC", 1, { sign, ...at });
   const [[previous], [next]] = await Promise.all([beside("<"), beside(">")]);
   return { event, previousId: previous && plainId(previous), nextId: next && plainId(next) };
 }
@@ -149,7 +151,10 @@ export async function findIssueOfEvent(
     },
     limits,
   );
-  if (row === undefined) return undefined;
+  if (row === undefined) {
+    const pinnedIn = await issueOfPin(database, projectId, eventId);
+    return pinnedIn === undefined ? undefined : findIssue(database, projectId, pinnedIn);
+  }
   return database
     .reader<IssueTables>()
     .selectFrom("error_issues as issue")
@@ -253,6 +258,68 @@ async function ownedHashes(database: Database, projectId: number, hashes: readon
   return new Set(rows.map(({ hash }) => hash));
 }
 
+interface Beyond {
+  readonly sign: "<" | ">";
+  readonly time: string;
+  /** With dashes. */
+  readonly event: string;
+}
+
+/** The first events of an issue in an order, or the first beyond one of them. */
+async function findPlaces(
+  stores: EventStores,
+  issue: Issue,
+  order: "ASC" | "DESC",
+  maxPlaces: number,
+  beyond?: Beyond,
+): Promise<Place[]> {
+  const rows = await (beyond === undefined
+    ? findRows(stores, issue, "", order, maxPlaces, {})
+    : findRows(
+        stores,
+        issue,
+        `AND (timestamp, toString(event_id)) ${beyond.sign} ({time:DateTime64(3, 'UTC')}, {event:String})`,
+        order,
+        maxPlaces,
+        { time: beyond.time, event: beyond.event },
+      ));
+  const known = new Set(rows.map(({ event_id: id }) => id));
+  const pinned = (await pinnedPlaces(stores, issue))
+    .filter((place) => !known.has(place.event_id))
+    .filter((place) => beyond === undefined || isBeyond(place, beyond));
+  const places: Place[] = [...rows.map(toPlace), ...pinned];
+  return places.sort((a, b) => (order === "ASC" ? comparePlaces(a, b) : comparePlaces(b, a))).slice(0, maxPlaces);
+}
+
+async function findPlace(stores: EventStores, issue: Issue, event: string): Promise<Place[]> {
+  const rows = await findRows(stores, issue, "AND event_id = {event:UUID}", "ASC", 1, { event });
+  if (rows.length > 0) return rows.map(toPlace);
+  return (await pinnedPlaces(stores, issue)).filter((place) => place.event_id === event);
+}
+
+async function pinnedPlaces(stores: EventStores, issue: Issue): Promise<Place[]> {
+  const pins = await pinsOfIssue(stores, issue);
+  return pins.map(({ eventId, timestampMs, blob }) => ({
+    event_id: dashed(eventId),
+    timestamp: isoTime(timestampMs),
+    blob,
+  }));
+}
+
+function toPlace(row: Found): Place {
+  return { event_id: row.event_id, timestamp: row.timestamp, row };
+}
+
+function comparePlaces(a: Pick<Place, "timestamp" | "event_id">, b: Pick<Place, "timestamp" | "event_id">): number {
+  if (a.timestamp !== b.timestamp) return a.timestamp < b.timestamp ? -1 : 1;
+  return a.event_id < b.event_id ? -1 : a.event_id > b.event_id ? 1 : 0;
+}
+
+function isBeyond(place: Place, { sign, time, event }: Beyond): boolean {
+  const order = comparePlaces(place, { timestamp: time, event_id: event });
+  return sign === "<" ? order < 0 : order > 0;
+}
+
 async function findRows(
   { database, analytics, clock }: EventStores,
   issue: Issue,
@@ -263,9 +330,7 @@ async function findRows(
 ): Promise<Found[]> {
   const { deleted, ...scope } = await scopeOf(database, issue, clock.nowMs());
   return analytics.query<Found>(
-    `SELECT event_id, timestamp, title, culprit, level, message, environment, platform,
-      exception_types[-1] AS exception_type, exception_values[-1] AS exception_value
-    FROM error_events FINAL
+    `SELECT ${columns} FROM error_events FINAL
     WHERE project_id = {project:UInt64} AND primary_hash IN {hashes:Array(UUID)}
       AND timestamp BETWEEN {since:DateTime64(3, 'UTC')} AND {until:DateTime64(3, 'UTC')} ${condition} ${deleted.sql}
     ORDER BY timestamp ${order}, toString(event_id) ${order}
@@ -276,14 +341,44 @@ async function findRows(
   );
 }
 
-async function withPayloads({ analytics }: EventStores, issue: Issue, rows: readonly Found[]): Promise<StoredEvent[]> {
+async function withPayloads(
+  { analytics, blobs }: EventStores,
+  issue: Issue,
+  places: readonly Place[],
+): Promise<StoredEvent[]> {
+  const rows = places.flatMap((place) => ("row" in place ? [place.row] : []));
+  const written = new Map(
+    (await withPayloadsOfRows(analytics, issue.project_id, rows, timeRange(issue))).map((event) => [
+      event.eventId,
+      event,
+    ]),
+  );
+  const events: StoredEvent[] = [];
+  for (const place of places) {
+    const event = "row" in place ? written.get(plainId(place)) : blobs && (await readPin(blobs, place.blob));
+    if (event !== undefined) events.push(event);
+  }
+  return events;
+}
+
+interface TimeRange {
+  readonly since: string;
+  readonly until: string;
+}
+
+async function withPayloadsOfRows(
+  analytics: Analytics,
+  projectId: number,
+  rows: readonly Found[],
+  range: TimeRange,
+): Promise<StoredEvent[]> {
   if (rows.length === 0) return [];
   const payloads = await analytics.query<{ event_id: string; payload: string }>(
     `SELECT event_id, payload FROM error_payloads FINAL
     WHERE project_id = {project:UInt64} AND event_id IN {events:Array(UUID)}
       AND timestamp BETWEEN {since:DateTime64(3, 'UTC')} AND {until:DateTime64(3, 'UTC')}
     SETTINGS do_not_merge_across_partitions_select_final = 1`,
-    { project: issue.project_id, events: rows.map((row) => row.event_id), ...timeRange(issue) },
+    { project: projectId, events: rows.map((row) => row.event_id), ...range },
     limits,
   );
   const byId = new Map(payloads.map((row) => [row.event_id, row.payload]));
@@ -299,8 +394,37 @@ async function withPayloads({ analytics }: EventStores, issue: Issue, rows: read
   }));
 }
 
+/** Events of a project by their ids, those that have a row and a payload; at most 100 in one query. */
+export async function readStoredEvents(
+  { analytics }: Pick<EventStores, "analytics">,
+  projectId: number,
+  {
+    eventIds,
+    fromMs,
+    untilMs,
+  }: { readonly eventIds: readonly string[]; readonly fromMs: number; readonly untilMs: number },
+): Promise<StoredEvent[]> {
+  const range = { since: isoTime(fromMs), until: isoTime(untilMs) };
+  const events: StoredEvent[] = [];
+  for (let from = 0; from < eventIds.length; from += idsAtOnce) {
+    const ids = eventIds.slice(from, from + idsAtOnce).map(dashed);
+    const rows = await analytics.query<Found>(
+      `SELECT ${columns} FROM error_events FINAL
+      WHERE project_id = {project:UInt64} AND event_id IN {events:Array(UUID)}
+        AND timestamp BETWEEN {since:DateTime64(3, 'UTC')} AND {until:DateTime64(3, 'UTC')}
+      SETTINGS do_not_merge_across_partitions_select_final = 1`,
+      { project: projectId, events: ids, ...range },
+      limits,
+    );
+    events.push(...(await withPayloadsOfRows(analytics, projectId, rows, range)));
+  }
+  return events.filter(({ payload }) => payload !== "{}");
+}
+
+const idsAtOnce = 100;
+
 /** Nothing of the issue lies outside of it, so whole weeks of rows need not be looked at. */
-function timeRange(issue: Issue): { since: string; until: string } {
+function timeRange(issue: Issue): TimeRange {
   return { since: isoTime(issue.first_seen_ms), until: isoTime(issue.last_seen_ms) };
 }
 
@@ -322,7 +446,7 @@ export async function scopeOf(database: Database, issue: Issue, nowMs: number): 
   return { hashes, ...range, since: isoTime(Math.max(issue.first_seen_ms, keptMs)), deleted };
 }
 
-function plainId({ event_id }: Found): string {
+function plainId({ event_id }: Pick<Found, "event_id">): string {
   return event_id.replaceAll("-", "");
 }
 

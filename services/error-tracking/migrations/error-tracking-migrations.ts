@@ -2,6 +2,7 @@ import type { MigrationSet } from "@signalbox/database";
 import { issuePlacesMigration } from "./issue-places-migration.js";
 import { issuesMigration } from "./issues-migration.js";
 import { itemsMigration } from "./items-migration.js";
+import { pinsMigration } from "./pins-migration.js";
 import { projectMigrations } from "./projects-migration.js";
 import { quotasMigration } from "./quotas-migration.js";
 import { upkeepMigration } from "./upkeep-migration.js";
@@ -17,5 +18,6 @@ export const errorTrackingMigrations: MigrationSet = {
     itemsMigration,
     quotasMigration,
     issuePlacesMigration,
+    pinsMigration,
   ],
 };

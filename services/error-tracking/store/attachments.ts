@@ -61,14 +61,15 @@ export async function removeAttachments(
   return removed.map(({ blob }) => blob);
 }
 
-const referred = overRows("select blob from error_attachments where blob in (select $0 from $rows)");
+const referred = {
+  attachments: overRows("select blob from error_attachments where blob in (select $0 from $rows)"),
+  pins: overRows("select blob from error_pins where blob in (select $0 from $rows)"),
+};
 
-/** Those of the blobs that belong to an event. */
+/** Those of the blobs that belong to an event: as its attachment, or as the copy of an event that is kept. */
 export async function referredBlobs(database: Database, blobs: readonly string[]): Promise<Set<string>> {
-  const rows = await runOverRows<{ blob: string }>(
-    database,
-    referred,
-    blobs.map((blob) => [blob]),
-  );
-  return new Set(rows.map(({ blob }) => blob));
+  const keys = blobs.map((blob) => [blob]);
+  const attached = await runOverRows<{ blob: string }>(database, referred.attachments, keys);
+  const pinned = await runOverRows<{ blob: string }>(database, referred.pins, keys);
+  return new Set([...attached, ...pinned].map(({ blob }) => blob));
 }

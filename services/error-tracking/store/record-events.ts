@@ -21,6 +21,7 @@ import { growIssues } from "./issues.js";
 import { overRows, runOverRows } from "./json-rows.js";
 import { addToLedger, type LedgerEntry } from "./ledger.js";
 import { type MovedIssue, moveIssues } from "./move-issues.js";
+import { notePins } from "./pins.js";
 import { refundQuotas } from "./refund-quotas.js";
 import { sightReleases } from "./releases.js";
 import { sampleStorm } from "./sample-storm.js";
@@ -71,6 +72,7 @@ export async function recordEvents(
   const causes = new Set(created.map(({ cause }) => cause));
   const newReleases = await sightReleases(database, wanted, causes, transaction);
   const moved = await moveIssues(database, issues, newReleases, hours, nowMs, transaction);
+  await notePins(database, causes, moved, transaction);
   await markRepeated(database, sorted.copies, transaction);
   const kept = new Set([...causes, ...moved.map(({ cause }) => cause)]);
   const weights = await sampleStorm(database, issues, hours, { keepPerHour, kept }, transaction);

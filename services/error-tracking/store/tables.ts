@@ -23,6 +23,7 @@ export interface IssueTables {
     repeated_at_ms: number | null;
   };
   error_attachments: AttachmentsTable;
+  error_pins: PinsTable;
   error_feedback: FeedbackTable;
   error_monitors: MonitorsTable;
   error_check_ins: CheckInsTable;
@@ -223,6 +224,18 @@ interface AttachmentsTable {
   bytes: number;
   sha256: string;
   received_at_ms: number;
+}
+
+interface PinsTable {
+  project_id: number;
+  event_id: string;
+  primary_hash: string;
+  kind: "first" | "regression";
+  timestamp_ms: number;
+  received_at_ms: number;
+  /** Key in the blob store; null until the event was copied. */
+  blob: string | null;
+  bytes: number;
 }
 
 interface FeedbackTable {

@@ -11,8 +11,10 @@ import type { ProjectTables } from "../migrations/projects-migration.js";
 import { removeAttachments } from "../store/attachments.js";
 import { lockProjects } from "../store/counters.js";
 import { overRows, runOverRows } from "../store/json-rows.js";
+import { blobsOf, removePins } from "../store/pins.js";
 import type { IssueTables } from "../store/tables.js";
 import { eraseLetters, type LetterSubject } from "./erase-letters.js";
+import { removePinsOfUser } from "./keep-pins.js";
 import { beforeAll, maxAtOnce, plain, type RemovalStores, removeBlobs, removeEvents } from "./remove-events.js";
 
 /** What is to go. */
@@ -48,7 +50,7 @@ interface Subject {
   readonly hashes?: readonly string[];
   readonly eventId?: string;
   readonly user?: UserNames;
-  /** Attachments that nothing refers to any more. */
+  /** Attachments and kept events that nothing refers to any more. */
   readonly blobs?: readonly string[];
 }
 
@@ -120,12 +122,18 @@ async function hideEvent(
     .where("event_id", "=", eventId)
     .returning("blob")
     .execute();
+  const pinned = await transaction
+    .deleteFrom("error_pins")
+    .where("project_id", "=", projectId)
+    .where("event_id", "=", eventId)
+    .returning("blob")
+    .execute();
   const { numDeletedRows } = await transaction
     .deleteFrom("error_feedback")
     .where("project_id", "=", projectId)
     .where("event_id", "=", eventId)
     .executeTakeFirst();
-  const subject = { eventId, blobs: attached.map(({ blob }) => blob) };
+  const subject = { eventId, blobs: blobsOf([...attached, ...pinned]) };
   return { subject, counts: { attachments: attached.length, feedback: Number(numDeletedRows) } };
 }
 
@@ -171,7 +179,15 @@ async function hideIssue(
   const ids = [issueId, ...merged.map(({ id }) => id)];
   for (const table of ["error_activity", "error_comments", "error_issue_positions", "error_issue_firsts"] as const)
     await transaction.deleteFrom(table).where("issue_id", "in", ids).execute();
+  const blobs: string[] = [];
   if (hashes.length > 0) {
+    const pinned = await transaction
+      .deleteFrom("error_pins")
+      .where("project_id", "=", projectId)
+      .where("primary_hash", "in", hashes)
+      .returning("blob")
+      .execute();
+    blobs.push(...blobsOf(pinned));
     for (const table of ["error_hashes", "error_hash_hours", "error_hash_minutes"] as const)
       await transaction.deleteFrom(table).where("project_id", "=", projectId).where("hash", "in", hashes).execute();
     await transaction
@@ -181,7 +197,7 @@ async function hideIssue(
       .execute();
   }
   await transaction.deleteFrom("error_issues").where("id", "in", ids).execute();
-  return { subject: { hashes }, counts: { issues: ids.length, hashes: hashes.length } };
+  return { subject: { hashes, blobs }, counts: { issues: ids.length, hashes: hashes.length } };
 }
 
 async function removeProject(
@@ -303,18 +319,19 @@ async function remove(
   }: Selectable<IssueTables["error_deletions"]>,
 ): Promise<Record<string, number>> {
   const subject: Subject = JSON.parse(written);
-  const { hashes = [], eventId = "", user = {} } = subject;
+  const { hashes = [], eventId = "", user = {}, blobs = [] } = subject;
   switch (kind) {
     case "project":
       return sum(await removeProjectRows(dependencies, projectId), await letters(dependencies, projectId, { kind }));
     case "issue":
+      await removeBlobs(dependencies, blobs);
       return sum(
         await removeHashes(dependencies, projectId, hashes),
         await letters(dependencies, projectId, { kind, hashes }),
       );
     case "event":
       return sum(
-        await removeEvent(dependencies, projectId, eventId, subject.blobs ?? []),
+        await removeEvent(dependencies, projectId, eventId, blobs),
         await letters(dependencies, projectId, { kind, eventId }),
       );
     case "user":
@@ -347,8 +364,12 @@ async function removeProjectRows(
     "delete from error_attachments where project_id = ? returning blob",
     [projectId],
   );
-  const blobs = attachments.rows.map(({ blob }) => blob);
-  return { ...counts, attachments: await removeBlobs(dependencies, blobs) };
+  const pinned = await database.run<{ blob: string | null }>(
+    "delete from error_pins where project_id = ? returning blob",
+    [projectId],
+  );
+  await removeBlobs(dependencies, blobsOf(pinned.rows));
+  return { ...counts, attachments: await removeBlobs(dependencies, blobsOf(attachments.rows)) };
 }
 
 async function removeEvent(
@@ -361,7 +382,8 @@ async function removeEvent(
   const { events, attachments, feedback } = await removeEvents(dependencies, projectId, condition);
   // An event that never came may have attachments all the same, and some that came after it was hidden.
   const late = await removeAttachments(dependencies.database, [{ projectId, eventId }]);
-  await removeBlobs(dependencies, [...hidden, ...late]);
+  const pinned = await removePins(dependencies.database, [{ projectId, eventId }]);
+  await removeBlobs(dependencies, [...hidden, ...late, ...pinned]);
   return { events, attachments: attachments + late.length, feedback };
 }
 
@@ -378,20 +400,24 @@ async function removeUser(
     params: { ...named.params, until: new Date(untilMs).toISOString() },
   };
   const { emptied, ...removed } = await removeEvents(dependencies, projectId, condition);
+  await removePinsOfUser(dependencies, projectId, user, untilMs);
   // What an issue is called was taken from its events.
   for (const issueId of emptied) {
-    const hashes = await database.transaction(async (transaction: Transaction<IssueTables & ProjectTables>) => {
-      await lockProjects(database, [projectId], transaction);
-      const grown = await transaction
-        .selectFrom("error_issues")
-        .select("id")
-        .where("id", "=", issueId)
-        .where("event_count", ">", 0)
-        .executeTakeFirst();
-      if (grown !== undefined) return [];
-      const { subject } = await hideIssue(transaction, projectId, { issueId, discard: false }, "", 0);
-      return subject.hashes ?? [];
-    });
+    const { hashes = [], blobs = [] } = await database.transaction(
+      async (transaction: Transaction<IssueTables & ProjectTables>): Promise<Subject> => {
+        await lockProjects(database, [projectId], transaction);
+        const grown = await transaction
+          .selectFrom("error_issues")
+          .select("id")
+          .where("id", "=", issueId)
+          .where("event_count", ">", 0)
+          .executeTakeFirst();
+        if (grown !== undefined) return {};
+        const { subject } = await hideIssue(transaction, projectId, { issueId, discard: false }, "", 0);
+        return subject;
+      },
+    );
+    await removeBlobs(dependencies, blobs);
     await removeHashes(dependencies, projectId, hashes);
   }
   return { ...removed, issues: emptied.length, sessions: await removeSessions(dependencies, projectId, user) };

@@ -7,6 +7,7 @@ import type { RowCondition } from "../issues/hidden-events.js";
 import { removeAttachments } from "../store/attachments.js";
 import { lockProjects } from "../store/counters.js";
 import { overRows, runOverRows } from "../store/json-rows.js";
+import { removePins } from "../store/pins.js";
 import type { IssueTables } from "../store/tables.js";
 
 /** Where events are. */
@@ -125,6 +126,7 @@ export async function removeEvents(
     );
     feedback += said.length;
     attachments += await removeBlobs(dependencies, await removeAttachments(database, gone));
+    await removeBlobs(dependencies, await removePins(database, gone));
     const ids = { project: projectId, events: doomed.map((row) => row.event_id) };
     for (const table of ["error_payloads", "error_events"])
       await analytics.command(

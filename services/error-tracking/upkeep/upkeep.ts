@@ -9,6 +9,7 @@ import { endGroupingTransitions, type InstanceDefaults } from "../projects/proje
 import type { OrphanCollector } from "./collect-orphans.js";
 import { deletionsChannel, runDeletions } from "./delete-data.js";
 import { forgetEndedLetters } from "./erase-letters.js";
+import { keepPins } from "./keep-pins.js";
 import { removeExpired } from "./retention.js";
 
 export interface UpkeepOptions extends Pick<TimeMoveDependencies, "countChange"> {
@@ -58,6 +59,7 @@ export function createUpkeep(options: UpkeepOptions): Service {
     await attempt("grouping", () =>
       endGroupingTransitions(database, clock.nowMs() - (options.groupingTransitionMs ?? 30 * dayMs)),
     );
+    await attempt("pins", () => keepPins(options, abort.signal));
     await deletions();
     await attempt("orphans", async () => {
       if ((await orphans?.isCalm()) && (await isDue(database, "orphans", clock.nowMs(), hourMs)))

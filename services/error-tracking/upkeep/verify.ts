@@ -382,9 +382,11 @@ async function checkOwners({ analytics, database, projectId, sinceMs, untilMs, r
       });
 }
 
-/** The bytes of each attachment are there, all of them. */
-async function checkBlobs({ database, blobs, projectId, sinceMs, untilMs, report }: Scope): Promise<void> {
+/** The bytes of each attachment and of each event that is kept are there, all of them. */
+async function checkBlobs(scope: Scope): Promise<void> {
+  const { database, blobs, projectId, sinceMs, untilMs, report } = scope;
   if (blobs === undefined) return;
+  await checkPins(scope, blobs);
   let after = 0;
   for (;;) {
     const { rows } = await database.run<{ id: number; event_id: string; name: string; blob: string; bytes: number }>(
@@ -405,6 +407,27 @@ async function checkBlobs({ database, blobs, projectId, sinceMs, untilMs, report
         ? `The attachment has ${stat.bytes} of ${bytes} bytes`
         : `The ${bytes} bytes of the attachment are gone`;
       report.found({ check: "blobs", projectId, subject: event_id, message, repaired: false });
+    }
+  }
+}
+
+async function checkPins({ database, projectId, sinceMs, untilMs, report }: Scope, blobs: Blobs): Promise<void> {
+  let after = "";
+  for (;;) {
+    const { rows } = await database.run<{ event_id: string; blob: string; bytes: number }>(
+      `select event_id, blob, bytes from error_pins where project_id = ? and event_id > ? and blob is not null
+        and received_at_ms >= ? and received_at_ms < ? order by event_id limit ${chunk}`,
+      [projectId, after, sinceMs, untilMs],
+    );
+    const last = rows.at(-1);
+    if (last === undefined) return;
+    after = last.event_id;
+    report.looked("blobs", rows.length);
+    for (const { event_id: subject, blob, bytes } of rows) {
+      const stat = await blobs.stat(blob);
+      if (stat?.bytes === Number(bytes) || !(await referredBlobs(database, [blob])).has(blob)) continue;
+      const message = `The event is kept, and ${stat?.bytes ?? 0} of ${bytes} bytes are there`;
+      report.found({ check: "blobs", projectId, subject, message, repaired: false });
     }
   }
 }
