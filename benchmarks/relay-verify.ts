@@ -1,4 +1,4 @@
-import { createVerifierPool } from "@signalbox/git-relay";
+import { createVerifierPool, openInstalledLibrary } from "@signalbox/git-relay";
 import { silentLogger } from "@signalbox/kernel";
 import { hasRightSignature } from "@signalbox/nostr";
 import { initNostrWasm } from "nostr-wasm";
@@ -15,7 +15,10 @@ async function rate(times: number, work: () => Promise<void> | void): Promise<nu
   return (times * 1_000) / (performance.now() - startMs);
 }
 
-/** Signatures checked a second: libsecp256k1 in WebAssembly, on one thread and in the worker pool, against JavaScript. */
+/**
+ * Signatures checked a second: libsecp256k1 in WebAssembly and, where the machine has it, as it is installed, on one
+ * thread and in the worker pool, against JavaScript.
+ */
 export const relayVerify: Benchmark = {
   name: "relay-verify",
   proves: ["GR-908"],
@@ -43,15 +46,29 @@ export const relayVerify: Benchmark = {
       target: 1_900,
       notes: { nostr_wasm: Math.round(other) },
     });
-    for (const workers of [1, 2]) {
-      const pool = createVerifierPool({ workers, logger: silentLogger });
+    const installed = await openInstalledLibrary();
+    if (installed.kind === "opened") {
+      const parts = events.map(({ id, pubkey, sig }) => [id, pubkey, sig].map((hex) => Buffer.from(hex, "hex")));
+      const direct = await rate(count, () => {
+        for (const [id, pubkey, sig] of parts)
+          if (!id || !pubkey || !sig || !installed.check(id, pubkey, sig)) throw new Error("a signature is wrong");
+      });
+      report({
+        workload: `signatures on one thread, by the installed ${installed.library}`,
+        measured: { value: direct, unit: "signatures/s" },
+        peer: { name: "libsecp256k1 in WebAssembly", value: inline },
+      });
+    }
+    const engines = installed.kind === "opened" ? (["wasm", "auto"] as const) : (["wasm"] as const);
+    for (const [workers, engine] of [1, 2].flatMap((each) => engines.map((name) => [each, name] as const))) {
+      const pool = createVerifierPool({ engine, workers, logger: silentLogger });
       await Promise.all(events.slice(0, 200).map((event) => pool.verify(event)));
       const pooled = await rate(count, async () => {
         await Promise.all(events.map((event) => pool.verify(event)));
       });
       await pool.close();
       report({
-        workload: `signatures in a pool of ${workers}`,
+        workload: `signatures in a pool of ${workers}${engine === "auto" ? ", by the installed library" : ""}`,
         measured: { value: pooled, unit: "signatures/s" },
         peer: { name: "nostr-tools/pure", value: pure },
         targetRatio: 4,

@@ -4,6 +4,8 @@ import { type ResourceLimits, Worker } from "node:worker_threads";
 
 export interface WorkerThreadOptions {
   readonly resourceLimits?: ResourceLimits;
+  /** What the thread finds as `workerData`; copied. */
+  readonly workerData?: unknown;
 }
 
 /**

@@ -31,6 +31,12 @@ const keys = {
     min: 1,
     max: 64,
   }),
+  verify_engine: setting.choice({
+    description:
+      "What checks signatures: `wasm` is libsecp256k1 as it comes with Signalbox; `auto` calls the libsecp256k1 of the machine, several times as fast, where there is one (Debian: `libsecp256k1-1`).",
+    choices: ["wasm", "auto"],
+    default: "wasm",
+  }),
   auth: section("How clients prove their keys.", {
     challenge_on_connect: setting.boolean({
       description: "Whether clients are asked right away. Absent: only with the profile `open`.",

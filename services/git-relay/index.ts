@@ -32,6 +32,7 @@ export type * from "./store/port.js";
 export { createSqlRelayEvents, type SqlRelayEventsOptions } from "./store/sql.js";
 export { noJourneys, type SyncJourney, type SyncJourneys } from "./sync/ports.js";
 export { createRelayTimelineSource } from "./timeline-source.js";
+export { openInstalledLibrary } from "./verify/installed-library.js";
 export { createVerifierPool, type VerifierPoolOptions } from "./verify/pool.js";
 export { createInlineVerifier, type Verifier } from "./verify/verifier.js";
 export { createSubscriptionIndex, type Listener, type SubscriptionIndex } from "./ws/subscription-index.js";

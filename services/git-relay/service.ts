@@ -122,7 +122,9 @@ export function createGitRelay(dependencies: GitRelayDependencies): GitRelay {
     version: dependencies.version,
     countRepositories: () => events.count(kinds.announcement),
   });
-  const verifier = dependencies.verifier ?? createVerifierPool({ workers: settings.verifyWorkers, logger });
+  const verifier =
+    dependencies.verifier ??
+    createVerifierPool({ engine: settings.verifyEngine, workers: settings.verifyWorkers, logger });
   const live = createLiveSubscriptions();
   const blockedAuthors = readAuthors(settings.policy.blockedAuthors);
   const policy = createPolicy({

@@ -16,7 +16,8 @@ import { installSignalbox, type SignalboxInstallation, type SignalboxServer } fr
  * connection that says nothing is given up after 85: `OUTAGE_SECONDS=180` and `OUTAGE_SECONDS=960` look at both sides.
  */
 const outageSeconds = Number(process.env["OUTAGE_SECONDS"] ?? 3);
-const patienceMs = 180_000;
+/** Who was away for long is tried again after up to a third of that. */
+const patienceMs = Math.max(180_000, outageSeconds * 1_000);
 const testMs = outageSeconds * 1_000 + 3 * patienceMs;
 
 interface Instance {

@@ -5,7 +5,18 @@ import type { SignatureParts } from "@signalbox/nostr";
 import { partBytes } from "./layout.js";
 import type { Verifier } from "./verifier.js";
 
+/** What signatures are checked with: libsecp256k1 in WebAssembly, or the library of the machine where there is one. */
+export type VerifierEngine = "wasm" | "auto";
+
+/** What a worker says first: what it checks with, and why not with the library of the machine when it was to. */
+export interface WorkerReady {
+  readonly engine: string;
+  readonly reason?: string;
+}
+
 export interface VerifierPoolOptions {
+  /** Default: `wasm`. */
+  readonly engine?: VerifierEngine;
   /** Default: one less than there are cores, at least one. */
   readonly workers?: number | undefined;
   readonly logger: Logger;
@@ -27,7 +38,7 @@ interface Lane {
 const batchSize = 16;
 
 /** Checks signatures in worker threads, a small batch at a time each, in the order in which they were asked. */
-export function createVerifierPool({ workers, logger }: VerifierPoolOptions): Verifier {
+export function createVerifierPool({ engine = "wasm", workers, logger }: VerifierPoolOptions): Verifier {
   const waiting: Check[] = [];
   let closed = false;
 
@@ -38,11 +49,22 @@ export function createVerifierPool({ workers, logger }: VerifierPoolOptions): Ve
     const bytes = pack(lane.batch);
     lane.worker.postMessage(bytes, [bytes.buffer]);
   };
+  let isTold = false;
+  /** All workers find the same. */
+  const tellEngine = (ready: WorkerReady): void => {
+    if (engine !== "auto" || isTold) return;
+    isTold = true;
+    logger.info("what signatures are checked with", { ...ready });
+  };
   const startWorker = (laneOf: () => Lane): Worker => {
-    const worker = startWorkerThread(import.meta.url, "worker");
+    const worker = startWorkerThread(import.meta.url, "worker", { workerData: engine });
     // The pool alone keeps no process alive; who waits for an answer does.
     worker.unref();
-    worker.on("message", (answers: Uint8Array) => {
+    worker.on("message", (answers: Uint8Array | WorkerReady) => {
+      if (!(answers instanceof Uint8Array)) {
+        tellEngine(answers);
+        return;
+      }
       const lane = laneOf();
       const { batch } = lane;
       lane.batch = [];
