@@ -8,6 +8,7 @@ const facts: BannerFacts = {
   metricsUrl: "http://127.0.0.1:9464",
   announcements: [{ label: "DSN of default", value: "https://0123456789abcdef@box.example.test/1" }],
   dataDirectory: "/srv/box",
+  isUsualDirectory: true,
   adapters: [
     { port: "database", name: "PostgreSQL", embedded: false },
     { port: "analytics", name: "chDB", embedded: true },
@@ -24,7 +25,13 @@ test("PF-003 says in at most 20 lines where things are and what they run on", ()
   expect(lines.join("\n")).toContain("Data directory  /srv/box\n");
   expect(lines.join("\n")).toContain("Embedded        chDB (analytics), files (blobs)\n");
   expect(lines.join("\n")).toContain("Real servers    PostgreSQL (database)\n");
-  expect(lines.join("\n")).toContain("token create --scope");
+  expect(lines.join("\n")).toContain("token create --scope errors:read\n");
+});
+
+test("commands are told a data directory that they would not find", () => {
+  const text = bannerLines({ ...facts, isUsualDirectory: false }).join("\n");
+  expect(text).toContain("token create --scope errors:read --data-dir /srv/box\n");
+  expect(text).toContain("project create NAME --data-dir /srv/box\n");
 });
 
 test("leaves out what a role does not have", () => {

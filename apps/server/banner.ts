@@ -8,6 +8,8 @@ export interface BannerFacts {
   /** Lines of the systems, as the DSN of the project `default`. */
   readonly announcements: readonly BannerLine[];
   readonly dataDirectory: string;
+  /** Whether commands find it without being told. */
+  readonly isUsualDirectory: boolean;
   readonly adapters: readonly Adapter[];
   readonly roles: readonly string[];
 }
@@ -32,6 +34,8 @@ const labelWidth = 16;
 /** At most 20 lines. */
 export function bannerLines(facts: BannerFacts): string[] {
   const row = (label: string, value: string): string => `  ${label.padEnd(labelWidth)}${value}`;
+  // A command that looks elsewhere makes tokens with a key that this server does not know.
+  const where = facts.isUsualDirectory ? "" : ` --data-dir ${facts.dataDirectory}`;
   const optional = (label: string, value: string | undefined): string[] => (value ? [row(label, value)] : []);
   return [
     "",
@@ -46,8 +50,8 @@ export function bannerLines(facts: BannerFacts): string[] {
     row("Real servers", adapterNames(facts.adapters, false)),
     row("Roles", facts.roles.join(", ")),
     "",
-    row("API token", "npx signalbox token create --scope errors:read"),
-    row("New project", "npx signalbox project create NAME"),
+    row("API token", `npx signalbox token create --scope errors:read${where}`),
+    row("New project", `npx signalbox project create NAME${where}`),
     "",
   ];
 }

@@ -1,3 +1,4 @@
+import { resolve } from "node:path";
 import { warnOfReferenceVariables } from "@signalbox/git-relay/reference-variables";
 import { createLogger, type LogFormat, nearestName, systemClock } from "@signalbox/kernel";
 import { type Command, InvalidArgumentError, Option } from "commander";
@@ -80,7 +81,15 @@ async function run(terminal: Terminal, options: ServeOptions): Promise<void> {
     const startedInMs = systemClock.monotonicMs() - startedMs;
     if (!options.quiet) {
       const { directory } = dataPaths(config);
-      const facts = { ...server, version, startedInMs, dataDirectory: directory, roles: options.only };
+      const isUsualDirectory = directory === resolve("data");
+      const facts = {
+        ...server,
+        version,
+        startedInMs,
+        dataDirectory: directory,
+        isUsualDirectory,
+        roles: options.only,
+      };
       for (const line of bannerLines(facts)) terminal.out(line);
     }
     logger.info("ready", { duration_s: startedInMs / 1000, pid: process.pid, version });
