@@ -1,10 +1,10 @@
-import { createWriteStream } from "node:fs";
+import { closeSync, openSync } from "node:fs";
 import { join } from "node:path";
 import { migrateAnalytics, openAnalytics } from "@signalbox/analytics";
 import { createSqlTransport } from "@signalbox/event-store";
 import { createEvents, eventsAnalytics } from "@signalbox/events";
 import { createPrometheusMetrics, createStreamHub } from "@signalbox/http";
-import { createLogger, systemClock } from "@signalbox/kernel";
+import { createLogger, createLogOutput, systemClock } from "@signalbox/kernel";
 import { type Benchmark, percentile, scaled } from "./harness.js";
 import { bothPhases, createJobStore, publishThenHandle, type Throughput } from "./load/job-events.js";
 import { withSqlite } from "./load/temporary-sqlite.js";
@@ -24,11 +24,11 @@ function runDark(): Promise<Throughput> {
 /** Everything on: a log line for each publish and each delivery, all metrics, two rows in the dispatch log. */
 function runObserved(): Promise<Throughput> {
   return withSqlite(async (database, directory) => {
-    const lines = createWriteStream(join(directory, "log.jsonl"));
+    const lines = openSync(join(directory, "log.jsonl"), "w");
     const analytics = await openAnalytics({ path: join(directory, "analytics") });
     await migrateAnalytics(analytics, [eventsAnalytics]);
     const metrics = createPrometheusMetrics();
-    const logger = createLogger({ level: "info", destination: lines });
+    const logger = createLogger({ level: "info", destination: createLogOutput(lines) });
     const streams = createStreamHub();
     const { dispatchLog } = createEvents({
       ...{ database, analytics, clock: systemClock, logger, metrics, streams },
@@ -46,7 +46,9 @@ function runObserved(): Promise<Throughput> {
       events,
     );
     await analytics.close();
-    await new Promise<void>((resolve) => lines.end(resolve));
+    // What was logged last is written in the next turn.
+    await new Promise((resolve) => setImmediate(resolve));
+    closeSync(lines);
     return throughput;
   });
 }

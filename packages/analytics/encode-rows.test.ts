@@ -1,7 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type EncodedRows, encodeRows, joinRows } from "./encode-rows.js";
+import { type EncodedRows, encodeRows, encodeTexts, joinRows } from "./encode-rows.js";
 
 function textOf({ chunks }: EncodedRows): string {
   return Buffer.concat(chunks).toString("utf8");
@@ -35,6 +35,12 @@ describe("encoding rows", () => {
       expect(lines.join("")).not.toMatch(/(?<!\\)(?:\\\\)*\\ud/);
     });
     await fc.assert(property, { numRuns: 200 });
+  });
+
+  test("takes rows that are JSON already as they are, without surrogates that have no partner", () => {
+    const encoded = encodeTexts(['{"a":1}', JSON.stringify({ text: "ü \ud800" })]);
+    expect(textOf(encoded)).toBe('{"a":1}\n{"text":"ü \\ufffd"}\n');
+    expect(encoded).toMatchObject({ rows: 2, bytes: Buffer.byteLength(textOf(encoded)) });
   });
 
   test("names the row that cannot be encoded", async () => {

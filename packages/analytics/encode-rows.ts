@@ -40,6 +40,12 @@ export async function encodeRows(rows: readonly (object | string)[], signal?: Ab
   return { rows: rows.length, bytes, chunks };
 }
 
+/** Rows that are JSON already, in one go: a few megabytes of them take a few milliseconds. */
+export function encodeTexts(rows: readonly string[]): EncodedRows {
+  const chunk = Buffer.from(rows.map((row, position) => `${encodeRow(row, position)}\n`).join(""));
+  return { rows: rows.length, bytes: chunk.byteLength, chunks: [chunk] };
+}
+
 /** One batch of several, without copying. */
 export function joinRows(parts: readonly EncodedRows[]): EncodedRows {
   return {

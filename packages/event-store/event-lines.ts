@@ -16,6 +16,8 @@ export interface EventLines {
   wantsAll(definition: EventDefinition<unknown> | null): boolean;
   /** True when lines about failure are wanted. */
   wantsFailures(definition: EventDefinition<unknown> | null): boolean;
+  /** True when the JSON of the event's data stands in its lines as it is: worth keeping until then. */
+  quotes(event: EventInstance<unknown>, definition: EventDefinition<unknown>): boolean;
   /** The fields that every line about an event has, as an object of the caller's own. */
   fields(event: DomainEvent<unknown>, definition: EventDefinition<unknown>): Record<string, unknown>;
 }
@@ -29,6 +31,8 @@ export function createEventLines(options: EventLinesOptions): EventLines {
   return {
     wantsAll: (definition) => modeOf(definition) === "all",
     wantsFailures: (definition) => modeOf(definition) !== "off",
+    quotes: (event, { sensitive }) =>
+      options.data && sensitive.length === 0 && EventInstance.dataJsonNow(event).length <= maxDataBytes,
     fields(event, definition) {
       const fields: Record<string, unknown> = { event_id: event.id, event_type: event.type };
       if (options.data) fields["event_data"] = dataText(event, definition.sensitive);

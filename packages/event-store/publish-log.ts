@@ -2,7 +2,7 @@ import type { Clock, Labels, Logger } from "@signalbox/kernel";
 import type { EventDefinition } from "./define-event.js";
 import type { Decision } from "./dispatch.js";
 import type { DispatchLog, DispatchRecord } from "./dispatch-log.js";
-import type { EventInstance } from "./event.js";
+import { EventInstance } from "./event.js";
 import type { EventLines } from "./event-lines.js";
 import type { StoreMetrics } from "./metrics.js";
 import type { Publication } from "./publisher.js";
@@ -103,6 +103,13 @@ export class PublishLog {
   /** Whether anything is said about single events. */
   #tellsOf(definition: EventDefinition<unknown>): boolean {
     return this.#options.dispatchLog !== undefined || this.#wantsLines(definition);
+  }
+
+  /** Whether a line about the event will show its data as it was encoded. */
+  quotes(event: EventInstance<unknown>): boolean {
+    const { lines } = this.#options;
+    const definition = EventInstance.definition(event);
+    return this.#wantsLines(definition) && lines.wantsAll(definition) && lines.quotes(event, definition);
   }
 
   #tell({ definition, nowMs }: Publication, event: EventInstance<unknown>, own: readonly Outcome[]): void {

@@ -358,8 +358,8 @@ export class Publisher {
   ): readonly Delivery[] | Promise<readonly Delivery[]> {
     const body = this.#encode(planned, transaction);
     if (typeof body !== "string") return body.then((late) => [toDelivery(planned, late)]);
-    // Nobody needs it a second time.
-    for (const event of planned.events) EventInstance.forgetDataJson(event);
+    // Nobody else needs it a second time.
+    for (const event of planned.events) if (!this.#log.quotes(event)) EventInstance.forgetDataJson(event);
     return [toDelivery(planned, body)];
   }
 

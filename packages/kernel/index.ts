@@ -9,7 +9,7 @@ export * from "./egress/index.js";
 export * from "./errors.js";
 export { KernelError, type KernelErrorCode, kernelErrors } from "./kernel-errors.js";
 export * from "./lifecycle.js";
-export type { LogFormat } from "./log-destination.js";
+export { createLogOutput, type LogDestination, type LogFormat } from "./log-destination.js";
 export * from "./logger.js";
 export { maskCredentials } from "./mask-credentials.js";
 export * from "./metrics.js";

@@ -3,7 +3,7 @@ import { closeSync, constants, mkdtempSync, openSync, readSync, rmSync } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
-import { createOutput } from "./log-destination.js";
+import { createLogOutput } from "./log-destination.js";
 
 const closers: (() => void)[] = [];
 afterEach(() => {
@@ -12,7 +12,7 @@ afterEach(() => {
 
 test("PF-050 an output that is busy gets every line, whole and in order, once it is read again", async () => {
   const pipe = openPipe();
-  const output = createOutput(pipe);
+  const output = createLogOutput(pipe);
   const lines = Array.from({ length: 5000 }, (_, n) => `${n} ${"x".repeat(100)}\n`);
   for (const line of lines) output.write(line);
   await expect.poll(() => readMore(pipe), { timeout: 60_000, interval: 5 }).toBe(lines.join(""));
@@ -20,7 +20,7 @@ test("PF-050 an output that is busy gets every line, whole and in order, once it
 
 test("PF-050 lines beyond the bound are dropped while the output is busy, later ones are written again", async () => {
   const pipe = openPipe();
-  const output = createOutput(pipe);
+  const output = createLogOutput(pipe);
   const megabyte = `${"x".repeat(2 ** 20 - 1)}\n`;
   for (let count = 0; count < 30; count++) {
     output.write(megabyte);

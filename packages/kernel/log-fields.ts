@@ -41,6 +41,8 @@ export function createFieldPreparer(redact: readonly string[]): FieldPreparer {
   const clean = (value: unknown, depth: number): unknown => {
     if (typeof value === "string") return cleanText(value);
     if (typeof value === "bigint") return value.toString();
+    // Nothing that JSON has; as `toJSON` of a line, it would even be called.
+    if (typeof value === "function" || typeof value === "symbol") return undefined;
     if (typeof value !== "object" || value === null) return value;
     if (depth >= deepestLevel) return "[too deep]";
     if (Array.isArray(value)) return value.slice(0, mostItems).map((item: unknown) => clean(item, depth + 1));

@@ -69,6 +69,18 @@ test("PF-050 secrets are redacted by name at any depth and in any spelling", () 
   });
 });
 
+test("PF-050 what is no value is left out, and no field is called", () => {
+  const { logger, lines } = captured();
+  const fail = () => {
+    throw new Error("called");
+  };
+  logger.info("odd", { toJSON: fail, callback: fail, mark: Symbol("x"), list: [fail, 1], kept: 1 });
+  expect(lines()[0]).toEqual({
+    ...{ time: expect.any(String), level: "info", msg: "odd", component: "server" },
+    ...{ list: [null, 1], kept: 1 },
+  });
+});
+
 test("PF-050 configured fields are redacted like secrets, others are not", () => {
   const { logger, lines } = captured({ redact: ["remote_ip", "email"] });
   logger.info("seen", { remote_ip: "192.0.2.7", user: { email: "a@example.test", name: "ada" }, tokens_left: 3 });

@@ -8,16 +8,18 @@ import {
   fromAttemptRow,
   fromDispatchRow,
 } from "./dispatch-rows.js";
-import type { RowBuffer } from "./row-buffer.js";
+import type { LogRow, RowBuffer } from "./row-buffer.js";
 
 const idsAtOnce = 250;
 
 /** Reads the tables together with what waits to be written to them. */
 export function createHistory(analytics: Analytics, buffer: RowBuffer): DispatchHistory {
-  const waitingDispatches = (isWanted: (record: DispatchRecord) => boolean): DispatchRecord[] =>
-    [...buffer.all()].flatMap((row) => (row.kind === "dispatch" && isWanted(row.record) ? row.record : []));
-  const waitingAttempts = (isWanted: (record: HandlingRecord) => boolean): HandlingRecord[] =>
-    [...buffer.all()].flatMap((row) => (row.kind === "attempt" && isWanted(row.record) ? row.record : []));
+  const waiting = (table: LogRow["table"], isWanted: (row: LogRow) => boolean): LogRow[] =>
+    [...buffer.all()].filter((row) => row.table === table && isWanted(row));
+  const waitingDispatches = (isWanted: (row: LogRow) => boolean): DispatchRecord[] =>
+    waiting("event_dispatches", isWanted).map(({ json }) => fromDispatchRow(JSON.parse(json)));
+  const waitingAttempts = (isWanted: (row: LogRow) => boolean): HandlingRecord[] =>
+    waiting("event_attempts", isWanted).map(({ json }) => fromAttemptRow(JSON.parse(json)));
 
   return {
     async find(eventIds) {

@@ -89,7 +89,7 @@ describe("ES-282 writing", () => {
       ping: (signal) => store.ping(signal),
       close: async () => {},
       async insert(table, rows, options) {
-        inserted.push({ table, rows: Array.isArray(rows) ? rows.length : 0, token: options?.deduplicationToken });
+        inserted.push({ table, rows: "chunks" in rows ? rows.rows : rows.length, token: options?.deduplicationToken });
         if (state.hangs) await new Promise(() => {});
         await state.until;
         if (state.error !== undefined) throw state.error;

@@ -1,5 +1,5 @@
 import { hostname } from "node:os";
-import type { Analytics } from "@signalbox/analytics";
+import { type Analytics, encodeTexts } from "@signalbox/analytics";
 import type { DispatchLog } from "@signalbox/event-store";
 import {
   type Clock,
@@ -15,8 +15,8 @@ import {
   ulid,
 } from "@signalbox/kernel";
 import { createHistory } from "./dispatch-history.js";
-import { type RowFrame, toAttemptRow, toDispatchRow } from "./dispatch-rows.js";
-import { type LogRecord, RowBuffer } from "./row-buffer.js";
+import { attemptRowJson, dispatchRowJson, type RowFrame } from "./dispatch-rows.js";
+import { type LogRow, type LogTable, RowBuffer } from "./row-buffer.js";
 
 export interface DispatchLogOptions {
   readonly analytics: Analytics;
@@ -77,11 +77,13 @@ class AnalyticsDispatchLog implements DispatchLog {
   }
 
   dispatched(record: Parameters<DispatchLog["dispatched"]>[0]): void {
-    this.#add({ kind: "dispatch", record });
+    const { eventId, causationId } = record;
+    this.#add({ table: "event_dispatches", eventId, causationId, json: dispatchRowJson(record, this.#frame) });
   }
 
   handled(record: Parameters<DispatchLog["handled"]>[0]): void {
-    this.#add({ kind: "attempt", record });
+    const { eventId } = record;
+    this.#add({ table: "event_attempts", eventId, causationId: null, json: attemptRowJson(record, this.#frame) });
   }
 
   async flush(): Promise<void> {
@@ -92,7 +94,7 @@ class AnalyticsDispatchLog implements DispatchLog {
     over.abort();
   }
 
-  #add(row: LogRecord): void {
+  #add(row: LogRow): void {
     if (!this.#buffer.add(row)) this.#dropped.add(1);
     if (!this.#writing) this.#arrange();
   }
@@ -122,27 +124,20 @@ class AnalyticsDispatchLog implements DispatchLog {
   async #writeBatches(): Promise<void> {
     do {
       const batch = this.#buffer.take(this.#batchRows);
-      await this.#insert("event_dispatches", batch, (row) =>
-        row.kind === "dispatch" ? toDispatchRow(row.record, this.#frame) : undefined,
-      );
-      await this.#insert("event_attempts", batch, (row) =>
-        row.kind === "attempt" ? toAttemptRow(row.record, this.#frame) : undefined,
-      );
+      await this.#insert("event_dispatches", batch);
+      await this.#insert("event_attempts", batch);
       this.#buffer.settle();
     } while (this.#buffer.waiting >= this.#batchRows);
   }
 
-  async #insert(
-    table: string,
-    batch: readonly LogRecord[],
-    toRow: (row: LogRecord) => object | undefined,
-  ): Promise<void> {
-    const rows = batch.flatMap((row) => toRow(row) ?? []);
+  async #insert(table: LogTable, batch: readonly LogRow[]): Promise<void> {
+    const rows = batch.flatMap((row) => (row.table === table ? row.json : []));
     if (rows.length === 0) return;
     const deduplicationToken = ulid();
     let stubborn = 0;
     try {
-      await retry(() => this.#analytics.insert(table, rows, { deduplicationToken }), {
+      const encoded = encodeTexts(rows);
+      await retry(() => this.#analytics.insert(table, encoded, { deduplicationToken }), {
         ...backoff,
         clock: this.#clock,
         retryIf: (error) => isRetryable(error) || ++stubborn < stubbornAttempts,

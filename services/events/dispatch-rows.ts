@@ -48,51 +48,63 @@ export interface RowFrame {
   readonly worker: string;
 }
 
-/** What is written with a row and never read. */
-interface Kept {
-  readonly retention_days: number;
+/**
+ * The rows as JSON, put together here: thousands of them wait at a time, and as one text each they cost the garbage
+ * collector a fraction of what records and their lists do. Written and read back by the names of `DispatchRow` and
+ * `AttemptRow`.
+ */
+export function dispatchRowJson(record: DispatchRecord, { retentionDays }: RowFrame): string {
+  const eventId = quoted(record.eventId);
+  const sameOrQuoted = (value: string): string => (value === record.eventId ? eventId : quoted(value));
+  return flat(
+    `{"published_at":"${isoTime(record.publishedAtMs)}","event_id":${eventId},"event_type":${quoted(record.eventType)}` +
+      `,"subject":${sameOrQuoted(record.subject)},"correlation_id":${sameOrQuoted(record.correlationId)}` +
+      `,"causation_id":${quoted(record.causationId ?? "")},"root_caller":${quoted(record.rootCaller ?? "")}` +
+      `,"subscriptions":${listOf(record.subscriptions, quoted)},"decisions":${listOf(record.decisions, quoted)}` +
+      `,"condition_us":${listOf(record.conditionUs, String)},"due_at":${listOf(record.dueAtMs, quotedTime)}` +
+      `,"delivery_ids":${listOf(record.deliveryIds, quoted)},"retention_days":${retentionDays}}`,
+  );
 }
 
-export function toDispatchRow(record: DispatchRecord, { retentionDays }: RowFrame): object {
-  const row: DispatchRow & Kept = {
-    published_at: isoTime(record.publishedAtMs),
-    event_id: record.eventId,
-    event_type: record.eventType,
-    subject: record.subject,
-    correlation_id: record.correlationId,
-    causation_id: record.causationId ?? "",
-    root_caller: record.rootCaller ?? "",
-    subscriptions: record.subscriptions,
-    decisions: record.decisions,
-    condition_us: record.conditionUs,
-    due_at: record.dueAtMs.map(isoTime),
-    delivery_ids: record.deliveryIds,
-    retention_days: retentionDays,
-  };
-  return row;
+export function attemptRowJson(record: HandlingRecord, { retentionDays, worker }: RowFrame): string {
+  const eventId = quoted(record.eventId);
+  return flat(
+    `{"started_at":"${isoTime(record.startedAtMs)}","finished_at":"${isoTime(record.finishedAtMs)}"` +
+      `,"event_id":${eventId},"event_type":${quoted(record.eventType)},"subscription":${quoted(record.subscription)}` +
+      `,"delivery_id":${quoted(record.deliveryId)}` +
+      `,"correlation_id":${record.correlationId === record.eventId ? eventId : quoted(record.correlationId)}` +
+      `,"attempt":${record.attempt},"settlement":"${record.settlement}"` +
+      `,"scheduling_latency_ms":${record.schedulingLatencyMs},"duration_ms":${record.durationMs}` +
+      `,"error_class":${quoted(record.errorClass ?? "")},"error_code":${quoted(record.errorCode ?? "")}` +
+      `,"error_message":${quoted(record.errorMessage ?? "")},"ignored":${record.ignored ? 1 : 0}` +
+      `,"worker":${quoted(worker)},"retention_days":${retentionDays}}`,
+  );
 }
 
-export function toAttemptRow(record: HandlingRecord, { retentionDays, worker }: RowFrame): object {
-  const row: AttemptRow & Kept = {
-    started_at: isoTime(record.startedAtMs),
-    finished_at: isoTime(record.finishedAtMs),
-    event_id: record.eventId,
-    event_type: record.eventType,
-    subscription: record.subscription,
-    delivery_id: record.deliveryId,
-    correlation_id: record.correlationId,
-    attempt: record.attempt,
-    settlement: record.settlement,
-    scheduling_latency_ms: record.schedulingLatencyMs,
-    duration_ms: record.durationMs,
-    error_class: record.errorClass ?? "",
-    error_code: record.errorCode ?? "",
-    error_message: record.errorMessage ?? "",
-    ignored: record.ignored ? 1 : 0,
-    worker,
-    retention_days: retentionDays,
-  };
-  return row;
+/** What needs no escapes: nearly every name and id. */
+const plain = /^[\w ./:-]*$/;
+
+function quoted(value: string): string {
+  return plain.test(value) ? `"${value}"` : JSON.stringify(value);
+}
+
+function quotedTime(timeMs: number): string {
+  return `"${isoTime(timeMs)}"`;
+}
+
+function listOf<Item>(items: readonly Item[], toJson: (item: Item) => string): string {
+  let json = "[";
+  for (let index = 0; index < items.length; index++) {
+    const item = items[index];
+    if (item !== undefined) json += index === 0 ? toJson(item) : `,${toJson(item)}`;
+  }
+  return `${json}]`;
+}
+
+/** Asking for the length in bytes makes one text of the pieces, which are then free. */
+function flat(text: string): string {
+  Buffer.byteLength(text);
+  return text;
 }
 
 export function fromDispatchRow(row: DispatchRow): DispatchRecord {

@@ -1,17 +1,20 @@
-import type { DispatchRecord, HandlingRecord } from "@signalbox/event-store";
+export type LogTable = "event_dispatches" | "event_attempts";
 
-/** One row of either table, in the order in which things happened. */
-export type LogRecord =
-  | { readonly kind: "dispatch"; readonly record: DispatchRecord }
-  | { readonly kind: "attempt"; readonly record: HandlingRecord };
+/** A row of either table as it is written, with what it is looked up by. */
+export interface LogRow {
+  readonly table: LogTable;
+  readonly eventId: string;
+  readonly causationId: string | null;
+  readonly json: string;
+}
 
 /** Rows that wait to be written. Bounded: the oldest go first, since the latest are asked for. */
 export class RowBuffer {
   readonly #maxRows: number;
   // Rows before `head` are gone; the array is cut when they outnumber the rest.
-  #rows: LogRecord[] = [];
+  #rows: LogRow[] = [];
   #head = 0;
-  #batch: readonly LogRecord[] = [];
+  #batch: readonly LogRow[] = [];
 
   constructor(maxRows: number) {
     this.#maxRows = maxRows;
@@ -23,7 +26,7 @@ export class RowBuffer {
   }
 
   /** False when the oldest waiting row had to go for it. */
-  add(row: LogRecord): boolean {
+  add(row: LogRow): boolean {
     const full = this.waiting + this.#batch.length >= this.#maxRows;
     if (full) this.#forget(1);
     this.#rows.push(row);
@@ -31,7 +34,7 @@ export class RowBuffer {
   }
 
   /** The oldest rows; they stay readable until the next call, with which they count as settled. */
-  take(maxRows: number): readonly LogRecord[] {
+  take(maxRows: number): readonly LogRow[] {
     this.#batch = this.#rows.slice(this.#head, this.#head + maxRows);
     this.#forget(this.#batch.length);
     return this.#batch;
@@ -42,7 +45,7 @@ export class RowBuffer {
     this.#batch = [];
   }
 
-  *all(): Generator<LogRecord> {
+  *all(): Generator<LogRow> {
     yield* this.#batch;
     for (let index = this.#head; index < this.#rows.length; index++) {
       const row = this.#rows[index];
