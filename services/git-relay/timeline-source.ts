@@ -1,6 +1,8 @@
 import type { Database } from "@signalbox/database";
 import { hasScope } from "@signalbox/http";
+import { encodeNpub, kinds, type NostrEvent } from "@signalbox/nostr";
 import type { TimelineEntry, TimelineSource } from "@signalbox/timeline";
+import { sql } from "kysely";
 import type { RelayTables } from "./store/migrations.js";
 
 /** Nostr events that the relay keeps; only for tokens that may read the relay. Their texts are not told. */
@@ -20,6 +22,7 @@ export function createRelayTimelineSource(database: Database): TimelineSource {
       }
       const rows = await carrying
         .select(["id", "kind", "pubkey", "first_seen_at", "source", "peer"])
+        .select(sql<string | null>`case when kind in (${sql.join(ofRepositories)}) then raw end`.as("raw"))
         .orderBy("first_seen_at")
         .orderBy("id")
         .limit(limit + 1)
@@ -29,6 +32,9 @@ export function createRelayTimelineSource(database: Database): TimelineSource {
   };
 }
 
+/** Kinds whose `d` tag is the identifier of a repository. */
+const ofRepositories: readonly number[] = [kinds.announcement, kinds.state];
+
 interface Row {
   readonly id: string;
   readonly kind: number;
@@ -36,9 +42,11 @@ interface Row {
   readonly first_seen_at: number;
   readonly source: string;
   readonly peer: string | null;
+  readonly raw: string | null;
 }
 
-function toEntry({ id, kind, pubkey, first_seen_at, source, peer }: Row): TimelineEntry {
+function toEntry({ id, kind, pubkey, first_seen_at, source, peer, raw }: Row): TimelineEntry {
+  const identifier = raw === null ? undefined : identifierOf(raw);
   return {
     id: `relay_event:${id}`,
     kind: "relay_event",
@@ -46,6 +54,15 @@ function toEntry({ id, kind, pubkey, first_seen_at, source, peer }: Row): Timeli
     title: `Nostr event of kind ${kind}`,
     status: `stored from ${source}`,
     outcome: "ok",
+    link:
+      identifier === undefined
+        ? `/api/v1/relay/explain/event/${id}`
+        : `/api/v1/relay/repositories/${encodeNpub(pubkey)}/${encodeURIComponent(identifier)}`,
     details: { event_id: id, pubkey, ...(peer === null ? {} : { peer }) },
   };
+}
+
+function identifierOf(raw: string): string | undefined {
+  const { tags }: Pick<NostrEvent, "tags"> = JSON.parse(raw);
+  return tags.find(([name]) => name === "d")?.[1];
 }

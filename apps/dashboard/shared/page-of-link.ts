@@ -7,5 +7,7 @@ export function pageOfLink(link: string): string | undefined {
   if (event) return `/events/${event[1]}`;
   const error = /^\/api\/v1\/projects\/(\d+)\/errors\/(\d+)(?:\/events\/([0-9a-f]+))?$/.exec(path);
   if (error) return `/projects/${error[1]}/errors/${error[2]}${error[3] === undefined ? "" : `?event=${error[3]}`}`;
+  const repository = /^\/api\/v1\/relay\/repositories\/([^/]+)\/([^/]+)$/.exec(path);
+  if (repository) return `/relays/repositories/${repository[1]}/${repository[2]}`;
   return undefined;
 }
