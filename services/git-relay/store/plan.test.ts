@@ -8,6 +8,7 @@ import { relayMigrations } from "./migrations.js";
 import type { StreamOptions } from "./port.js";
 import type { Fragment } from "./statement.js";
 import { openStream, type PositionRow } from "./stream.js";
+import { createTurnBudget } from "./turn-budget.js";
 
 const hex = (digit: string): string => digit.repeat(64);
 const viewer = { restrictedKinds: [4, 1059], keys: new Set([hex("9")]) };
@@ -33,6 +34,7 @@ async function statementsFor(json: FilterJson, options: Partial<StreamOptions> =
   const stream = openStream(
     {
       engine: "sqlite",
+      turns: createTurnBudget(),
       async readEach(statements) {
         asked.push(...statements);
         const full = pages++ === 0;

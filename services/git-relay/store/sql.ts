@@ -10,6 +10,7 @@ import type { RelayTables } from "./migrations.js";
 import type { EventRecord, EventSource, EventUnit, RelayEvents } from "./port.js";
 import { chunksOf, type Fragment, forEngine, inList, joinFragments, passive } from "./statement.js";
 import { openStream, type PositionRow, type StreamReader } from "./stream.js";
+import { createTurnBudget } from "./turn-budget.js";
 import { applyDeletion, removeEvents, setEnds, storeEvents } from "./write.js";
 
 export interface SqlRelayEventsOptions {
@@ -24,6 +25,8 @@ export interface SqlRelayEventsOptions {
 
 /** Texts of at most 256 KiB each, which need no look at how large they are. */
 const fewTexts = 8;
+/** Characters that cost as much as a row of an index. */
+const lengthOfRow = 2_048;
 const bytesAtOnce = 2 * 1024 * 1024;
 
 /** Key of PostgreSQL's advisory lock: units of several processes take turns. */
@@ -34,6 +37,7 @@ export function createSqlRelayEvents(options: SqlRelayEventsOptions): RelayEvent
   const { database, clock, logger = silentLogger, endOf = expirationOf, recipientsDelete = false } = options;
   const { engine } = database;
   const reader = database.reader<RelayTables>();
+  const turns = createTurnBudget();
 
   const read = async <Row>({ sql, values }: Fragment): Promise<readonly Row[]> => {
     const query = CompiledQuery.raw(forEngine(engine, sql), [...values]);
@@ -76,7 +80,6 @@ export function createSqlRelayEvents(options: SqlRelayEventsOptions): RelayEvent
     }
     const middle = Math.ceil(ids.length / 2);
     yield* partsOf(ids.slice(0, middle));
-    await nextTurn();
     yield* partsOf(ids.slice(middle));
   }
 
@@ -136,11 +139,19 @@ export function createSqlRelayEvents(options: SqlRelayEventsOptions): RelayEvent
       return found;
     },
 
-    stream: (filter, options) => openStream({ engine, readEach }, filter, options),
+    stream: (filter, options) => openStream({ engine, turns, readEach }, filter, options),
 
     async load(ids, now) {
       const texts = new Map<string, string>();
-      for await (const part of partsOf(ids)) for (const raw of await loadPart(part, now)) texts.set(idOfText(raw), raw);
+      for await (const part of partsOf(ids)) {
+        await turns.room();
+        let length = 0;
+        for (const raw of await loadPart(part, now)) {
+          texts.set(idOfText(raw), raw);
+          length += raw.length;
+        }
+        turns.spend(part.length + length / lengthOfRow);
+      }
       return texts;
     },
 
@@ -217,8 +228,4 @@ function toRecord(row: RelayTables["relay_events"]): EventRecord {
 
 function readSource(text: string): EventSource {
   return text === "sync" || text === "git" ? text : "client";
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }

@@ -11,6 +11,7 @@ import type { EventPosition } from "./port.js";
 import { createSqlRelayEvents } from "./sql.js";
 import type { Fragment } from "./statement.js";
 import { openStream, type PositionRow, type StreamReader } from "./stream.js";
+import { createTurnBudget } from "./turn-budget.js";
 
 const now = 1_767_225_600;
 const eventCount = 12_000;
@@ -58,6 +59,7 @@ describe("a stream over many events of which few match", () => {
     const statements: Fragment[] = [];
     return {
       engine: "sqlite",
+      turns: createTurnBudget(),
       rows,
       statements,
       async readEach(some) {

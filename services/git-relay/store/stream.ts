@@ -3,6 +3,7 @@ import { type Filter, matchesNothing } from "@signalbox/nostr";
 import { after, type IndexScan, inSecondAfter, planScans } from "./plan.js";
 import type { EventPosition, EventStream, StreamOptions } from "./port.js";
 import { type Fragment, joinFragments } from "./statement.js";
+import type { TurnBudget } from "./turn-budget.js";
 
 export interface PositionRow {
   readonly id: string;
@@ -13,6 +14,8 @@ export interface PositionRow {
 
 export interface StreamReader {
   readonly engine: Engine;
+  /** What is read counts there. */
+  readonly turns: TurnBudget;
   /** Runs reading statements; the rows of each, in its order. */
   readEach(statements: readonly Fragment[]): Promise<readonly (readonly PositionRow[])[]>;
 }
@@ -42,24 +45,20 @@ export function openStream(reader: StreamReader, filter: Filter, options: Stream
   let hungry = scans.map((scan) => new ScanCursor(scan, Math.min(firstPage, pageSize + 1), options.after));
   let last: EventPosition | undefined;
 
-  /** SQLite answers at once, without leaving anybody else a turn. Statements that find nothing count, too. */
-  let rowsInTurn = 0;
   const isCancelled = (): boolean => options.isCancelled?.() ?? false;
 
   /** Fetches until every scan that goes on has a next position, or nobody waits for it any more. */
   const fetch = async (): Promise<void> => {
     while (hungry.length > 0) {
-      if (rowsInTurn >= rowsAtOnce / 2) {
-        await nextTurn();
-        rowsInTurn = 0;
-      }
+      await reader.turns.room();
       if (isCancelled()) return;
       const some = takeSome(hungry, valuesAtOnce[reader.engine]);
       hungry = hungry.slice(some.length);
       const pages = await reader.readEach(some.map((cursor) => cursor.statement()));
       for (const [index, cursor] of some.entries()) {
         const rows = pages[index] ?? [];
-        rowsInTurn += rows.length + rowsOfStatement + cursor.valueCount / valuesOfRow;
+        // Statements that find nothing count, too.
+        reader.turns.spend(rows.length + rowsOfStatement + cursor.valueCount / valuesOfRow);
         cursor.take(rows);
         if (cursor.head) place(ready, cursor);
         else if (!cursor.ended) hungry.push(cursor);
@@ -183,8 +182,4 @@ class ScanCursor {
     this.#taken = 0;
     this.#pageSize = Math.min(this.#scan.maxRows, this.#pageSize * 4);
   }
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }
