@@ -29,7 +29,7 @@ import {
   runArguments,
   situationArguments,
 } from "./redis/codec.js";
-import { createKeys, type RedisKeys, type ShardKeys } from "./redis/keys.js";
+import { createKeys, type ShardKeys } from "./redis/keys.js";
 import { listRuns } from "./redis/list-runs.js";
 import { decodeRecord, type StreamEntry } from "./redis/outbox.js";
 import { RedisSetupError, requireUsableServer, watchServer } from "./redis/require-server.js";
@@ -113,24 +113,19 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
     ];
   };
 
-  const runStep = (shard: ShardKeys, identity: RunIdentity, values: readonly string[]): Promise<unknown> =>
+  const runStep = (shard: ShardKeys, { identity, values }: Step): Promise<unknown> =>
     step.run(client, keysOf(shard, identity), [
       ...situationArguments(nowArgument(), rules),
       ...runArguments(identity),
       ...values,
     ]);
 
-  /** Checkpoints of one shard, in their order; one answer for each. */
-  const runSteps = async (shard: ShardKeys, checkpoints: readonly Checkpoint[]): Promise<readonly unknown[]> => {
-    const [first] = checkpoints;
-    if (first && checkpoints.length === 1) return [await runStep(shard, first.identity, checkpointArguments(first))];
-    const own = checkpoints.map((checkpoint) => [
-      ...runArguments(checkpoint.identity),
-      ...checkpointArguments(checkpoint),
-    ]);
+  /** Steps of one shard, in their order; one answer for each. All have as many values. */
+  const runSteps = async (shard: ShardKeys, wanted: readonly Step[]): Promise<readonly unknown[]> => {
+    const own = wanted.map(({ identity, values }) => [...runArguments(identity), ...values]);
     const answers = await steps.run(
       client,
-      checkpoints.flatMap(({ identity }) => keysOf(shard, identity)),
+      wanted.flatMap(({ identity }) => keysOf(shard, identity)),
       [String(own[0]?.length), ...situationArguments(nowArgument(), rules), ...own.flat()],
     );
     return Array.isArray(answers) ? answers : [];
@@ -138,7 +133,12 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
 
   const applySome = async (shard: ShardKeys, checkpoints: readonly Checkpoint[]): Promise<ApplyResult[]> => {
     try {
-      const answers = await runSteps(shard, checkpoints);
+      const wanted = checkpoints.map((checkpoint) => ({
+        identity: checkpoint.identity,
+        values: checkpointArguments(checkpoint),
+      }));
+      const [first] = wanted;
+      const answers = first && wanted.length === 1 ? [await runStep(shard, first)] : await runSteps(shard, wanted);
       return checkpoints.map(({ identity }, index) => readResult(identity, answers[index]));
     } catch (error) {
       const failure = away(error);
@@ -150,7 +150,7 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
   const applyAll = async (checkpoints: readonly Checkpoint[]): Promise<ApplyResult[]> => {
     const results: ApplyResult[] = [];
     const lastOfRun = new Map<string, Promise<unknown>>();
-    const portions = portionsOf(checkpoints, keys).map(({ shard, places, items }) => {
+    const portions = portionsOf(checkpoints, ({ identity }) => keys.of(identity)).map(({ shard, places, items }) => {
       const runs = new Set(items.map(({ identity }) => identityKey(identity)));
       const before = [...runs].flatMap((run) => lastOfRun.get(run) ?? []);
       const done = Promise.all(before)
@@ -217,13 +217,19 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
     const failed: { identity: RunIdentity; error: unknown }[] = [];
     const due = await overdueMembers(nowMs, limit);
     await Promise.all(
-      due.map(async ({ shard, member }) => {
-        const identity = parseIdentityKey(member);
-        try {
-          const answer = await runStep(shard, identity, ["expire"]);
-          if (Array.isArray(answer)) decided.push(decodeRun(identity, fieldsOf(String(answer[1]))));
-        } catch (error) {
-          failed.push({ identity, error });
+      portionsOf(due, ({ shard }) => shard).map(async ({ shard, items }) => {
+        const identities = items.map(({ member }) => parseIdentityKey(member));
+        const answers = await runSteps(
+          shard,
+          identities.map((identity) => ({ identity, values: ["expire"] })),
+        );
+        for (const [index, identity] of identities.entries()) {
+          try {
+            const run = expiredRun(identity, answers[index]);
+            if (run) decided.push(run);
+          } catch (error) {
+            failed.push({ identity, error });
+          }
         }
       }),
     );
@@ -404,29 +410,43 @@ function connect(url: string, maxSilenceMs: number): Redis {
   return client;
 }
 
-/** Checkpoints that one call of a script takes. */
-interface Portion {
+/** What a script is asked to do with one run. */
+interface Step {
+  readonly identity: RunIdentity;
+  readonly values: readonly string[];
+}
+
+/** What one call of a script takes. */
+interface Portion<Item> {
   readonly shard: ShardKeys;
-  readonly items: Checkpoint[];
+  readonly items: Item[];
   /** Where each stood among all. */
   readonly places: number[];
 }
 
-function portionsOf(checkpoints: readonly Checkpoint[], keys: RedisKeys): Portion[] {
-  const portions: Portion[] = [];
-  const open = new Map<ShardKeys, Portion>();
-  for (const [place, checkpoint] of checkpoints.entries()) {
-    const shard = keys.of(checkpoint.identity);
+function portionsOf<Item>(all: readonly Item[], shardOf: (item: Item) => ShardKeys): Portion<Item>[] {
+  const portions: Portion<Item>[] = [];
+  const open = new Map<ShardKeys, Portion<Item>>();
+  for (const [place, item] of all.entries()) {
+    const shard = shardOf(item);
     let portion = open.get(shard);
     if (!portion || portion.items.length >= maxSteps) {
       portion = { shard, items: [], places: [] };
       open.set(shard, portion);
       portions.push(portion);
     }
-    portion.items.push(checkpoint);
+    portion.items.push(item);
     portion.places.push(place);
   }
   return portions;
+}
+
+/** The run as it was closed; `undefined` when it was not due any more. */
+function expiredRun(identity: RunIdentity, answer: unknown): Run | undefined {
+  if (!Array.isArray(answer)) return undefined;
+  const [result, run] = answer;
+  if (result === "failed") throw new Error(String(run));
+  return decodeRun(identity, fieldsOf(String(run)));
 }
 
 function missingResult(): ApplyResult {
