@@ -19,7 +19,11 @@ export const configSchema = defineSchema({
     description: "Directory of the embedded stores, of blobs and of the key that signs tokens.",
     default: "./data",
   }),
-  listen: setting.listen({ description: "Address of ingest and API.", default: "127.0.0.1:8787" }),
+  listen: setting.listen({
+    description:
+      "Address of ingest and API. Absent: the port in the variable `PORT`, if there is one, on all addresses.",
+    default: "127.0.0.1:8787",
+  }),
   metrics_listen: setting.listen({
     description: "Address of `/metrics` and of the health checks, kept away from the public one.",
     default: "127.0.0.1:9464",
@@ -315,6 +319,12 @@ export type ServerConfig = ConfigOf<typeof configSchema>;
 const configFileVariable = "SIGNALBOX_CONFIG";
 const defaultConfigFile = "signalbox.yaml";
 
+/** Variables of others that stand in for keys of ours. Platforms that run containers say by `PORT` where they look for one. */
+const standIns = {
+  ...referenceVariables,
+  PORT: { key: "listen", translate: (raw: string) => `0.0.0.0:${raw}` },
+};
+
 export interface ConfigSources {
   /** Path that was asked for; the file must exist then. */
   readonly file?: string | undefined;
@@ -332,7 +342,7 @@ export function readServerConfig({ file, env, flags }: ConfigSources): Config<ty
     env,
     flags,
     otherVariables: [configFileVariable],
-    aliases: referenceVariables,
+    aliases: standIns,
   });
 }
 
@@ -346,7 +356,7 @@ export function configurationReference(): string {
     `Later sources win: defaults, \`${defaultConfigFile}\` in the working directory (or the file of \`--config\` or`,
     `\`${configFileVariable}\`), variables, flags. Unknown keys are refused. \`signalbox config print\` shows what is in force and`,
     "where each value comes from. A secret may be given as `file:PATH`. Variables `NGIT_…` of the server `ngit-grasp` stand in",
-    "for the keys of the same meaning, below all other sources.",
+    "for the keys of the same meaning, below all other sources; so does `PORT` for the port of `listen`.",
     "",
     describeConfig(configSchema),
   ].join("\n");

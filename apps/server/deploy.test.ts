@@ -24,11 +24,22 @@ function variablesOf(text: string): Record<string, string> {
   );
 }
 
+/** What the image sets: the server's own variables, and the port as platforms name it. */
+function imageVariables(): Record<string, string> {
+  const port = /^ +PORT=(\d+)/m.exec(dockerfile)?.[1];
+  return { ...variablesOf(dockerfile), ...(port ? { PORT: port } : {}) };
+}
+
 describe("deploy", () => {
   test("PF-080 the image's and the composition's settings are ones that the server accepts", () => {
-    const image = variablesOf(dockerfile);
+    const image = imageVariables();
     const composed = { ...image, ...variablesOf(compose.replace(":?set a password}", "}")) };
-    expect(Object.keys(image)).toHaveLength(4);
+    expect(Object.keys(image).sort()).toEqual([
+      "PORT",
+      "SIGNALBOX_DATA_DIR",
+      "SIGNALBOX_METRICS_LISTEN",
+      "SIGNALBOX_RELAY_LISTEN",
+    ]);
     expect(readServerConfig({ env: image, flags: {} }).values).toMatchObject({
       dataDir: "/var/lib/signalbox",
       listen: { host: "0.0.0.0", port: 8787 },
@@ -39,6 +50,18 @@ describe("deploy", () => {
     expect(values.relay.domain).toBeDefined();
     for (const url of [values.databaseUrl, values.natsUrl, values.redisUrl, values.clickhouseUrl])
       expect(url).toBeDefined();
+  });
+
+  test("XP-435 a platform chooses the image's port by PORT, SIGNALBOX_LISTEN stands above it, and one instance always runs", () => {
+    const image = imageVariables();
+    const listenOf = (env: Record<string, string>) => readServerConfig({ env, flags: {} }).values.listen;
+    expect(listenOf({ ...image, PORT: "9000" })).toEqual({ host: "0.0.0.0", port: 9000 });
+    expect(listenOf({ ...image, PORT: "9000", SIGNALBOX_LISTEN: "127.0.0.1:9001" })).toEqual({
+      host: "127.0.0.1",
+      port: 9001,
+    });
+    expect(() => listenOf({ PORT: "http" })).toThrow("PORT");
+    expect(Number(/^ {2}replicas: (\d+)$/m.exec(chart)?.[1])).toBeGreaterThanOrEqual(1);
   });
 
   test("PF-080 what the image copies and starts is there, runs as nobody special and writes to one place", () => {
