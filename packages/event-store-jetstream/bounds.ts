@@ -1,12 +1,14 @@
 import type { Database } from "@signalbox/database";
 import type { Delivery } from "@signalbox/event-store";
-import type { Clock } from "@signalbox/kernel";
+import { type Clock, isRetryable } from "@signalbox/kernel";
 import type { Link } from "./link.js";
 import { type Names, subscriptionSubjects } from "./names.js";
 import { countBySubject } from "./stream.js";
 
 interface Known {
   deliveries: number;
+  /** Of these, how many waited for their time when they were counted. */
+  scheduled: number;
   /** Moving average of what was enqueued here. */
   meanBytes: number;
   readAtMs: number;
@@ -46,11 +48,26 @@ export class PendingBounds {
       const subjects = subscriptionSubjects(this.#names, subscriber, subscription);
       const [counts, waiting] = await Promise.all([
         countBySubject(this.#link, this.#names, subjects),
-        this.#database.run(scheduled, [subscriber, subscription]),
+        this.#countScheduled(subscriber, subscription, known?.scheduled ?? 0),
       ]);
       const inStream = [...counts.values()].reduce((sum, count) => sum + count, 0);
-      const deliveriesNow = inStream + Number(waiting.rows[0]?.["count"] ?? 0);
-      this.#known.set(subscription, { deliveries: deliveriesNow, meanBytes: known?.meanBytes ?? 0, readAtMs: nowMs });
+      this.#known.set(subscription, {
+        deliveries: inStream + waiting,
+        scheduled: waiting,
+        meanBytes: known?.meanBytes ?? 0,
+        readAtMs: nowMs,
+      });
+    }
+  }
+
+  /** What is due at once needs no database to be taken, so while it is away the last figure does. */
+  async #countScheduled(subscriber: string, subscription: string, before: number): Promise<number> {
+    try {
+      const { rows } = await this.#database.run(scheduled, [subscriber, subscription]);
+      return Number(rows[0]?.["count"] ?? 0);
+    } catch (error) {
+      if (isRetryable(error)) return before;
+      throw error;
     }
   }
 
