@@ -99,7 +99,9 @@ test("PF-070 a token sees errors of its projects alone; the rest is only counted
   const correlationId =
     (await fetch(`${url}/import?fresh=BadArchiveError`, { method: "POST" })).headers.get("x-correlation-id") ?? "";
   await Promise.all([client.flush(), Sentry.flush(5_000)]);
-  const made = await signalbox.installation.command("token", "create", "--scope", "timeline:read", "--project", "99");
+  const { command } = signalbox.installation;
+  const other = JSON.parse(JSON.stringify(await command("project", "create", "Somebody else's")));
+  const made = await command("token", "create", "--scope", "timeline:read", "--project", String(other.id));
   const token = typeof made === "object" && made && "token" in made ? String(made.token) : "";
   const narrow = async () => {
     const answer = await fetch(`${signalbox.server.url}/api/v1/timeline/${correlationId}`, {

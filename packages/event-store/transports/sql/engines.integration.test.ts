@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Database, migrate, openDatabase } from "@signalbox/database";
+import { type Clock, type Logger, silentLogger, systemClock } from "@signalbox/kernel";
 import { type PostgresServer, requireServers, startPostgres } from "@signalbox/testing/servers";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Delivery, Lease, Transport } from "../transport.js";
@@ -92,6 +93,77 @@ function describeEngine(create: () => Promise<Place>): void {
     place.destroy();
   });
 
+  describe("a clock that somebody sets", () => {
+    let offsetMs = 0;
+    const clock: Clock = {
+      nowMs: () => systemClock.nowMs() + offsetMs,
+      monotonicMs: () => systemClock.monotonicMs(),
+      setTimer: (...args) => systemClock.setTimer(...args),
+      sleep: (...args) => systemClock.sleep(...args),
+    };
+    const hourMs = 3_600_000;
+    beforeEach(() => {
+      offsetMs = 0;
+    });
+    const availableAt = async (): Promise<readonly number[]> => {
+      const { rows } = await database.run(
+        "select available_at_ms as at from event_deliveries where state < 3 order by seq",
+      );
+      return rows.map((row) => Number(row["at"]));
+    };
+
+    test("ES-221 set back: what was due is handled at once, a retry keeps its delay, a planned time stays", async () => {
+      const { warnings, logger } = recordWarnings();
+      const transport = await openTransport({ database, clock, logger, pollMs: 10 });
+      const taken: Lease[] = [];
+      const spec = { subscriber: "lab.listen", maxInFlight: 1_000, leaseMs: 60_000, maxTotal: null, perKey: 1 };
+      let capacity = 1;
+      const consumer = { ...spec, rateLimit: null, capacity: () => capacity, limited: () => {}, hurry: () => {} };
+      transport.consume(consumer, (leases) => {
+        capacity -= leases.length;
+        taken.push(...leases);
+      });
+      await transport.enqueue([delivery({ dueAtMs: clock.nowMs() })]);
+      await expect.poll(() => taken.length, patient).toBe(1);
+      const plannedMs = clock.nowMs() + 2 * hourMs;
+      await transport.enqueue([delivery({ dueAtMs: clock.nowMs() }), delivery({ dueAtMs: plannedMs })]);
+      // As a retry in ten minutes leaves it.
+      await transport.enqueue([delivery({ dueAtMs: clock.nowMs() + 600_000 })]);
+      await database.run(
+        "update event_deliveries set attempts = 1 where seq = (select max(seq) from event_deliveries)",
+      );
+
+      offsetMs = -hourMs;
+      await expect.poll(() => warnings, patient).toEqual(["the clock was set"]);
+      await expect.poll(async () => (await availableAt())[0], patient).toBeLessThanOrEqual(clock.nowMs() + 60_000);
+      const [running = 0, due = 0, planned, retry = 0] = await availableAt();
+      expect(running).toBeGreaterThan(clock.nowMs() - hourMs / 2);
+      expect(due).toBeLessThanOrEqual(clock.nowMs());
+      expect(planned).toBe(plannedMs);
+      expect(retry).toBeLessThanOrEqual(clock.nowMs() + 600_000);
+      capacity = 1_000;
+      await transport.settle(taken.splice(0).map((lease) => ({ lease, settlement: { kind: "done" } })));
+      await transport.enqueue([delivery({ dueAtMs: clock.nowMs() })]);
+      await expect.poll(() => taken.length, patient).toBe(2);
+    });
+
+    test("ES-221 set forward: whoever lives keeps its leases and is not taken for crashed", async () => {
+      const { warnings, logger } = recordWarnings();
+      const transport = await openTransport({ database, clock, logger, pollMs: 10 });
+      const taken: Lease[] = [];
+      consume(transport, (leases) => void taken.push(...leases));
+      await transport.enqueue([delivery({ dueAtMs: clock.nowMs() })]);
+      await expect.poll(() => taken.length, patient).toBe(1);
+      offsetMs = hourMs;
+      await expect.poll(() => warnings, patient).toEqual(["the clock was set"]);
+      // Looks that would have taken the lease away.
+      for (let look = 0; look < 5; look += 1) await clock.sleep(20);
+      expect(await transport.extend(taken)).toEqual(["extended"]);
+      expect(taken).toHaveLength(1);
+      expect((await database.run("select crashes from event_deliveries")).rows).toEqual([{ crashes: 0 }]);
+    });
+  });
+
   test("ES-221 one set of migrations makes its tables", async () => {
     for (const table of ["deliveries", "outbox", "dead_letters", "inbox", "dedup"])
       await expect(database.run(`select count(*) as count from event_${table}`)).resolves.toBeDefined();
@@ -178,4 +250,10 @@ function describeEngine(create: () => Promise<Place>): void {
     await expect.poll(() => rowsOf(database), patient).toBe(1);
     expect(await transport.unsettled([waiting.id])).toEqual([waiting.id]);
   });
+}
+
+function recordWarnings(): { readonly warnings: string[]; readonly logger: Logger } {
+  const warnings: string[] = [];
+  const logger: Logger = { ...silentLogger, warn: (message) => void warnings.push(message), child: () => logger };
+  return { warnings, logger };
 }

@@ -95,6 +95,8 @@ class SqlTransport implements Transport {
       pollMs: options.pollMs ?? 100,
       repetitionWindowMs: options.repetitionWindowMs ?? 120_000,
       consumed: () => [...this.#consumers].filter(([, consumers]) => consumers.size > 0).map(([name]) => name),
+      leaseMs: () =>
+        Math.max(0, ...[...this.#consumers.values()].flatMap((all) => [...all].map(({ leaseMs }) => leaseMs))),
       wake: (subscriber) => this.#wake(subscriber),
     });
   }

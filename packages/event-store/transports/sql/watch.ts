@@ -1,4 +1,5 @@
 import type { Logger, Timer } from "@signalbox/kernel";
+import { followClockBack, JumpDetector } from "./clock-jump.js";
 import type { SqlParts } from "./parts.js";
 
 export interface QueueWatchOptions {
@@ -8,6 +9,8 @@ export interface QueueWatchOptions {
   readonly repetitionWindowMs: number;
   /** Subscribers that are consumed here. */
   readonly consumed: () => readonly string[];
+  /** The longest of their leases. */
+  readonly leaseMs: () => number;
   /** Something of the subscriber is due. */
   readonly wake: (subscriber: string) => void;
 }
@@ -22,10 +25,14 @@ export class QueueWatch {
   readonly #options: QueueWatchOptions;
   readonly #timers = new Map<string, Timer>();
   readonly #underway = new Set<Promise<void>>();
+  readonly #jumps: JumpDetector;
+  /** By the monotonic clock. */
+  #sparedUntilMs = Number.NEGATIVE_INFINITY;
   #stopped = false;
 
   constructor(options: QueueWatchOptions) {
     this.#options = options;
+    this.#jumps = new JumpDetector(options.parts.clock);
   }
 
   start(): void {
@@ -59,15 +66,29 @@ export class QueueWatch {
     const { database, engine, clock } = parts;
     const names = consumed();
     if (names.length === 0) return;
+    await this.#followClock(names);
     const look = engine.next(names);
     const { rows } = await database.run(look.sql, look.rows[0]);
     const nowMs = clock.nowMs();
     const isPast = (value: unknown): boolean => value !== null && Number(value) <= nowMs;
     const expired = rows.filter((row) => isPast(row["running"])).map((row) => String(row["subscriber"]));
     for (const row of rows) if (isPast(row["waiting"])) wake(String(row["subscriber"]));
-    if (expired.length === 0) return;
+    if (expired.length === 0 || clock.monotonicMs() < this.#sparedUntilMs) return;
     await database.batch([engine.expire(expired, nowMs)]);
     for (const subscriber of expired) wake(subscriber);
+  }
+
+  /**
+   * Somebody may set the clock. When it goes forward, leases seem to have run out whose holders are well: these have the
+   * time of a lease to say so. When it goes back, what was due would be due again only then.
+   */
+  async #followClock(names: readonly string[]): Promise<void> {
+    const { parts, logger, leaseMs } = this.#options;
+    const jump = this.#jumps.look();
+    if (!jump) return;
+    logger.warn("the clock was set", { by_s: jump.byMs / 1000 });
+    if (jump.byMs > 0) this.#sparedUntilMs = parts.clock.monotonicMs() + leaseMs();
+    else await parts.database.batch([followClockBack(jump, names, leaseMs())]);
   }
 
   /** Deletes settled rows whose ids need not be remembered any more. */
