@@ -60,6 +60,10 @@ const keys = {
     description: "What GitLab sends in `Gitlab-Error-Tracking-Token` to read errors. Absent: the header means nothing.",
     minLength: 16,
   }),
+  geo_database: setting.path({
+    description:
+      "A MaxMind database (.mmdb) by which country, region and city of users are told from their addresses. It is read at the start, once by each thread that prepares events.",
+  }),
   dedup_days: setting.integer({
     description: "How long the ids of events are remembered, so that one sent again is not stored again.",
     unit: "days",

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createHttpServer, createPrometheusMetrics, type Principal } from "@signalbox/http";
@@ -8,6 +8,7 @@ import type { FastifyInstance } from "fastify";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { digestSteps } from "./digest/digest-metrics.js";
 import { rewriteIngestUrl } from "./http/ingest.js";
+import { ip4Bits, makeMmdb } from "./testing/mmdb-file.js";
 import { type OpenService, openService } from "./testing/open-service.js";
 import { errorPayload, newEventId, receivedEvent } from "./testing/received-event.js";
 
@@ -25,11 +26,16 @@ const open = (): Promise<OpenService> =>
     database: { path: join(directory, "db") },
     analytics: { url: engine.url },
     limits: { leaseMs: 1000 },
-    environment: { SIGNALBOX_ERROR_TRACKING_DIGEST_LINGER: "20ms" },
+    environment: {
+      SIGNALBOX_ERROR_TRACKING_DIGEST_LINGER: "20ms",
+      SIGNALBOX_ERROR_TRACKING_GEO_DATABASE: join(directory, "places.mmdb"),
+    },
   });
 
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), "error-tracking-service-"));
+  const place = { country: { iso_code: "DE" }, city: { names: { en: "Berlin" } } };
+  await writeFile(join(directory, "places.mmdb"), makeMmdb([[ip4Bits("203.0.113.0", 24), place]]));
   engine = await startClickHouseHttp();
   service = await open();
   const project = await service.errorTracking.projects.create("Shop");
@@ -88,6 +94,16 @@ const listed = async (word: string) => get<ListedError[]>(`/errors?query=${encod
 
 /** Long enough for a busy machine. */
 const patience = { timeout: 30_000, interval: 30 };
+
+test("ET-141 users are located by the configured database", async () => {
+  await send({ ...errorPayload("locate"), user: { ip_address: "203.0.113.9" } });
+  await expect.poll(async () => (await listed("locate")).length, patience).toBe(1);
+  const [issue] = await listed("locate");
+  const events = () => get<{ payload: string }[]>(`/errors/${issue?.fingerprint}/events`);
+  await expect.poll(async () => (await events()).length, patience).toBe(1);
+  const [event] = await events();
+  expect(JSON.parse(event?.payload ?? "{}").user.geo).toEqual({ country_code: "DE", city: "Berlin" });
+});
 
 test("two equal errors make one issue, another error makes a second, and the latest event has its frames", async () => {
   await send(errorPayload("pay"));

@@ -22,6 +22,7 @@ import { createFairShare } from "./edge/fair-share.js";
 import { createKeyCache } from "./edge/key-cache.js";
 import { createQuotaWindows } from "./edge/quota-windows.js";
 import { createSdkUsage } from "./edge/sdk-usage.js";
+import { openGeo } from "./geo/locate.js";
 import { createApi } from "./http/api.js";
 import { gitlabAccess } from "./http/gitlab-token.js";
 import { createIngest } from "./http/ingest.js";
@@ -114,7 +115,12 @@ export function createErrorTracking(dependencies: ErrorTrackingDependencies): Er
     labels: ["item_type", "outcome"],
     known: ["stored", "duplicate", "invalid"].map((outcome) => ({ item_type: "event", outcome })),
   });
-  const defaults = { retentionDays: Number(settings.retentionDays), groupingVersion: settings.grouping.version };
+  const { geoDatabase: geoFile } = settings;
+  const defaults = {
+    retentionDays: Number(settings.retentionDays),
+    groupingVersion: settings.grouping.version,
+    geoFile,
+  };
   const countChange = createIssueMetrics(metrics);
   const preparer = createPreparePool({ logger: logger.child("digest") });
   const digest = createDigest({
@@ -179,7 +185,8 @@ export function createErrorTracking(dependencies: ErrorTrackingDependencies): Er
   const upkeep = createServiceGroup("error tracking work", [
     createService({
       name: "preparation of events",
-      start: async () => {},
+      // What cannot be read is told now and not with the first event.
+      start: async () => void (geoFile && openGeo(geoFile)),
       stop: () => preparer.close(),
     }),
     createHousekeeping({ database, clock, logger, dedupDays: settings.dedupDays }),

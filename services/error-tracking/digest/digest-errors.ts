@@ -10,6 +10,10 @@ export const digestErrors = defineErrors("Error tracking: digest", {
     message: "The event cannot be stored: the database or the analytics engine refuses it.",
     remedy: "Look at the cause in the dead letter; replay it once the program can store it.",
   },
+  ET_GEO_UNREADABLE: {
+    message: "The file of error_tracking.geo_database cannot be read as a MaxMind database.",
+    remedy: "Give the path of a .mmdb file of version 2 that the server may read, or leave the setting out.",
+  },
   ET_EVENT_TOO_SLOW: {
     message: "The event took too long to be understood, and others were waiting.",
     remedy: "Look for what is slow: rules of the project that look at many frames, or very long texts. Then replay it.",

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import type { DomainEvent, PayloadOf } from "@signalbox/event-store";
 import { parseJsonObject } from "@signalbox/sentry-protocol";
 import type { eventReceived } from "../events/event-received.js";
+import { locateUser } from "../geo/locate.js";
 import { compileGroupingRules } from "../grouping/compile-rules.js";
 import { groupEvent } from "../grouping/group-event.js";
 import { explanationText, type Grouping, type GroupingHash } from "../grouping/grouping.js";
@@ -34,10 +35,12 @@ export interface PrepareOptions {
   readonly storeAddresses: boolean;
   readonly fingerprintRules: string;
   readonly stackRules: string;
+  /** A MaxMind database, by which users are located. */
+  readonly geoFile?: string | undefined;
 }
 
 /**
- * The steps that need nothing but the message: parse, normalise, correct the clock, group, scrub, name, and make the row.
+ * The steps that need nothing but the message: parse, normalise, correct the clock, group, locate, scrub, name, and make the row.
  * Pure, from plain data to plain data; what it throws concerns this event alone. Hashes that are likely to be new can be
  * explained at once, which saves `explainHash` for them.
  * @throws {ProtocolError} when the payload is no JSON object, which the edge does not let through
@@ -50,6 +53,7 @@ export function prepareEvent(
   const { data } = received;
   const { bytes, receivedAtMs, normalised, grouping, former } = understand(received, options);
   const { event, timestampMs, correlationId } = normalised;
+  if (options.geoFile !== undefined) locateUser(event, options.geoFile);
   const hash = userHashOf(event.user, options.scrubbing);
   const named = titleOf(event);
   scrubEvent(event, options.scrubbing);

@@ -78,6 +78,8 @@ export interface InstanceDefaults {
   readonly retentionDays: number;
   /** Of projects that are made from now on. */
   readonly groupingVersion: number;
+  /** A MaxMind database, by which users are located. */
+  readonly geoFile?: string | undefined;
 }
 
 /** Options of the pure steps for each project, as of now. */
@@ -121,6 +123,7 @@ export function prepareOptionsOf(settings: ProjectSettings, defaults: InstanceDe
     storeAddresses,
     fingerprintRules,
     stackRules,
+    geoFile: defaults.geoFile,
   };
 }
 
