@@ -19,9 +19,14 @@ export interface Prepared {
   readonly version: string;
   readonly command: string;
   readonly args: readonly string[];
+  /** Further variables that it needs. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** What this version of the SDK has not, though newer ones do. */
+  readonly lacks?: readonly ("session" | "attachment")[];
 }
 
 export interface Expected {
+  /** How the title of the exception begins. */
   readonly title: string;
   /** Contained in the functions of these frames, from the oldest to the one that failed. */
   readonly frames: readonly { readonly function: string; readonly inApp: boolean }[];
@@ -125,6 +130,33 @@ export const languages: readonly Language[] = [
     expected: {
       title: "panic: the basket is empty",
       frames: ownFrames("open_shop", "map", "check_out"),
+      session: true,
+      attachment: true,
+    },
+  },
+  {
+    name: "ruby",
+    sdk: "sentry-ruby",
+    needs: [["ruby", "--version"]],
+    async prepare(folder) {
+      const gems = { GEM_PATH: `${folder}:${await run("ruby", ["-e", "print Gem.path.join(':')"])}` };
+      // Where the registry is out of reach, what the system has installed is tried.
+      await run("gem", ["install", "--silent", "--no-document", "--install-dir", folder, "sentry-ruby"]).catch(
+        () => {},
+      );
+      const look = 'require "sentry-ruby"; print Sentry::VERSION, " ", Sentry::Scope.method_defined?(:add_attachment)';
+      const [version = "unknown", hasAttachments] = (await run("ruby", ["-e", look], folder, gems)).split(" ");
+      return {
+        version,
+        command: "ruby",
+        args: [join(programs, "ruby", "shop.rb")],
+        env: gems,
+        lacks: hasAttachments === "true" ? [] : ["attachment"],
+      };
+    },
+    expected: {
+      title: "BasketError: the basket is empty",
+      frames: ownFrames("open_shop", "load", "check_out"),
       session: true,
       attachment: true,
     },

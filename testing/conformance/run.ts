@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { installSignalbox, type SignalboxInstallation, type SignalboxServer } from "../servers/signalbox.js";
-import { type Language, languages } from "./languages.js";
+import { type Expected, type Language, languages, type Prepared } from "./languages.js";
 import { type ArrivedEvent, problemsOf } from "./look-at-event.js";
 import { printTable } from "./print-table.js";
 import { hasPrograms } from "./toolchain.js";
@@ -72,15 +72,21 @@ async function tryLanguage(language: Language): Promise<Row> {
   console.log(`${language.name}: sending with ${language.sdk} ${prepared.version}`);
   return withServer(async (target) => {
     // The DSN is all it gets.
-    const env = { SENTRY_DSN: target.dsn };
-    const command = prepared.command === "java" ? await pathOf("java") : prepared.command;
+    const env = { ...prepared.env, SENTRY_DSN: target.dsn };
+    const command = prepared.command.includes("/") ? prepared.command : await pathOf(prepared.command);
     await promisify(execFile)(command, [...prepared.args], { env, timeout: 120_000 });
-    return { ...row, version: prepared.version, ...(await lookAt(language, target)) };
+    return { ...row, version: prepared.version, ...(await lookAt(offered(language, prepared), target)) };
   });
 }
 
+/** What is expected of this version of the SDK. */
+function offered({ expected }: Language, { lacks = [] }: Prepared): Expected {
+  const has = (what: "session" | "attachment"): boolean => expected[what] && !lacks.includes(what);
+  return { ...expected, session: has("session"), attachment: has("attachment") };
+}
+
 async function pathOf(program: string): Promise<string> {
-  const { stdout } = await promisify(execFile)("sh", ["-c", `command -v ${program}`]);
+  const { stdout } = await promisify(execFile)("sh", ["-c", 'command -v "$1"', "sh", program]);
   return stdout.trim();
 }
 
@@ -105,7 +111,7 @@ async function accessTo(installation: SignalboxInstallation): Promise<Omit<Targe
   return { projectId: project.id, dsn: project.dsn, token };
 }
 
-async function lookAt({ expected }: Language, target: Target): Promise<Partial<Row>> {
+async function lookAt(expected: Expected, target: Target): Promise<Partial<Row>> {
   const notes: string[] = [];
   const exception = await eventWithTitle(target, expected.title, notes);
   const problems = exception === undefined ? [] : problemsOf(exception, expected);
@@ -136,13 +142,13 @@ async function lookAt({ expected }: Language, target: Target): Promise<Partial<R
   };
 }
 
-/** The event of the one issue with this title, as soon as the server has stored it. */
+/** The event of the one issue whose title begins so, as soon as the server has stored it. */
 async function eventWithTitle(target: Target, title: string, notes: string[]): Promise<ArrivedEvent | undefined> {
   const errors = `/api/v1/projects/${target.projectId}/errors`;
   const deadlineMs = performance.now() + 15_000;
   for (;;) {
     const issues = await get<{ fingerprint: number; title: string; actor: string }[]>(target, errors);
-    const issue = issues.find((candidate) => candidate.title === title);
+    const issue = issues.find((candidate) => candidate.title.startsWith(title));
     if (issue) {
       const [event] = await get<{ payload: string }[]>(target, `${errors}/${issue.fingerprint}/events?limit=1`);
       if (event) {

@@ -20,9 +20,18 @@ export async function hasPrograms(needs: NeededPrograms): Promise<boolean> {
   return found.every(Boolean);
 }
 
-/** Resolves with what the program wrote. */
-export async function run(program: string, args: readonly string[], cwd?: string): Promise<string> {
-  const { stdout } = await runFile(program, args, { ...(cwd === undefined ? {} : { cwd }), maxBuffer: 64 * 1024 ** 2 });
+/** Resolves with what the program wrote. `env` comes on top of this process's own. */
+export async function run(
+  program: string,
+  args: readonly string[],
+  cwd?: string,
+  env: Readonly<Record<string, string>> = {},
+): Promise<string> {
+  const { stdout } = await runFile(program, args, {
+    ...(cwd === undefined ? {} : { cwd }),
+    env: { ...process.env, ...env },
+    maxBuffer: 64 * 1024 ** 2,
+  });
   return stdout.trim();
 }
 
