@@ -7,6 +7,8 @@ import { createTokenKey, mintToken } from "@signalbox/http";
 import { ulid } from "@signalbox/kernel";
 import { installSignalbox, type SignalboxServer, startRedis } from "@signalbox/testing/servers";
 import { chunksOf, payloadOf } from "./experience/checkpoints.js";
+import { withRedisStore, withSqliteStore } from "./experience/stores.js";
+import { applyInGroups, applyOneByOne } from "./experience/transitions.js";
 import { type Benchmark, scaled } from "./harness.js";
 import { commandOf } from "./load/command-of.js";
 import { scrape, sumOf } from "./load/errors-server.js";
@@ -15,11 +17,21 @@ import { type HttpLoadResult, runHttpLoad } from "./load/http-load.js";
 const singles = scaled(20_000);
 const batched = scaled(100_000);
 const batchSize = 100;
+/** As many as the benchmark of the stores applies. */
+const transitions = scaled(40_000);
 const connections = 64;
 
 interface Target {
   readonly url: string;
   readonly token: string;
+}
+
+interface Engine {
+  readonly engine: string;
+  readonly env: Record<string, string>;
+  /** How the store is measured without anything around it. */
+  readonly alone: string;
+  readonly measureAlone: () => Promise<number>;
 }
 
 /** Half starts, half ends. */
@@ -151,11 +163,22 @@ export const experienceIngest: Benchmark = {
   async run(report) {
     const peer = await runPeer();
     const redis = await startRedis();
-    const engines: [string, Record<string, string>][] = [
-      ["SQLite", {}],
-      ["Redis (AOF always)", { SIGNALBOX_EXPERIENCE_STORE: "redis", SIGNALBOX_REDIS_URL: redis.url }],
+    const engines: readonly Engine[] = [
+      {
+        engine: "SQLite",
+        env: {},
+        alone: "the store alone, in groups of 256",
+        measureAlone: () => withSqliteStore((store) => applyInGroups(store, transitions)),
+      },
+      {
+        engine: "Redis (AOF always)",
+        env: { SIGNALBOX_EXPERIENCE_STORE: "redis", SIGNALBOX_REDIS_URL: redis.url },
+        alone: "the store alone, 50 in flight",
+        measureAlone: () => withRedisStore((store) => applyOneByOne(store, transitions, 50)),
+      },
     ];
-    for (const [engine, env] of engines) {
+    for (const { engine, env, alone, measureAlone } of engines) {
+      const aloneRate = await measureAlone();
       await withTracker(env, async (tracker) => {
         const server = await tracker.start("tracker");
         const target = tracker.targetOf(server);
@@ -180,6 +203,12 @@ export const experienceIngest: Benchmark = {
           peer: { name: "the same one by one", value: single.perSecond },
           targetRatio: 2.5,
           notes: { p99_ms: batches.latencyMs.p99, processor_us_each: Math.round(batchedUs), ...statusNotes(batches) },
+        });
+        report({
+          workload: `the same batches beside the store without HTTP, events and history, ${engine}`,
+          measured: { value: batches.perSecond * batchSize, unit: "checkpoints/s" },
+          peer: { name: alone, value: aloneRate },
+          targetRatio: 0.5,
         });
         report({
           workload: `resident memory of the tracker after that, ${engine}`,

@@ -1,8 +1,9 @@
 import { ulid } from "@signalbox/kernel";
 import { Queue } from "bullmq";
 import { Redis } from "ioredis";
-import { checkpointOf, chunksOf, inFlight, journeys, payloadOf } from "./experience/checkpoints.js";
+import { checkpointOf, chunksOf, inFlight, payloadOf } from "./experience/checkpoints.js";
 import { withRedisStore, withSqliteStore } from "./experience/stores.js";
+import { applyInGroups, applyOneByOne } from "./experience/transitions.js";
 import { type Benchmark, scaled } from "./harness.js";
 
 const transitions = scaled(40_000);
@@ -16,8 +17,7 @@ export const experienceStore: Benchmark = {
   async run(report) {
     await withRedisStore(async (store, url) => {
       const peer = await addDelayedJobs(url);
-      await inFlight(journeys(scaled(4_000)), concurrency, (checkpoint) => store.apply([checkpoint]));
-      const perSecond = await inFlight(journeys(transitions), concurrency, (checkpoint) => store.apply([checkpoint]));
+      const perSecond = await applyOneByOne(store, transitions, concurrency);
       report({
         workload: `${transitions} transitions, ${concurrency} in flight, Redis (AOF always)`,
         measured: { value: perSecond, unit: "transitions/s" },
@@ -50,9 +50,7 @@ export const experienceStore: Benchmark = {
       client.disconnect();
     });
     await withSqliteStore(async (store) => {
-      await inFlight(chunksOf(journeys(scaled(4_000)), 256), 2, (batch) => store.apply(batch));
-      const batches = chunksOf(journeys(transitions), 256);
-      const perSecond = (await inFlight(batches, 2, (batch) => store.apply(batch))) * 256;
+      const perSecond = await applyInGroups(store, transitions);
       report({
         workload: `${transitions} transitions in groups of 256, SQLite (synchronous=FULL)`,
         measured: { value: perSecond, unit: "transitions/s" },
