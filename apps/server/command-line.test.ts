@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Command } from "commander";
@@ -120,6 +120,30 @@ describe("command line", () => {
       );
     }
     expect((await run(`token list --json --data-dir ${directory}`)).out).toBe("[]");
+  });
+
+  test("what cannot be read and written is named before an engine stumbles over it", async () => {
+    const database = join(directory, "signalbox.db");
+    symlinkSync(database, database);
+    const { exitCode, err } = await run(`token list --data-dir ${directory}`);
+    expect(exitCode).toBe(1);
+    expect(err).toMatch(new RegExp(`may not read and write ${database} \\(ELOOP\\) \\(DATA_DIRECTORY_UNUSABLE\\)`));
+    expect(err).toContain("`data_dir`");
+  });
+
+  test("PF-011 a data directory that is none is a finding, also as JSON", async () => {
+    const file = join(directory, "file");
+    writeFileSync(file, "");
+    const { exitCode, out } = await run(`doctor --json --data-dir ${file}`);
+    expect(exitCode).toBe(1);
+    expect(JSON.parse(out)).toEqual([
+      expect.objectContaining({ subject: "configuration", status: "ok" }),
+      expect.objectContaining({
+        subject: "data directory",
+        status: "broken",
+        advice: expect.stringContaining("data_dir"),
+      }),
+    ]);
   });
 
   test("PF-013 help and version are answers, not errors", async () => {

@@ -1,5 +1,7 @@
 import { randomUUID } from "node:crypto";
 import {
+  accessSync,
+  constants,
   existsSync,
   linkSync,
   mkdirSync,
@@ -104,6 +106,20 @@ export function makeDataDirectory(directory: string): void {
       message: `The data directory ${directory} cannot be made (${errorCode(cause) ?? "unknown reason"})`,
     });
   }
+  requireRights(directory, constants.R_OK | constants.W_OK | constants.X_OK);
+}
+
+/** Refuses what belongs to somebody else, before an engine stumbles over it. @throws {ServerError} `DATA_DIRECTORY_UNUSABLE` */
+export function requireRights(path: string, mode = constants.R_OK | constants.W_OK): void {
+  try {
+    accessSync(path, mode);
+  } catch (cause) {
+    if (errorCode(cause) === "ENOENT") return;
+    throw new ServerError("DATA_DIRECTORY_UNUSABLE", {
+      cause,
+      message: `User ${process.getuid?.() ?? "of this process"} may not read and write ${path} (${errorCode(cause) ?? "unknown reason"})`,
+    });
+  }
 }
 
 /** Makes the lock file with its content in one step, so that nobody reads half of it. */
@@ -120,7 +136,15 @@ function create(path: string, holder: DirectoryHolder): boolean {
       message: `The data directory cannot be written to (${errorCode(cause) ?? "unknown reason"})`,
     });
   } finally {
+    removeDraft(draft);
+  }
+}
+
+function removeDraft(draft: string): void {
+  try {
     rmSync(draft, { force: true });
+  } catch {
+    // Why it could not even be made has been said.
   }
 }
 

@@ -1,7 +1,7 @@
 import { type Database, migrate, openDatabase } from "@signalbox/database";
 import { type Clock, type Logger, type Metrics, noMetrics, silentLogger, systemClock } from "@signalbox/kernel";
 import type { ServerConfig } from "./config.js";
-import { directoryHolder, makeDataDirectory } from "./data-directory.js";
+import { directoryHolder, makeDataDirectory, requireRights } from "./data-directory.js";
 import { dataPaths } from "./data-paths.js";
 import { databaseMigrations } from "./migrations.js";
 
@@ -14,7 +14,10 @@ export interface StoreContext {
 /** The relational database, not migrated. Several processes may have it open at once. */
 export async function openServerDatabase(config: ServerConfig, context: StoreContext = {}): Promise<Database> {
   const paths = dataPaths(config);
-  if (config.databaseUrl === undefined) makeDataDirectory(paths.directory);
+  if (config.databaseUrl === undefined) {
+    makeDataDirectory(paths.directory);
+    requireRights(paths.database);
+  }
   return openDatabase({
     url: config.databaseUrl?.reveal(),
     path: paths.database,

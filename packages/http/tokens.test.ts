@@ -1,6 +1,7 @@
 import { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { inspect } from "node:util";
 import { createVirtualClock, systemClock } from "@signalbox/kernel";
 import { decodeJwt, SignJWT } from "jose";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
@@ -41,6 +42,13 @@ describe("PF-032 the key that signs own tokens", () => {
       await expect(createTokenKey(directory)).rejects.toMatchObject({ code: "HTTP_TOKEN_KEY_UNREADABLE" });
       expect(await readFile(file(), "utf8")).toBe(text);
     }
+  });
+
+  test("PF-022 the error of a damaged key file quotes nothing of it", async () => {
+    await writeFile(file(), '{"d":"hunter2" "x":"AA"}');
+    const error = await createTokenKey(directory).catch((reason: unknown) => reason);
+    expect(error).toMatchObject({ code: "HTTP_TOKEN_KEY_UNREADABLE" });
+    expect(inspect(error, { depth: null })).not.toContain("hunter2");
   });
 });
 

@@ -77,7 +77,7 @@ async function newKeyText(): Promise<string> {
 async function useKey(text: string, file: string, logger: Logger): Promise<TokenKey> {
   await restrict(file, logger);
   try {
-    const jwk = asKeyPair(JSON.parse(text));
+    const jwk = asKeyPair(parseSecret(text));
     const { d: _private, ...publicJwk } = jwk;
     const privateKey = await importJWK(jwk, "EdDSA");
     const publicKey = await importJWK(publicJwk, "EdDSA");
@@ -85,6 +85,15 @@ async function useKey(text: string, file: string, logger: Logger): Promise<Token
     return { keyId: await calculateJwkThumbprint(publicJwk), privateKey, publicKey };
   } catch (cause) {
     throw new HttpSetupError("HTTP_TOKEN_KEY_UNREADABLE", { message: `${file} does not hold an Ed25519 key.`, cause });
+  }
+}
+
+/** The parser's own message quotes the text. */
+function parseSecret(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new TypeError("it is no JSON");
   }
 }
 

@@ -1,6 +1,6 @@
 import { systemClock } from "@signalbox/kernel";
 import type { ServerConfig } from "../config.js";
-import { directoryHolder } from "../data-directory.js";
+import { type DirectoryHolder, directoryHolder } from "../data-directory.js";
 import { dataPaths } from "../data-paths.js";
 import { checkAnalytics } from "./check-analytics.js";
 import { checkDatabase } from "./check-database.js";
@@ -30,9 +30,15 @@ const checks: Readonly<Record<string, Check>> = {
 /** Looks at everything, one after the other; a check that fails is a finding and does not keep the others from looking. */
 export async function examine(config: ServerConfig): Promise<Finding[]> {
   const { directory } = dataPaths(config);
-  const holder = directoryHolder(directory, systemClock);
-  const readiness = holder && (await askReadiness(config, holder));
   const findings: Finding[] = [];
+  let holder: DirectoryHolder | undefined;
+  try {
+    holder = directoryHolder(directory, systemClock);
+  } catch (error) {
+    // Whatever else is looked at would only say this again.
+    return [brokenBy("data directory", error)];
+  }
+  const readiness = holder && (await askReadiness(config, holder));
   for (const [name, check] of Object.entries(checks)) {
     try {
       const patient = { config, clock: systemClock, server: directoryHolder(directory, systemClock), readiness };
