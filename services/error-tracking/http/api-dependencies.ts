@@ -54,7 +54,8 @@ export async function visibleProject(request: FastifyRequest, projects: Projects
   return project;
 }
 
-interface IssueRequest {
+/** What a path says of an issue. */
+export interface IssueParams {
   readonly id: number;
   readonly fingerprint: number;
 }
@@ -65,7 +66,7 @@ interface IssueRequest {
  * @throws {ReadError} `ET_ISSUE_NOT_FOUND`
  */
 export async function visibleIssue(
-  request: FastifyRequest<{ Params: IssueRequest }>,
+  request: FastifyRequest<{ Params: IssueParams }>,
   reply: FastifyReply,
   { projects, database }: ApiDependencies,
 ): Promise<{ readonly project: Project; readonly issue: Issue | undefined }> {

@@ -17,6 +17,8 @@ export const fingerprintParameter = {
   examples: [42],
 } as const;
 
+export const issueParameters = { id: projectParameter, fingerprint: fingerprintParameter } as const;
+
 const time = { type: "string", format: "date-time", examples: ["2026-03-01T09:30:00.125Z"] } as const;
 
 export const errorExample = {

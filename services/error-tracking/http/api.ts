@@ -6,6 +6,7 @@ import { registerDeadLetterRoutes } from "./dead-letters.js";
 import { registerErrorEventRoutes, registerMessageRoute, registerSingleEventRoutes } from "./error-events.js";
 import { registerFeedbackRoutes } from "./feedback.js";
 import { registerGitLabSettingRoutes } from "./gitlab-settings.js";
+import { registerIssueNoteRoutes } from "./issue-notes.js";
 import { registerIssueWorkflowRoutes } from "./issue-workflow.js";
 import { registerIssueRoutes } from "./issues.js";
 import { registerKeyRoutes } from "./keys.js";
@@ -40,6 +41,7 @@ export function createApi(dependencies: ApiDependencies): FastifyPluginAsync {
       async (scoped) => {
         registerSingleEventRoutes(scoped, dependencies);
         registerIssueWorkflowRoutes(scoped, dependencies);
+        registerIssueNoteRoutes(scoped, dependencies);
         registerMarkdownRoutes(scoped, dependencies);
         registerProjectRoutes(scoped, dependencies);
         registerProjectSettingRoutes(scoped, dependencies);

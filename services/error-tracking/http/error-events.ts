@@ -22,9 +22,9 @@ import { type ApiDependencies, linkPages, visibleIssue, visibleProject } from ".
 import {
   errorEventExample,
   errorEventSchema,
-  fingerprintParameter,
   jsonAnswer,
   listAnswer,
+  issueParameters as params,
   projectParameter,
 } from "./api-schemas.js";
 
@@ -33,7 +33,6 @@ interface EventsParams {
   readonly fingerprint: number;
 }
 
-const params = { id: projectParameter, fingerprint: fingerprintParameter } as const;
 const readable = ["ET_PROJECT_NOT_FOUND", "ET_ISSUE_NOT_FOUND", "unavailable"];
 
 /** Events of one error, with their payloads. */

@@ -2,7 +2,7 @@ import { decodeCursor, type PageQuery, pageParameters } from "@signalbox/http";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { isFeedbackPosition, listFeedback, type StoredFeedback } from "../items/list-feedback.js";
 import { type ApiDependencies, linkPages, visibleIssue, visibleProject } from "./api-dependencies.js";
-import { fingerprintParameter, listAnswer, projectParameter } from "./api-schemas.js";
+import { issueParameters, listAnswer, projectParameter } from "./api-schemas.js";
 
 const textOrNull = { type: ["string", "null"] } as const;
 
@@ -80,7 +80,7 @@ export function registerFeedbackRoutes(app: FastifyInstance, dependencies: ApiDe
       schema: {
         summary: "List what people said about an error",
         tags: ["errors"],
-        params: { type: "object", properties: { id: projectParameter, fingerprint: fingerprintParameter } },
+        params: { type: "object", properties: issueParameters },
         querystring,
         response: { 200: listAnswer("The newest first.", feedbackSchema, feedbackExample) },
       },

@@ -1,40 +1,24 @@
-import { decodeCursor, linkHeader, pageOf, pageParameters, principalOf } from "@signalbox/http";
+import { principalOf } from "@signalbox/http";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { changeIssues, type IssueChange, type ResolveIn } from "../issues/change-issues.js";
 import { IssueError } from "../issues/issue-errors.js";
-import { addComment, listActivity, listComments, listHashes, listReleases } from "../issues/issue-notes.js";
-import { tagDistributions } from "../issues/issue-tags.js";
 import { listIssues } from "../issues/list-issues.js";
 import { mergeIssues, unmergeIssue } from "../issues/merge-issues.js";
 import { ReadError } from "../issues/read-errors.js";
 import { searchIssues } from "../search/search-issues.js";
 import type { IssueStatus } from "../store/tables.js";
 import { type DeletionKind, requestDeletion } from "../upkeep/delete-data.js";
-import { type ApiDependencies, visibleIssue, visibleProject } from "./api-dependencies.js";
-import { errorExample, errorSchema, fingerprintParameter, jsonAnswer, projectParameter } from "./api-schemas.js";
-import { showRelease } from "./releases.js";
-import { showIssues } from "./show-issue.js";
+import { type ApiDependencies, type IssueParams, visibleIssue, visibleProject } from "./api-dependencies.js";
 import {
-  activityExample,
-  activitySchema,
-  changeBody,
-  changeExample,
-  commentExample,
-  commentSchema,
-  deletionExample,
-  deletionSchema,
-  hashExample,
-  hashSchema,
-  releaseExample,
-  releaseSchema,
-  tagExample,
-  tagSchema,
-} from "./workflow-schemas.js";
-
-interface IssueParams {
-  readonly id: number;
-  readonly fingerprint: number;
-}
+  errorExample,
+  errorSchema,
+  fingerprintParameter,
+  jsonAnswer,
+  issueParameters as params,
+  projectParameter,
+} from "./api-schemas.js";
+import { showIssues } from "./show-issue.js";
+import { changeBody, changeExample, deletionExample, deletionSchema } from "./workflow-schemas.js";
 
 interface ChangeBody {
   readonly status?: IssueStatus;
@@ -51,13 +35,11 @@ interface ChangeBody {
   readonly updated_by_id?: number;
 }
 
-const params = { id: projectParameter, fingerprint: fingerprintParameter } as const;
 const notFound = ["ET_PROJECT_NOT_FOUND", "ET_ISSUE_NOT_FOUND", "unavailable"];
-const read = { scope: "errors:read" } as const;
 const write = { scope: "errors:write" } as const;
 const maxBulk = 1000;
 
-/** What people do to errors beyond GitLab's API, and what is known of them beside their events. */
+/** What people do to errors beyond GitLab's API. */
 export function registerIssueWorkflowRoutes(app: FastifyInstance, dependencies: ApiDependencies): void {
   const { database, projects, clock } = dependencies;
 
@@ -226,167 +208,6 @@ export function registerIssueWorkflowRoutes(app: FastifyInstance, dependencies: 
     },
   );
 
-  app.get<{ Params: IssueParams }>("/projects/:id/errors/:fingerprint/hashes", {
-    config: { access: read, errors: notFound },
-    schema: {
-      summary: "List what an error is grouped by",
-      tags: ["errors"],
-      params: { type: "object", properties: params },
-      response: { 200: jsonAnswer("The hashes, oldest first.", { type: "array", items: hashSchema }, [hashExample]) },
-    },
-    async handler(request, reply) {
-      const { issue } = await visibleIssue(request, reply, dependencies);
-      if (issue === undefined) return reply;
-      const hashes = await listHashes(database, issue.id);
-      return hashes.map((row) => ({
-        hash: row.hash,
-        version: row.version,
-        strategy: row.strategy,
-        variant: row.variant,
-        event_count: row.event_count,
-        former_fingerprint: row.former_issue_id,
-        created_at: new Date(row.created_at_ms).toISOString(),
-        explanation: JSON.parse(row.explanation),
-      }));
-    },
-  });
-
-  app.get<{ Params: IssueParams & { key?: string } }>("/projects/:id/errors/:fingerprint/tags", {
-    config: { access: read, errors: notFound },
-    schema: {
-      summary: "Show how the tags of an error are distributed",
-      tags: ["errors"],
-      params: { type: "object", properties: params },
-      response: {
-        200: jsonAnswer("The ten most frequent values of each tag.", { type: "array", items: tagSchema }, [tagExample]),
-      },
-    },
-    async handler(request, reply) {
-      const { issue } = await visibleIssue(request, reply, dependencies);
-      if (issue === undefined) return reply;
-      return (await tagDistributions(dependencies, issue, { maxValues: 10 })).map(showTag);
-    },
-  });
-
-  app.get<{ Params: IssueParams & { key: string } }>("/projects/:id/errors/:fingerprint/tags/:key", {
-    config: { access: read, errors: [...notFound, "ET_TAG_NOT_FOUND"] },
-    schema: {
-      summary: "Show how one tag of an error is distributed",
-      tags: ["errors"],
-      params: {
-        type: "object",
-        properties: {
-          ...params,
-          key: { type: "string", maxLength: 200, description: "The tag.", examples: ["release"] },
-        },
-      },
-      response: { 200: jsonAnswer("Its hundred most frequent values.", tagSchema, tagExample) },
-    },
-    async handler(request, reply) {
-      const { issue } = await visibleIssue(request, reply, dependencies);
-      if (issue === undefined) return reply;
-      const [tag] = await tagDistributions(dependencies, issue, { key: request.params.key, maxValues: 100 });
-      if (tag === undefined) throw new ReadError("ET_TAG_NOT_FOUND");
-      return showTag(tag);
-    },
-  });
-
-  app.get<{ Params: IssueParams; Querystring: { limit: number; cursor?: string } }>(
-    "/projects/:id/errors/:fingerprint/activity",
-    {
-      config: { access: read, errors: [...notFound, "invalid_cursor"] },
-      schema: {
-        summary: "List who did what to an error",
-        tags: ["errors"],
-        params: { type: "object", properties: params },
-        querystring: { type: "object", properties: pageParameters },
-        response: {
-          200: jsonAnswer("The activity, newest first.", { type: "array", items: activitySchema }, [activityExample]),
-        },
-      },
-      async handler(request, reply) {
-        const { issue } = await visibleIssue(request, reply, dependencies);
-        if (issue === undefined) return reply;
-        const { limit } = request.query;
-        const rows = await listActivity(database, issue.id, limit + 1, beforeOf(request.query.cursor));
-        return linkNext(request, reply, limit, rows).map((row) => ({
-          at: new Date(row.at_ms).toISOString(),
-          actor: row.actor,
-          kind: row.kind,
-          ...JSON.parse(row.detail),
-        }));
-      },
-    },
-  );
-
-  app.get<{ Params: IssueParams; Querystring: { limit: number; cursor?: string } }>(
-    "/projects/:id/errors/:fingerprint/comments",
-    {
-      config: { access: read, errors: [...notFound, "invalid_cursor"] },
-      schema: {
-        summary: "List what people said about an error",
-        tags: ["errors"],
-        params: { type: "object", properties: params },
-        querystring: { type: "object", properties: pageParameters },
-        response: {
-          200: jsonAnswer("The comments, newest first.", { type: "array", items: commentSchema }, [commentExample]),
-        },
-      },
-      async handler(request, reply) {
-        const { issue } = await visibleIssue(request, reply, dependencies);
-        if (issue === undefined) return reply;
-        const { limit } = request.query;
-        const rows = await listComments(database, issue.id, limit + 1, beforeOf(request.query.cursor));
-        return linkNext(request, reply, limit, rows).map(showComment);
-      },
-    },
-  );
-
-  app.post<{ Params: IssueParams; Body: { text: string } }>("/projects/:id/errors/:fingerprint/comments", {
-    config: { access: write, errors: notFound },
-    schema: {
-      summary: "Say something about an error",
-      tags: ["errors"],
-      params: { type: "object", properties: params },
-      body: {
-        type: "object",
-        required: ["text"],
-        additionalProperties: false,
-        properties: { text: { type: "string", minLength: 1, maxLength: 10_000 } },
-        examples: [{ text: commentExample.text }],
-      },
-      response: { 201: jsonAnswer("The comment.", commentSchema, commentExample) },
-    },
-    async handler(request, reply) {
-      const { issue } = await visibleIssue(request, reply, dependencies);
-      if (issue === undefined) return reply;
-      const comment = await addComment(dependencies, issue, principalOf(request).subject, request.body.text);
-      return reply.code(201).send(showComment(comment));
-    },
-  });
-
-  app.get<{ Params: { id: number }; Querystring: { limit: number; cursor?: string } }>("/projects/:id/releases", {
-    config: { access: read, errors: ["ET_PROJECT_NOT_FOUND", "invalid_cursor", "unavailable"] },
-    schema: {
-      summary: "List the releases of a project",
-      tags: ["errors"],
-      params: { type: "object", properties: { id: projectParameter } },
-      querystring: { type: "object", properties: pageParameters },
-      response: {
-        200: jsonAnswer("The releases, newest first.", { type: "array", items: releaseSchema }, [releaseExample]),
-      },
-    },
-    async handler(request, reply) {
-      const project = await visibleProject(request, projects, request.params.id);
-      const { limit, cursor } = request.query;
-      const before = cursor === undefined ? undefined : decodeCursor(cursor, isReleasePosition);
-      const rows = await listReleases(database, project.id, limit + 1, before);
-      const page = pageOf(rows, limit, (row) => [row.created_at_ms, row.id]);
-      setNext(request, reply, limit, page.nextCursor);
-      return page.items.map(showRelease);
-    },
-  });
-
   app.delete<{ Params: IssueParams; Querystring: { discard: boolean } }>("/projects/:id/errors/:fingerprint", {
     config: { access: write, errors: notFound },
     schema: {
@@ -476,45 +297,4 @@ function toResolveIn(sent: ChangeBody["resolve_in"]): ResolveIn | undefined {
   if (sent === undefined) return undefined;
   if (typeof sent === "object") return { kind: "release", release: sent.release };
   return { kind: sent === "now" ? "now" : sent === "current_release" ? "current" : "next" };
-}
-
-function showTag(tag: Awaited<ReturnType<typeof tagDistributions>>[number]) {
-  return {
-    key: tag.key,
-    total: tag.total,
-    other: tag.other,
-    values: tag.values.map(({ value, events, lastSeen }) => ({ value, events, last_seen_at: lastSeen })),
-  };
-}
-
-function showComment(row: { id: number; author: string; text: string; at_ms: number }) {
-  return { id: row.id, author: row.author, text: row.text, created_at: new Date(row.at_ms).toISOString() };
-}
-
-function beforeOf(cursor: string | undefined): number | undefined {
-  return cursor === undefined ? undefined : decodeCursor(cursor, isId);
-}
-
-function isId(value: unknown): value is number {
-  return Number.isSafeInteger(value);
-}
-
-function setNext(request: FastifyRequest, reply: FastifyReply, limit: number, nextCursor: string | undefined): void {
-  const link = nextCursor === undefined ? undefined : linkHeader(request.originalUrl, limit, { nextCursor });
-  if (link !== undefined) reply.header("link", link);
-}
-
-function isReleasePosition(value: unknown): value is [number, number] {
-  return Array.isArray(value) && value.length === 2 && value.every(Number.isSafeInteger);
-}
-
-function linkNext<Row extends { readonly id: number }>(
-  request: FastifyRequest,
-  reply: FastifyReply,
-  limit: number,
-  rows: readonly Row[],
-): readonly Row[] {
-  const page = pageOf(rows, limit, ({ id }) => id);
-  setNext(request, reply, limit, page.nextCursor);
-  return page.items;
 }

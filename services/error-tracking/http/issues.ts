@@ -7,13 +7,13 @@ import { ReadError } from "../issues/read-errors.js";
 import type { Project } from "../projects/projects.js";
 import { searchIssues } from "../search/search-issues.js";
 import { type IssueStatus, issueStatuses } from "../store/tables.js";
-import { type ApiDependencies, linkPages, visibleIssue, visibleProject } from "./api-dependencies.js";
+import { type ApiDependencies, type IssueParams, linkPages, visibleIssue, visibleProject } from "./api-dependencies.js";
 import {
   errorExample,
   errorSchema,
-  fingerprintParameter,
   jsonAnswer,
   listAnswer,
+  issueParameters as params,
   projectParameter,
 } from "./api-schemas.js";
 import { showIssues } from "./show-issue.js";
@@ -31,11 +31,6 @@ interface ListQuery extends Window {
   readonly limit: number;
   readonly stats_period: StatsPeriod;
   readonly query_period: StatsPeriod;
-}
-
-interface IssueParams {
-  readonly id: number;
-  readonly fingerprint: number;
 }
 
 const period = (description: string, byDefault: StatsPeriod) => ({
@@ -101,7 +96,6 @@ const listParameters = {
   ...windowParameters,
 } as const;
 
-const params = { id: projectParameter, fingerprint: fingerprintParameter } as const;
 const notFound = ["ET_PROJECT_NOT_FOUND", "ET_ISSUE_NOT_FOUND"];
 
 /** Errors of a project, in the shapes of GitLab's error tracking API. */

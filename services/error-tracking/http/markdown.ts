@@ -3,7 +3,7 @@ import { findEvent, findIssueOfEvent } from "../issues/find-events.js";
 import { eventMarkdown, issueMarkdown } from "../issues/markdown.js";
 import { ReadError } from "../issues/read-errors.js";
 import { type ApiDependencies, visibleIssue, visibleProject } from "./api-dependencies.js";
-import { fingerprintParameter, projectParameter } from "./api-schemas.js";
+import { issueParameters, projectParameter } from "./api-schemas.js";
 import { shortId } from "./show-issue.js";
 
 const mediaType = "text/markdown; charset=utf-8";
@@ -23,7 +23,7 @@ export function registerMarkdownRoutes(app: FastifyInstance, dependencies: ApiDe
     schema: {
       summary: "Show an error as Markdown",
       tags: ["errors"],
-      params: { type: "object", properties: { id: projectParameter, fingerprint: fingerprintParameter } },
+      params: { type: "object", properties: issueParameters },
       response: answer,
     },
     async handler(request, reply) {

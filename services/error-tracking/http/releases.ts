@@ -1,6 +1,6 @@
-import { principalOf } from "@signalbox/http";
+import { decodeCursor, linkHeader, pageOf, pageParameters, principalOf } from "@signalbox/http";
 import type { FastifyInstance } from "fastify";
-import type { Release } from "../issues/issue-notes.js";
+import { listReleases, type Release } from "../issues/issue-notes.js";
 import { type Commit, type Deploy, saveRelease } from "../issues/save-release.js";
 import { type ApiDependencies, visibleProject } from "./api-dependencies.js";
 import { jsonAnswer, projectParameter } from "./api-schemas.js";
@@ -69,9 +69,34 @@ interface Body {
   readonly deploys?: readonly Deploy[];
 }
 
-/** What people and pipelines say about releases. */
+/** Releases: what is known of them, and what people and pipelines say about them. */
 export function registerReleaseRoutes(app: FastifyInstance, dependencies: ApiDependencies): void {
+  const { database, projects } = dependencies;
   const answer = (what: string) => jsonAnswer(what, releaseSchema, releaseExample);
+
+  app.get<{ Params: { id: number }; Querystring: { limit: number; cursor?: string } }>("/projects/:id/releases", {
+    config: { access: { scope: "errors:read" }, errors: ["ET_PROJECT_NOT_FOUND", "invalid_cursor", "unavailable"] },
+    schema: {
+      summary: "List the releases of a project",
+      tags: ["errors"],
+      params: { type: "object", properties: { id: projectParameter } },
+      querystring: { type: "object", properties: pageParameters },
+      response: {
+        200: jsonAnswer("The releases, newest first.", { type: "array", items: releaseSchema }, [releaseExample]),
+      },
+    },
+    async handler(request, reply) {
+      const project = await visibleProject(request, projects, request.params.id);
+      const { limit, cursor } = request.query;
+      const before = cursor === undefined ? undefined : decodeCursor(cursor, isReleasePosition);
+      const rows = await listReleases(database, project.id, limit + 1, before);
+      const page = pageOf(rows, limit, (row) => [row.created_at_ms, row.id]);
+      const { nextCursor } = page;
+      const link = nextCursor === undefined ? undefined : linkHeader(request.originalUrl, limit, { nextCursor });
+      if (link !== undefined) reply.header("link", link);
+      return page.items.map(showRelease);
+    },
+  });
 
   app.post<{ Params: { id: number }; Body: Body }>("/projects/:id/releases", {
     config: { access: { scope: "errors:write" }, errors: ["ET_PROJECT_NOT_FOUND", "unavailable"] },
@@ -83,7 +108,7 @@ export function registerReleaseRoutes(app: FastifyInstance, dependencies: ApiDep
       response: { 200: answer("The release as it is now."), 201: answer("The new release.") },
     },
     async handler(request, reply) {
-      const project = await visibleProject(request, dependencies.projects, request.params.id);
+      const project = await visibleProject(request, projects, request.params.id);
       const { version, date_released: released, url, commits, deploys } = request.body;
       const changes = {
         ...(released === undefined ? {} : { releasedAtMs: released === null ? null : Date.parse(released) }),
@@ -112,4 +137,8 @@ export function showRelease(release: Release) {
     commits: JSON.parse(release.commits),
     deploys: JSON.parse(release.deploys),
   };
+}
+
+function isReleasePosition(value: unknown): value is [number, number] {
+  return Array.isArray(value) && value.length === 2 && value.every(Number.isSafeInteger);
 }

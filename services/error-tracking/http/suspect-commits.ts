@@ -3,7 +3,7 @@ import { findEvent } from "../issues/find-events.js";
 import { commitsOf } from "../issues/save-release.js";
 import { type SuspectCommit, suspectCommits } from "../issues/suspect-commits.js";
 import { type ApiDependencies, visibleIssue } from "./api-dependencies.js";
-import { fingerprintParameter, jsonAnswer, projectParameter } from "./api-schemas.js";
+import { issueParameters, jsonAnswer } from "./api-schemas.js";
 
 const text = { type: ["string", "null"] } as const;
 
@@ -43,7 +43,7 @@ export function registerSuspectCommitRoute(app: FastifyInstance, dependencies: A
       description:
         "Commits of the release in which the error was first seen that touched a file of its first event, newest first, five at most.",
       tags: ["errors"],
-      params: { type: "object", properties: { id: projectParameter, fingerprint: fingerprintParameter } },
+      params: { type: "object", properties: issueParameters },
       response: {
         200: jsonAnswer("The commits, newest first.", { type: "array", items: suspectSchema }, [suspectExample]),
       },
