@@ -454,11 +454,33 @@ describe("refusals", () => {
     ["query_period=1y", "/query/query_period"],
     ["cursor=%21", "/query/cursor"],
     ["cursor=WzFd", "/query/cursor"],
+    ["query=a%00b", "/query/query"],
   ])("ET-327 ?%s is a 400 that points to %s", async (query, pointer) => {
     const answer = await get(`/api/v1/projects/1/errors?${query}`);
     expect(answer.statusCode).toBe(400);
     expect(answer.headers["content-type"]).toContain("application/problem+json");
     expect(answer.json().errors).toMatchObject([{ pointer }]);
+  });
+
+  test("ET-327 a text with U+0000 is a fault of the request, wherever it stands", async () => {
+    const project = await newProject();
+    await store(project, [errorPayload("a")]);
+    const [error] = await errors(project);
+    const url = `/api/v1/projects/${project}/errors/${error?.fingerprint}`;
+    const call = async (method: "GET" | "POST" | "PATCH", path: string, payload?: object) => {
+      const headers = { authorization: "Bearer all" };
+      const answer = await app.inject({ method, url: path, headers, ...(payload ? { payload } : {}) });
+      return [answer.statusCode, answer.json().errors?.[0]?.pointer];
+    };
+    expect(await call("POST", `${url}/comments`, { text: "a\0b" })).toEqual([400, "/text"]);
+    expect(await call("PATCH", url, { assigned_to: "a\0" })).toEqual([400, "/assigned_to"]);
+    expect(
+      await call("POST", `/api/v1/projects/${project}/releases`, {
+        version: "1",
+        commits: [{ id: "0123abc", message: "\0" }],
+      }),
+    ).toEqual([400, "/commits/0/message"]);
+    expect(await call("GET", `${url}/tags/a%00`)).toEqual([400, "/params/key"]);
   });
 
   test("ET-327 cursors of events and limits of events are checked, too", async () => {

@@ -16,6 +16,7 @@ import { registerMonitorRoutes } from "./monitors.js";
 import { registerProjectSettingRoutes } from "./project-settings.js";
 import { registerProjectRoutes } from "./projects.js";
 import { registerQuotaRoutes } from "./quotas.js";
+import { refuseNul } from "./refuse-nul.js";
 import { registerReleaseRoutes } from "./releases.js";
 import { registerSuspectCommitRoute } from "./suspect-commits.js";
 import { registerVerifyRoute } from "./verify.js";
@@ -26,6 +27,7 @@ import { registerVerifyRoute } from "./verify.js";
  */
 export function createApi(dependencies: ApiDependencies): FastifyPluginAsync {
   return async (app) => {
+    app.addHook("preValidation", refuseNul);
     for (const prefix of ["/api/v1", "/errortracking/api/v1"]) {
       await app.register(
         async (scoped) => {

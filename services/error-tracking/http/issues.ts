@@ -66,7 +66,7 @@ function readWindow({ from, to }: Window, nowMs: number): StatsWindow | undefine
   if (fromMs < untilMs && untilMs - fromMs <= maxWindowMs) return { fromMs, untilMs };
   const message = "`from` must be before `to`, and at most 400 days lie between them.";
   throw new HttpProblem("invalid_parameter", {
-    errors: [{ pointer: "/querystring/from", code: "range", message }],
+    errors: [{ pointer: "/query/from", code: "range", message }],
   });
 }
 

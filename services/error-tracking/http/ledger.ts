@@ -196,7 +196,7 @@ export function registerLedgerRoutes(app: FastifyInstance, dependencies: ApiDepe
 
 function rangeProblem(): HttpProblem {
   const message = `\`from\` must not be after \`to\`, and at most ${maxIntervals} intervals lie between them.`;
-  return new HttpProblem("invalid_parameter", { errors: [{ pointer: "/querystring/from", code: "range", message }] });
+  return new HttpProblem("invalid_parameter", { errors: [{ pointer: "/query/from", code: "range", message }] });
 }
 
 function showSum(sum: LedgerSum) {
