@@ -1,4 +1,4 @@
-import { isVirtualClock, type Timer } from "@signalbox/kernel";
+import { createFailureLog, isVirtualClock, type Timer } from "@signalbox/kernel";
 import { EventStoreError } from "./errors.js";
 import { startHousekeeping } from "./housekeeping.js";
 import { SlotPool } from "./slots.js";
@@ -52,11 +52,12 @@ export function createRunner(options: RunnerOptions): Runner {
     for (const [name, worker] of workers) worker.setPaused(paused.has(name));
   };
 
+  const pauseFailures = createFailureLog({ logger, clock, message: "pauses could not be read" });
   const watchPauses = (): void => {
     if (stopped.signal.aborted) return;
     pauseTimer = clock.setTimer(pausePollMs, () => {
       readPauses()
-        .catch((error: unknown) => logger.warn("pauses could not be read", { error }))
+        .then(pauseFailures.worked, (error: unknown) => pauseFailures.failed({ error }))
         .finally(watchPauses);
     });
   };

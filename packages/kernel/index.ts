@@ -7,6 +7,7 @@ export { correlationTagger } from "./correlation-tag.js";
 export * from "./disk-guard.js";
 export * from "./egress/index.js";
 export * from "./errors.js";
+export { createFailureLog, type FailureLog, type FailureLogOptions } from "./failure-log.js";
 export { KernelError, type KernelErrorCode, kernelErrors } from "./kernel-errors.js";
 export * from "./lifecycle.js";
 export { createLogOutput, type LogDestination, type LogFormat } from "./log-destination.js";

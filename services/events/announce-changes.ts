@@ -1,6 +1,6 @@
 import type { EventStore } from "@signalbox/event-store";
 import type { StreamHub, StreamTopic } from "@signalbox/http";
-import { type Clock, createService, type Logger, type Service, type Timer } from "@signalbox/kernel";
+import { type Clock, createFailureLog, createService, type Logger, type Service, type Timer } from "@signalbox/kernel";
 import type { Operations } from "./operations.js";
 
 export interface ChangesDependencies {
@@ -40,14 +40,18 @@ export function announceChanges(dependencies: ChangesDependencies): Changes {
   let looking: Promise<void> | undefined;
   let isStopped = false;
 
+  const failures = createFailureLog({ logger, clock, message: "changes could not be looked for" });
   const lookOnce = async (): Promise<void> => {
+    let isWell = true;
     for (const topic of topics) {
       try {
         await topic.look();
       } catch (error) {
-        logger.warn("changes could not be looked for", { error, topic: topic.name });
+        isWell = false;
+        failures.failed({ error, topic: topic.name });
       }
     }
+    if (isWell) failures.worked();
   };
   const look = (): Promise<void> => {
     looking ??= lookOnce().finally(() => {

@@ -1,5 +1,5 @@
 import type { Database } from "@signalbox/database";
-import { type Clock, createService, type Logger, type Service, type Timer } from "@signalbox/kernel";
+import { type Clock, createFailureLog, createService, type Logger, type Service, type Timer } from "@signalbox/kernel";
 import type { Transaction } from "kysely";
 import { addToLedger, type LedgerEntry } from "../store/ledger.js";
 import type { RecordOutcome } from "./edge-outcomes.js";
@@ -33,6 +33,11 @@ export function createEdgeLedger({ database, clock, logger, onWritten = () => {}
   let timer: Timer | undefined;
   let writing: Promise<void> = Promise.resolve();
   let stopped = false;
+  const failures = createFailureLog({
+    logger,
+    clock,
+    message: "outcomes of the edge could not be written to the ledger",
+  });
 
   const add = (entry: LedgerEntry): void => {
     const { projectId, keyId, category, receivedAtMs, outcome, reason } = entry;
@@ -58,8 +63,10 @@ export function createEdgeLedger({ database, clock, logger, onWritten = () => {}
       onWritten([...new Set(entries.map(({ projectId }) => projectId))]);
     } catch (error) {
       for (const entry of entries) add(entry);
-      logger.warn("outcomes of the edge could not be written to the ledger", { error, lost });
+      failures.failed({ error, lost });
+      return;
     }
+    failures.worked();
   };
 
   const arm = (): void => {

@@ -1,4 +1,4 @@
-import { type Clock, createService, type Logger, type Service, type Timer } from "@signalbox/kernel";
+import { type Clock, createFailureLog, createService, type Logger, type Service, type Timer } from "@signalbox/kernel";
 import type { FairShare } from "./rate-limiter.js";
 
 export interface FairShareOptions {
@@ -46,6 +46,7 @@ export function createFairShare(options: FairShareOptions): FairShare & { readon
     return new Set([...sums].filter(([, events]) => events > total / sums.size).map(([projectId]) => projectId));
   };
 
+  const failures = createFailureLog({ logger, clock, message: "waiting events could not be counted" });
   const look = async (): Promise<void> => {
     forgetOld();
     // Where nothing comes in there is nobody to hold back.
@@ -62,7 +63,7 @@ export function createFairShare(options: FairShareOptions): FairShare & { readon
   const arm = (): void => {
     timer = clock.setTimer(lookMs, () => {
       looking = look()
-        .catch((error: unknown) => logger.warn("waiting events could not be counted", { error }))
+        .then(failures.worked, (error: unknown) => failures.failed({ error }))
         .finally(() => {
           if (!stopped) arm();
         });

@@ -1,5 +1,5 @@
 import type { Database } from "@signalbox/database";
-import { type Clock, createService, type Logger, type Service, type Timer } from "@signalbox/kernel";
+import { type Clock, createFailureLog, createService, type Logger, type Service, type Timer } from "@signalbox/kernel";
 import { compileFilters } from "../filters/filter-settings.js";
 import type { ProjectTables } from "../migrations/projects-migration.js";
 import { readInstanceSettings } from "../projects/instance-settings.js";
@@ -112,12 +112,14 @@ export function createKeyCache(options: KeyCacheOptions): KeyCache {
     return loading;
   };
 
+  const refreshFailures = createFailureLog({ logger, clock, message: "project keys could not be refreshed" });
   const refreshQuietly = async (): Promise<void> => {
     try {
       await refresh();
+      refreshFailures.worked();
     } catch (error) {
       if (revision < 0) throw error;
-      logger.warn("project keys could not be refreshed", { error });
+      refreshFailures.failed({ error });
     }
   };
 

@@ -1,5 +1,5 @@
 import type { Database } from "@signalbox/database";
-import { type Clock, createService, type Logger, type Service, type Timer } from "@signalbox/kernel";
+import { type Clock, createFailureLog, createService, type Logger, type Service, type Timer } from "@signalbox/kernel";
 import type { Transaction } from "kysely";
 import { overRows, runOverRows } from "../store/json-rows.js";
 
@@ -47,6 +47,7 @@ interface Sum {
 }
 
 export function createSdkUsage({ database, clock, logger }: SdkUsageOptions): SdkUsage {
+  const failures = createFailureLog({ logger, clock, message: "the use of SDKs could not be written" });
   let waiting = new Map<string, Sum>();
   let timer: Timer | undefined;
   let writing: Promise<void> = Promise.resolve();
@@ -68,8 +69,9 @@ export function createSdkUsage({ database, clock, logger }: SdkUsageOptions): Sd
     waiting = new Map();
     try {
       await database.transaction((transaction: Transaction<unknown>) => writeSums(database, sums, transaction));
+      failures.worked();
     } catch (error) {
-      logger.warn("the use of SDKs could not be written", { error });
+      failures.failed({ error });
     }
   };
 
