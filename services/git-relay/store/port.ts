@@ -55,6 +55,8 @@ export interface StreamOptions {
   readonly after?: EventPosition;
   /** Positions of one page, at most 500. Default 500. */
   readonly pageSize?: number;
+  /** Is told how much each step of reading took, in rows of an index, whether they match or not. */
+  readonly onRead?: (rows: number) => void;
   /** Asked between statements: once it says so, the stream is at its end. Default: it is read to its end. */
   readonly isCancelled?: () => boolean;
 }

@@ -58,7 +58,9 @@ export function openStream(reader: StreamReader, filter: Filter, options: Stream
       for (const [index, cursor] of some.entries()) {
         const rows = pages[index] ?? [];
         // Statements that find nothing count, too.
-        reader.turns.spend(rows.length + rowsOfStatement + cursor.valueCount / valuesOfRow);
+        const cost = rows.length + rowsOfStatement + cursor.valueCount / valuesOfRow;
+        reader.turns.spend(cost);
+        options.onRead?.(cost);
         cursor.take(rows);
         if (cursor.head) place(ready, cursor);
         else if (!cursor.ended) hungry.push(cursor);

@@ -65,6 +65,8 @@ const goingAwayCode = 1001;
 const negentropyMessageCost = 0.1;
 /** Items that may be added up for the price of a request: some milliseconds of work. */
 const itemsOfRequest = 200_000;
+/** Rows of an index that a request may read; as many again cost as much as another one. */
+const rowsOfRequest = 10_000;
 
 /** Speaks the protocol with one client until the socket closes. */
 export function serveConnection(socket: WebSocket, request: IncomingMessage, context: ConnectionContext): Connection {
@@ -97,9 +99,20 @@ export function serveConnection(socket: WebSocket, request: IncomingMessage, con
     onWork: (items) => requestTokens.spend(items / itemsOfRequest),
   });
 
+  /** What one request reads beyond its share is taken from those to come. */
+  const chargeBeyond = (share: number): ((rows: number) => void) => {
+    let left = share;
+    return (rows) => {
+      left -= rows;
+      if (left >= 0) return;
+      requestTokens.spend(-left / share);
+      left = 0;
+    };
+  };
   const viewing = (): StreamOptions => ({
     now: Math.floor(clock.nowMs() / 1_000),
     viewer: { restrictedKinds, keys: authentication.keys },
+    onRead: chargeBeyond(rowsOfRequest),
   });
 
   // Reading stops while too much is unanswered, and goes on when that is half done.

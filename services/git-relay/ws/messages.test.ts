@@ -1,3 +1,4 @@
+import { createVirtualClock } from "@signalbox/kernel";
 import { encodeEvent, type VerifiedEvent } from "@signalbox/nostr";
 import { signEvent, testSigner } from "@signalbox/nostr/testing";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
@@ -213,6 +214,33 @@ describe("limits of a connection", () => {
     expect((await client.next(refused)).slice(0, 2)).toEqual(["CLOSED", "c"]);
     expect((await client.next(refused)).slice(0, 2)).toEqual(["NEG-ERR", "n"]);
     await client.close();
+  });
+
+  test("GR-036 a request that reads much costs as much as many that do not", async () => {
+    // No time passes, in which what was spent would come back.
+    const standing = await startTestRelay({
+      clock: createVirtualClock(Date.now()),
+      relay: { auth: { challenge_on_connect: false }, limits: { requests_per_minute: 8 } },
+    });
+    const client = await connectRaw(standing.url);
+    const other = await connectRaw(standing.url);
+    try {
+      const ids = (from: number): string[] =>
+        Array.from({ length: 2_000 }, (_, index) => (from + index).toString(16).padStart(64, "0"));
+      const filters = Array.from({ length: 7 }, (_, index) => ({ "#e": ids(index * 2_000) }));
+      client.send(["REQ", "hard", ...filters]);
+      expect(await client.next()).toEqual(["EOSE", "hard", ["finish"]]);
+      client.send(["REQ", "next", { limit: 0 }]);
+      expect(await client.next()).toEqual(["CLOSED", "next", expect.stringMatching(/^rate-limited: /)]);
+      // Easy ones are as many as the limit says.
+      for (let index = 0; index < 8; index++) {
+        other.send(["REQ", `easy-${index}`, { kinds: [1] }]);
+        expect(await other.next()).toEqual(["EOSE", `easy-${index}`, ["finish"]]);
+      }
+    } finally {
+      await Promise.all([client.close(), other.close()]);
+      await standing.destroy();
+    }
   });
 
   test("GR-035 more subscriptions than allowed are refused; replacing one is not more", async () => {
