@@ -1,5 +1,5 @@
 import type { Consumer, ConsumeSpec, Lease } from "@signalbox/event-store";
-import { atRoot } from "@signalbox/event-store/adapter";
+import { atRoot, HandOut } from "@signalbox/event-store/adapter";
 import { backoffCeilingMs, type Clock, type Logger } from "@signalbox/kernel";
 import type { Claimed } from "./claim.js";
 import type { JobLease, LeaseHolder } from "./lease.js";
@@ -16,6 +16,8 @@ export interface ConsumerOptions {
 
 /** Redis answers nobody else while it moves jobs, so a claim stays small. */
 const maxClaim = 256;
+/** Turns of the event loop until a claim has been sent to Redis. */
+const turnsAhead = 1;
 
 /** One subscriber's look into its queue: claims when there is room and reason to, one claim at a time. */
 export class JobConsumer implements Consumer, LeaseHolder {
@@ -24,11 +26,9 @@ export class JobConsumer implements Consumer, LeaseHolder {
   readonly perKey: number;
   readonly spec: ConsumeSpec;
   readonly #options: ConsumerOptions;
+  readonly #handOut: HandOut<JobLease>;
   /** With the time until which they are believed to be ours. */
   readonly #held = new Map<JobLease, number>();
-  /** Leases that the worker does not know of yet. */
-  #coming = 0;
-  #handingOut: Promise<void> = Promise.resolve();
   #wanted = false;
   #claiming: Promise<void> | undefined;
   #failures = 0;
@@ -41,6 +41,7 @@ export class JobConsumer implements Consumer, LeaseHolder {
     this.leaseMs = options.spec.leaseMs;
     this.perKey = options.spec.perKey;
     this.#options = options;
+    this.#handOut = new HandOut<JobLease>({ ...options, subscriber: this.subscriber, turnsAhead });
   }
 
   wake(): void {
@@ -59,9 +60,10 @@ export class JobConsumer implements Consumer, LeaseHolder {
 
   async stop(): Promise<void> {
     this.#stopped = true;
+    this.#handOut.stop();
     this.#options.onStop(this);
     await this.#claiming;
-    await this.#handingOut;
+    await this.#handOut.idle();
   }
 
   #schedule(): void {
@@ -78,7 +80,7 @@ export class JobConsumer implements Consumer, LeaseHolder {
   async #claimAll(): Promise<void> {
     while (this.#wanted && !this.#stopped) {
       this.#wanted = false;
-      const limit = Math.min(this.spec.capacity() - this.#coming, this.#room(), maxClaim);
+      const limit = Math.min(this.spec.capacity() - this.#handOut.coming, this.#room(), maxClaim);
       if (limit <= 0) return;
       try {
         const { leases, more, limited } = await this.#options.claim(this, limit);
@@ -106,27 +108,10 @@ export class JobConsumer implements Consumer, LeaseHolder {
     this.#limited = limited;
   }
 
-  /** Where more is waiting, the next claim goes to Redis first, which is at it while these leases are handled. */
   #received(leases: readonly JobLease[], more: boolean): void {
     const untilMs = this.#options.clock.monotonicMs() + this.leaseMs;
     for (const lease of leases) this.#held.set(lease, untilMs);
-    this.#coming += leases.length;
-    this.#handingOut = this.#handingOut.then(async () => {
-      if (more && !this.#stopped) await nextTurn();
-      this.#coming -= leases.length;
-      await this.#handOut(leases);
-    });
-  }
-
-  async #handOut(leases: readonly JobLease[]): Promise<void> {
-    if (!this.#stopped) {
-      this.#options.onBatch(leases);
-      return;
-    }
-    await this.#options.handBack(leases).catch((error: unknown) => {
-      const { logger } = this.#options;
-      logger.warn("deliveries could not be handed back; their leases run out", { error, subscriber: this.subscriber });
-    });
+    this.#handOut.give(leases, more);
   }
 
   /** The engine is away, most likely; the watch wakes this consumer again in any case. */
@@ -137,8 +122,4 @@ export class JobConsumer implements Consumer, LeaseHolder {
     await clock.sleep(backoffCeilingMs(this.#failures, { baseMs: 100, maxMs: 10_000 }));
     this.#wanted = true;
   }
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }

@@ -1,6 +1,7 @@
 import type { Clock, Logger } from "@signalbox/kernel";
 import { backoffCeilingMs } from "@signalbox/kernel";
 import { atRoot } from "../../at-root.js";
+import { HandOut } from "../hand-out.js";
 import type { Consumer, ConsumeSpec, Lease } from "../transport.js";
 import type { LeaseHolder, SqlLease } from "./lease.js";
 
@@ -33,10 +34,8 @@ export class SqlConsumer implements Consumer, LeaseHolder {
   readonly perKey: number;
   readonly spec: ConsumeSpec;
   readonly #options: ConsumerOptions;
+  readonly #handOut: HandOut<SqlLease>;
   #inFlight = 0;
-  /** Leases that the worker does not know of yet. */
-  #coming = 0;
-  #handingOut: Promise<void> = Promise.resolve();
   /** Moving average of a body; the first claim is careful. */
   #bodyBytes = 262_144;
   #wanted = false;
@@ -53,6 +52,7 @@ export class SqlConsumer implements Consumer, LeaseHolder {
     this.leaseMs = options.spec.leaseMs;
     this.perKey = options.spec.perKey;
     this.#options = options;
+    this.#handOut = new HandOut<SqlLease>({ ...options, subscriber: this.subscriber, turnsAhead });
   }
 
   wake(): void {
@@ -73,9 +73,10 @@ export class SqlConsumer implements Consumer, LeaseHolder {
 
   async stop(): Promise<void> {
     this.#stopped = true;
+    this.#handOut.stop();
     this.#options.onStop(this);
     await this.#claiming;
-    await this.#handingOut;
+    await this.#handOut.idle();
   }
 
   #schedule(): void {
@@ -94,7 +95,7 @@ export class SqlConsumer implements Consumer, LeaseHolder {
     while (this.#wanted && !this.#stopped) {
       this.#wanted = false;
       const affordable = Math.max(1, Math.floor(maxClaimBytes / this.#bodyBytes));
-      const capacity = this.spec.capacity() - this.#coming;
+      const capacity = this.spec.capacity() - this.#handOut.coming;
       const limit = Math.min(capacity, this.spec.maxInFlight - this.#inFlight, maxClaim, affordable);
       if (limit <= 0) return;
       try {
@@ -111,32 +112,12 @@ export class SqlConsumer implements Consumer, LeaseHolder {
     }
   }
 
-  /**
-   * Where more is waiting, the next claim and the settlements so far go to the engine first: they are written while
-   * these leases are handled.
-   */
   #received(leases: readonly SqlLease[], more: boolean): void {
     this.#limited = false;
     this.#inFlight += leases.length;
     const bodyBytes = leases.reduce((sum, { body }) => sum + body.length, 0) / leases.length;
     this.#bodyBytes = Math.max(1, bodyBytes, this.#bodyBytes / 4);
-    this.#coming += leases.length;
-    this.#handingOut = this.#handingOut.then(async () => {
-      if (more && !this.#stopped) for (let turn = 0; turn < turnsAhead; turn++) await nextTurn();
-      this.#coming -= leases.length;
-      await this.#handOut(leases);
-    });
-  }
-
-  async #handOut(leases: readonly SqlLease[]): Promise<void> {
-    if (!this.#stopped) {
-      this.#options.onBatch(leases);
-      return;
-    }
-    await this.#options.handBack(leases).catch((error: unknown) => {
-      const { logger } = this.#options;
-      logger.warn("deliveries could not be handed back; their leases run out", { error, subscriber: this.subscriber });
-    });
+    this.#handOut.give(leases, more);
   }
 
   /** The engine is away, most likely; the poll wakes this consumer again in any case. */
@@ -147,8 +128,4 @@ export class SqlConsumer implements Consumer, LeaseHolder {
     await clock.sleep(backoffCeilingMs(this.#failures, { baseMs: 100, maxMs: 10_000 }));
     this.#wanted = true;
   }
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }
