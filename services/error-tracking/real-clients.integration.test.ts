@@ -69,6 +69,19 @@ test("ET-051 ET-052 ET-053 ET-054 the unmodified SDK for Node sends what is no e
   ]);
 });
 
+test("ET-056 transactions, logs and metrics of the unmodified SDK for Node are counted beside the error that is stored", async () => {
+  const program = fileURLToPath(new URL("../../testing/sdk-apps/node-telemetry.mjs", import.meta.url));
+  await run(process.execPath, [program], { env: { ...process.env, SENTRY_DSN: server.dsn } });
+  await server.settled();
+
+  expect((await server.call("GET", errors(""))).json).toMatchObject([{ title: "Error: the basket is empty" }]);
+  const ledger = async () => (await server.call("GET", errors("/ledger"))).json;
+  const counted = async () => (await ledger()).outcomes.not_stored?.reasons;
+  await expect.poll(counted, { timeout: 30_000 }).toEqual({ log: 2, trace_metric: 2, transaction: 1 });
+  const { balance, outcomes } = await ledger();
+  expect([balance, Object.keys(outcomes).toSorted()]).toEqual([0, ["not_stored", "stored"]]);
+});
+
 const needed = requireServers(["chromium"]);
 
 describe.skipIf(needed.skip)(needed.title("Chromium"), () => {
