@@ -18,10 +18,11 @@ import {
 } from "./load/errors-server.js";
 import { openRowStore } from "./peers/row-store.js";
 
-const events = scaled(10_000);
+// So many that the seconds in which a program that has just started compiles what it runs are a small part, for the peer too.
+const events = scaled(40_000);
 const largeEvents = scaled(1_500);
 const largeBytes = 50_000;
-const peerEvents = scaled(3_000);
+const peerEvents = scaled(10_000);
 const steadyPerSecond = 300;
 // The queue outlives the servers of this benchmark and knows for minutes which events it has had.
 const [firstOfMix, firstLarge, firstSteady] = [0, 1_000_000, 2_000_000];

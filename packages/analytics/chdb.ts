@@ -135,7 +135,7 @@ class ChdbEngine implements Engine {
   async insert(table: string, rows: EncodedRows, settings: Settings, signal: AbortSignal): Promise<void> {
     await this.#inserts.run(signal, ({ connection }) =>
       // Settings of a raw insert are part of its statement: a token does not stay behind on the connection.
-      connection.chdb.rawInsert({ table, values: Buffer.concat(rows.chunks), format: "JSONEachRow", settings }),
+      connection.chdb.rawInsert({ table, values: inOnePiece(rows.chunks), format: "JSONEachRow", settings }),
     );
   }
 
@@ -176,6 +176,10 @@ async function execute({ client }: Session, { sql, params, settings }: Statement
   });
   const chunks: Uint8Array[] = [];
   for await (const chunk of stream) chunks.push(chunk);
+  return inOnePiece(chunks);
+}
+
+function inOnePiece(chunks: readonly Uint8Array[]): Uint8Array {
   const [only] = chunks;
   return chunks.length === 1 && only ? only : Buffer.concat(chunks);
 }

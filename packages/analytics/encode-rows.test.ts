@@ -1,7 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type EncodedRows, encodeRows, encodeTexts, joinRows } from "./encode-rows.js";
+import { type EncodedRows, encodeLine, encodeRows, encodeTexts, joinLines, joinRows } from "./encode-rows.js";
 
 function textOf({ chunks }: EncodedRows): string {
   return Buffer.concat(chunks).toString("utf8");
@@ -41,6 +41,15 @@ describe("encoding rows", () => {
     const encoded = encodeTexts(['{"a":1}', JSON.stringify({ text: "ü \ud800" })]);
     expect(textOf(encoded)).toBe('{"a":1}\n{"text":"ü \\ufffd"}\n');
     expect(encoded).toMatchObject({ rows: 2, bytes: Buffer.byteLength(textOf(encoded)) });
+  });
+
+  test("gives the same one by one", async () => {
+    const rows = [{ a: 1, text: "line\nbreak ü \ud800" }, { a: 2n, at: new Date(0) }, { text: "\\ud800" }];
+    const lines = joinLines(rows.map(encodeLine));
+    const together = await encodeRows(rows);
+    expect(textOf(lines)).toBe(textOf(together));
+    expect([lines.rows, lines.bytes]).toEqual([together.rows, together.bytes]);
+    expect(joinLines([])).toMatchObject({ rows: 0, bytes: 0 });
   });
 
   test("names the row that cannot be encoded", async () => {

@@ -11,11 +11,11 @@ export interface EncodedRows {
 const chunkChars = 256 * 1024;
 
 /**
- * Encodes rows without holding the event loop for long. A text is a row that is JSON already. `bigint` becomes a decimal string, `Date` ISO 8601, a lone
+ * Encodes rows without holding the event loop for long. `bigint` becomes a decimal string, `Date` ISO 8601, a lone
  * surrogate U+FFFD (the engine would refuse it).
  * @throws {AnalyticsError} `ANALYTICS_INSERT_REFUSED` when a row cannot be written as JSON; `details.row` is its position.
  */
-export async function encodeRows(rows: readonly (object | string)[], signal?: AbortSignal): Promise<EncodedRows> {
+export async function encodeRows(rows: readonly object[], signal?: AbortSignal): Promise<EncodedRows> {
   const chunks: Uint8Array[] = [];
   let bytes = 0;
   let text = "";
@@ -46,6 +46,19 @@ export function encodeTexts(rows: readonly string[]): EncodedRows {
   return { rows: rows.length, bytes: chunk.byteLength, chunks: [chunk] };
 }
 
+/** One row as it travels, its end of line included, as `encodeRows` encodes it. Throws what `JSON.stringify` throws. */
+export function encodeLine(row: object): Uint8Array {
+  return encoder.encode(`${wellFormed(toJson(row))}\n`);
+}
+
+const encoder = new TextEncoder();
+
+/** Rows that were encoded one by one. */
+export function joinLines(lines: readonly Uint8Array[]): EncodedRows {
+  const bytes = Buffer.concat(lines);
+  return { rows: lines.length, bytes: bytes.byteLength, chunks: [bytes] };
+}
+
 /** One batch of several, without copying. */
 export function joinRows(parts: readonly EncodedRows[]): EncodedRows {
   return {
@@ -59,10 +72,14 @@ function encodeRow(row: object | string, position: number): string {
   try {
     const json = typeof row === "string" ? row : toJson(row);
     if (!json.startsWith("{")) throw new TypeError("A row is an object");
-    return json.includes("\\ud") ? json.replaceAll(loneSurrogate, "$1\\ufffd") : json;
+    return wellFormed(json);
   } catch (cause) {
     throw new AnalyticsError("ANALYTICS_INSERT_REFUSED", { cause, details: { row: position } });
   }
+}
+
+function wellFormed(json: string): string {
+  return json.includes("\\ud") ? json.replaceAll(loneSurrogate, "$1\\ufffd") : json;
 }
 
 /** `JSON.stringify` escapes exactly the surrogates that have no partner. Even numbers of backslashes before are text. */

@@ -14,7 +14,7 @@ export {
 export { type ChdbOptions, openChdb } from "./chdb.js";
 export { type ClickHouseOptions, openClickHouse } from "./clickhouse.js";
 export type { AnalyticsDependencies } from "./client-analytics.js";
-export { type EncodedRows, encodeRows, encodeTexts, joinRows } from "./encode-rows.js";
+export { type EncodedRows, encodeLine, encodeRows, encodeTexts, joinLines, joinRows } from "./encode-rows.js";
 export { AnalyticsError, type AnalyticsErrorCode, analyticsErrors } from "./errors.js";
 export { freezeTables } from "./freeze-tables.js";
 export {

@@ -1,7 +1,8 @@
+import { encodeLine } from "@signalbox/analytics/rows";
 import { platformColumn } from "../normalise/platform.js";
 import { isoTime } from "../normalise/times.js";
 import { trimText } from "../normalise/trim.js";
-import { type CountedEvent, primaryHashOf } from "./digested-event.js";
+import { type CountedEvent, type EventLines, primaryHashOf } from "./digested-event.js";
 import type { ErrorEvent, Frame } from "./error-event.js";
 
 /** Version of a row that was written by the digest; moving or deleting an event writes a higher one. */
@@ -82,29 +83,34 @@ export function makeEventRow(event: ErrorEvent, facts: RowFacts): object {
   };
 }
 
-/** The row of a counted event, as JSON text. One that was counted before keeps the key that it was counted under. */
-export function eventRow({ digested, primaryHash, timestampMs, sampleWeight }: CountedEvent): string {
-  if (primaryHash === primaryHashOf(digested) && timestampMs === digested.timestampMs && sampleWeight === 1)
-    return digested.row;
-  const row: object = JSON.parse(digested.row);
-  return JSON.stringify({
-    ...row,
-    primary_hash: primaryHash,
-    timestamp: isoTime(timestampMs),
-    sample_weight: sampleWeight,
-  });
+/** The row of `error_payloads`. */
+export function makePayloadRow(event: ErrorEvent, facts: RowFacts): object {
+  return {
+    project_id: facts.projectId,
+    event_id: facts.eventId,
+    timestamp: isoTime(facts.timestampMs),
+    retention_days: facts.retentionDays,
+    version: firstVersion,
+    payload: JSON.stringify(event),
+  };
 }
 
-/** The row of `error_payloads`. */
-export function payloadRow({ digested, timestampMs }: CountedEvent): object {
+/** Lines of a counted event. One that was counted before keeps the key that it was counted under. */
+export function linesOf({ digested, primaryHash, timestampMs, sampleWeight }: CountedEvent): EventLines {
+  const { event, payload } = digested.lines;
+  const isAsMade =
+    primaryHash === primaryHashOf(digested) && timestampMs === digested.timestampMs && sampleWeight === 1;
+  if (isAsMade) return digested.lines;
+  const timestamp = isoTime(timestampMs);
   return {
-    project_id: digested.projectId,
-    event_id: digested.eventId,
-    timestamp: isoTime(timestampMs),
-    retention_days: digested.retentionDays,
-    version: firstVersion,
-    payload: digested.payload,
+    event: changeLine(event, { primary_hash: primaryHash, timestamp, sample_weight: sampleWeight }),
+    payload: changeLine(payload, { timestamp }),
   };
+}
+
+function changeLine(line: Uint8Array, change: object): Uint8Array {
+  const row: object = JSON.parse(Buffer.from(line.buffer, line.byteOffset, line.byteLength).toString("utf8"));
+  return encodeLine({ ...row, ...change });
 }
 
 /** That a user met a hash on a day; undefined for events without a user. */

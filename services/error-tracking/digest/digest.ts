@@ -80,6 +80,11 @@ interface Work {
  * with 128 events the slowest hundredth of answers took half as long again, and a sixth fewer were taken.
  */
 const eventsPerTransaction = 32;
+/**
+ * While nothing comes in, larger ones cost an eighth less of all processor time, as what events have in common is written
+ * once. With 1,000 events the longest statements would hold the event loop for 50 ms on a busy machine.
+ */
+const eventsPerQuietTransaction = 500;
 
 type Failures = { readonly index: number; readonly error: unknown }[];
 
@@ -149,10 +154,12 @@ export function createDigest(dependencies: DigestDependencies): Digest {
     works: readonly Work[],
     context: Pick<HandlerContext, "signal" | "forEvent">,
     failures: Failures,
+    isQuiet: () => boolean,
   ): Promise<CountedEvent[]> => {
     const toWrite: CountedEvent[] = [];
-    for (let from = 0; from < works.length; from += eventsPerTransaction) {
-      const together = works.slice(from, from + eventsPerTransaction);
+    for (let from = 0, size = 0; from < works.length; from += size) {
+      size = isQuiet() ? eventsPerQuietTransaction : eventsPerTransaction;
+      const together = works.slice(from, from + size);
       await isolate(together, failures, context.signal, async (part) => {
         const batch = await record(part, context);
         report(batch, metrics, onOutcome);
@@ -228,7 +235,8 @@ export function createDigest(dependencies: DigestDependencies): Digest {
     const optionsOf = await projectOptions.load();
     const works = await timed("prepare", () => prepareAll(events, optionsOf, failures, dependencies.preparer));
     onStep("prepare");
-    const counted = await timed("count", () => count(works, context, failures));
+    const isQuiet = (): boolean => urgentWorkNoted() === requestsBefore;
+    const counted = await timed("count", () => count(works, context, failures, isQuiet));
     onStep("count");
     const written = await write(counted, works, context.signal, failures);
     await timed("settle", () => settle(written, works, context));

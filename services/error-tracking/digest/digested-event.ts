@@ -4,8 +4,8 @@ import type { Level } from "./error-event.js";
 import type { Place, Title } from "./title.js";
 
 /**
- * An event that went through the pure steps: what is left is to count it and to write it. Plain data. Holds texts and numbers rather
- * than the event itself: a batch of whole events would keep the garbage collector busier than all of the steps.
+ * An event that went through the pure steps: what is left is to count it and to write it. Plain data. Holds bytes and short
+ * texts rather than the event itself: a batch of whole events would keep the garbage collector busier than all of the steps.
  */
 export interface DigestedEvent {
   readonly projectId: number;
@@ -37,13 +37,18 @@ export interface DigestedEvent {
   readonly formerHashes?: readonly string[];
   /** Of the affected user, as decimal text of 64 bits; absent without a user. */
   readonly userHash: string | undefined;
-  /** Its row in `error_events`, as JSON text. */
-  readonly row: string;
-  /** The whole event as JSON text. */
-  readonly payload: string;
+  readonly lines: EventLines;
   readonly attachments: readonly EventAttachment[];
   /** Quota class that it is counted under, such as `error` or `security`. */
   readonly category: string;
+}
+
+/** An event's rows as the analytics store takes them, as they are when it was not counted before. */
+export interface EventLines {
+  /** Of `error_events`. */
+  readonly event: Uint8Array;
+  /** Of `error_payloads`, with the whole event as JSON. */
+  readonly payload: Uint8Array;
 }
 
 interface DigestedHash {

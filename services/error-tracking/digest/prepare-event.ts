@@ -1,4 +1,5 @@
-import { createHash } from "node:crypto";
+import { hash as digestOf } from "node:crypto";
+import { encodeLine } from "@signalbox/analytics/rows";
 import type { DomainEvent, PayloadOf } from "@signalbox/event-store";
 import { parseJsonObject } from "@signalbox/sentry-protocol";
 import type { eventReceived } from "../events/event-received.js";
@@ -12,7 +13,7 @@ import { parseTime } from "../normalise/times.js";
 import { userIdentity } from "../normalise/user.js";
 import { scrubEvent, scrubText } from "../scrub/scrub-event.js";
 import type { ScrubSettings } from "../scrub/scrub-settings.js";
-import { handledOf, makeEventRow } from "./analytics-rows.js";
+import { handledOf, makeEventRow, makePayloadRow, type RowFacts } from "./analytics-rows.js";
 import type { DigestedEvent } from "./digested-event.js";
 import { unpackPayload } from "./payload.js";
 import { culpritOf, placeOf, titleOf } from "./title.js";
@@ -60,6 +61,19 @@ export function prepareEvent(
   const title = event.scrubbed === undefined ? named : titleOf(event);
   const culprit = culpritOf(event);
   const ruleTitle = grouping.title === undefined ? undefined : scrubText(grouping.title, options.scrubbing);
+  const facts: RowFacts = {
+    projectId: data.project_id,
+    eventId: data.event_id,
+    timestampMs,
+    retentionDays: options.retentionDays,
+    primaryHash: grouping.hashes[0]?.hash ?? "",
+    groupingVersion: grouping.version,
+    title: ruleTitle ?? title.title,
+    culprit,
+    correlationId,
+    userHash: hash,
+    attachments: data.attachments.length,
+  };
   return {
     projectId: data.project_id,
     keyId: data.key_id,
@@ -67,7 +81,7 @@ export function prepareEvent(
     receivedAtMs,
     timestampMs,
     correlationId,
-    bodyDigest: createHash("sha256").update(bytes).digest("hex").slice(0, 32),
+    bodyDigest: digestOf("sha256", bytes).slice(0, 32),
     title: ruleTitle === undefined ? title : { ...title, title: ruleTitle },
     culprit,
     place: placeOf(event),
@@ -86,22 +100,7 @@ export function prepareEvent(
     })),
     ...(former === undefined ? {} : { formerHashes: former.hashes.map((found) => found.hash) }),
     userHash: hash,
-    row: JSON.stringify(
-      makeEventRow(event, {
-        projectId: data.project_id,
-        eventId: data.event_id,
-        timestampMs,
-        retentionDays: options.retentionDays,
-        primaryHash: grouping.hashes[0]?.hash ?? "",
-        groupingVersion: grouping.version,
-        title: ruleTitle ?? title.title,
-        culprit,
-        correlationId,
-        userHash: hash,
-        attachments: data.attachments.length,
-      }),
-    ),
-    payload: JSON.stringify(event),
+    lines: { event: encodeLine(makeEventRow(event, facts)), payload: encodeLine(makePayloadRow(event, facts)) },
     attachments: data.attachments,
     category: data.category ?? "error",
   };
@@ -153,7 +152,7 @@ function requiredTime(text: string): number {
 export function userHashOf(...of: Parameters<typeof userIdentity>): string | undefined {
   const identity = userIdentity(...of);
   if (identity === undefined) return undefined;
-  const hash = createHash("sha256").update(identity).digest().readBigUInt64LE(0);
+  const hash = digestOf("sha256", identity, "buffer").readBigUInt64LE(0);
   // 0 means no user in the columns.
   return (hash === 0n ? 1n : hash).toString();
 }

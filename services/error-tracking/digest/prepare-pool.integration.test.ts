@@ -16,11 +16,19 @@ function makeRequests(count: number): PrepareRequest[] {
   }));
 }
 
+/** Lines as texts, which are compared a hundred times faster than bytes. */
+function readable(outcome: Prepared): object {
+  if (!("digested" in outcome)) return outcome;
+  const { event, payload } = outcome.digested.lines;
+  const lines = [event, payload].map((line) => Buffer.from(line).toString("utf8"));
+  return { digested: { ...outcome.digested, lines } };
+}
+
 /** Which hashes are explained depends on what a thread has seen. */
-function withoutExplanations(outcome: Prepared): Prepared {
+function withoutExplanations(outcome: Prepared): object {
   if (!("digested" in outcome)) return outcome;
   const hashes = outcome.digested.hashes.map(({ hash, variant }) => ({ hash, variant }));
-  return { digested: { ...outcome.digested, hashes } };
+  return readable({ digested: { ...outcome.digested, hashes } });
 }
 
 /** A message that the edge would not have let through. */
@@ -37,15 +45,15 @@ test("threads prepare a batch exactly as the calling thread would, in order, and
   pool = createPreparePool({ workers: 1, logger: silentLogger });
   const requests = makeRequests(300);
   const prepared = (needsExplanation: () => boolean) =>
-    requests.map(({ message, options }) => ({ digested: prepareEvent(message, options, needsExplanation) }));
-  expect(await pool.prepare(requests)).toEqual(prepared(() => true));
-  expect(await pool.prepare(requests)).toEqual(prepared(() => false));
+    requests.map(({ message, options }) => readable({ digested: prepareEvent(message, options, needsExplanation) }));
+  expect((await pool.prepare(requests)).map(readable)).toEqual(prepared(() => true));
+  expect((await pool.prepare(requests)).map(readable)).toEqual(prepared(() => false));
 });
 
 test("two batches at once share the threads", async () => {
   pool = createPreparePool({ workers: 2, logger: silentLogger });
   const requests = makeRequests(200);
-  const expected = requests.map(({ message, options }) => ({ digested: prepareEvent(message, options) }));
+  const expected = requests.map(({ message, options }) => readable({ digested: prepareEvent(message, options) }));
   const [first, second] = await Promise.all([pool.prepare(requests), pool.prepare(requests)]);
   expect(first.map(withoutExplanations)).toEqual(expected);
   expect(second.map(withoutExplanations)).toEqual(expected);
@@ -114,7 +122,7 @@ test("a thread that is killed in the middle of a batch loses nothing and doubles
   const threads: Worker[] = [];
   pool = createPreparePool({ workers: 1, logger: silentLogger, onThread: (thread) => threads.push(thread) });
   const requests = makeRequests(300);
-  const expected = requests.map(({ message, options }) => ({ digested: prepareEvent(message, options) }));
+  const expected = requests.map(({ message, options }) => readable({ digested: prepareEvent(message, options) }));
   const underway = pool.prepare(requests);
   await threads[0]?.terminate();
   expect((await underway).map(withoutExplanations)).toEqual(expected);

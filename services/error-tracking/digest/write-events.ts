@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
-import { type Analytics, encodeRows } from "@signalbox/analytics";
+import { type Analytics, type EncodedRows, encodeRows, joinLines } from "@signalbox/analytics";
 import type { Clock } from "@signalbox/kernel";
-import { eventRow, payloadRow, userRow } from "./analytics-rows.js";
+import { linesOf, userRow } from "./analytics-rows.js";
 import type { DigestMetrics, DigestStep } from "./digest-metrics.js";
 import type { CountedEvent } from "./digested-event.js";
 
@@ -26,16 +26,13 @@ export async function writeEvents(
   const { analytics, clock, metrics, onStep } = dependencies;
   const token = batchToken(events);
 
-  const insert = async (step: DigestStep, table: string, rows: readonly (object | string)[]): Promise<void> => {
+  const insert = async (step: DigestStep, table: string, rows: EncodedRows): Promise<void> => {
     const startedMs = clock.monotonicMs();
     const seconds = (): number => (clock.monotonicMs() - startedMs) / 1000;
     try {
-      if (rows.length > 0) {
-        await analytics.insert(table, await encodeRows(rows, signal), {
-          deduplicationToken: `${table}:${token}`,
-          signal,
-        });
-        metrics.inserted(table, rows.length, seconds());
+      if (rows.rows > 0) {
+        await analytics.insert(table, rows, { deduplicationToken: `${table}:${token}`, signal });
+        metrics.inserted(table, rows.rows, seconds());
       }
     } catch (error) {
       metrics.insertFailed(table, seconds());
@@ -46,13 +43,12 @@ export async function writeEvents(
     onStep(step);
   };
 
-  const kept = events.filter(({ sampleWeight }) => sampleWeight > 0);
-  const payloads = kept.map(payloadRow);
+  const lines = events.filter(({ sampleWeight }) => sampleWeight > 0).map(linesOf);
   const users = events.map(userRow).filter((row) => row !== undefined);
   // An event that can be found has its payload.
-  await insert("insert_payloads", "error_payloads", payloads);
-  await insert("insert_events", "error_events", kept.map(eventRow));
-  await insert("insert_users", "error_user_sightings", users);
+  await insert("insert_payloads", "error_payloads", joinLines(lines.map(({ payload }) => payload)));
+  await insert("insert_events", "error_events", joinLines(lines.map(({ event }) => event)));
+  await insert("insert_users", "error_user_sightings", await encodeRows(users, signal));
 }
 
 /** The same events in the same order are the same batch; everything that could make their rows differ is in it. */

@@ -1,11 +1,12 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { JsonObject } from "@signalbox/sentry-protocol";
+import { isJsonObject, type JsonObject } from "@signalbox/sentry-protocol";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type PrepareOptions, prepareEvent } from "../digest/prepare-event.js";
 import { defaultProjectSettings, prepareOptionsOf } from "../projects/project-settings.js";
 import { ip4Bits, makeMmdb } from "../testing/mmdb-file.js";
+import { storedEvent } from "../testing/prepare.js";
 import { receivedEvent } from "../testing/received-event.js";
 import { openGeo } from "./locate.js";
 
@@ -22,8 +23,9 @@ afterAll(() => rmSync(directory, { recursive: true, force: true }));
 const userOf = (user: JsonObject, more: Partial<PrepareOptions> = {}): JsonObject => {
   const defaults = { retentionDays: 90, groupingVersion: 1, geoFile };
   const options = { ...prepareOptionsOf(defaultProjectSettings, defaults), ...more };
-  const { payload } = prepareEvent(receivedEvent({ message: "m", user }), options);
-  return JSON.parse(payload).user;
+  const { user: stored } = storedEvent(prepareEvent(receivedEvent({ message: "m", user }), options));
+  if (!isJsonObject(stored)) throw new TypeError("A user is an object.");
+  return stored;
 };
 
 const berlin = { country_code: "DE", city: "Berlin" };

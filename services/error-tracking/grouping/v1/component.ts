@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import type { Component } from "../grouping.js";
 
 /** A leaf. Text that is missing or empty never contributes. */
@@ -37,8 +37,7 @@ export function tokensOf(component: Component, into: string[] = []): string[] {
 
 /** 32 hex digits over the tokens. Each is preceded by its length, so that no two lists of tokens give one input. */
 export function hashTokens(tokens: readonly string[]): string {
-  const hash = createHash("sha256");
   let input = "sb1";
   for (const token of tokens) input += `${Buffer.byteLength(token)}:${token}`;
-  return hash.update(input).digest("hex").slice(0, 32);
+  return hash("sha256", input).slice(0, 32);
 }
