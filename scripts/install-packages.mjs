@@ -20,7 +20,7 @@ export async function ensurePackages(root) {
 }
 
 /**
- * @typedef {{ version?: string, integrity?: string, link?: boolean, optional?: boolean, devOptional?: boolean }} LockedPackage
+ * @typedef {{ version?: string, integrity?: string, link?: boolean, optional?: boolean, devOptional?: boolean, optionalDependencies?: Record<string, string> }} LockedPackage
  * @typedef {{ packages?: Record<string, LockedPackage> }} Lock
  */
 
@@ -32,11 +32,19 @@ export async function ensurePackages(root) {
  */
 export function packagesProblem(locked, installed) {
   if (!installed) return "first start";
-  for (const [path, wanted] of Object.entries(locked.packages ?? {})) {
+  const packages = Object.entries(locked.packages ?? {});
+  // What the compiler has to see, on every platform.
+  const ownOptional = new Set(
+    packages
+      .filter(([path]) => !path.includes("node_modules/"))
+      .flatMap(([, { optionalDependencies = {} }]) => Object.keys(optionalDependencies))
+      .map((name) => `node_modules/${name}`),
+  );
+  for (const [path, wanted] of packages) {
     if (!path.includes("node_modules/")) continue;
     const found = installed.packages?.[path];
     // Optional packages of other platforms are locked but never installed.
-    if (!found && (wanted.optional || wanted.devOptional)) continue;
+    if (!found && (wanted.optional || wanted.devOptional) && !ownOptional.has(path)) continue;
     if (!found || found.version !== wanted.version || found.integrity !== wanted.integrity) {
       return `${path.slice(path.lastIndexOf("node_modules/") + "node_modules/".length)} differs from the lockfile`;
     }

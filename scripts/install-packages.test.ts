@@ -22,6 +22,17 @@ test("packages that agree with the lockfile stay, also without those of other pl
   expect(packagesProblem(locked, installed)).toBe("");
 });
 
+test("packages are installed when one that a workspace of ours names as optional is missing", () => {
+  const withOptional = {
+    packages: {
+      ...locked.packages,
+      "packages/kernel": { version: "0.1.0", optionalDependencies: { koffi: "3.1.2" } },
+      "node_modules/koffi": { version: "3.1.2", integrity: "sha512-d", optional: true },
+    },
+  };
+  expect(packagesProblem(withOptional, installed)).toBe("koffi differs from the lockfile");
+});
+
 test("packages are installed when none are there", () => {
   expect(packagesProblem(locked, undefined)).toBe("first start");
 });
