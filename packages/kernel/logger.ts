@@ -1,3 +1,4 @@
+import { type Logger as PinoLogger, pino } from "pino";
 import { currentContext } from "./context.js";
 import { type LogDestination, type LogFormat, prettyPrinted, standardOutput } from "./log-destination.js";
 import { createFieldPreparer, type FieldPreparer } from "./log-fields.js";
@@ -40,44 +41,32 @@ export interface LoggerOptions {
 export function createLogger(options: LoggerOptions): Logger {
   const output = options.destination ?? standardOutput();
   const colour = options.destination === undefined && process.stdout.isTTY;
-  const sink: Sink = {
-    destination: options.format === "pretty" ? prettyPrinted(output, colour) : output,
-    prepare: createFieldPreparer(options.redact ?? []),
-    lowest: options.level === "silent" ? levels.length : levels.indexOf(options.level),
-  };
-  return forComponent(sink, options.component ?? "server");
+  const root = pino(
+    {
+      level: options.level,
+      messageKey: "msg",
+      base: null,
+      timestamp: timeMember,
+      formatters: { level: (label) => ({ level: label }) },
+    },
+    options.format === "pretty" ? prettyPrinted(output, colour) : output,
+  );
+  return forComponent(root, options.component ?? "server", createFieldPreparer(options.redact ?? []));
 }
 
-const ignore = (): void => {};
-
-const levels: readonly LogLevel[] = ["debug", "info", "warn", "error"];
-
-interface Sink {
-  readonly destination: LogDestination;
-  readonly prepare: FieldPreparer;
-  /** Place in `levels` from which on lines are written. */
-  readonly lowest: number;
-}
-
-function forComponent(sink: Sink, component: string): Logger {
-  const isEnabled = (level: LogLevel): boolean => levels.indexOf(level) >= sink.lowest;
-  const writer = (level: LogLevel): Logger["info"] => {
-    if (!isEnabled(level)) return ignore;
-    const head = `{"level":"${level}"`;
-    return (message, fields) => {
-      const line = lineOf(component, fields, sink.prepare);
-      line["msg"] = message;
-      // One text made at once: put together member by member, a line leaves twice as much to the garbage collector.
-      sink.destination.write(`${head}${timeMember()},${JSON.stringify(line).slice(1)}\n`);
+function forComponent(root: PinoLogger, component: string, prepare: FieldPreparer): Logger {
+  const write =
+    (level: LogLevel) =>
+    (message: string, fields?: LogFields): void => {
+      if (root.isLevelEnabled(level)) root[level](lineOf(component, fields, prepare), message);
     };
-  };
   return {
-    debug: writer("debug"),
-    info: writer("info"),
-    warn: writer("warn"),
-    error: writer("error"),
-    child: (name) => forComponent(sink, name),
-    isEnabled,
+    debug: write("debug"),
+    info: write("info"),
+    warn: write("warn"),
+    error: write("error"),
+    child: (name) => forComponent(root, name, prepare),
+    isEnabled: (level) => root.isLevelEnabled(level),
   };
 }
 
@@ -94,7 +83,7 @@ function timeMember(): string {
   return writtenTime;
 }
 
-function lineOf(component: string, fields: LogFields | undefined, prepare: FieldPreparer): Record<string, unknown> {
+function lineOf(component: string, fields: LogFields | undefined, prepare: FieldPreparer): object {
   const line = lineInContext(component);
   if (!fields) return line;
   try {
@@ -115,6 +104,8 @@ function lineInContext(component: string): Record<string, unknown> {
   if (meta) for (const key of Object.keys(meta)) line[`meta.${key}`] = meta[key];
   return line;
 }
+
+const ignore = (): void => {};
 
 /** Writes nothing. The default of every library. */
 export const silentLogger: Logger = Object.freeze({
