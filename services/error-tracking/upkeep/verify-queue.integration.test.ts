@@ -71,8 +71,10 @@ async function open(name: (typeof carriers)[number]["name"]): Promise<Rig> {
     environment: { SIGNALBOX_ERROR_TRACKING_DIGEST_LINGER: "10ms" },
   });
   closers.push(() => service.close());
-  const { id: projectId } = await service.errorTracking.projects.create("Shop");
   const { eventStore, analytics } = service;
+  // Each database has a project 1, and all of them share an engine.
+  for (const table of ["error_events", "error_payloads"]) await analytics.command(`TRUNCATE TABLE ${table}`);
+  const { id: projectId } = await service.errorTracking.projects.create("Shop");
   return {
     service,
     projectId,
