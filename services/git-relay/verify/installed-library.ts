@@ -42,7 +42,7 @@ export async function openInstalledLibrary(
   return { kind: "missing", reason: "libsecp256k1 with Schnorr signatures is not installed" };
 }
 
-type Loaded = ReturnType<typeof import("koffi").load>;
+type Loaded = ReturnType<typeof import("koffi").default.load>;
 
 /** Nothing when there is no such library, or it was made without what is needed. */
 function openCheck(load: () => Loaded): SignatureCheck | undefined {
