@@ -10016,376 +10016,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/projects/{id}/releases": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** List the releases of a project */
-        get: {
-            parameters: {
-                query?: {
-                    /**
-                     * @description How many items a page holds at most.
-                     * @example 20
-                     */
-                    limit?: number;
-                    /**
-                     * @description Where the page starts; taken from the `Link` header of another page.
-                     * @example WyIyMDI2LTAxLTAxIiw0Ml0
-                     */
-                    cursor?: string;
-                };
-                header?: never;
-                path: {
-                    /**
-                     * @description Number of the project.
-                     * @example 1
-                     */
-                    id: number;
-                };
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description The releases, newest first. */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": {
-                            version: string;
-                            projects?: number[];
-                            /**
-                             * Format: date-time
-                             * @example 2026-03-01T09:30:00.125Z
-                             */
-                            date_created: string;
-                            /** Format: date-time */
-                            date_released?: string | null;
-                            url?: string | null;
-                            /** @description Errors whose first event came from it. */
-                            new_issues: number;
-                            /** Format: date-time */
-                            first_event?: string | null;
-                            /** Format: date-time */
-                            last_event?: string | null;
-                            commits?: {
-                                [key: string]: unknown;
-                            }[];
-                            deploys?: {
-                                [key: string]: unknown;
-                            }[];
-                        }[];
-                    };
-                };
-                /**
-                 * @description `invalid_parameter`: The request does not have the expected form.
-                 *
-                 *     `invalid_cursor`: The cursor was not made by this list.
-                 */
-                400: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /**
-                 * @description `missing_token`: This address needs a bearer token.
-                 *
-                 *     `invalid_token`: The bearer token is refused.
-                 *
-                 *     `token_expired`: The bearer token has expired.
-                 */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description `insufficient_scope`: The token does not allow this. */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description `ET_PROJECT_NOT_FOUND`: There is no such project. */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description `rate_limited`: Too many requests. */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description `internal_error`: The server failed to answer. */
-                500: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /**
-                 * @description `shutting_down`: The server is stopping.
-                 *
-                 *     `unavailable`: Something this answer needs is not reachable.
-                 */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
-        put?: never;
-        /** Make a release, or say more about one */
-        post: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path: {
-                    /**
-                     * @description Number of the project.
-                     * @example 1
-                     */
-                    id: number;
-                };
-                cookie?: never;
-            };
-            requestBody: {
-                content: {
-                    /**
-                     * @example {
-                     *       "version": "shop@1.4.1",
-                     *       "commits": [
-                     *         {
-                     *           "id": "0123abc"
-                     *         }
-                     *       ]
-                     *     }
-                     */
-                    "application/json": {
-                        version: string;
-                        /** Format: date-time */
-                        date_released?: string | null;
-                        url?: string | null;
-                        /** @description Oldest first; they replace those that were known. */
-                        commits?: {
-                            id: string;
-                            message?: string;
-                            author?: string;
-                            /** Format: date-time */
-                            date?: string;
-                        }[];
-                        /** @description Oldest first; they replace those that were known. */
-                        deploys?: {
-                            environment: string;
-                            name?: string;
-                            url?: string;
-                            /** Format: date-time */
-                            date?: string;
-                        }[];
-                    };
-                };
-            };
-            responses: {
-                /** @description The release as it is now. */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": {
-                            version: string;
-                            projects?: number[];
-                            /**
-                             * Format: date-time
-                             * @example 2026-03-01T09:30:00.125Z
-                             */
-                            date_created: string;
-                            /** Format: date-time */
-                            date_released?: string | null;
-                            url?: string | null;
-                            /** @description Errors whose first event came from it. */
-                            new_issues: number;
-                            /** Format: date-time */
-                            first_event?: string | null;
-                            /** Format: date-time */
-                            last_event?: string | null;
-                            commits?: {
-                                [key: string]: unknown;
-                            }[];
-                            deploys?: {
-                                [key: string]: unknown;
-                            }[];
-                        };
-                    };
-                };
-                /** @description The new release. */
-                201: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": {
-                            version: string;
-                            projects?: number[];
-                            /**
-                             * Format: date-time
-                             * @example 2026-03-01T09:30:00.125Z
-                             */
-                            date_created: string;
-                            /** Format: date-time */
-                            date_released?: string | null;
-                            url?: string | null;
-                            /** @description Errors whose first event came from it. */
-                            new_issues: number;
-                            /** Format: date-time */
-                            first_event?: string | null;
-                            /** Format: date-time */
-                            last_event?: string | null;
-                            commits?: {
-                                [key: string]: unknown;
-                            }[];
-                            deploys?: {
-                                [key: string]: unknown;
-                            }[];
-                        };
-                    };
-                };
-                /**
-                 * @description `invalid_parameter`: The request does not have the expected form.
-                 *
-                 *     `empty_body`: The body is empty.
-                 *
-                 *     `malformed_json`: The body is not acceptable JSON.
-                 */
-                400: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /**
-                 * @description `missing_token`: This address needs a bearer token.
-                 *
-                 *     `invalid_token`: The bearer token is refused.
-                 *
-                 *     `token_expired`: The bearer token has expired.
-                 */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description `insufficient_scope`: The token does not allow this. */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description `ET_PROJECT_NOT_FOUND`: There is no such project. */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description `body_too_large`: The body is larger than this address takes. */
-                413: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /**
-                 * @description `unsupported_media_type`: The body has a media type that this address does not take.
-                 *
-                 *     `unsupported_encoding`: The body has a content encoding that this address does not take.
-                 */
-                415: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description `rate_limited`: Too many requests. */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description `internal_error`: The server failed to answer. */
-                500: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /**
-                 * @description `shutting_down`: The server is stopping.
-                 *
-                 *     `unavailable`: Something this answer needs is not reachable.
-                 */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/v1/projects/{id}/errors/{fingerprint}.md": {
         parameters: {
             query?: never;
@@ -12364,6 +11994,517 @@ export interface paths {
                 };
             };
         };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{id}/releases": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** List the releases of a project */
+        get: {
+            parameters: {
+                query?: {
+                    /**
+                     * @description How many items a page holds at most.
+                     * @example 20
+                     */
+                    limit?: number;
+                    /**
+                     * @description Where the page starts; taken from the `Link` header of another page.
+                     * @example WyIyMDI2LTAxLTAxIiw0Ml0
+                     */
+                    cursor?: string;
+                };
+                header?: never;
+                path: {
+                    /**
+                     * @description Number of the project.
+                     * @example 1
+                     */
+                    id: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The releases, newest first. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            version: string;
+                            projects?: number[];
+                            /**
+                             * Format: date-time
+                             * @example 2026-03-01T09:30:00.125Z
+                             */
+                            date_created: string;
+                            /** Format: date-time */
+                            date_released?: string | null;
+                            url?: string | null;
+                            /** @description Errors whose first event came from it. */
+                            new_issues: number;
+                            /** Format: date-time */
+                            first_event?: string | null;
+                            /** Format: date-time */
+                            last_event?: string | null;
+                            commits?: {
+                                [key: string]: unknown;
+                            }[];
+                            deploys?: {
+                                [key: string]: unknown;
+                            }[];
+                        }[];
+                    };
+                };
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `invalid_cursor`: The cursor was not made by this list.
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `ET_PROJECT_NOT_FOUND`: There is no such project. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        /** Make a release, or say more about one */
+        post: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /**
+                     * @description Number of the project.
+                     * @example 1
+                     */
+                    id: number;
+                };
+                cookie?: never;
+            };
+            requestBody: {
+                content: {
+                    /**
+                     * @example {
+                     *       "version": "shop@1.4.1",
+                     *       "commits": [
+                     *         {
+                     *           "id": "0123abc",
+                     *           "message": "Count again, fixes SHOP-42",
+                     *           "paths": [
+                     *             "src/cart.ts"
+                     *           ]
+                     *         }
+                     *       ]
+                     *     }
+                     */
+                    "application/json": {
+                        version: string;
+                        /** Format: date-time */
+                        date_released?: string | null;
+                        url?: string | null;
+                        /** @description Oldest first; they replace those that were known. What a new one says to fix, as `fixes SHOP-42`, is resolved in this release. */
+                        commits?: {
+                            id: string;
+                            message?: string;
+                            author?: string;
+                            /** Format: date-time */
+                            date?: string;
+                            /** @description Files that it touched, from the root of the repository. */
+                            paths?: string[];
+                        }[];
+                        /** @description Oldest first; they replace those that were known. */
+                        deploys?: {
+                            environment: string;
+                            name?: string;
+                            url?: string;
+                            /** Format: date-time */
+                            date?: string;
+                        }[];
+                    };
+                };
+            };
+            responses: {
+                /** @description The release as it is now. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            version: string;
+                            projects?: number[];
+                            /**
+                             * Format: date-time
+                             * @example 2026-03-01T09:30:00.125Z
+                             */
+                            date_created: string;
+                            /** Format: date-time */
+                            date_released?: string | null;
+                            url?: string | null;
+                            /** @description Errors whose first event came from it. */
+                            new_issues: number;
+                            /** Format: date-time */
+                            first_event?: string | null;
+                            /** Format: date-time */
+                            last_event?: string | null;
+                            commits?: {
+                                [key: string]: unknown;
+                            }[];
+                            deploys?: {
+                                [key: string]: unknown;
+                            }[];
+                        };
+                    };
+                };
+                /** @description The new release. */
+                201: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            version: string;
+                            projects?: number[];
+                            /**
+                             * Format: date-time
+                             * @example 2026-03-01T09:30:00.125Z
+                             */
+                            date_created: string;
+                            /** Format: date-time */
+                            date_released?: string | null;
+                            url?: string | null;
+                            /** @description Errors whose first event came from it. */
+                            new_issues: number;
+                            /** Format: date-time */
+                            first_event?: string | null;
+                            /** Format: date-time */
+                            last_event?: string | null;
+                            commits?: {
+                                [key: string]: unknown;
+                            }[];
+                            deploys?: {
+                                [key: string]: unknown;
+                            }[];
+                        };
+                    };
+                };
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `empty_body`: The body is empty.
+                 *
+                 *     `malformed_json`: The body is not acceptable JSON.
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `ET_PROJECT_NOT_FOUND`: There is no such project. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `body_too_large`: The body is larger than this address takes. */
+                413: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `unsupported_media_type`: The body has a media type that this address does not take.
+                 *
+                 *     `unsupported_encoding`: The body has a content encoding that this address does not take.
+                 */
+                415: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/projects/{id}/errors/{fingerprint}/suspect-commits": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the commits that may have brought an error in
+         * @description Commits of the release in which the error was first seen that touched a file of its first event, newest first, five at most.
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path: {
+                    /**
+                     * @description Number of the project.
+                     * @example 1
+                     */
+                    id: number;
+                    /**
+                     * @description Number of the error.
+                     * @example 42
+                     */
+                    fingerprint: number;
+                };
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The commits, newest first. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            id: string;
+                            message: string | null;
+                            author: string | null;
+                            /** Format: date-time */
+                            date: string | null;
+                            /** @description Files of the commit through which the error goes. */
+                            paths: string[];
+                        }[];
+                    };
+                };
+                /** @description `invalid_parameter`: The request does not have the expected form. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `ET_PROJECT_NOT_FOUND`: There is no such project.
+                 *
+                 *     `ET_ISSUE_NOT_FOUND`: The project has no such error.
+                 */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
