@@ -95,6 +95,16 @@ const keys = {
       min: 0,
     }),
     max_subscriptions: setting.integer({ description: "Open subscriptions of a connection.", default: 500, min: 1 }),
+    max_live_filters: setting.integer({
+      description: "Filters of all open subscriptions; 20 values in the lists of one count as one more.",
+      default: 50_000,
+      min: 1,
+    }),
+    max_live_filters_per_ip: setting.integer({
+      description: "The same for all connections of one address (IPv6: of one /64); 0: no limit of its own.",
+      default: 10_000,
+      min: 0,
+    }),
     max_filters: setting.integer({ description: "Filters of one request.", default: 50, min: 1, max: 1000 }),
     max_filter_values: setting.integer({
       description: "Values in the lists of one filter.",

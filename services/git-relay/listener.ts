@@ -8,7 +8,7 @@ import { RelayError } from "./errors.js";
 import { icon } from "./http/icon.js";
 import { type LandingPage, landingPagePolicy, renderLandingPage } from "./http/landing-page.js";
 import type { RelayMetrics } from "./metrics.js";
-import type { Connection } from "./ws/connection.js";
+import type { ClientSocket, Connection } from "./ws/connection.js";
 
 export interface ListenerOptions {
   readonly host: string;
@@ -24,7 +24,7 @@ export interface ListenerOptions {
   information(): string;
   landingPage(): LandingPage;
   /** Speaks with a client over an open socket. */
-  serve(socket: WebSocket, request: IncomingMessage): Connection;
+  serve(client: ClientSocket): Connection;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: RelayMetrics;
@@ -113,7 +113,7 @@ export function createRelayListener(options: ListenerOptions): RelayListener {
     const stopWatching = watchLife(socket, clock);
     // Oversized and malformed frames close the connection by themselves; what is left to do comes with `close`.
     socket.on("error", (error) => logger.debug("a connection failed", { error }));
-    const entry = { socket, connection: options.serve(socket, request) };
+    const entry = { socket, connection: options.serve({ socket, request, address }) };
     open.add(entry);
     socket.once("close", () => {
       open.delete(entry);

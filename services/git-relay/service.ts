@@ -48,7 +48,9 @@ import { createVerifierPool } from "./verify/pool.js";
 import type { Verifier } from "./verify/verifier.js";
 import { createWaitingRoom } from "./waiting-room.js";
 import { type ConnectionLimits, serveConnection } from "./ws/connection.js";
+import { createInboxes } from "./ws/inboxes.js";
 import { createLiveSubscriptions } from "./ws/live.js";
+import { createSubscriptionRoom } from "./ws/subscription-room.js";
 
 export interface GitRelayDependencies {
   readonly database: Database;
@@ -178,6 +180,11 @@ export function createGitRelay(dependencies: GitRelayDependencies): GitRelay {
     maxNegentropyRecords: settings.negentropy.maxRecords,
     search: settings.search.enabled,
   };
+  const inboxes = createInboxes(clock);
+  const room = createSubscriptionRoom({
+    maxFilters: limits.maxLiveFilters,
+    maxFiltersPerAddress: limits.maxLiveFiltersPerIp,
+  });
   const listenAddress = (): ServiceAddress => readDomain(listener.address);
   const listener = createRelayListener({
     ...settings.listen,
@@ -201,12 +208,14 @@ export function createGitRelay(dependencies: GitRelayDependencies): GitRelay {
       description: settings.description,
       url: relay.url,
     }),
-    serve: (socket, request) =>
-      serveConnection(socket, request, {
+    serve: (client) =>
+      serveConnection(client, {
         events,
         intake: eventIntake,
         verifier,
         live,
+        inboxes,
+        room,
         limits: connectionLimits,
         restrictedKinds: settings.auth.restrictedReadKinds,
         challengeOnConnect: settings.auth.challengeOnConnect ?? profile === "open",

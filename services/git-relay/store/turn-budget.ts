@@ -3,7 +3,7 @@
  * again and again leaves nobody else a turn, and several who each give way in between still take theirs in a row.
  */
 export interface TurnBudget {
-  /** Nothing when this turn has room for more; else resolves in a turn of one's own, in the order of asking. */
+  /** Nothing when this turn has room for more; else resolves in a later turn that has, in the order of asking. */
   room(): Promise<void> | undefined;
   /** Says what was done, in rows of an index. */
   spend(rows: number): void;
@@ -11,6 +11,8 @@ export interface TurnBudget {
 
 /** After so much a turn has no room for another piece of work, which may be as much again. */
 const rowsOfTurn = 500;
+/** Who is woken counts as much at once, since some works only start in their turn. */
+const rowsOfWaking = 8;
 
 export function createTurnBudget(): TurnBudget {
   const waiting: (() => void)[] = [];
@@ -18,11 +20,21 @@ export function createTurnBudget(): TurnBudget {
   let isEnding = false;
   const nextTurn = (): void => {
     spent = 0;
-    const next = waiting.shift();
-    next?.();
     // Whoever comes in this turn waits behind those who wait already.
-    isEnding = next !== undefined;
-    if (isEnding) setImmediate(nextTurn);
+    isEnding = waiting.length > 0;
+    if (!isEnding) return;
+    setImmediate(nextTurn);
+    wakeSome();
+  };
+  /** One after the other: what the work of one costs is known when it has got as far as it gets in this turn. */
+  const wakeSome = (): void => {
+    spent += rowsOfWaking;
+    waiting.shift()?.();
+    queueMicrotask(() =>
+      process.nextTick(() => {
+        if (spent < rowsOfTurn && waiting.length > 0) wakeSome();
+      }),
+    );
   };
   const endTurn = (): void => {
     if (isEnding) return;

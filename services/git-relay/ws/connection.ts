@@ -10,11 +10,13 @@ import type { RelayEvents, StreamOptions } from "../store/port.js";
 import { createTurns } from "../turns.js";
 import type { Verifier } from "../verify/verifier.js";
 import { createAuthentication } from "./authentication.js";
+import type { Inboxes } from "./inboxes.js";
 import { type LiveSubscription, type LiveSubscriptions, mayRead } from "./live.js";
 import { createNegentropySessions } from "./negentropy-sessions.js";
 import { createOutbox } from "./outbox.js";
 import { type ClientMessage, isSubscriptionId, readClientMessage, readFilters, shownId } from "./read-message.js";
 import { Subscription } from "./subscription.js";
+import type { SubscriptionRoom } from "./subscription-room.js";
 import { createTokenBucket } from "./token-bucket.js";
 
 export interface ConnectionLimits extends EventLimits {
@@ -38,6 +40,8 @@ export interface ConnectionContext {
   readonly intake: EventIntake;
   readonly verifier: Verifier;
   readonly live: LiveSubscriptions;
+  readonly inboxes: Inboxes;
+  readonly room: SubscriptionRoom;
   readonly limits: ConnectionLimits;
   readonly restrictedKinds: readonly number[];
   readonly challengeOnConnect: boolean;
@@ -68,8 +72,23 @@ const itemsOfRequest = 200_000;
 /** Rows of an index that a request may read; as many again cost as much as another one. */
 const rowsOfRequest = 10_000;
 
+interface OpenSubscription {
+  readonly subscription: Subscription;
+  readonly live: LiveSubscription;
+  freeRoom(): void;
+}
+
+/** What carries a connection. */
+export interface ClientSocket {
+  readonly socket: WebSocket;
+  /** The handshake. */
+  readonly request: IncomingMessage;
+  /** The client's address, or the network that counts as one. */
+  readonly address: string;
+}
+
 /** Speaks the protocol with one client until the socket closes. */
-export function serveConnection(socket: WebSocket, request: IncomingMessage, context: ConnectionContext): Connection {
+export function serveConnection({ socket, request, address }: ClientSocket, context: ConnectionContext): Connection {
   const { events, intake, live, limits, clock, metrics, restrictedKinds } = context;
   const logger = context.logger;
   const correlationId = readCorrelationId(request);
@@ -77,11 +96,14 @@ export function serveConnection(socket: WebSocket, request: IncomingMessage, con
   const authentication = createAuthentication({ services: context.services(), clock });
   const eventTokens = createTokenBucket(limits.eventsPerMinute, clock);
   const requestTokens = createTokenBucket(limits.requestsPerMinute, clock);
-  const subscriptions = new Map<string, { readonly subscription: Subscription; readonly live: LiveSubscription }>();
+  const subscriptions = new Map<string, OpenSubscription>();
+  const room = context.room.openConnection(address);
   const requests = createTurns(maxRequestsAtOnce);
   /** Answers to events, in the order of the events; `undefined` until known. */
   const answers: { text: string | undefined }[] = [];
   let closed = false;
+  /** At the end only the events of messages that wait are taken: nobody is there for an answer. */
+  let onlyEvents = false;
 
   const sendText = (type: string, text: string): void => {
     metrics.sent(type);
@@ -115,12 +137,13 @@ export function serveConnection(socket: WebSocket, request: IncomingMessage, con
     onRead: chargeBeyond(rowsOfRequest),
   });
 
-  // Reading stops while too much is unanswered, and goes on when that is half done.
+  // Messages wait while too much is unanswered, and go on when that is half done. Nothing is read while some wait.
   const regulate = (): void => {
-    const busy = answers.length > maxUnanswered || requests.waiting > maxRequestsWaiting;
-    if (busy && !socket.isPaused) socket.pause();
-    else if (socket.isPaused && answers.length < maxUnanswered / 2 && requests.waiting < maxRequestsWaiting / 2)
-      socket.resume();
+    if (answers.length > maxUnanswered || requests.waiting > maxRequestsWaiting) inbox.hold();
+    else if (answers.length < maxUnanswered / 2 && requests.waiting < maxRequestsWaiting / 2) inbox.release();
+    const stalled = inbox.isHeld || inbox.waiting > 0;
+    if (stalled && !socket.isPaused) socket.pause();
+    else if (!stalled && socket.isPaused) socket.resume();
   };
 
   // Events
@@ -208,6 +231,7 @@ export function serveConnection(socket: WebSocket, request: IncomingMessage, con
     if (!known) return;
     known.subscription.ended = true;
     live.remove(known.live);
+    known.freeRoom();
     subscriptions.delete(id);
   };
 
@@ -215,6 +239,12 @@ export function serveConnection(socket: WebSocket, request: IncomingMessage, con
     endSubscription(id);
     if (subscriptions.size >= limits.maxSubscriptions) {
       send(["CLOSED", id, `blocked: more than ${limits.maxSubscriptions} subscriptions`]);
+      return;
+    }
+    const taken = room.take(filters);
+    if (taken.kind === "full") {
+      const where = taken.whose === "address" ? "from your address" : "at this relay";
+      send(["CLOSED", id, `rate-limited: too many subscriptions are open ${where}`]);
       return;
     }
     const subscription = new Subscription({
@@ -231,7 +261,7 @@ export function serveConnection(socket: WebSocket, request: IncomingMessage, con
       maySee: (event) => mayRead(event, restrictedKinds, authentication.keys),
       sendLive: (eventId, raw) => subscription.sendLive(eventId, raw),
     };
-    subscriptions.set(id, { subscription, live: listening });
+    subscriptions.set(id, { subscription, live: listening, freeRoom: taken.free });
     live.add(listening);
     answerLater("req", () => sendStoredPart(subscription), id);
   };
@@ -337,12 +367,13 @@ export function serveConnection(socket: WebSocket, request: IncomingMessage, con
     if (filter) answerLater("neg", () => sessions.open(id, filter, message.message, viewing()), id);
   };
 
-  const receive = (text: string, bytes: number): void => {
+  const receive = (text: string): void => {
     const message = readClientMessage(text);
     metrics.received(message.verb);
+    if (onlyEvents && message.verb !== "EVENT") return;
     switch (message.verb) {
       case "EVENT":
-        receiveEvent(message.event, bytes);
+        receiveEvent(message.event, Buffer.byteLength(text));
         return;
       case "AUTH":
         void receiveAuthentication(message.event).catch((error: unknown) =>
@@ -373,14 +404,20 @@ export function serveConnection(socket: WebSocket, request: IncomingMessage, con
     }
   };
 
+  const inbox = context.inboxes.open((text) => {
+    receive(text);
+    regulate();
+  });
   socket.on("message", (data: Buffer, isBinary: boolean) => {
     if (isBinary) {
       metrics.received("other");
       notice("invalid: a message is text, not binary");
-    } else receive(data.toString("utf8"), data.length);
+    } else inbox.add(data.toString("utf8"));
+    regulate();
   });
   socket.on("close", () => {
     closed = true;
+    onlyEvents = true;
     for (const id of [...subscriptions.keys()]) endSubscription(id);
     sessions.closeAll();
   });
@@ -388,6 +425,7 @@ export function serveConnection(socket: WebSocket, request: IncomingMessage, con
 
   return {
     shutDown() {
+      onlyEvents = true;
       for (const id of [...subscriptions.keys()]) {
         endSubscription(id);
         send(["CLOSED", id, "error: shutting down"]);

@@ -247,6 +247,94 @@ describe("clients that mean no good", () => {
   });
 });
 
+describe("floods of subscriptions", () => {
+  const ofAddress = 100;
+  /** A connection has room for so many whatever its neighbours do. */
+  const modest = 20;
+  let server: TestRelay;
+
+  beforeAll(async () => {
+    server = await startTestRelay({
+      relay: {
+        auth: { challenge_on_connect: false },
+        limits: { requests_per_minute: 0, max_live_filters_per_ip: ofAddress },
+      },
+    });
+  });
+  afterAll(() => server.destroy());
+
+  /** Sends everything in one piece, before the relay reads any of it. */
+  function sendTogether(client: RawClient, messages: readonly unknown[]): void {
+    for (const message of messages) client.send(message);
+  }
+  const requests = (count: number): unknown[] =>
+    Array.from({ length: count }, (_, index) => ["REQ", `s${index}`, { kinds: [30_000 + index], limit: 500 }]);
+
+  test("GR-035 many connections of one address open as many as there is room for, each other one is told, neighbours go on", async () => {
+    const neighbour = await connectRaw(server.url);
+    const clients = await Promise.all(Array.from({ length: 12 }, () => connectRaw(server.url)));
+    for (const client of clients) sendTogether(client, requests(200));
+    neighbour.send(["REQ", "mine", { authors: [alice.publicKey] }]);
+    expect(await neighbour.next()).toEqual(["EOSE", "mine", ["finish"]]);
+
+    let open = 0;
+    for (const client of clients) {
+      let opened = 0;
+      const answered = new Set<unknown>();
+      for (let answers = 0; answers < 200; answers++) {
+        const [verb, id, text] = await client.next();
+        answered.add(id);
+        if (verb === "EOSE") opened++;
+        else expect([verb, text]).toEqual(["CLOSED", expect.stringMatching(/^rate-limited: too many subscriptions/)]);
+      }
+      expect(answered.size).toBe(200);
+      expect(opened).toBeGreaterThanOrEqual(modest);
+      open += opened;
+    }
+    expect(open).toBeLessThanOrEqual(ofAddress + clients.length * modest);
+
+    const note = signEvent(alice, { content: "all is well" });
+    neighbour.send(["EVENT", note]);
+    expect(await neighbour.next()).toEqual(["EVENT", "mine", JSON.parse(JSON.stringify(note))]);
+    expect(await neighbour.next()).toEqual(["OK", note.id, true, ""]);
+
+    // What they have taken is free when they have gone.
+    await Promise.all([neighbour, ...clients].map((client) => client.close()));
+    await opensAll();
+  });
+
+  test("events are taken also from a client that leaves right after it has sent them, its requests are not", async () => {
+    const client = await connectRaw(server.url);
+    const notes = Array.from({ length: 300 }, (_, index) => signEvent(mallory, { content: `farewell ${index}` }));
+    sendTogether(
+      client,
+      notes.flatMap((note, index) => [
+        ["EVENT", note],
+        ["REQ", `s${index % 10}`, { kinds: [30_000 + index], limit: 0 }],
+      ]),
+    );
+    await client.close();
+    const reader = await connectRaw(server.url);
+    for (let counted = ""; counted !== JSON.stringify({ count: notes.length }); ) {
+      reader.send(["COUNT", "c", { authors: [mallory.publicKey] }]);
+      counted = JSON.stringify((await reader.next())[2]);
+    }
+    await reader.close();
+    // No subscription was opened for nobody.
+    await opensAll();
+  });
+
+  /** Nobody else takes any of the room that an address has. */
+  async function opensAll(): Promise<void> {
+    while ((await server.metric("ngit_websocket_connections_active")) > 0)
+      await new Promise((resolve) => setTimeout(resolve, 10));
+    const client = await connectRaw(server.url);
+    sendTogether(client, requests(ofAddress));
+    for (let answers = 0; answers < ofAddress; answers++) expect((await client.next())[0]).toBe("EOSE");
+    await client.close();
+  }
+});
+
 test("GR-036 GR-181 what a reconciliation turned out to cost is owed, and worked off over time", () => {
   let nowMs = 0;
   const bucket = createTokenBucket(60, { ...systemClock, monotonicMs: () => nowMs });
