@@ -35,3 +35,21 @@ test("GR-064 small pieces of work do not wait for a turn of their own until they
   await turn();
   expect(budget.room()).toBeUndefined();
 });
+
+test("GR-064 many small pieces that wait share their turns, in the order of asking", async () => {
+  const budget = createTurnBudget();
+  budget.spend(500);
+  const done: number[] = [];
+  const work = async (piece: number): Promise<void> => {
+    await budget.room();
+    done.push(piece);
+    budget.spend(8);
+  };
+  const all = Promise.all(Array.from({ length: 100 }, (_, piece) => work(piece)));
+  let turns = 0;
+  for (; done.length < 100; turns++) await turn();
+  await all;
+  expect(done).toEqual([...done].sort((one, other) => one - other));
+  expect(turns).toBeGreaterThan(2);
+  expect(turns).toBeLessThan(20);
+});
