@@ -29,6 +29,39 @@ describe("title", () => {
     ],
     ["the value of an untyped one", { exception: [{ value: "just text" }] }, "just text"],
     ["the crash function of an untyped one", { exception: [{ value: "v", stacktrace: { frames: [lib] } }] }, "call"],
+    [
+      "the value of a synthetic one that no named function threw",
+      {
+        platform: "node",
+        exception: [
+          {
+            type: "Error",
+            value: "just a string",
+            mechanism: { synthetic: true },
+            stacktrace: { frames: [{ function: "Object.<anonymous>", in_app: true }] },
+          },
+        ],
+      },
+      "just a string",
+    ],
+    [
+      "the type of a synthetic one that says nothing else",
+      { exception: [{ type: "Error", mechanism: { synthetic: true } }] },
+      "Error",
+    ],
+    [
+      "the message whose stack came as an untyped exception",
+      {
+        message: "the shop closes",
+        exception: [{ value: "the shop closes", mechanism: { synthetic: true }, stacktrace: { frames: [mine] } }],
+      },
+      "the shop closes",
+    ],
+    [
+      "the exception that was logged with a message",
+      { message: "could not close", exception: [{ type: "E", value: "v" }] },
+      "E: v",
+    ],
     ["the first line of a message", { message: "  one\ntwo" }, "one"],
     ["nothing at all", {}, "<unlabeled event>"],
     ["blank text", { message: " \n " }, "<unlabeled event>"],
@@ -65,6 +98,13 @@ describe("title", () => {
     expect(title({ exception: [inner(2), { type: "B", mechanism: { exception_id: 1, parent_id: 0 } }, group] })).toBe(
       "Group: 2 errors",
     );
+  });
+
+  test("ET-139 what was raised because of a group gives the name", () => {
+    const inner = (type: string, id: number) => ({ type, mechanism: { exception_id: id, parent_id: 1 } });
+    const group = { type: "Group", mechanism: { is_exception_group: true, exception_id: 1, parent_id: 0 } };
+    const raised = { type: "RuntimeError", value: "jobs failed", mechanism: { exception_id: 0 } };
+    expect(title({ exception: [inner("A", 3), inner("B", 2), group, raised] })).toBe("RuntimeError: jobs failed");
   });
 });
 

@@ -2,7 +2,9 @@ import { readdirSync, readFileSync } from "node:fs";
 import type { JsonObject } from "@signalbox/sentry-protocol";
 import { describe, expect, test } from "vitest";
 import { titleOf } from "../digest/title.js";
+import { explainGrouping } from "../issues/explain-grouping.js";
 import { normaliseEvent } from "../normalise/normalise-event.js";
+import { defaultOptions } from "../testing/prepare.js";
 import { compileGroupingRules } from "./compile-rules.js";
 import { groupEvent } from "./group-event.js";
 import { markInApp } from "./mark-in-app.js";
@@ -22,8 +24,9 @@ const files = readdirSync(folder).filter((name) => name.endsWith(".json"));
 
 const rules = compileGroupingRules("", "");
 
+const receipt = { eventId: "0".repeat(32), receivedAtMs: 1_772_000_000_000, correlationId: "request" };
+
 function hashesOf(raw: JsonObject): string[] {
-  const receipt = { eventId: "0".repeat(32), receivedAtMs: 1_772_000_000_000, correlationId: "request" };
   const { event } = normaliseEvent(structuredClone(raw), receipt);
   markInApp(event, rules);
   expect(titleOf(event).title).not.toBe("<unlabeled event>");
@@ -68,6 +71,19 @@ test("errors of different platforms do not meet in one issue", () => {
   });
   expect([...sortIntoIssues(all).values()].map((held) => [...held]).filter((held) => held.length > 1)).toEqual([]);
 });
+
+test.each(files)("ET-209 %s: what explains a stored event explains the hashes that it was stored by", (file) => {
+  const errors: readonly CorpusError[] = JSON.parse(readFileSync(new URL(file, folder), "utf8"));
+  for (const raw of errors.flatMap(({ events }) => events)) {
+    const { event } = normaliseEvent(structuredClone(raw), receipt);
+    markInApp(event, rules);
+    expect(explained(JSON.stringify(event))).toEqual(hashesOf(raw));
+  }
+});
+
+function explained(payload: string): string[] {
+  return explainGrouping(payload, defaultOptions).hashes.map(({ hash }) => hash);
+}
 
 describe("version 1", () => {
   const pinned: Readonly<Record<string, readonly string[]>> = JSON.parse(

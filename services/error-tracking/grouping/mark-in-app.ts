@@ -4,7 +4,8 @@ import { isInApp } from "./v1/in-app.js";
 
 /**
  * Writes into every frame whether it belongs to the application, so that the page of an event and its culprit agree
- * with the grouping. What the client said is kept as `orig_in_app` where it differs, for a later decision by other rules.
+ * with the grouping. What the client said is kept as `orig_in_app` where it differs, for a later decision by other rules;
+ * null stands for a client that said nothing of a frame which the rules decided otherwise than everybody else's.
  */
 export function markInApp(event: ErrorEvent, rules: GroupingRules = {}): void {
   const stacks: (Stacktrace | undefined)[] = [event.stacktrace];
@@ -15,11 +16,11 @@ export function markInApp(event: ErrorEvent, rules: GroupingRules = {}): void {
 
 function markStack(frames: readonly Frame[], event: ErrorEvent, rules: GroupingRules): void {
   const decisions = rules.stack?.decide(frames, event, (frame) => isInApp(frame, event, rules));
-  for (const [index, frame] of frames.entries())
-    markFrame(frame, decisions?.[index]?.inApp ?? isInApp(frame, event, rules));
-}
-
-function markFrame(frame: Frame, inApp: boolean): void {
-  if (frame.in_app !== undefined && frame.in_app !== inApp) frame["orig_in_app"] = frame.in_app;
-  frame.in_app = inApp;
+  for (const [index, frame] of frames.entries()) {
+    const byOthers = isInApp(frame, event, {});
+    const inApp = decisions?.[index]?.inApp ?? isInApp(frame, event, rules);
+    delete frame["orig_in_app"];
+    if (inApp !== byOthers) frame["orig_in_app"] = frame.in_app ?? null;
+    frame.in_app = inApp;
+  }
 }

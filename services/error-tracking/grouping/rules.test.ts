@@ -1,6 +1,8 @@
 import type { JsonObject } from "@signalbox/sentry-protocol";
 import { describe, expect, test } from "vitest";
+import { explainGrouping } from "../issues/explain-grouping.js";
 import { normaliseEvent } from "../normalise/normalise-event.js";
+import { defaultOptions } from "../testing/prepare.js";
 import { compileGroupingRules } from "./compile-rules.js";
 import { parseFingerprintRules } from "./fingerprint-rules.js";
 import { groupEvent } from "./group-event.js";
@@ -104,6 +106,20 @@ describe("fingerprint rules", () => {
     );
   });
 
+  test("ET-207 the frames of a cause match as those of what was raised", () => {
+    const caused: JsonObject = {
+      platform: "python",
+      exception: [
+        { type: "OSError", stacktrace: { frames: [{ function: "connect", module: "gateway.socket" }] } },
+        { type: "PaymentError", stacktrace: { frames: [{ function: "charge", module: "gateway.api" }] } },
+      ],
+    };
+    expect(tokens(caused, { fingerprint: "function:connect module:gateway.socket -> gateway-down" })).toEqual([
+      ["gateway-down"],
+    ]);
+    expect(tokens(caused, { fingerprint: "function:connect module:gateway.api -> x" })).not.toEqual([["x"]]);
+  });
+
   test("ET-207 chunks of a page that cannot be loaded are one issue, unless a rule says otherwise", () => {
     const chunk = (name: string): JsonObject => ({
       platform: "javascript",
@@ -180,6 +196,19 @@ describe("stack rules", () => {
       true,
       false,
     ]);
+  });
+
+  test("ET-208 a rule that looks at the application's frames sees those that were there before later rules", () => {
+    expect(counted("app:no function:work -group\nfunction:work -app")).toEqual([
+      ["entry", "helper", "fail"],
+      ["entry", "helper", "work", "fail"],
+    ]);
+  });
+
+  test("ET-209 a stored event is explained by the rules of now, not by those that it came in under", () => {
+    const { event: stored } = understand(stacked, { stack: "function:work -app\nfunction:fail +app" });
+    const now = explainGrouping(JSON.stringify(stored), defaultOptions).hashes.map(({ hash }) => hash);
+    expect(now).toEqual(group(stacked, {}).hashes.map(({ hash }) => hash));
   });
 
   test.each([

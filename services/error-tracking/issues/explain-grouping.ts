@@ -44,7 +44,7 @@ export function explainGrouping(payload: string, options: PrepareOptions): Group
 /** Frames as the client sent them: what rules had decided before is decided anew. */
 function restoreInApp(raw: JsonObject): JsonObject {
   return JSON.parse(JSON.stringify(raw), (_key, value: unknown) => {
-    if (!isJsonObject(value) || typeof value["orig_in_app"] !== "boolean") return value;
+    if (!isJsonObject(value) || value["orig_in_app"] === undefined) return value;
     const { orig_in_app: sent, ...frame } = value;
     return { ...frame, in_app: sent };
   });

@@ -36,7 +36,7 @@ export function leadingException(event: ErrorEvent): Exception | undefined {
   if (!exceptions.some(isGroupNode)) return exceptions.at(-1);
   const seen = exceptions.map((exception) => seeException(exception, event, {}));
   const { members, groupType } = withoutGroupNodes(seen);
-  return groupType === undefined ? members[0]?.exception : exceptions.find(isOutermostGroup);
+  return groupType === undefined ? members[0]?.exception : (exceptions.find(isRootGroup) ?? exceptions.at(-1));
 }
 
 interface SeenException {
@@ -108,14 +108,24 @@ function withoutGroupNodes(seen: readonly SeenException[]): {
   if (distinct.size === 0) return { members: seen, groupType: undefined };
   if (distinct.size === 1) return { members: [...distinct.values()], groupType: undefined };
   const members = [...distinct].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, inner]) => inner);
-  const outermost = seen.find(({ exception }) => isOutermostGroup(exception)) ?? seen[0];
-  return { members, groupType: outermost && { ...typeComponent(outermost.exception), name: "group_type" } };
+  const outermost = outermostGroup(seen.map(({ exception }) => exception));
+  return { members, groupType: outermost && { ...typeComponent(outermost), name: "group_type" } };
 }
 
 function isGroupNode(exception: Exception): boolean {
   return exception.mechanism?.is_exception_group === true;
 }
 
-function isOutermostGroup(exception: Exception): boolean {
+/** A group that is what was raised, and not the cause or a part of something. */
+function isRootGroup(exception: Exception): boolean {
   return isGroupNode(exception) && exception.mechanism?.parent_id === undefined;
+}
+
+/** The group that stands in no other one; it may be the cause of an exception. */
+function outermostGroup(exceptions: readonly Exception[]): Exception | undefined {
+  const groups = exceptions.filter(isGroupNode);
+  const ids = new Set(groups.map(({ mechanism }) => mechanism?.exception_id));
+  return (
+    groups.find(isRootGroup) ?? groups.findLast(({ mechanism }) => !ids.has(mechanism?.parent_id)) ?? groups.at(-1)
+  );
 }

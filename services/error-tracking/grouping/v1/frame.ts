@@ -1,8 +1,10 @@
 import type { ErrorEvent, Frame } from "../../digest/error-event.js";
 import type { Component } from "../grouping.js";
 import { ignored, leaf, node } from "./component.js";
+import { asyncMethod, stableDotnetModule } from "./dotnet-name.js";
 import { type Family, familyOf } from "./family.js";
-import { stableFunction, stableJavaName, withoutArity } from "./function-name.js";
+import { stableFunction, stableJavaName } from "./function-name.js";
+import { isNamelessScript, scriptFunction, scriptPath, withoutBuildHash } from "./script-name.js";
 
 /** Platforms whose SDKs send lines of source that are the same on every machine. */
 const platformsWithSource = new Set(["javascript", "node", "python", "php", "ruby"]);
@@ -11,10 +13,8 @@ const maxContextLine = 120;
 
 const urlSchemes = /^(?:https?|blob|applewebdata):/i;
 const namelessFiles = new Set(["<anonymous>", "[native code]"]);
-const evalPaths = new Set(["[native code]", "native code", "eval code", "<anonymous>"]);
 /** Source that Python made up: `<string>`, `<ipython-input-…>`; parts of the interpreter itself are `<frozen …>`. */
 const generatedSource = /^<(?!frozen ).*>$/;
-const namelessFunctions = new Set(["?", "<anonymous>", "<anonymous function>", "Anonymous function", "anonymous", ""]);
 
 /** The tokens of one frame: module or file, function, and the line of source where it is stable. */
 export function frameComponent(frame: Frame, event: ErrorEvent): Component {
@@ -34,18 +34,9 @@ export function hasUrlOrigin(frame: Frame): boolean {
 export function functionName(frame: Frame, family: Family): string | undefined {
   const name = frame.function;
   if (name === undefined) return undefined;
-  if (family !== "javascript") return stableFunction(asyncMethod(frame, family) ?? name, family);
-  // Engines differ in whether they say that a function is called as constructor, asynchronously or by another name.
-  const bare = name.replace(/^(?:async\*?|new)\s+|^async\*/, "").replace(/ \[as [^\]]*\]$/, "");
-  const last = bare.slice(bare.lastIndexOf(".") + 1);
-  return namelessFunctions.has(last) || last.endsWith("/<") ? undefined : last;
-}
-
-const stateMachine = /[+.]?<(\w+)>d__\w+$/;
-
-/** The body of an asynchronous .NET method runs as `MoveNext` of a class that is named after it. */
-function asyncMethod({ function: name, module }: Frame, family: Family): string | undefined {
-  return family === "dotnet" && name === "MoveNext" ? stateMachine.exec(module ?? "")?.[1] : undefined;
+  if (family === "javascript") return scriptFunction(name);
+  const written = family === "dotnet" ? asyncMethod(frame) : undefined;
+  return stableFunction(written ?? name, family);
 }
 
 function dropped(hint: string): Component {
@@ -54,7 +45,7 @@ function dropped(hint: string): Component {
 
 /** Browsers show or hide native frames and `eval`, so they tell nothing. */
 function isEvaluated(frame: Frame): boolean {
-  return frame.function === "eval" || evalPaths.has(frame.abs_path ?? "") || evalPaths.has(frame.filename ?? "");
+  return frame.function === "eval" || isNamelessScript(frame.abs_path) || isNamelessScript(frame.filename);
 }
 
 function moduleComponent(frame: Frame, family: Family): Component | undefined {
@@ -63,16 +54,13 @@ function moduleComponent(frame: Frame, family: Family): Component | undefined {
   if (family === "javascript") {
     // Such a module is made of the path by the SDK, and pages are served from many paths.
     const fromPath = module.includes("/") && withoutExtension(frame.abs_path).endsWith(withoutExtension(module));
-    return fromPath ? undefined : leaf("module", module);
+    return fromPath ? undefined : leaf("module", withoutBuildHash(module), { original: module });
   }
   if (family === "java") {
     if (/\$\$Lambda[$/]/.test(module)) return ignored("module", module, "made at run time");
     return leaf("module", stableJavaName(module), { original: module });
   }
-  if (family === "dotnet") {
-    const stable = withoutArity(module.replace(stateMachine, "").replace(/[+.]<>c(?:__DisplayClass[\d_]+)?$/, ""));
-    return leaf("module", stable, { original: module });
-  }
+  if (family === "dotnet") return leaf("module", stableDotnetModule(module), { original: module });
   return leaf("module", module);
 }
 
@@ -86,8 +74,19 @@ function fileComponent(frame: Frame, family: Family): Component {
   if (hasUrlOrigin(frame) || urlSchemes.test(path)) return ignored("filename", path, "a URL");
   if (namelessFiles.has(path)) return ignored("filename", path, "not a file");
   if (family === "python" && generatedSource.test(path)) return ignored("filename", path, "made at run time");
-  const name = path.slice(Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\")) + 1);
-  return leaf("filename", (family === "java" ? stableJavaName(name) : name).toLowerCase(), { original: path });
+  const name = baseName(family === "javascript" ? scriptPath(path) : path);
+  const stable = fileNameMakers[family]?.(name) ?? name;
+  return leaf("filename", stable.toLowerCase(), { original: path });
+}
+
+/** Families whose files are named by a build or at run time. */
+const fileNameMakers: Readonly<Partial<Record<Family, (name: string) => string>>> = {
+  java: stableJavaName,
+  javascript: withoutBuildHash,
+};
+
+function baseName(path: string): string {
+  return path.slice(Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\")) + 1);
 }
 
 function functionComponent(frame: Frame, family: Family, hasLine: boolean): Component {

@@ -1,6 +1,8 @@
 import { expect, test } from "vitest";
+import { stableDotnetModule } from "./dotnet-name.js";
 import type { Family } from "./family.js";
-import { stableFunction, stableJavaName, withoutArity } from "./function-name.js";
+import { stableFunction, stableJavaName } from "./function-name.js";
+import { withoutBuildHash } from "./script-name.js";
 
 test.each<[Family, string, string | undefined]>([
   ["java", "lambda$main$0", undefined],
@@ -39,8 +41,23 @@ test.each([
   expect(stableJavaName(sent)).toBe(stable);
 });
 
+test.each([
+  ["main.3f2a1b9c.js", "main.js"],
+  ["main-99aa11bb77cc0011.chunk.js", "main.chunk.js"],
+  ["index-BkX3a9Z1.mjs", "index.mjs"],
+  ["chunk-5QJY3ZKX.js", "chunk.js"],
+  ["chunks:hooks-Dq81Zx_3", "chunks:hooks"],
+  ["parse-version2.js", "parse-version2.js"],
+  ["user-settings.js", "user-settings.js"],
+  ["UserCard.UserList.js", "UserCard.UserList.js"],
+  ["shop.core.js", "shop.core.js"],
+  ["3f2a1b9c.js", "3f2a1b9c.js"],
+])("ET-194 the script %s counts as %s", (sent, stable) => {
+  expect(withoutBuildHash(sent)).toBe(stable);
+});
+
 test("ET-198 generic arity does not count", () => {
-  expect(withoutArity("System.Collections.Generic.Dictionary`2+Entry`1")).toBe(
+  expect(stableDotnetModule("System.Collections.Generic.Dictionary`2+Entry`1")).toBe(
     "System.Collections.Generic.Dictionary+Entry",
   );
 });

@@ -1,3 +1,4 @@
+import { stableDotnetFunction } from "./dotnet-name.js";
 import type { Family } from "./family.js";
 
 /**
@@ -15,28 +16,26 @@ type Normaliser = (name: string) => string;
 
 const normalisers: Readonly<Partial<Record<Family, Normaliser>>> = {
   java: (name) => (name.startsWith("lambda$") ? "" : stableJavaName(name)),
-  php: (name) => name.replace(/^.*class@anonymous.*?::/s, "").replaceAll(/\{closure[^}]*\}/g, "{closure}"),
+  // Anonymous classes are called after file and line, or their parent and those; closures after what they stand in.
+  php: (name) => name.replace(/^.*@anonymous.*?::/s, "").replace(/\{closure.*\}/s, "{closure}"),
   // The number of a template may be negative, and its sign becomes a third underscore.
   ruby: (name) => name.replace(/^block\b.*$/s, "block").replace(/___?\d{4,}_\d{4,}$/, ""),
-  dotnet: (name) =>
-    withoutArity(name.replaceAll(/<(\w+)>[bd]__\w+/g, "$1").replaceAll(/<(\w+)>g__(\w+)\|[\d_]+/g, "$1.$2")),
+  dotnet: stableDotnetFunction,
   native: stableNativeName,
 };
 
-/** Names of classes, methods and files that the JVM or a framework makes at run time carry numbers and hashes. */
+/** Names of classes, methods and files that the JVM or a framework makes at run time carry numbers, hashes and addresses. */
 export function stableJavaName(name: string): string {
   return name
     .replaceAll(/(Generated\w{0,100}Accessor)\d+/g, "$1")
     .replaceAll(/(\$\$\w{0,100}CGLIB\$\$)[0-9a-fA-F]+(?:_\d+)?/g, "$1")
-    .replaceAll(/(\$\$EnhancerBySpring\w{0,100}\$\$)[0-9a-fA-F]+/g, "$1")
+    .replaceAll(/(\$\$(?:Enhancer|FastClass)By\w{0,100}\$\$)[0-9a-fA-F]+/g, "$1")
     .replaceAll(/(\$\$_javassist(?:_seam)?)_\d+/g, "$1")
+    .replaceAll(/(\$\$_jvst)[0-9a-f]+_[0-9a-f]+/g, "$1")
+    .replaceAll(/(\$(?:HibernateProxy|ByteBuddy|MockitoMock)\$)\w+/g, "$1")
     .replaceAll(/(\$fn__)\d+/g, "$1")
-    .replaceAll(/(\$Proxy)\d+/g, "$1");
-}
-
-/** `List`1` and `List`2` are one class to people. */
-export function withoutArity(name: string): string {
-  return name.replaceAll(/`\d+/g, "");
+    .replaceAll(/(?:\bjdk\.proxy\d+\.)?(\$Proxy)\d+/g, "$1")
+    .replace(/\/(?:0x[0-9a-fA-F]+|\d+)$/, "");
 }
 
 const operators = /\boperator\s*(?:\(\)|\[\]|->\*?|<=>|<<=?|>>=?|<=?|>=?)/g;

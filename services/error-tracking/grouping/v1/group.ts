@@ -49,8 +49,11 @@ function byFingerprint(parts: readonly FingerprintPart[], event: ErrorEvent, rul
   return grouping({ strategy: "fingerprint", variants: extended });
 }
 
+/** Every frame that could tell of the error: those of causes, too. */
 function matchedFrames(event: ErrorEvent, rules: GroupingRules): MatchedFrame[] {
-  return framesOf(event).map((frame) => ({ frame, inApp: isInApp(frame, event, rules) }));
+  const ofExceptions = (event.exception?.values ?? []).flatMap(({ stacktrace }) => stacktrace?.frames ?? []);
+  const frames = ofExceptions.length > 0 ? ofExceptions : framesOf(event);
+  return frames.map((frame) => ({ frame, inApp: isInApp(frame, event, rules) }));
 }
 
 function defaultGrouping(event: ErrorEvent, rules: GroupingRules): Chosen {

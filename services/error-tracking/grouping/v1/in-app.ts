@@ -73,6 +73,13 @@ export function isInApp(frame: Frame, event: ErrorEvent, rules: GroupingRules): 
   return rules.inApp?.(frame, event) ?? frame.in_app ?? looksInApp(frame, event.platform);
 }
 
+/** A frame that rules have marked (`markInApp`) as the client sent it; others as they are. */
+export function withInAppAsSent(frame: Frame): Frame {
+  const sent = frame["orig_in_app"];
+  if (sent === undefined) return frame;
+  return { ...frame, in_app: typeof sent === "boolean" ? sent : undefined };
+}
+
 function looksInApp(frame: Frame, eventPlatform: string): boolean {
   if (pathOfLibrary(frame.filename) || pathOfLibrary(frame.abs_path)) return false;
   if (frame.module !== undefined && startsWithAny(frame.module, libraryModules)) return false;

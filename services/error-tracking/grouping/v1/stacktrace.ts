@@ -3,7 +3,7 @@ import type { Component, GroupingRules } from "../grouping.js";
 import { node, without } from "./component.js";
 import { familyOf } from "./family.js";
 import { frameComponent, functionName, hasUrlOrigin } from "./frame.js";
-import { isInApp } from "./in-app.js";
+import { isInApp, withInAppAsSent } from "./in-app.js";
 import { abortStart, meaninglessNativeFrames } from "./native-frames.js";
 
 /** One stack seen twice: by the application's frames only, and by all of them. */
@@ -21,7 +21,8 @@ export function stackComponents(
 ): StackComponents {
   if (stacktrace === undefined) return noStack;
   const { frames } = stacktrace;
-  const ofClient = (frame: Frame): boolean => isInApp(frame, event, rules);
+  // Rules run in order from what was sent, whether or not the frames were marked by them before.
+  const ofClient = (frame: Frame): boolean => isInApp(withInAppAsSent(frame), event, rules);
   const decisions = rules.stack?.decide(frames, event, ofClient);
   const inApp = frames.map((frame, index) => decisions?.[index]?.inApp ?? ofClient(frame));
   const all = allFrames(frames, event, inApp).map((component, index) =>
