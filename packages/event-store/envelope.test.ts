@@ -6,7 +6,8 @@ import { defineEvent, type EventDefinition } from "./define-event.js";
 import { decodeEvent, encodeEvent } from "./envelope.js";
 import { InvalidEvent } from "./errors.js";
 import type { DomainEvent } from "./event.js";
-import { createEventStore, type EventStore, type EventStoreOptions } from "./event-store.js";
+import { createEventStore, type EventStore } from "./event-store.js";
+import type { EventStoreOptions } from "./store-options.js";
 import { createMemoryTransport } from "./transports/memory.js";
 
 const PipelineCreated = defineEvent("ci.pipeline_created", {

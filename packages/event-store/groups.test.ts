@@ -3,9 +3,9 @@ import { defineEvent } from "./define-event.js";
 import { defineSubscriber, type HandlerContext, type SubscriberOptions } from "./define-subscriber.js";
 import { EventStoreError, InvalidEvent } from "./errors.js";
 import type { DomainEvent } from "./event.js";
-import type { EventStoreOptions } from "./event-store.js";
-import type { PublishReceipt } from "./publisher.js";
+import type { PublishReceipt } from "./publish-outcome.js";
 import type { SubscribeOptions } from "./registry.js";
+import type { EventStoreOptions } from "./store-options.js";
 import { createTestStore, type TestStore } from "./test-store.js";
 import type { Delivery } from "./transports/transport.js";
 

@@ -45,7 +45,7 @@ export {
   NotImplemented,
 } from "./errors.js";
 export type { DomainEvent, ExtensionValue, Resolver, TraceContext } from "./event.js";
-export { createEventStore, type EventStore, type EventStoreOptions, type PublishOptions } from "./event-store.js";
+export { createEventStore, type EventStore } from "./event-store.js";
 export { defaultLimits, type Limits } from "./limits.js";
 export { createMemoryDispatchLog } from "./memory-dispatch-log.js";
 export {
@@ -55,7 +55,8 @@ export {
   type ProtoTimestamp,
   toProtoMessage,
 } from "./proto-message.js";
-export type { PublishReceipt, ReceiptDecision } from "./publisher.js";
+export type { PublishOptions } from "./publish-calls.js";
+export type { PublishReceipt, ReceiptDecision } from "./publish-outcome.js";
 export type { BlockedKey, QueueState, Queues } from "./queues.js";
 export type {
   AttemptRecord,
@@ -80,6 +81,7 @@ export type {
   Subscription,
 } from "./registry.js";
 export type { BegunLetter, ReplayFailure, ReplayOptions, ReplayPreview, ReplayResult } from "./replay.js";
+export type { EventStoreOptions } from "./store-options.js";
 export type { PublishSpan, TracedAttempt, Tracing } from "./tracing.js";
 export { createMemoryTransport, type MemoryTransport, type MemoryTransportOptions } from "./transports/memory.js";
 export { eventStoreMigrations } from "./transports/sql/migrations.js";

@@ -7,7 +7,8 @@ import { expect, onTestFinished, test, vi } from "vitest";
 import { defineEvent } from "./define-event.js";
 import { defineSubscriber } from "./define-subscriber.js";
 import { EventStoreError, InvalidEvent } from "./errors.js";
-import { createEventStore, type EventStore, type EventStoreOptions } from "./event-store.js";
+import { createEventStore, type EventStore } from "./event-store.js";
+import type { EventStoreOptions } from "./store-options.js";
 import { createMemoryTransport, type MemoryTransport } from "./transports/memory.js";
 
 const schema = {

@@ -5,22 +5,8 @@ import type { DispatchLog, DispatchRecord } from "./dispatch-log.js";
 import { EventInstance } from "./event.js";
 import type { EventLines } from "./event-lines.js";
 import type { StoreMetrics } from "./metrics.js";
-import type { Publication } from "./publisher.js";
-import type { Subscription } from "./registry.js";
+import type { Outcome, Publication } from "./publish-outcome.js";
 import type { StoreWatchers } from "./watch.js";
-
-/** One event and one subscription on their way through a publish. */
-export interface Outcome {
-  readonly event: EventInstance<unknown>;
-  /** What the subscription gets of it: the event itself, or one with fewer fields. */
-  readonly delivered: EventInstance<unknown>;
-  readonly subscription: Subscription | null;
-  readonly conditionUs: number;
-  decision: Decision;
-  deliveryId: string | null;
-  dueAtMs: number;
-  error: unknown;
-}
 
 export interface PublishLogOptions {
   readonly clock: Clock;

@@ -6,8 +6,9 @@ import { defineSubscriber, type Subscriber } from "./define-subscriber.js";
 import type { DispatchRecord } from "./dispatch-log.js";
 import { EventStoreError, InvalidEvent } from "./errors.js";
 import type { DomainEvent } from "./event.js";
-import { createEventStore, type EventStore, type EventStoreOptions } from "./event-store.js";
+import { createEventStore, type EventStore } from "./event-store.js";
 import type { Registry, SubscribeOptions } from "./registry.js";
+import type { EventStoreOptions } from "./store-options.js";
 import { createMemoryTransport, type MemoryTransport } from "./transports/memory.js";
 import type { Delivery, EnqueueResult } from "./transports/transport.js";
 

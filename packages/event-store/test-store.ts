@@ -1,5 +1,6 @@
 import { createVirtualClock, type VirtualClock } from "@signalbox/kernel";
-import { createEventStore, type EventStore, type EventStoreOptions } from "./event-store.js";
+import { createEventStore, type EventStore } from "./event-store.js";
+import type { EventStoreOptions } from "./store-options.js";
 import { createTestClock, type TestClock } from "./testing/test-clock.js";
 import { createMemoryTransport, type MemoryTransport } from "./transports/memory.js";
 

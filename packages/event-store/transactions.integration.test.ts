@@ -17,7 +17,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } fr
 import { defineEvent } from "./define-event.js";
 import { defineSubscriber } from "./define-subscriber.js";
 import type { DomainEvent } from "./event.js";
-import { createEventStore, type EventStore, type EventStoreOptions } from "./event-store.js";
+import { createEventStore, type EventStore } from "./event-store.js";
+import type { EventStoreOptions } from "./store-options.js";
 import { eventStoreMigrations } from "./transports/sql/migrations.js";
 import { createSqlTransport } from "./transports/sql/transport.js";
 

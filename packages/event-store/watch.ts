@@ -4,7 +4,7 @@ import type { Codec } from "./envelope.js";
 import type { DomainEvent } from "./event.js";
 import type { EventStore } from "./event-store.js";
 import type { Outbox } from "./outbox/outbox.js";
-import type { Outcome } from "./publish-log.js";
+import type { Outcome } from "./publish-outcome.js";
 import type { Records } from "./records/records.js";
 import type { FrozenRegistry } from "./registry.js";
 import type { Transport } from "./transports/transport.js";

@@ -7,6 +7,9 @@ export interface PaceOptions {
   readonly rests?: boolean;
 }
 
+/** Called after each item of a long loop: `undefined` to go on, a promise to wait for first. */
+export type Pace = () => Promise<void> | undefined;
+
 /** While there is urgent work, a loop rests for this many times what its slice took. */
 const restFactor = 3;
 
@@ -27,7 +30,7 @@ export function urgentWorkNoted(): number {
  * else has a turn; and when urgent work was noted since the last slice, the loop rests for three times its slice. Work
  * that can wait so leaves most of a busy process to requests that cannot, and loses nothing in a quiet one.
  */
-export function createPace({ sliceMs = 5, rests = true }: PaceOptions = {}): () => Promise<void> | undefined {
+export function createPace({ sliceMs = 5, rests = true }: PaceOptions = {}): Pace {
   let sliceStartMs = performance.now();
   let seenUrgentWork = urgentWork;
   const giveWay = async (tookMs: number): Promise<void> => {

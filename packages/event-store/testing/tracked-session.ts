@@ -4,7 +4,7 @@ import type { Decision } from "../dispatch.js";
 import type { SettlementKind } from "../dispatch-log.js";
 import { EventStoreError } from "../errors.js";
 import type { DomainEvent } from "../event.js";
-import type { Outcome } from "../publish-log.js";
+import type { Outcome } from "../publish-outcome.js";
 import { type TestTime, testTimeOf } from "../test-store.js";
 import type { StoreInternals, StoreWatcher, WatchedAttempt } from "../watch.js";
 import { checkFunction, checkKeys } from "./assert-publishes.js";
