@@ -84,4 +84,16 @@ describe("PF-071 relations", () => {
     expect(related.has("attempt:2")).toBe(false);
     expect(relateEntries([{ ...journey, outcome: "ok" }, error]).has("journey:checkout")).toBe(false);
   });
+
+  test("PF-071 thousands that share one id do not list each other", () => {
+    const journeys = Array.from({ length: 500 }, (_, n) =>
+      entry(`journey:${n}`, n, { status: "failed", outcome: "failed" }),
+    );
+    const chain = Array.from({ length: 500 }, (_, n) => entry(`event:${n}`, n, { causedBy: `event:${n + 1}` }));
+    const errors = Array.from({ length: 500 }, (_, n) => entry(`error:${n}`, n, { causedBy: `event:${n}` }));
+    const lists = relateEntries([...journeys, ...chain, ...errors]);
+    expect(lists.get("journey:499")).toEqual(errors.slice(0, 100).map(({ id }) => id));
+    expect(lists.get("error:0")?.slice(99, 102)).toEqual(["journey:99", "event:0", "event:1"]);
+    expect(Math.max(...[...lists.values()].map(({ length }) => length))).toBe(200);
+  });
 });

@@ -38,6 +38,14 @@ export interface TimelineQuery {
   readonly signal: AbortSignal;
 }
 
+export interface AliasQuery {
+  /** Canonical. */
+  readonly correlationId: string;
+  /** Who asks. */
+  readonly principal: Principal;
+  readonly signal: AbortSignal;
+}
+
 export interface SourceAnswer {
   /** In any order. */
   readonly entries: readonly TimelineEntry[];
@@ -57,6 +65,6 @@ export interface TimelineSource {
   /** One or two lower-case words, for people. */
   readonly name: string;
   find(query: TimelineQuery): Promise<SourceAnswer>;
-  /** Other correlation ids of the same work, where the system knows any. */
-  aliases?(correlationId: string, signal: AbortSignal): Promise<readonly string[]>;
+  /** Other correlation ids of the same work, where the system knows any that the asker may see. */
+  aliases?(query: AliasQuery): Promise<readonly string[]>;
 }

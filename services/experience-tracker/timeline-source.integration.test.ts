@@ -131,9 +131,12 @@ test("XP-544 PF-070 a journey is found by the ambient correlation id that its pr
   await analytics.insert("experience_checkpoints", [
     checkpoint(id, { meta: { ambient_correlation_id: "request-4711" } }),
   ]);
-  const signal = new AbortController().signal;
+  const aliasesOf = (correlationId: string, principal = reader("acme")) =>
+    source.aliases?.({ correlationId, principal, signal: new AbortController().signal });
   expect(isUlid(id)).toBe(true);
-  expect(await source.aliases?.("request-4711", signal)).toEqual([id]);
-  expect(await source.aliases?.(id, signal)).toEqual(["request-4711"]);
-  expect(await source.aliases?.(ulid(), signal)).toEqual([]);
+  expect(await aliasesOf("request-4711")).toEqual([id]);
+  expect(await aliasesOf(id)).toEqual(["request-4711"]);
+  expect(await aliasesOf(ulid())).toEqual([]);
+  expect(await aliasesOf("request-4711", reader("globex"))).toEqual([]);
+  expect(await aliasesOf(id, reader("globex"))).toEqual([]);
 });

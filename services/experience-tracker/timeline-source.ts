@@ -83,13 +83,15 @@ export function createJourneyTimelineSource({ analytics, tenantClaim }: Timeline
         truncated: entries.length > limit,
       };
     },
-    async aliases(correlationId, signal) {
+    async aliases({ correlationId, principal, signal }) {
       const query = isUlid(correlationId)
         ? `SELECT DISTINCT meta['${ambientKey}'] AS alias FROM experience_checkpoints
-          WHERE correlation_id = {id:String} AND meta['${ambientKey}'] != '' LIMIT 10`
+          WHERE tenant = {tenant:String} AND correlation_id = {id:String} AND meta['${ambientKey}'] != ''
+          ORDER BY alias LIMIT 10`
         : `SELECT DISTINCT correlation_id AS alias FROM experience_checkpoints
-          WHERE meta['${ambientKey}'] = {id:String} LIMIT 10`;
-      const rows = await analytics.query<{ alias: string }>(query, { id: correlationId }, { signal });
+          WHERE tenant = {tenant:String} AND meta['${ambientKey}'] = {id:String} ORDER BY alias LIMIT 10`;
+      const params = { id: correlationId, tenant: tenantOf(principal, tenantClaim) };
+      const rows = await analytics.query<{ alias: string }>(query, params, { signal });
       return rows.map(({ alias }) => alias);
     },
   };

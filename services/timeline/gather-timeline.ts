@@ -1,6 +1,9 @@
 import type { Principal } from "@signalbox/http";
-import { type Clock, canonicalCorrelationId, type Logger } from "@signalbox/kernel";
+import { type Clock, canonicalCorrelationId, isCorrelationId, type Logger } from "@signalbox/kernel";
 import {
+  type AliasQuery,
+  type Explanation,
+  explainFailures,
   orderEntries,
   relateEntries,
   type SourceAnswer,
@@ -16,11 +19,18 @@ export interface TimelineRequest {
   readonly limit: number;
 }
 
+export interface RelatedEntry extends TimelineEntry {
+  /** Ids of what belongs to it. */
+  readonly related: readonly string[];
+  /** Of a journey that failed. */
+  readonly explanation?: Explanation;
+}
+
 export interface Timeline {
   /** The canonical id first, then other ids of the same work. */
   readonly correlationIds: readonly string[];
   /** In order. */
-  readonly entries: readonly (TimelineEntry & { readonly related: readonly string[] })[];
+  readonly entries: readonly RelatedEntry[];
   readonly sources: readonly SourceReport[];
 }
 
@@ -46,8 +56,8 @@ export async function gatherTimeline(
   options: GatherOptions,
 ): Promise<Timeline> {
   const correlationId = canonicalCorrelationId(request.correlationId);
-  const correlationIds = await withAliases(sources, correlationId, options);
   const { principal, limit } = request;
+  const correlationIds = await withAliases(sources, { correlationId, principal }, options);
   const answers = await Promise.all(
     sources.map((source) =>
       attempt(source.name, options, (signal) => source.find({ correlationIds, principal, limit, signal })),
@@ -55,24 +65,32 @@ export async function gatherTimeline(
   );
   const entries = orderEntries(answers.flatMap((answer) => answer?.entries ?? []));
   const related = relateEntries(entries);
+  const reports = sources.map(({ name }, index) => reportOf(name, answers[index]));
+  const isComplete = reports.every(({ state, hidden }) => state === "complete" && hidden === 0);
+  const explanations = explainFailures(entries, isComplete);
   return {
     correlationIds,
-    entries: entries.map((entry) => ({ ...entry, related: related.get(entry.id) ?? [] })),
-    sources: sources.map(({ name }, index) => reportOf(name, answers[index])),
+    entries: entries.map((entry) => {
+      const explanation = explanations.get(entry.id);
+      return { ...entry, related: related.get(entry.id) ?? [], ...(explanation && { explanation }) };
+    }),
+    sources: reports,
   };
 }
 
 async function withAliases(
   sources: readonly TimelineSource[],
-  correlationId: string,
+  query: Omit<AliasQuery, "signal">,
   options: GatherOptions,
 ): Promise<string[]> {
   const found = await Promise.all(
     sources.map((source) =>
-      attempt(source.name, options, async (signal) => source.aliases?.(correlationId, signal) ?? []),
+      attempt(source.name, options, async (signal) => source.aliases?.({ ...query, signal }) ?? []),
     ),
   );
-  return [...new Set([correlationId, ...found.flatMap((aliases) => aliases ?? [])])];
+  // What a producer calls a correlation id may be any text.
+  const aliases = found.flatMap((ids) => ids ?? []).filter(isCorrelationId);
+  return [...new Set([query.correlationId, ...aliases.map(canonicalCorrelationId)])];
 }
 
 /** `undefined` when it failed or took too long. */

@@ -92,7 +92,8 @@ describe("PF-070 a timeline", () => {
   test("PF-070 follows other correlation ids of the same work", async () => {
     const journeys: TimelineSource = {
       ...source("journeys", () => ({})),
-      aliases: async (id) => (id === ulid ? ["request-4711"] : []),
+      aliases: async ({ correlationId, principal }) =>
+        correlationId === ulid && principal.subject !== "" ? ["request-4711", "no\nid", "x".repeat(65)] : [],
     };
     const errors = source("errors", ({ correlationIds }) => ({
       entries: correlationIds.includes("request-4711") ? [entry("error:e", 0)] : [],

@@ -18,7 +18,16 @@ const entrySchema = {
       type: "array",
       items: text,
       description:
-        "Ids of entries that belong to it: errors and failed attempts of a journey that failed, journey and causes of an error.",
+        "Ids of entries that belong to it: errors and failed attempts of a journey that failed, journey and causes of an error; of each kind the first 100.",
+    },
+    explanation: {
+      type: "object",
+      required: ["text"],
+      description: "Of a journey that failed: why, as far as this timeline tells.",
+      properties: {
+        text: { type: "string", description: "One sentence." },
+        cause: { type: "string", description: "Id of the entry to look at first." },
+      },
     },
     details: { type: "object", additionalProperties: true },
   },
