@@ -202,6 +202,23 @@ describe("meta", () => {
   });
 });
 
+test("XP-201 an id under neither of its names is missing", () => {
+  const nameless = { ...valid, covered_experience_id: undefined };
+  for (const sent of [nameless, { ...nameless, user_experience_id: null }])
+    expect(readPayload(sent)).toMatchObject({
+      kind: "invalid",
+      faults: [{ pointer: "/covered_experience_id", code: "required" }],
+    });
+});
+
+test("XP-233 U+0000 is refused in what is ignored, too, and a flood of it has a short answer", () => {
+  expect(faults({ server_timestamp: "\0" })).toEqual(["/server_timestamp invalid_format"]);
+  expect(faults({ error_message: "a\0b" })).toEqual(["/error_message invalid_format"]);
+  expect(faults({ checkpoint: "end", discard_reason: "\0" })).toEqual(["/discard_reason invalid_format"]);
+  const flood = Object.fromEntries(Array.from({ length: 1_000 }, (_, index) => [`unknown_${index}`, "\0"]));
+  expect(faults(flood)).toHaveLength(10);
+});
+
 test("XP-233 whatever is sent, reading it never throws, and what is taken has bounded parts", () => {
   fc.assert(
     fc.property(

@@ -78,8 +78,9 @@ const patterns = {
 const maxErrorMessage = 1_024;
 const maxSequence = 2 ** 31 - 1;
 const maxWarnings = 10;
+const maxUnreadFaults = 10;
 
-const knownFields: ReadonlySet<string> = new Set([
+const readFields: ReadonlySet<string> = new Set([
   "correlation_id",
   "covered_experience_id",
   "user_experience_id",
@@ -89,7 +90,6 @@ const knownFields: ReadonlySet<string> = new Set([
   "feature_category",
   "urgency",
   "client_timestamp",
-  "server_timestamp",
   "meta",
   "event_id",
   "error",
@@ -139,7 +139,7 @@ class Reader {
     const run = this.#text("run", patterns.name);
     const sequence = this.#sequence();
     const sentAtMs = this.#time("sent_timestamp");
-    this.#unknown();
+    this.#unread();
     if (
       this.#faults.length > 0 ||
       correlation === undefined ||
@@ -186,11 +186,8 @@ class Reader {
   }
 
   #experienceId(): string | undefined {
-    const id = this.#text(
-      "covered_experience_id",
-      patterns.experienceId,
-      !Object.hasOwn(this.#fields, "user_experience_id"),
-    );
+    const hasAlias = this.#given("user_experience_id") !== undefined;
+    const id = this.#text("covered_experience_id", patterns.experienceId, !hasAlias);
     const alias = this.#text("user_experience_id", patterns.experienceId);
     if (id !== undefined && alias !== undefined && id !== alias)
       return this.#fault("user_experience_id", "invalid_format", "differs from covered_experience_id");
@@ -259,12 +256,15 @@ class Reader {
     return value;
   }
 
-  #unknown(): void {
+  /** What nothing is made of: members that nobody knows, and the time that only the answer has. */
+  #unread(): void {
+    let faults = 0;
     for (const field of Object.keys(this.#fields)) {
-      if (knownFields.has(field)) continue;
-      const value = this.#fields[field];
-      if (hasNul(value) || field.includes("\0")) this.#fault(field, "invalid_format", "holds the character U+0000");
-      else if (this.#warnings.length < maxWarnings)
+      if (readFields.has(field)) continue;
+      if (field.includes("\0") || hasNul(this.#fields[field])) {
+        // There may be thousands of them, and the answer stays short.
+        if (faults++ < maxUnreadFaults) this.#fault(field, "invalid_format", "holds the character U+0000");
+      } else if (field !== "server_timestamp" && this.#warnings.length < maxWarnings)
         this.#warnings.push({ code: "unknown_field", field: cutText(field, 64).toWellFormed() });
     }
   }
@@ -311,7 +311,10 @@ class Reader {
   }
 
   #ignore(field: string): void {
-    if (this.#given(field) !== undefined) this.#warnings.push({ code: "ignored_field", field });
+    const value = this.#given(field);
+    if (value === undefined) return;
+    if (hasNul(value)) this.#fault(field, "invalid_format", "holds the character U+0000");
+    else this.#warnings.push({ code: "ignored_field", field });
   }
 
   #fault(field: string, code: FieldCode, message: string): undefined {

@@ -28,6 +28,7 @@ export {
 } from "./prometheus.js";
 export { observeQueues, type QueueProbe } from "./queue-metrics.js";
 export { createRateLimiter, type Rate, type RateLimiter } from "./rate-limit.js";
+export { refuseNulInBody } from "./refuse-nul.js";
 export { defaultRateLimits, type RateLimits } from "./request-limits.js";
 export { createRevocations, type Revocations, type RevocationsOptions } from "./revocations.js";
 export type { RouteConfig } from "./route.js";

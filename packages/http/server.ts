@@ -19,8 +19,9 @@ import { createHttpMetrics } from "./http-metrics.js";
 import { addJsonParser } from "./json-body.js";
 import { addOpenApi, type OpenApiOptions } from "./openapi.js";
 import { HttpProblem } from "./problems.js";
+import { refuseNulInAddress } from "./refuse-nul.js";
 import { createRequestLimits, defaultRateLimits, type RateLimits } from "./request-limits.js";
-import { rememberRoute } from "./route.js";
+import { rememberRoute, routeOf } from "./route.js";
 import type { Principal } from "./scopes.js";
 import { setSecurityHeaders } from "./security-headers.js";
 import { StreamErrorLog, sendProblem } from "./send-problem.js";
@@ -183,6 +184,15 @@ export async function createHttpServer(options: HttpServerOptions = {}): Promise
       () => done(),
       (error) => done(toError(error)),
     );
+  });
+  app.addHook("preValidation", (request, _reply, done) => {
+    try {
+      // Protocols of others say themselves what they make of it.
+      if (routeOf(request).scopes.length > 0) refuseNulInAddress(request);
+      done();
+    } catch (error) {
+      done(toError(error));
+    }
   });
   app.addHook("onSend", (_request, reply, payload, done) => {
     setSecurityHeaders(reply);

@@ -1,3 +1,4 @@
+import { refuseNulInBody } from "@signalbox/http";
 import type { FastifyPluginAsync } from "fastify";
 import type { ApiDependencies } from "./api-dependencies.js";
 import { registerAttachmentRoutes } from "./attachments.js";
@@ -16,7 +17,6 @@ import { registerMonitorRoutes } from "./monitors.js";
 import { registerProjectSettingRoutes } from "./project-settings.js";
 import { registerProjectRoutes } from "./projects.js";
 import { registerQuotaRoutes } from "./quotas.js";
-import { refuseNul } from "./refuse-nul.js";
 import { registerReleaseRoutes } from "./releases.js";
 import { registerSuspectCommitRoute } from "./suspect-commits.js";
 import { registerVerifyRoute } from "./verify.js";
@@ -27,7 +27,7 @@ import { registerVerifyRoute } from "./verify.js";
  */
 export function createApi(dependencies: ApiDependencies): FastifyPluginAsync {
   return async (app) => {
-    app.addHook("preValidation", refuseNul);
+    app.addHook("preValidation", refuseNulInBody);
     for (const prefix of ["/api/v1", "/errortracking/api/v1"]) {
       await app.register(
         async (scoped) => {

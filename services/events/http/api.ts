@@ -1,3 +1,4 @@
+import { refuseNulInBody } from "@signalbox/http";
 import type { FastifyPluginAsync } from "fastify";
 import { registerDeadLetterRoutes } from "./dead.js";
 import type { ApiDependencies } from "./dependencies.js";
@@ -11,6 +12,7 @@ export function createApi(dependencies: ApiDependencies): FastifyPluginAsync {
   return async (app) => {
     await app.register(
       async (scoped) => {
+        scoped.addHook("preValidation", refuseNulInBody);
         refuseUnknownQuery(scoped);
         registerTypeRoutes(scoped, dependencies);
         registerQueueRoutes(scoped, dependencies);

@@ -1,0 +1,30 @@
+import { expect, test } from "vitest";
+import { refuseNulInBody } from "./refuse-nul.js";
+import { bodyOf, postJson, serve } from "./testing/serve.js";
+import { createTestTokens } from "./testing/tokens.js";
+
+test("PF-042 U+0000 in an address or a body is a fault of the request, and no route sees it", async () => {
+  const { authenticator, bearer } = await createTestTokens();
+  const seen: string[] = [];
+  const { url } = await serve({ authenticator }, (app) => {
+    app.addHook("preValidation", refuseNulInBody);
+    app.route({
+      method: ["GET", "POST"],
+      url: "/things/:name",
+      config: { access: { scope: "errors:read" } },
+      handler: async ({ url: address }) => void seen.push(address),
+    });
+  });
+  const headers = await bearer(["errors:read"]);
+  const pointerOf = async (response: Response) => {
+    expect(response.status).toBe(400);
+    return (await bodyOf(response))["errors"];
+  };
+  const at = (pointer: string) => [expect.objectContaining({ pointer, code: "pattern" })];
+  expect(await pointerOf(await fetch(`${url}/things/a%00b`, { headers }))).toEqual(at("/params/name"));
+  expect(await pointerOf(await fetch(`${url}/things/a?filter=%00`, { headers }))).toEqual(at("/query/filter"));
+  expect(await pointerOf(await postJson(`${url}/things/a`, '{"list":[{"x":"\\u0000"}]}', headers))).toEqual(
+    at("/list/0/x"),
+  );
+  expect(seen).toEqual([]);
+});
