@@ -1,5 +1,7 @@
 import { leadingException } from "../grouping/v1/exceptions.js";
+import { familyOf } from "../grouping/v1/family.js";
 import { crashFrame, framesOf } from "../grouping/v1/fingerprint.js";
+import { functionName } from "../grouping/v1/frame.js";
 import { framesToCrashSite } from "../grouping/v1/stacktrace.js";
 import { trimText } from "../normalise/trim.js";
 import { summariseSecurity } from "../security/security-kinds.js";
@@ -24,26 +26,32 @@ export function titleOf(event: ErrorEvent): Title {
     return { title, name: title, description: "" };
   }
   const exception = leadingException(event);
-  if (exception !== undefined) {
-    const ofException = exceptionTitle(exception, event);
-    if (ofException !== undefined) return ofException;
-  }
-  const message = firstLine(event.logentry?.formatted);
-  if (message === "") return { title: unlabeled, name: unlabeled, description: "" };
-  return { title: trimText(message, maxTitle), name: event.level, description: trimText(message, maxTitle) };
+  const ofType = exception && typedTitle(exception);
+  if (ofType !== undefined) return ofType;
+  // Also where the SDK packed the stack of a message into an exception without type.
+  const message = trimText(firstLine(event.logentry?.formatted), maxTitle);
+  if (message !== "") return { title: message, name: event.level, description: message };
+  const value = trimText(firstLine(exception?.value), maxTitle);
+  const name = trimText(nameOfCrash(event) || value || firstLine(exception?.type) || unlabeled, maxTitle);
+  return { title: name, name, description: value };
 }
 
 const unlabeled = "<unlabeled event>";
 
-function exceptionTitle(exception: Exception, event: ErrorEvent): Title | undefined {
-  const value = firstLine(exception.value);
-  const description = trimText(value, maxTitle);
+/** Of an exception that the application threw as such; a synthetic one has its type from the SDK. */
+function typedTitle(exception: Exception): Title | undefined {
   const type = firstLine(exception.type);
-  if (type !== "" && exception.mechanism?.synthetic !== true) {
-    return { title: trimText(value === "" ? type : `${type}: ${value}`, maxTitle), name: type, description };
-  }
-  const name = firstLine(crashFrame(event)?.function) || value || type;
-  return name === "" ? undefined : { title: trimText(name, maxTitle), name: trimText(name, maxTitle), description };
+  if (type === "" || exception.mechanism?.synthetic === true) return undefined;
+  const value = firstLine(exception.value);
+  const title = trimText(value === "" ? type : `${type}: ${value}`, maxTitle);
+  return { title, name: type, description: trimText(value, maxTitle) };
+}
+
+/** The function that crashed, unless it has none of the names that people give: `?`, `<anonymous>`. */
+function nameOfCrash(event: ErrorEvent): string {
+  const frame = event.exception === undefined ? undefined : crashFrame(event);
+  const isNamed = frame !== undefined && functionName(frame, familyOf(frame.platform ?? event.platform)) !== undefined;
+  return isNamed ? firstLine(frame.function) : "";
 }
 
 /** Where it happened, for people: the transaction, the last function of the application, or what the client says. */
