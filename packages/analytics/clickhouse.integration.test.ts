@@ -95,6 +95,30 @@ describe("a server that is not always there", () => {
     expect(await ping).toMatchObject({ code: "ANALYTICS_TIMEOUT" });
   });
 
+  test("PF-063 a server that hangs is unavailable after some seconds of silence, to new calls at once, until it goes on", async () => {
+    const analytics = await open();
+    await analytics.ping();
+    await server.kill("SIGSTOP");
+    const calls = [analytics.query("SELECT 1"), analytics.insert("rows", [{ a: 1 }]), analytics.ping()];
+    for (const call of await Promise.allSettled(calls)) expect(call).toMatchObject({ reason: unavailable });
+    // Nobody asks the server any more: it would take as long again.
+    const ends = await Promise.race([
+      Promise.allSettled([analytics.query("SELECT 1"), analytics.ping()]),
+      new Promise((resolve) => setImmediate(resolve)),
+    ]);
+    expect(ends).toMatchObject([{ reason: unavailable }, { reason: unavailable }]);
+    await server.kill("SIGCONT");
+    await expect
+      .poll(() => analytics.query("SELECT 1 AS one").catch(() => []), { timeout: 60_000 })
+      .toEqual([{ one: 1 }]);
+  });
+
+  test("a statement that takes long is no silence", async () => {
+    const analytics = await open();
+    await server.misbehave({ delayMs: 6_000 });
+    expect(await analytics.query("SELECT 1 AS one")).toEqual([{ one: 1 }]);
+  });
+
   test("reads beyond the line are refused, those in it are answered", async () => {
     const analytics = await open({ maxConcurrentReads: 1 });
     const reads = await Promise.allSettled(Array.from({ length: 300 }, () => analytics.query("SELECT 1 AS one")));

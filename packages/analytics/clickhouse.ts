@@ -29,18 +29,20 @@ export async function openClickHouse(options: ClickHouseOptions): Promise<Analyt
 class ClickHouseEngine implements Engine {
   readonly name = "clickhouse";
   readonly #client: ClickHouseClient;
+  /** On connections that no statement can occupy. */
+  readonly #lifeline: ClickHouseClient;
   readonly #reads: Lane<ClickHouseClient>;
 
   constructor({ url, maxConcurrentReads = 8, compress = false }: ClickHouseOptions) {
+    const common = { url, application: "signalbox", log: { level: ClickHouseLogLevel.OFF } };
+    this.#lifeline = createClient({ ...common, max_open_connections: 1, keep_alive: { enabled: false } });
     this.#client = createClient({
-      url,
-      application: "signalbox",
+      ...common,
       // Every call has a deadline of its own; this one only ends what nobody waits for.
       request_timeout: 600_000,
       max_open_connections: maxConcurrentReads + 16,
       compression: { request: compress, response: false },
       use_multipart_params_auto: true,
-      log: { level: ClickHouseLogLevel.OFF },
     });
     this.#reads = new Lane(
       Array.from({ length: maxConcurrentReads }, () => this.#client),
@@ -89,7 +91,14 @@ class ClickHouseEngine implements Engine {
     if (!result.success) throw result.error;
   }
 
+  async isAlive(signal: AbortSignal): Promise<void> {
+    // Without a statement: a busy server answers this at once.
+    const result = await this.#lifeline.ping({ select: false, abort_signal: signal });
+    if (!result.success) throw result.error;
+  }
+
   async close(): Promise<void> {
+    await this.#lifeline.close();
     await this.#client.close();
   }
 }

@@ -1,9 +1,11 @@
 import {
   type Clock,
   createPace,
+  createPulse,
   type Logger,
   type Metrics,
   noMetrics,
+  type Pulse,
   silentLogger,
   systemClock,
   ulid,
@@ -48,6 +50,9 @@ export class ClientAnalytics implements Analytics {
   readonly #logger: Logger;
   readonly #metrics: CallMetrics;
   readonly #calls = new Set<Promise<unknown>>();
+  readonly #pulse: Pulse | undefined;
+  /** Ends the calls under way when nobody is there to answer them. */
+  readonly #deadlines = new Set<AbortController>();
   #closing: Promise<void> | undefined;
   #reachable = true;
 
@@ -57,6 +62,15 @@ export class ClientAnalytics implements Analytics {
     this.#clock = dependencies.clock ?? systemClock;
     this.#logger = (dependencies.logger ?? silentLogger).child("analytics");
     this.#metrics = createCallMetrics(dependencies.metrics ?? noMetrics);
+    const { isAlive } = engine;
+    this.#pulse =
+      isAlive &&
+      createPulse({
+        ask: (signal) => isAlive.call(engine, signal),
+        onSilent: (cause) => {
+          for (const deadline of this.#deadlines) deadline.abort(silenceError(cause));
+        },
+      });
   }
 
   command(sql: string, options: CommandOptions = {}): Promise<void> {
@@ -127,6 +141,7 @@ export class ClientAnalytics implements Analytics {
 
   close(): Promise<void> {
     this.#closing ??= (async () => {
+      this.#pulse?.close();
       await Promise.allSettled(this.#calls);
       await this.#engine.close();
     })();
@@ -141,14 +156,19 @@ export class ClientAnalytics implements Analytics {
   ): Promise<T> {
     if (this.#closing) throw new AnalyticsError("ANALYTICS_CLOSED");
     callerSignal?.throwIfAborted();
+    if (this.#pulse?.isSilent) throw silenceError();
     const deadline = new AbortController();
+    this.#deadlines.add(deadline);
+    this.#pulse?.began();
     const timer = this.#clock.setTimer(deadlineMs, () => deadline.abort(new AnalyticsError("ANALYTICS_TIMEOUT")));
     const signal = callerSignal ? AbortSignal.any([callerSignal, deadline.signal]) : deadline.signal;
     const startedMs = this.#clock.monotonicMs();
     const call = rejectWhenAborted(work(signal), signal);
     this.#calls.add(call);
+    let answered = false;
     try {
       const result = await call;
+      answered = true;
       this.#finished(kind, "ok", startedMs);
       this.#sawEngine(true);
       return result;
@@ -157,12 +177,15 @@ export class ClientAnalytics implements Analytics {
         this.#finished(kind, "aborted", startedMs);
         throw callerSignal.reason;
       }
+      answered = !signal.aborted;
       const translated = signal.aborted ? translateError(signal.reason, kind) : translateError(error, kind);
       this.#finished(kind, translated.code, startedMs);
       if (translated.code === "ANALYTICS_UNAVAILABLE") this.#sawEngine(false, translated);
       throw translated;
     } finally {
       timer.cancel();
+      this.#pulse?.ended(answered);
+      this.#deadlines.delete(deadline);
       this.#calls.delete(call);
     }
   }
@@ -179,4 +202,11 @@ export class ClientAnalytics implements Analytics {
     if (reachable) this.#logger.info("analytics engine answers again", { engine: this.engine });
     else this.#logger.warn("analytics engine is unavailable", { engine: this.engine, error });
   }
+}
+
+function silenceError(cause?: unknown): AnalyticsError {
+  return new AnalyticsError("ANALYTICS_UNAVAILABLE", {
+    message: "The analytics engine gives no sign of life",
+    ...(cause === undefined ? {} : { cause }),
+  });
 }

@@ -22,6 +22,8 @@ export interface Engine {
   command(statement: Statement, signal: AbortSignal): Promise<void>;
   insert(table: string, rows: EncodedRows, settings: Settings, signal: AbortSignal): Promise<void>;
   ping(signal: AbortSignal): Promise<void>;
+  /** Whether anybody is there at all, asked beside everything that is under way. Absent where nothing can hang by itself. */
+  isAlive?(signal: AbortSignal): Promise<void>;
   /** Waits until the engine has finished everything, also what was aborted. */
   close(): Promise<void>;
 }

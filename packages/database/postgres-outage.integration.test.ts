@@ -1,8 +1,8 @@
 import { createServer } from "node:net";
-import { type PostgresServer, requireServers, startPostgres } from "@signalbox/testing/servers";
+import { openLine, type PostgresServer, requireServers, startPostgres } from "@signalbox/testing/servers";
 import { Kysely, PostgresDialect, sql } from "kysely";
 import pg from "pg";
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import type { Database } from "./database.js";
 import { openPostgres, type PostgresOptions, refuseOldServer } from "./postgres.js";
 
@@ -35,6 +35,43 @@ describe.skipIf(needed.skip)(needed.title("PostgreSQL in trouble"), () => {
   const insert = (database: Database, entry: string) => database.run("insert into log (entry) values (?)", [entry]);
   const entries = async (database: Database): Promise<string[]> =>
     (await database.run<{ entry: string }>("select entry from log order by entry")).rows.map((row) => row.entry);
+
+  describe("the server hangs", () => {
+    test("PF-063 after some seconds of silence everything says that it is unavailable, at once from then on, until it answers", async () => {
+      const line = await openLine(server.port);
+      onTestFinished(() => line.close());
+      const direct = new URL(await server.createDatabase());
+      direct.port = String(line.port);
+      const database = await openPostgres({ url: direct.href });
+      opened.push(database);
+      await database.run("create table log (entry text primary key)");
+      await insert(database, "before");
+      const unavailable = { code: "DATABASE_UNAVAILABLE", retryable: true };
+      line.hang(true);
+      const waiting = [
+        insert(database, "lost"),
+        database.ping(),
+        database.commitTogether(async () => {}),
+        database.transaction<Tables, unknown>((transaction) => transaction.selectFrom("log").selectAll().execute()),
+      ];
+      for (const one of await Promise.allSettled(waiting)) expect(one).toMatchObject({ reason: unavailable });
+      // Nothing is sent any more: it would take as long again.
+      const sendsNothing = await Promise.race([
+        insert(database, "refused").catch((error: unknown) => error),
+        new Promise((resolve) => setImmediate(resolve)),
+      ]);
+      expect(sendsNothing).toMatchObject(unavailable);
+      line.hang(false);
+      await expect.poll(() => insert(database, "after").catch(() => undefined), { timeout: 60_000 }).toBeDefined();
+      expect(await entries(database)).toEqual(expect.arrayContaining(["after", "before"]));
+      expect(await entries(database)).not.toContain("refused");
+    });
+
+    test("a statement that takes long is no silence", async () => {
+      const database = await open();
+      await expect(database.run("select pg_sleep(6)")).resolves.toBeDefined();
+    });
+  });
 
   describe("the server is killed", () => {
     test("everything says that it is unavailable, and works again once the server is back", async () => {

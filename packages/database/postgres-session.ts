@@ -1,4 +1,5 @@
-import type pg from "pg";
+import type { Pulse } from "@signalbox/kernel";
+import pg from "pg";
 import type { BatchStatement, RunResult } from "./database.js";
 import type { BatchOutcome, Session } from "./engine.js";
 import { DatabaseError } from "./errors.js";
@@ -37,14 +38,18 @@ const savepoint: pg.QueryConfig = { text: "savepoint member" };
 const release: pg.QueryConfig = { text: "release member" };
 
 /** A session on a connection of the pool. The rows of a batch are sent without waiting for each other's answers. */
-export function createPostgresSession(client: pg.PoolClient, statements: StatementRegistry): Session {
+export function createPostgresSession(client: pg.PoolClient, statements: StatementRegistry, pulse: Pulse): Session {
   let broken = false;
   let queryTimeoutMs: number | undefined;
 
   const send = async (config: pg.QueryConfig): Promise<pg.QueryResult> => {
+    pulse.began();
     try {
-      return await client.query(withTimeout(config, queryTimeoutMs));
+      const result = await client.query(withTimeout(config, queryTimeoutMs));
+      pulse.ended(true);
+      return result;
     } catch (cause) {
+      pulse.ended(cause instanceof pg.DatabaseError);
       const error = postgresError(cause);
       broken ||= isBroken(error);
       throw error;

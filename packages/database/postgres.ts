@@ -1,9 +1,12 @@
+import { Socket } from "node:net";
 import {
   type Clock,
+  createPulse,
   errorMessage,
   type Logger,
   type Metrics,
   noMetrics,
+  type Pulse,
   silentLogger,
   systemClock,
 } from "@signalbox/kernel";
@@ -51,10 +54,27 @@ export async function openPostgres(options: PostgresOptions): Promise<Database> 
   const clock = options.clock ?? systemClock;
   const logger = options.logger ?? silentLogger;
   const statements = createStatementRegistry();
-  const writers = createPool(options, logger, "write");
-  const readers = createPool(options, logger, "read");
+  const sockets = new Set<Socket>();
+  const pulse = createPulse({
+    ask: (signal) => askForLife(options, signal),
+    onSilent(cause) {
+      logger.warn("The database does not answer: calls fail at once until it does", { error: cause });
+      // Whoever waits learns by this that nothing will come.
+      for (const socket of sockets) socket.destroy(new Error("the database server is silent"));
+    },
+    onBack: () => logger.info("The database answers again"),
+  });
+  const openSocket = (): Socket => {
+    const socket = new Socket();
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+    return socket;
+  };
+  const writers = createPool(options, logger, "write", openSocket);
+  const readers = createPool(options, logger, "read", openSocket);
 
-  const acquireFrom = async (pool: pg.Pool): Promise<Session> => createPostgresSession(await connect(pool), statements);
+  const acquireFrom = async (pool: pg.Pool): Promise<Session> =>
+    createPostgresSession(await connect(pool, pulse), statements, pulse);
 
   const channels = createPostgresChannels({
     connection: connectionOf(options),
@@ -67,6 +87,7 @@ export async function openPostgres(options: PostgresOptions): Promise<Database> 
   });
 
   const close = async (): Promise<void> => {
+    pulse.close();
     await channels.close();
     // A silent server does not keep the process from stopping.
     await Promise.race([Promise.all([writers.end(), readers.end()]), clock.sleep(silenceMs)]);
@@ -122,10 +143,16 @@ function connectionOf({ url, connectTimeoutMs = 5_000 }: PostgresOptions): pg.Cl
   return { connectionString: url, connectionTimeoutMillis: connectTimeoutMs, application_name: "signalbox" };
 }
 
-function createPool(options: PostgresOptions, logger: Logger, purpose: "read" | "write"): pg.Pool {
+function createPool(
+  options: PostgresOptions,
+  logger: Logger,
+  purpose: "read" | "write",
+  stream: () => Socket,
+): pg.Pool {
   const { statementTimeoutMs = 30_000, lockTimeoutMs = 10_000, transactionTimeoutMs = 30_000 } = options;
   const pool = new pg.Pool({
     ...connectionOf(options),
+    stream,
     max: options.poolSize ?? 10,
     keepAlive: true,
     pipeline: true,
@@ -150,13 +177,36 @@ function createPool(options: PostgresOptions, logger: Logger, purpose: "read" | 
 /** What the driver says when a connection of a full pool did not come free in time. */
 const poolTimeout = "timeout exceeded when trying to connect";
 
-async function connect(pool: pg.Pool): Promise<pg.PoolClient> {
+async function connect(pool: pg.Pool, pulse: Pulse): Promise<pg.PoolClient> {
+  if (pulse.isSilent) throw new DatabaseError("DATABASE_UNAVAILABLE", { message: "The database server is silent" });
+  pulse.began();
   try {
-    return await pool.connect();
+    const client = await pool.connect();
+    pulse.ended(false);
+    return client;
   } catch (error) {
+    pulse.ended(false);
     throw errorMessage(error) === poolTimeout
       ? new DatabaseError("DATABASE_BUSY", { cause: error })
       : postgresError(error);
+  }
+}
+
+/** Whatever the server says to a connection of its own is a sign of life, also that it has no room for one. */
+async function askForLife(options: PostgresOptions, signal: AbortSignal): Promise<void> {
+  const socket = new Socket();
+  const client = new pg.Client({ ...connectionOf(options), stream: () => socket });
+  client.on("error", () => {});
+  const giveUp = (): void => void socket.destroy();
+  signal.addEventListener("abort", giveUp, { once: true });
+  try {
+    await client.connect();
+    await client.query("select 1");
+  } catch (error) {
+    if (!(error instanceof pg.DatabaseError)) throw signal.aborted ? signal.reason : error;
+  } finally {
+    signal.removeEventListener("abort", giveUp);
+    socket.destroy();
   }
 }
 

@@ -500,27 +500,54 @@ describe("crashes", () => {
     expect((await made.store.dead.list()).letters).toEqual([]);
   });
 
+  test("ES-169 what a killed process left behind is handled in groups that nothing else runs beside, not one by one", async () => {
+    const calls: number[][] = [];
+    const made = createTestStore({
+      configure: (registry) =>
+        registry.subscribe(
+          defineSubscriber("notes.remember_builds", {
+            batch: {},
+            handleBatch: async (events: readonly DomainEvent<Build>[]) =>
+              void calls.push(events.map(({ data }) => data.build_id)),
+          }),
+          { to: BuildFinished },
+        ),
+    });
+    running.push(made);
+    const left = Array.from({ length: 256 }, (_, index) => index + 1);
+    await publish(made, ...left);
+    for (let crash = 1; crash <= 2; crash++) await crashOnce(made, false, left.length);
+    await publish(made, 257);
+    await made.store.start();
+    await made.runUntilIdle();
+    expect(calls.flat().sort((one, other) => one - other)).toEqual([...left, 257]);
+    const suspected = calls.filter((call) => !call.includes(257));
+    // An eighth of a batch each.
+    expect(suspected.map(({ length }) => length)).toEqual(Array.from({ length: 8 }, () => 32));
+    expect((await made.store.dead.list()).letters).toEqual([]);
+  });
+
   /** What a process does that dies with the delivery: it takes the lease and is never heard of again. */
-  async function crashOnce({ transport, clock }: TestStore, alone: boolean): Promise<void> {
+  async function crashOnce({ transport, clock }: TestStore, alone: boolean, count = 1): Promise<void> {
     let leases: Parameters<Parameters<typeof transport.consume>[1]>[0] = [];
     await transport.open();
     const consumer = transport.consume(
       {
         subscriber: "notes.remember_builds",
-        maxInFlight: 1,
+        maxInFlight: count,
         leaseMs: 10_000,
         maxTotal: null,
         perKey: 1,
         rateLimit: null,
-        capacity: () => 1 - leases.length,
+        capacity: () => count - leases.length,
         limited: () => {},
         hurry: () => {},
       },
       (batch) => {
-        leases = batch;
+        leases = [...leases, ...batch];
       },
     );
-    await expect.poll(() => leases.length).toBe(1);
+    await expect.poll(() => leases.length).toBe(count);
     await consumer.stop();
     if (alone) await transport.extend(leases, { alone: true });
     await clock.advanceBy(10_001);

@@ -18,6 +18,7 @@ import type { Records } from "./records/records.js";
 import type { FrozenRegistry, RegisteredSubscriber } from "./registry.js";
 import { Settler } from "./settler.js";
 import type { SlotPool, SlotUser } from "./slots.js";
+import { Suspects, suspectAfterCrashes } from "./suspects.js";
 import type { Tracing } from "./tracing.js";
 import type { Consumer, Lease, Transport } from "./transports/transport.js";
 import { WaitingLine } from "./waiting-line.js";
@@ -48,8 +49,6 @@ export interface WorkerDependencies {
 
 /** How long an aborted handler may take to end before it counts as failed. */
 const graceMs = 5_000;
-/** A delivery whose lease ran out this often may be the reason: from then on it runs alone. */
-const suspectAfterCrashes = 2;
 /** Deliveries are fetched ahead for about this much work. */
 const prefetchMs = 50;
 const maxPrefetch = 256;
@@ -76,13 +75,16 @@ export class Worker implements SlotUser, CallHost {
   readonly #stopped = new AbortController();
   #consumer: Consumer | undefined;
   readonly #waiting: WaitingLine;
+  readonly #suspects: Suspects;
   readonly #calls = new Set<Call>();
   readonly #callOf = new Map<Lease, Call>();
-  /** Suspects that wait for the process to be free. */
+  /** Looked up, or about to be started with the process for themselves. */
   #starting = 0;
   #onIdle: (() => void)[] = [];
   #timeoutTimer: Timer | undefined;
   #lingerTimer: Timer | undefined;
+  /** Their call waits for the process to be free. */
+  #suspectsOffered = false;
   /** The waiting deliveries do not wait for company any longer. */
   #ripe = false;
   #paused = false;
@@ -100,6 +102,7 @@ export class Worker implements SlotUser, CallHost {
     this.once = deps.once;
     this.#registered = registered;
     this.#waiting = new WaitingLine(registered.work.batch);
+    this.#suspects = new Suspects(registered.work.batch);
     this.#deps = deps;
     this.#handlingLog = new HandlingLog(deps);
     this.#leases = new LeaseKeeper({
@@ -271,9 +274,10 @@ export class Worker implements SlotUser, CallHost {
   #line(leases: readonly Lease[]): void {
     for (const lease of leases) {
       if (lease.crashesAlone >= this.#deps.limits.maxCrashes) void this.#buryCrashed(lease);
-      else if (lease.crashes >= suspectAfterCrashes) this.#offerAlone(lease);
+      else if (lease.crashes >= suspectAfterCrashes) this.#suspects.push(lease);
       else this.#waiting.push(lease);
     }
+    this.#offerSuspects();
     this.#linger();
     this.#deps.slots.offer(this);
   }
@@ -346,13 +350,14 @@ export class Worker implements SlotUser, CallHost {
   // Leases
 
   #handBackWaiting(): void {
-    this.#settler.handBack(this.#waiting.takeAll());
+    this.#settler.handBack([...this.#waiting.takeAll(), ...this.#suspects.takeAll()]);
   }
 
   #lose(lease: Lease): void {
     const call = this.#callOf.get(lease);
     if (!call) {
       this.#waiting.remove(lease);
+      this.#suspects.remove(lease);
       this.#handlingLog.ended(lease, "lease_lost");
       return;
     }
@@ -363,30 +368,37 @@ export class Worker implements SlotUser, CallHost {
 
   // Crashes
 
-  /** A delivery that may kill its process gets the process for itself, so that no other one is blamed. */
-  #offerAlone(lease: Lease): void {
+  /** What may kill its process gets the process for itself, so that nothing else is blamed. */
+  #offerSuspects(): void {
+    if (this.#suspectsOffered || this.#suspects.isEmpty) return;
+    this.#suspectsOffered = true;
     this.#starting++;
     this.#deps.slots.offerAlone((release) => {
-      void this.#startAlone(lease, release).finally(() => {
+      this.#suspectsOffered = false;
+      void this.#startSuspects(release).finally(() => {
         this.#starting--;
+        this.#offerSuspects();
         this.#tellIdle();
       });
     });
   }
 
-  async #startAlone(lease: Lease, release: () => void): Promise<void> {
+  async #startSuspects(release: () => void): Promise<void> {
+    const { leases, alone } = this.#suspects.take();
+    const [first] = leases;
     try {
-      if (!this.#leases.has(lease)) release();
-      else if (this.#stopped.signal.aborted) {
-        this.#settler.handBack([lease]);
+      if (!first || this.#stopped.signal.aborted) {
+        this.#settler.handBack(leases);
         release();
-      } else if (await this.#leases.markAlone(lease)) {
-        // Until it is settled it would be blamed for a crash of the next one.
-        this.#begin([lease], () => void this.#settler.idle().then(release));
-      } else release();
+        return;
+      }
+      // Until they are settled they would be blamed for a crash of the next ones.
+      const releaseSettled = (): void => void this.#settler.idle().then(release);
+      if (!alone || (await this.#leases.markAlone(first))) this.#begin(leases, releaseSettled);
+      else release();
     } catch (error) {
-      this.#deps.logger.warn("a delivery could not be started alone", { error, delivery_id: lease.deliveryId });
-      this.#settler.handBack([lease]);
+      this.#deps.logger.warn("a delivery could not be started alone", { error, delivery_id: first?.deliveryId });
+      this.#settler.handBack(leases);
       release();
     }
   }

@@ -16,6 +16,7 @@ export { maskCredentials } from "./mask-credentials.js";
 export * from "./metrics.js";
 export * from "./nearest.js";
 export * from "./pace.js";
+export { createPulse, type Pulse, type PulseOptions } from "./pulse.js";
 export * from "./read-correlation.js";
 export * from "./retry.js";
 export * from "./ulid.js";
