@@ -199,3 +199,30 @@ test("PF-071 a journey that timed out leads to the error, and the error to the j
     "error:e": ["journey:checkout/1", "event:a"],
   });
 });
+
+test("PF-071 a journey that failed says why in one sentence, as JSON and as Markdown; nothing is concluded from what is missing", async () => {
+  const journeys = source("journeys", () => ({
+    entries: [entry("journey:1", 0, { title: "checkout", status: "timed_out", outcome: "failed", durationMs: 5_000 })],
+  }));
+  const dead = entry("attempt:a", 2, {
+    title: "payments.charge/shop.order_placed",
+    status: "dead",
+    outcome: "failed",
+    details: { error: "TypeError: <b>no</b> account" },
+  });
+  const { app, body } = await ask([journeys, source("events", () => ({ entries: [dead] }))]);
+  expect(body.entries[0].explanation).toEqual({
+    text: "checkout ran out of time after 5 s, probably because payments.charge failed and was given up: TypeError: <b>no</b> account",
+    cause: "attempt:a",
+  });
+  const document = await app.inject({
+    url: `/api/v1/timeline/${ulid}?format=markdown`,
+    headers: await tokens.bearer(["timeline:read"]),
+  });
+  expect(document.body).toContain("checkout ran out of time after 5 s, probably because payments.charge failed");
+  expect(document.body).not.toContain("<b>");
+
+  expect((await ask([journeys])).body.entries[0].explanation.text).toContain("no error was reported");
+  const hidden = await ask([journeys, source("errors", () => ({ hidden: 3 }))]);
+  expect(hidden.body.entries[0].explanation).toEqual({ text: "checkout ran out of time after 5 s" });
+});

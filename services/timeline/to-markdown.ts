@@ -12,6 +12,7 @@ export function toMarkdown({ correlationIds, entries, sources }: Timeline): stri
     ...incomplete.map(({ name, state }) => `- ${name}: ${state}`),
     ...(hidden > 0 ? [`- ${hidden} entries are not visible to you`] : []),
     ...(incomplete.length > 0 || hidden > 0 ? [""] : []),
+    ...entries.flatMap(({ explanation }) => (explanation === undefined ? [] : [`${plainText(explanation.text)}.`, ""])),
     "| time | what | title | status | took | where |",
     "| --- | --- | --- | --- | --- | --- |",
     ...entries.map(({ atMs, kind, title, status, durationMs, link }) =>

@@ -107,7 +107,7 @@ function toBody({ correlationIds, entries, sources }: Timeline) {
       not_visible_to_you: hidden,
     })),
     entries: entries.map(
-      ({ id, kind, atMs, title, status, outcome, durationMs, link, causedBy, related, details }) => ({
+      ({ id, kind, atMs, title, status, outcome, durationMs, link, causedBy, related, explanation, details }) => ({
         id,
         kind,
         at: new Date(atMs).toISOString(),
@@ -118,6 +118,7 @@ function toBody({ correlationIds, entries, sources }: Timeline) {
         ...(link === undefined ? {} : { link }),
         ...(durationMs === undefined ? {} : { duration_s: durationMs / 1_000 }),
         ...(causedBy === undefined ? {} : { caused_by: causedBy }),
+        ...(explanation === undefined ? {} : { explanation }),
         ...(details === undefined ? {} : { details }),
       }),
     ),
