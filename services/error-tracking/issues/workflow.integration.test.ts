@@ -404,6 +404,68 @@ function describeWorkflow(open: () => Promise<TestDatabase>): void {
     await expect(merge(a ?? 0, b ?? 0)).rejects.toMatchObject({ code: "ET_ISSUE_NOT_FOUND" });
   });
 
+  test("ET-221 ET-223 events, merges, splits and changes at once lose, double and misplace nothing", async () => {
+    const names = ["a", "b", "c", "d", "e", "f"];
+    await digest(...names.map((name) => event(name)));
+    const workers = [kit, ...[1, 2].map(() => createTestDigest(stores, stored, { clock }))];
+    const pick = <T>(list: readonly T[], step: number): T | undefined => list[step % list.length];
+    const living = async () => (await issues()).filter((issue) => issue.merged_into === null);
+    const refusals: unknown[] = [];
+    // What another one has merged or split meanwhile is refused; nothing else may go wrong.
+    const attempt = async (work: Promise<unknown>): Promise<void> => {
+      await work.catch((error: unknown) => refusals.push(error));
+    };
+    const digests = async (worker: TestDigest, at: number): Promise<void> => {
+      for (let step = 0; step < 12; step++) {
+        const batch = [step, step + at, step * at].map((which) => event(`${pick([...names, "g", "h"], which)}`));
+        expect((await worker.digest.handle(batch, uninterrupted)).failed).toEqual([]);
+      }
+    };
+    const rearranges = async (at: number): Promise<void> => {
+      for (let step = at; step < at + 8; step++) {
+        const ids = (await living()).map(({ id }) => id);
+        const some = [...new Set([pick(ids, step), pick(ids, step * 3 + 1)])].flatMap((id) => id ?? []);
+        await attempt(mergeIssues(dependencies(), { projectId, issueIds: some, actor: "ann" }));
+        const owned = await db()
+          .selectFrom("error_hashes")
+          .selectAll()
+          .where("issue_id", "=", some[0] ?? 0)
+          .execute();
+        const hashes = owned.slice(0, 1).map(({ hash }) => hash);
+        const to = step % 2 === 0 ? "former" : "new";
+        await attempt(unmergeIssue(dependencies(), { projectId, issueId: some[0] ?? 0, hashes, to, actor: "bob" }));
+        await changeIssues(dependencies(), { projectId, issueIds: ids, change: { status: "resolved" }, actor: "cleo" });
+        await clock.advanceBy(1000);
+      }
+    };
+    await Promise.all([...workers.map((worker, at) => digests(worker, at + 1)), rearranges(0), rearranges(5)]);
+    expect(
+      refusals.filter((error) => !/^ET_(?:ISSUE_NOT_FOUND|MERGE_INVALID|UNMERGE_INVALID)$/.test(codeOf(error))),
+    ).toEqual([]);
+
+    const all = await issues();
+    const hashes = await db().selectFrom("error_hashes").selectAll().where("project_id", "=", projectId).execute();
+    expect(hashes.reduce((sum, { event_count: events }) => sum + events, 0)).toBe(names.length + 3 * 12 * 3);
+    for (const issue of all) {
+      const own = hashes.filter(({ issue_id: id }) => id === issue.id);
+      expect([issue.id, own.length > 0]).toEqual([issue.id, issue.merged_into === null]);
+      expect([issue.id, issue.event_count]).toEqual([
+        issue.id,
+        issue.merged_into === null ? own.reduce((sum, { event_count: events }) => sum + events, 0) : issue.event_count,
+      ]);
+      if (issue.merged_into !== null)
+        expect(all.find(({ id }) => id === issue.merged_into)).toMatchObject({ merged_into: null });
+    }
+    expect(all.map(({ short_number: number }) => number).sort((a, b) => a - b)).toEqual(
+      all.map((_, index) => index + 1),
+    );
+    const published = workers.flatMap((worker) => worker.published);
+    const created = published.filter(({ type }) => type === "error_tracking.issue_created");
+    expect(created).toHaveLength(8);
+    const regressions = published.filter(({ type }) => type === "error_tracking.issue_regressed");
+    expect(regressions).toHaveLength((await activities()).filter(([kind]) => kind === "regressed").length);
+  });
+
   test("ET-222 merged issues count each user once", async () => {
     const by = (name: string, user: number) =>
       receivedEvent(errorPayload(name, { timestamp: clock.nowMs() / 1000, user: { id: user } }), {
@@ -419,4 +481,8 @@ function describeWorkflow(open: () => Promise<TestDatabase>): void {
     await unmergeIssue(dependencies(), { projectId, issueId: survivor, hashes, to: "former", actor: "ann" });
     expect((await issues()).map((issue) => issue.user_count)).toEqual([2, 2]);
   });
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && "code" in error ? String(error.code) : String(error);
 }

@@ -123,8 +123,9 @@ function idCondition(value: string, name: string, offset: number): EventConditio
   };
 }
 
-function handledCondition({ key, values, offset }: KeyTerm): EventCondition {
+function handledCondition({ key, values, comparison, offset }: KeyTerm): EventCondition {
   const [value = ""] = values;
+  if (comparison !== undefined || values.length > 1) throw invalidQuery(offset, `${key} has one value, true or false`);
   const truth = new Map([
     ["true", true],
     ["yes", true],

@@ -43,9 +43,8 @@ type MakeCondition = (term: KeyTerm, scope: IssueScope) => Condition;
 const numeric =
   (column: string): MakeCondition =>
   ({ values, comparison, offset }) => {
-    const [text = ""] = values;
     const operator = sql.raw(comparison ?? "=");
-    return sql<SqlBool>`${sql.ref(column)} ${operator} ${readNumber(text, offset)}`;
+    return oneOf(values.map((text) => sql<SqlBool>`${sql.ref(column)} ${operator} ${readNumber(text, offset)}`));
   };
 
 const moment =
@@ -59,16 +58,36 @@ const moment =
 
 const anyOf =
   (column: string): MakeCondition =>
-  ({ values }) =>
-    sql<SqlBool>`(${sql.join(
-      values.map((value) => matches(column, value)),
-      sql` or `,
-    )})`;
+  (term) =>
+    oneOf(uncompared(term).map((value) => matches(column, value)));
+
+function oneOf(conditions: readonly Condition[]): Condition {
+  return sql<SqlBool>`(${sql.join(conditions, sql` or `)})`;
+}
+
+/** The values of a key that only equals them. */
+function uncompared({ key, values, comparison, offset }: KeyTerm): readonly string[] {
+  if (comparison !== undefined) throw invalidQuery(offset, `${key} cannot be compared by ${comparison}`);
+  return values;
+}
 
 function matches(column: string, value: string): Condition {
   const reference = sql`coalesce(${sql.ref(column)}, '')`;
   if (!value.includes("*")) return sql<SqlBool>`${reference} = ${value}`;
-  return sql<SqlBool>`lower(${reference}) like ${likePattern(value.toLowerCase())} escape '\\'`;
+  return likeInAnyCase(reference, value, likePattern(value.toLowerCase()));
+}
+
+/**
+ * That a text is like a pattern in lower case. Databases may know the cases of ASCII letters only, so the other letters
+ * of what is looked for are turned one by one.
+ */
+function likeInAnyCase(text: RawBuilder<unknown>, sought: string, pattern: string): Condition {
+  const others = new Set(sought.toLowerCase().match(/[^\0-\x7f]/gu));
+  const folded = [...others].reduce((so, letter) => {
+    const upper = letter.toUpperCase();
+    return upper === letter ? so : sql`replace(${so}, ${upper}, ${letter})`;
+  }, sql`lower(${text})`);
+  return sql<SqlBool>`${folded} like ${pattern} escape '\\'`;
 }
 
 /** Keys that are answered by what is known of the issue itself. */
@@ -100,31 +119,31 @@ export function issueCondition(term: Term, scope: IssueScope): Condition {
   return term.negated ? sql<SqlBool>`not ${condition}` : condition;
 }
 
-function isState({ values, offset }: KeyTerm): Condition {
-  const conditions = values.map((value) => {
+function isState(term: KeyTerm): Condition {
+  const conditions = uncompared(term).map((value) => {
     const condition = states.get(value);
     if (condition === undefined)
-      throw invalidQuery(offset, `an error is never ${value}; it is ${[...states.keys()].join(", ")}`);
+      throw invalidQuery(term.offset, `an error is never ${value}; it is ${[...states.keys()].join(", ")}`);
     return condition;
   });
-  return sql<SqlBool>`(${sql.join(conditions, sql` or `)})`;
+  return oneOf(conditions);
 }
 
-function isAssigned({ values }: KeyTerm, { subject }: IssueScope): Condition {
-  const conditions = values.map((value) =>
+function isAssigned(term: KeyTerm, { subject }: IssueScope): Condition {
+  const conditions = uncompared(term).map((value) =>
     value === "none"
       ? sql<SqlBool>`issue.assignee is null`
       : sql<SqlBool>`coalesce(issue.assignee, '') = ${value === "me" ? subject : value}`,
   );
-  return sql<SqlBool>`(${sql.join(conditions, sql` or `)})`;
+  return oneOf(conditions);
 }
 
 function contained(text: string): Condition {
   const pattern = `%${text.toLowerCase().replaceAll(/[\\%_]/g, "\\$&")}%`;
-  const columns = ["title", "culprit", "description"].map(
-    (column) => sql<SqlBool>`lower(${sql.ref(`issue.${column}`)}) like ${pattern} escape '\\'`,
+  const columns = ["title", "culprit", "description"].map((column) =>
+    likeInAnyCase(sql.ref(`issue.${column}`), text, pattern),
   );
-  return sql<SqlBool>`(${sql.join([...columns, ...hasShortId(text)], sql` or `)})`;
+  return oneOf([...columns, ...hasShortId(text)]);
 }
 
 /** For a word that is formed like the short id of an issue: that it is this one's. */

@@ -24,6 +24,8 @@ test.each([
   ["age:-24h lastSeen:+2d", ["age = -24h", "lastSeen = +2d"]],
   ["url:https://a/b?c=d", ["url = https://a/b?c=d"]],
   ["TypeError: undefined", ["TypeError:", "undefined"]],
+  ["Error: std::bad_alloc ActiveRecord::RecordNotFound", ["Error:", "std::bad_alloc", "ActiveRecord::RecordNotFound"]],
+  ["GET https://api.example/v1 failed", ["GET", "https://api.example/v1", "failed"]],
   ['tag:""', ["tag = "]],
   ['"a \\" b"', ['a " b']],
 ])("ET-350 %j is read", (query, terms) => {
@@ -39,6 +41,9 @@ test.each([
   ["level:[a b]", 9],
   ["level:[]", 7],
   ["timesSeen:>", 11],
+  ["release:>[1.0, 2.0]", 9],
+  ["has:[a, b]", 4],
+  ["has:>a", 5],
   ["!", 0],
   ["a".repeat(1025), 1024],
   ["a ".repeat(31), 60],

@@ -62,6 +62,7 @@ function createReader(query: string) {
     offset: () => at,
     atEnd: () => at >= query.length,
     next: () => query[at],
+    ahead: (text: string) => query.startsWith(text, at),
     take(text: string): boolean {
       if (!query.startsWith(text, at)) return false;
       at += text.length;
@@ -90,7 +91,7 @@ function readTerm(reader: Reader, offset: number): Term {
   return { kind: "word", text, offset };
 }
 
-/** The rest of a term behind its key; undefined when it is rather a word of some text, as in `TypeError: x`. */
+/** The rest of a term behind its key; undefined when it is rather a word of some text: `TypeError: x`, `std::bad_alloc`, `https://x`. */
 function readValue(reader: Reader, found: string, offset: number): Term | undefined {
   const negated = found.startsWith("!");
   const name = found.slice(negated ? 1 : 0, -1);
@@ -99,8 +100,11 @@ function readValue(reader: Reader, found: string, offset: number): Term | undefi
     if (!negated && /^[A-Z]/.test(name)) return undefined;
     throw invalidQuery(reader.offset(), "a value is missing behind the colon");
   }
-  if (next === "[") return { kind: "key", key: name, negated, values: readList(reader), offset };
+  if (next === ":" || reader.ahead("//")) return undefined;
+  if (next === "[" && name !== "has") return { kind: "key", key: name, negated, values: readList(reader), offset };
   const comparison = next === '"' ? undefined : readComparison(reader);
+  if (reader.next() === "[" || (comparison !== undefined && name === "has"))
+    throw invalidQuery(reader.offset(), "one value belongs here");
   const value = reader.next() === '"' ? reader.quoted() : (reader.match(keyValue)?.[0] ?? "");
   if (value === "" && next !== '"') throw invalidQuery(reader.offset(), "a value is missing");
   if (name === "has") return { kind: "has", key: value, negated, offset };

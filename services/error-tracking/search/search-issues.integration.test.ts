@@ -134,6 +134,7 @@ test.each([
   ["has:color", "c"],
   ["timesSeen:>1", "a"],
   ["timesSeen:1", "bcd"],
+  ["timesSeen:[2, 7]", "a"],
   ["users:>=1", "a"],
   ["firstRelease:shop@1.2.0", "a"],
   ["age:-1h", "acd"],
@@ -222,4 +223,32 @@ test("values of a query are never part of a statement", async () => {
     expect(await find(`level:"${value.replaceAll(/["\\]/g, "\\$&")}"`)).toBe("");
   }
   expect(await find("team:pay")).toBe("ac");
+});
+
+test("ET-350 words of any script are found in any case, and titles by themselves", async () => {
+  const other = await kit.newProject();
+  const title = "ÜBERWEISUNG Ошибка: std::bad_alloc at https://bank.example 100%_";
+  await kit.store(other, [{ ...at(40), message: title, level: "info", release: "Ärger-1" }]);
+  const count = async (query: string) => {
+    const answer = await kit.call("GET", `/api/v1/projects/${other}/errors?query=${encodeURIComponent(query)}`);
+    expect(answer.statusCode, answer.body).toBe(200);
+    return answer.json().length;
+  };
+  for (const query of [title, "überweisung", "ÜBERWEISUNG", "ошибка", "ОШИБКА", "std::BAD_ALLOC", "firstRelease:ärg*"])
+    expect([query, await count(query)]).toEqual([query, 1]);
+  for (const query of ["uberweisung", "100%x", "std::bad", "https://bank", "ошибки"])
+    expect([query, await count(query)]).toEqual([query, title.includes(query) ? 1 : 0]);
+});
+
+test.each([
+  "is:>new",
+  "assigned:>me",
+  "firstRelease:>1.0.0",
+  "error.handled:[true, false]",
+  "error.handled:>true",
+  "timesSeen:[1, x]",
+  "age:[-1h, -2h]",
+])("ET-350 %s is refused instead of half understood", async (query) => {
+  const answer = await kit.call("GET", `${url}?query=${encodeURIComponent(query)}`);
+  expect([answer.statusCode, answer.json().code]).toEqual([400, "ET_QUERY_INVALID"]);
 });
