@@ -41,11 +41,13 @@ try {
   const person = await ask("token", "create", "--scope", "admin", "--ttl", "1d", "--name", "demo");
   const [project] = await ask("project", "list");
   const { dsn } = project ?? (await ask("project", "create", "forge"));
-  console.error(`\nLog in to the dashboard with this token, which is good for a day:\n\n${person.token}`);
   process.exitCode = await supervise({
     command: process.execPath,
     args: [program, "serve", "--app", join(forge, "dist", "index.js"), ...process.argv.slice(2)],
     env: { ...env, FORGE_TOKEN: producer.token, FORGE_DSN: dsn },
+    // Below everything else, where whoever waits for the dashboard looks.
+    onFirstReady: () =>
+      console.error(`Log in to the dashboard with this token, which is good for a day:\n\n${person.token}\n`),
     say: (line) => console.error(line),
   });
 } catch (error) {

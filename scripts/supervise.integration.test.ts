@@ -43,6 +43,15 @@ describe("supervise", () => {
     expect(program.output()).toContain("ended with exit code 1; starting it again in");
   });
 
+  test("PF-004 what stands below the lines of the start is said once, however often it is started", async () => {
+    const program = supervised(`
+      process.send({ ready: true }, () => process.exit(runs < 3 ? 1 : 0));
+    `);
+    expect(await program.exitCode).toBe(0);
+    expect(runs()).toBe(3);
+    expect(program.output().match(/it is there/g)).toHaveLength(1);
+  });
+
   test("a program that refuses to start is not retried, and its exit code is passed on", async () => {
     const program = supervised(`process.exit(7);`);
     expect(await program.exitCode).toBe(7);
@@ -114,6 +123,7 @@ function supervised(body: string): Program {
     `import { supervise } from ${JSON.stringify(new URL("./supervise.mjs", import.meta.url).href)};
     process.exitCode = await supervise({
       command: process.execPath, args: [${JSON.stringify(program)}], say: (line) => console.error(line),
+      onFirstReady: () => console.error("it is there"),
       firstDelayMs: 20, maxDelayMs: 50, maxFailedStarts: 3,
     });`,
   );

@@ -13,6 +13,7 @@ const secondSignalGraceMs = 1_000;
  * @property {readonly string[]} args
  * @property {NodeJS.ProcessEnv} [env]
  * @property {(line: string) => void} say
+ * @property {() => void} [onFirstReady] called once, when the program is ready for the first time
  * @property {number} [firstDelayMs] pause before the first restart; doubles up to `maxDelayMs`
  * @property {number} [maxDelayMs]
  * @property {number} [steadyMs] a child that was ready for this long makes the pauses short again
@@ -34,6 +35,7 @@ export function supervise(options) {
   const maxDelayMs = options.maxDelayMs ?? 30_000;
   const steadyMs = options.steadyMs ?? 60_000;
   const maxFailedStarts = options.maxFailedStarts ?? 5;
+  let wasReady = false;
 
   return new Promise((resolve) => {
     /** @type {import("node:child_process").ChildProcess | undefined} */
@@ -79,7 +81,10 @@ export function supervise(options) {
       });
       child = started;
       started.on("message", (message) => {
-        if (typeof message === "object" && message !== null && "ready" in message) readyMs = performance.now();
+        if (typeof message !== "object" || message === null || !("ready" in message)) return;
+        readyMs = performance.now();
+        if (!wasReady) options.onFirstReady?.();
+        wasReady = true;
       });
       started.on("error", (error) => {
         options.say(`The server could not be started: ${error.message}`);

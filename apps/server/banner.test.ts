@@ -25,12 +25,12 @@ test("PF-003 says in at most 20 lines where things are and what they run on", ()
   expect(lines.join("\n")).toContain("Data directory  /srv/box\n");
   expect(lines.join("\n")).toContain("Embedded        chDB (analytics), files (blobs)\n");
   expect(lines.join("\n")).toContain("Real servers    PostgreSQL (database)\n");
-  expect(lines.join("\n")).toContain("token create --scope errors:read\n");
+  expect(lines.join("\n")).toContain("Token to log in npx signalbox token create --scope admin --ttl 1d\n");
 });
 
 test("commands are told a data directory that they would not find", () => {
   const text = bannerLines({ ...facts, isUsualDirectory: false }).join("\n");
-  expect(text).toContain("token create --scope errors:read --data-dir /srv/box\n");
+  expect(text).toContain("token create --scope admin --ttl 1d --data-dir /srv/box\n");
   expect(text).toContain("project create NAME --data-dir /srv/box\n");
 });
 

@@ -50,7 +50,7 @@ export function bannerLines(facts: BannerFacts): string[] {
     row("Real servers", adapterNames(facts.adapters, false)),
     row("Roles", facts.roles.join(", ")),
     "",
-    row("API token", `npx signalbox token create --scope errors:read${where}`),
+    row("Token to log in", `npx signalbox token create --scope admin --ttl 1d${where}`),
     row("New project", `npx signalbox project create NAME${where}`),
     "",
   ];

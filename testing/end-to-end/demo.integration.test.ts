@@ -33,15 +33,16 @@ describe.skipIf(needed.skip)(needed.title("the demo"), () => {
     });
     ended = new Promise((resolve) => demo.once("exit", resolve));
     for (const stream of [demo.stdout, demo.stderr]) stream?.setEncoding("utf8").on("data", (text) => (output += text));
-    for (let isReady = false; !isReady; ) {
+    // The token stands below everything else that the start prints.
+    for (let isReady = false; !isReady || token === ""; ) {
       if (demo.exitCode !== null) throw new Error(`The demo ended:\n${output}`);
       await sleep(250);
       isReady = await fetch(`${url}/-/readiness`).then(
         ({ ok }) => ok,
         () => false,
       );
+      token = /^(eyJ\S+)\n/m.exec(output)?.[1] ?? "";
     }
-    token = /^eyJ\S+$/m.exec(output)?.[0] ?? "";
   }, 240_000);
 
   afterAll(async () => {
@@ -62,6 +63,7 @@ describe.skipIf(needed.skip)(needed.title("the demo"), () => {
 
   test("PF-004 it says where the dashboard is and with which token to log in", async () => {
     expect(token).not.toBe("");
+    // Standard output and standard error come by two pipes, in whatever order.
     await vi.waitFor(() => expect(output).toContain(`Dashboard       ${url}/`), { timeout: patienceMs });
   });
 

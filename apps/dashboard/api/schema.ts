@@ -21164,6 +21164,13 @@ export interface paths {
                                 caused_by?: string;
                                 /** @description Ids of entries that belong to it: errors and failed attempts of a journey that failed, journey and causes of an error. */
                                 related: string[];
+                                /** @description Of a journey that failed: why, as far as this timeline tells. */
+                                explanation?: {
+                                    /** @description One sentence. */
+                                    text: string;
+                                    /** @description Id of the entry to look at first. */
+                                    cause?: string;
+                                };
                                 details?: {
                                     [key: string]: unknown;
                                 };

@@ -3,6 +3,7 @@ import { IconLogin2 } from "@tabler/icons-react";
 import { type FormEvent, useState } from "react";
 import { useLocation } from "react-router";
 import { useLogins, useSessionActions } from "../api/session.js";
+import { Snippet } from "../shared/states.js";
 
 /** What came of a login at an issuer, as the server says it in the address. */
 const outcomes: Readonly<Record<string, string>> = {
@@ -78,7 +79,11 @@ export function Login() {
               <Text size="sm" c="dimmed" mb={6}>
                 On the server's machine this makes a token that may do everything for a day:
               </Text>
-              <Code block>npx signalbox token create --scope admin --ttl 1d</Code>
+              <Snippet code="npx signalbox token create --scope admin --ttl 1d" label="Copy the command" />
+              <Text size="xs" c="dimmed" mt={6}>
+                Where the server has another data directory, as the demo has, add <Code>--data-dir</Code> as the lines
+                of its start say.
+              </Text>
             </div>
           </Stack>
         </form>

@@ -11,13 +11,14 @@ import {
   Tooltip,
   UnstyledButton,
 } from "@mantine/core";
-import { useClipboard } from "@mantine/hooks";
-import { notifications } from "@mantine/notifications";
 import { IconArrowDown, IconArrowUp, IconClipboardCopy, IconColumns3 } from "@tabler/icons-react";
 import { useWindowVirtualizer } from "@tanstack/react-virtual";
 import { memo, type ReactNode, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from "react";
+import { useIsNarrow } from "./is-narrow.js";
+import { sayDone } from "./notify.js";
 import { asCsv, asMarkdownTable, type TextTable } from "./table-text.js";
 import { useUrlState } from "./url-state.js";
+import { copyText } from "./use-copy.js";
 
 export interface Column<Row> {
   readonly id: string;
@@ -70,10 +71,14 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
   const { label, rows, rowKey, columns, selection, serverOrder } = props;
   const url = useUrlState();
   const chosen = url.get("columns");
+  const isNarrow = useIsNarrow();
   const visible = useMemo(() => {
     const names = chosen.split(",");
-    return columns.filter(({ id, hidden }) => (chosen === "" ? hidden !== true : names.includes(id)));
-  }, [columns, chosen]);
+    return columns.filter(
+      ({ id, hidden, wideOnly }) =>
+        (chosen === "" ? hidden !== true : names.includes(id)) && !(isNarrow && wideOnly === true),
+    );
+  }, [columns, chosen, isNarrow]);
   const order = url.get("order");
   const sorted = useMemo(() => sortRows(rows, columns, order), [rows, columns, order]);
   const copied = (): TextTable => ({
@@ -124,8 +129,8 @@ export function DataTable<Row>(props: DataTableProps<Row>) {
           <Table highlightOnHover aria-label={label} aria-rowcount={sorted.length + 1} layout="fixed">
             <colgroup>
               {selection && <col style={{ width: 40 }} />}
-              {visible.map(({ id, width, wideOnly }) => (
-                <col key={id} className={wideOnly ? "wide-only" : undefined} style={width ? { width } : undefined} />
+              {visible.map(({ id, width }) => (
+                <col key={id} style={width ? { width } : undefined} />
               ))}
             </colgroup>
             <Table.Thead>
@@ -188,11 +193,7 @@ function HeaderCell<Row>({
     </UnstyledButton>
   );
   return (
-    <Table.Th
-      {...(column.align ? { ta: column.align } : {})}
-      {...(column.wideOnly ? { className: "wide-only" } : {})}
-      {...(direction ? { "aria-sort": direction } : {})}
-    >
+    <Table.Th {...(column.align ? { ta: column.align } : {})} {...(direction ? { "aria-sort": direction } : {})}>
       {content}
     </Table.Th>
   );
@@ -313,11 +314,7 @@ function PlainRow<Row>({ id, item, index, columns, selected, select, measure }: 
         </Table.Td>
       )}
       {columns.map((column) => (
-        <Table.Td
-          key={column.id}
-          {...(column.align ? { ta: column.align } : {})}
-          {...(column.wideOnly ? { className: "wide-only" } : {})}
-        >
+        <Table.Td key={column.id} {...(column.align ? { ta: column.align } : {})}>
           {column.cell(item)}
         </Table.Td>
       ))}
@@ -376,10 +373,8 @@ function Loading({ width }: { readonly width: number }) {
 }
 
 function CopyMenu({ table }: { readonly table: () => TextTable }) {
-  const clipboard = useClipboard();
   const copy = (text: string, form: string): void => {
-    clipboard.copy(text);
-    notifications.show({ message: `The rows are copied as ${form}.` });
+    void copyText(text).then((done) => done && sayDone(`The rows are copied as ${form}.`));
   };
   return (
     <Menu position="bottom-end">

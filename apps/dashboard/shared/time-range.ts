@@ -71,6 +71,7 @@ function shortTime(timeMs: number): string {
     day: "numeric",
     hour: "2-digit",
     minute: "2-digit",
+    hourCycle: "h23",
   });
 }
 

@@ -36,10 +36,15 @@ export function Ago({ at, size = "sm" }: { readonly at: string | null; readonly 
   );
 }
 
+/** Date and time of day where the reader is, in 24 hours as everywhere on the pages. */
+export function formatDateTime(time: Date): string {
+  return time.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium", hourCycle: "h23" });
+}
+
 /** Local and UTC. */
 function inFull(time: Date): string {
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-  return `${time.toLocaleString()} (${zone}) · ${time.toISOString().replace("T", " ").replace("Z", " UTC")}`;
+  return `${formatDateTime(time)} (${zone}) · ${time.toISOString().replace("T", " ").replace("Z", " UTC")}`;
 }
 
 /** The time of day of something that happened together with others; in full as `Ago` shows it. */

@@ -1,5 +1,5 @@
 import { ActionIcon, Button, Checkbox, Group, Kbd, Menu, Modal, Stack, Table, Text, Tooltip } from "@mantine/core";
-import { useClipboard, useHotkeys } from "@mantine/hooks";
+import { useHotkeys } from "@mantine/hooks";
 import { IconBan, IconDots, IconGitMerge, IconKeyboard, IconMarkdown, IconTrash } from "@tabler/icons-react";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
@@ -9,6 +9,7 @@ import { allows, useSession } from "../../api/session.js";
 import { sayDone, sayFailed } from "../../shared/notify.js";
 import { formatCount } from "../../shared/numbers.js";
 import { useUrlState } from "../../shared/url-state.js";
+import { copyText } from "../../shared/use-copy.js";
 import { AssignMenu } from "./assign-menu.js";
 import { assignAsBefore, useChangeIssues } from "./change-issues.js";
 import { IgnoreMenu } from "./ignore-menu.js";
@@ -157,7 +158,6 @@ export function IssueActions({ issue, path }: { readonly issue: Issue; readonly 
 }
 
 function useCopyMarkdown(path: IssuePath): () => void {
-  const clipboard = useClipboard();
   const event = useUrlState().get("event");
   return () => {
     const read = async (): Promise<void> => {
@@ -169,8 +169,7 @@ function useCopyMarkdown(path: IssuePath): () => void {
               parseAs: "text",
             }),
       );
-      clipboard.copy(text);
-      sayDone("The issue is copied as Markdown.");
+      if (await copyText(text)) sayDone("The issue is copied as Markdown.");
     };
     read().catch((error: Error) => sayFailed("Nothing was copied", error));
   };

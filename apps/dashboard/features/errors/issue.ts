@@ -51,7 +51,8 @@ export function countsOf(issue: Issue): readonly number[] {
 
 /** Where it happened: what the client says it was doing, then function and file unless that says the same. */
 export function placesOf({ actor, file = "", function: name = "" }: Issue): readonly string[] {
-  const place = [name, file].filter((part) => part !== "").join(" in ");
+  // A function without a name is called by a question mark.
+  const place = [name === "?" ? "" : name, file].filter((part) => part !== "").join(" in ");
   const isOfFrame = name !== "" && actor.startsWith(`${name}(`);
   return [isOfFrame ? "" : actor, place].filter((text) => text !== "");
 }

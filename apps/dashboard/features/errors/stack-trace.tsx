@@ -14,12 +14,12 @@ import {
   Tooltip,
   UnstyledButton,
 } from "@mantine/core";
-import { useClipboard } from "@mantine/hooks";
 import { IconChevronDown, IconChevronRight, IconCopy } from "@tabler/icons-react";
 import { useWindowVirtualizer } from "@tanstack/react-virtual";
 import { useLayoutEffect, useMemo, useRef, useState } from "react";
 import { sayDone } from "../../shared/notify.js";
 import { useUrlState } from "../../shared/url-state.js";
+import { copyText } from "../../shared/use-copy.js";
 import { asText, type ExceptionValue, type Frame } from "./event-payload.js";
 import { type Line, linesOf, type Order } from "./lines-of-frames.js";
 import { stackAsMarkdown, stackAsText } from "./stack-as-markdown.js";
@@ -67,10 +67,8 @@ export function StackTrace({ exceptions }: { readonly exceptions: readonly Excep
 }
 
 function CopyTrace({ chain }: { readonly chain: readonly ExceptionValue[] }) {
-  const clipboard = useClipboard();
   const copy = (text: string, form: string): void => {
-    clipboard.copy(text);
-    sayDone(`The stack trace is copied as ${form}.`);
+    void copyText(text).then((done) => done && sayDone(`The stack trace is copied as ${form}.`));
   };
   return (
     <Menu position="bottom-end">
@@ -278,7 +276,7 @@ function FrameRow({
           dir="auto"
           style={{ overflowWrap: "anywhere" }}
         >
-          {frame.function ?? "?"}
+          {nameOfFunction(frame.function)}
         </Text>
         <Text
           size="xs"
@@ -314,6 +312,11 @@ function FrameRow({
       {open && frame.vars !== undefined && <Variables vars={frame.vars} />}
     </Box>
   );
+}
+
+/** Clients call a function without a name by none, or by a question mark. */
+function nameOfFunction(name: string | undefined): string {
+  return name === undefined || name === "" || name === "?" ? "(anonymous)" : name;
 }
 
 function Source({ frame }: { readonly frame: Frame }) {
@@ -383,7 +386,7 @@ function Variables({ vars }: { readonly vars: Readonly<Record<string, unknown>> 
       <Table.Tbody>
         {Object.entries(vars).map(([name, value]) => (
           <Table.Tr key={name}>
-            <Table.Td c="dimmed" ff="monospace">
+            <Table.Td c="dimmed" ff="monospace" miw={90} style={{ verticalAlign: "baseline" }}>
               {name}
             </Table.Td>
             <Table.Td>

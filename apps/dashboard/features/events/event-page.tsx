@@ -23,6 +23,7 @@ export function EventPage() {
   const node = why.data && readEventNode(why.data);
   return (
     <Page
+      above={[{ to: "/events/log", text: "Event log" }]}
       title={node?.type ?? "Event"}
       subtitle={
         <Group gap={4}>

@@ -4,9 +4,11 @@ import { Link } from "react-router";
 import { api, dataOf } from "../../api/client.js";
 import type { paths } from "../../api/schema.js";
 import { Card } from "../../shared/card.js";
+import { Explanation, nameOfCause } from "../../shared/explanation.js";
 import { pageOfLink } from "../../shared/page-of-link.js";
 import { Loaded } from "../../shared/states.js";
 import { formatSeconds } from "../../shared/time.js";
+import type { Run } from "./run.js";
 
 type Answer = Exclude<
   paths["/api/v1/timeline/{correlation_id}"]["get"]["responses"]["200"]["content"]["application/json"],
@@ -21,9 +23,9 @@ const colors: Readonly<Record<Entry["outcome"], string>> = {
   neutral: "gray",
 };
 
-/** Errors and events that carried the correlation id of a run. */
-export function BesideRun({ correlation, failed }: { readonly correlation: string; readonly failed: boolean }) {
-  const timeline = useQuery({
+/** Everything that carried the correlation id of a run. */
+function useTimeline(correlation: string) {
+  return useQuery({
     queryKey: ["timeline", correlation],
     queryFn: async () => {
       const answer = await dataOf(
@@ -35,6 +37,27 @@ export function BesideRun({ correlation, failed }: { readonly correlation: strin
     },
     refetchInterval: 15_000,
   });
+}
+
+/** Why a run failed, in one sentence; nothing while that is not known. */
+export function WhyItFailed({ run }: { readonly run: Run }) {
+  const { covered_experience_id: experience, correlation_id: correlation, run: number } = run;
+  const entries = useTimeline(correlation).data?.entries ?? [];
+  const { explanation } = entries.find(({ id }) => id === `journey:${experience}/${correlation}/${number}`) ?? {};
+  if (explanation === undefined) return null;
+  const cause = entries.find(({ id }) => id === explanation.cause);
+  return (
+    <Explanation
+      text={explanation.text}
+      page={cause?.link && pageOfLink(cause.link)}
+      leadsTo={nameOfCause(cause?.kind)}
+    />
+  );
+}
+
+/** Errors and events that carried the correlation id of a run. */
+export function BesideRun({ correlation, failed }: { readonly correlation: string; readonly failed: boolean }) {
+  const timeline = useTimeline(correlation);
   return (
     <Loaded query={timeline} skeleton={4}>
       {({ entries }) => (

@@ -5,10 +5,11 @@ import { Link, useParams } from "react-router";
 import { api, dataOf } from "../../api/client.js";
 import { useLive } from "../../api/live.js";
 import { Card, Figure } from "../../shared/card.js";
+import { Copy } from "../../shared/copy.js";
 import { Page } from "../../shared/page.js";
 import { Loaded } from "../../shared/states.js";
-import { Ago, formatSeconds } from "../../shared/time.js";
-import { BesideRun } from "./beside-run.js";
+import { Ago, formatDateTime, formatSeconds } from "../../shared/time.js";
+import { BesideRun, WhyItFailed } from "./beside-run.js";
 import type { RunCheckpoint, RunDetail } from "./run.js";
 
 /** One journey: its verdict and why, and its checkpoints one after the other. */
@@ -29,6 +30,9 @@ export function RunPage() {
   return (
     <Stack gap="xs">
       <Breadcrumbs fz="sm">
+        <Anchor component={Link} to="/experiences" size="sm">
+          Experiences
+        </Anchor>
         <Anchor component={Link} to={`/experiences/${encodeURIComponent(experience)}`} size="sm">
           {experience}
         </Anchor>
@@ -37,9 +41,12 @@ export function RunPage() {
       <Page
         title={experience}
         subtitle={
-          <Text ff="monospace" size="xs" style={{ overflowWrap: "anywhere" }}>
-            {correlation}
-          </Text>
+          <Group gap={4} wrap="nowrap">
+            <Text ff="monospace" size="xs" style={{ overflowWrap: "anywhere" }}>
+              {correlation}
+            </Text>
+            <Copy value={correlation} label="Copy the correlation id" />
+          </Group>
         }
         actions={
           <Button component={Link} to={`/timeline/${correlation}`} size="xs" leftSection={<IconTimeline size={15} />}>
@@ -50,6 +57,7 @@ export function RunPage() {
         <Loaded query={run}>
           {(data) => (
             <Stack>
+              {isBad(data) && <WhyItFailed run={data} />}
               <RunView data={data} />
               <BesideRun correlation={data.correlation_id} failed={isBad(data)} />
             </Stack>
@@ -91,7 +99,7 @@ function RunView({ data }: { readonly data: RunDetail }) {
         >
           {formatSeconds(data.elapsed_s)}
         </Figure>
-        <Figure label="Started" hint={data.started_at && new Date(data.started_at).toLocaleString()}>
+        <Figure label="Started" hint={data.started_at && formatDateTime(new Date(data.started_at))}>
           <Ago at={data.started_at ?? null} size="lg" />
         </Figure>
         <Figure label="Last seen at" hint={data.last_seen && <Ago at={data.last_seen.at} size="xs" />}>

@@ -9,7 +9,7 @@ import { useProjectId } from "../../shared/project.js";
 import { Sparkline } from "../../shared/sparkline.js";
 import { Loaded } from "../../shared/states.js";
 import { Ago } from "../../shared/time.js";
-import { errorsQuery, useRangeSearch, useTimeRange } from "../../shared/time-range.js";
+import { errorsQuery, type TimeRange, useRangeSearch, useTimeRange } from "../../shared/time-range.js";
 import { Panel, PanelFigure, PanelNote, PanelRow } from "./panel.js";
 import { useProjects } from "./projects.js";
 
@@ -28,11 +28,8 @@ export function ErrorsPanel() {
     queryKey: ["errors", "overview", "issues", ids, range.key],
     enabled: projects.data !== undefined,
     queryFn: async () => {
-      const query = { status: "unresolved", limit: pageLimit, ...errorsQuery(range) } as const;
-      const lists = await Promise.all(
-        ids.map((id) => dataOf(api.GET("/api/v1/projects/{id}/errors", { params: { path: { id }, query } }))),
-      );
-      return { issues: lists.flat(), areMore: lists.some(({ length }) => length === pageLimit) };
+      const lists = await Promise.all(ids.map((id) => openIssues(id, range)));
+      return { issues: lists.flatMap(({ issues }) => issues), areMore: lists.some(({ areMore }) => areMore) };
     },
     refetchInterval: 30_000,
     placeholderData: (previous) => previous,
@@ -43,7 +40,9 @@ export function ErrorsPanel() {
   const total =
     rows[0]?.counts.map((_, bucket) => rows.reduce((sum, { counts }) => sum + (counts[bucket] ?? 0), 0)) ?? [];
   const events = sumOf(total);
-  const said = `${formatCount(events)} ${events === 1 ? "event" : "events"} in ${range.within}`;
+  // Of thousands of issues the most frequent are asked for, so there is at least what these have.
+  const atLeast = issues.data?.areMore ? "+" : "";
+  const said = `${formatCount(events)}${atLeast} ${events === 1 ? "event" : "events"} in ${range.within}`;
   const worst = [...rows].sort(
     (left, right) =>
       rank(left.issue.substatus) - rank(right.issue.substatus) || sumOf(right.counts) - sumOf(left.counts),
@@ -60,15 +59,15 @@ export function ErrorsPanel() {
             rows.length === 0
               ? "none open"
               : [
-                  `${rows.length}${issues.data.areMore ? "+" : ""} open`,
+                  `${rows.length}${atLeast} open`,
                   ...(regressed > 0 ? [`${regressed} came back`] : []),
-                  ...(fresh > 0 ? [`${fresh} new`] : []),
+                  ...(fresh > 0 ? [`${fresh}${atLeast} new`] : []),
                 ].join(", "),
         }
       }
       {...(issues.data
         ? {
-            figure: <PanelFigure value={formatCount(events)} label={`events in ${range.within}`} />,
+            figure: <PanelFigure value={`${formatCount(events)}${atLeast}`} label={`events in ${range.within}`} />,
             trend: <Sparkline values={total} stretch height={36} width={240} label={said} />,
           }
         : {})}
@@ -152,6 +151,25 @@ export function ErrorsPanel() {
       </Loaded>
     </Panel>
   );
+}
+
+type OpenIssues = Awaited<ReturnType<typeof readIssues>>;
+
+/** Those with the most events; where not all fit, also those that were seen last, among which is what has just begun. */
+async function openIssues(
+  id: number,
+  range: TimeRange,
+): Promise<{ readonly issues: OpenIssues; readonly areMore: boolean }> {
+  const frequent = await readIssues(id, range, "frequency_desc");
+  if (frequent.length < pageLimit) return { issues: frequent, areMore: false };
+  const known = new Set(frequent.map(({ fingerprint }) => fingerprint));
+  const latest = await readIssues(id, range, "last_seen_desc");
+  return { issues: [...frequent, ...latest.filter(({ fingerprint }) => !known.has(fingerprint))], areMore: true };
+}
+
+function readIssues(id: number, range: TimeRange, sort: "frequency_desc" | "last_seen_desc") {
+  const query = { status: "unresolved", limit: pageLimit, sort, ...errorsQuery(range) } as const;
+  return dataOf(api.GET("/api/v1/projects/{id}/errors", { params: { path: { id }, query } }));
 }
 
 function rank(substatus: string | null | undefined): number {

@@ -138,7 +138,7 @@ export function EventsPanel() {
 }
 
 function stateOf(dead: number, late: number, paused: number): PanelState {
-  if (dead > 0) return { tone: "bad", text: `${formatCount(dead)} given up` };
+  if (dead > 0) return { tone: "bad", text: dead === 1 ? "1 dead letter" : `${formatCount(dead)} dead letters` };
   if (late > 0) return { tone: "bad", text: `${late} behind` };
   if (paused > 0) return { tone: "warn", text: `${paused} paused` };
   return { tone: "good", text: "keeping up" };

@@ -1,6 +1,6 @@
-import { Anchor, Badge, Group, SegmentedControl, Select, SimpleGrid, Stack, Text } from "@mantine/core";
+import { Alert, Anchor, Badge, Code, Group, SegmentedControl, Select, SimpleGrid, Stack, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
-import { useMemo } from "react";
+import { type ReactNode, useMemo } from "react";
 import { Link } from "react-router";
 import { api, dataOf } from "../../api/client.js";
 import { useLive } from "../../api/live.js";
@@ -11,7 +11,17 @@ import { Page } from "../../shared/page.js";
 import { Empty, Loaded } from "../../shared/states.js";
 import { Ago } from "../../shared/time.js";
 import { useUrlState } from "../../shared/url-state.js";
-import { badness, certifiedAt, eventsHere, healthTones, type Peer, peerPath, statusTones, type Tone } from "./peer.js";
+import {
+  badness,
+  certifiedAt,
+  eventsHere,
+  healthTones,
+  isIncomplete,
+  type Peer,
+  peerPath,
+  statusTones,
+  type Tone,
+} from "./peer.js";
 import { Batches, Completeness, HealthBadge, Progress, StatusBadge } from "./peer-badges.js";
 import { readAllPeers } from "./read-all-peers.js";
 
@@ -33,7 +43,7 @@ const columns: readonly Column<Peer>[] = [
           )}
         </Group>
         {peer.last_failure && peer.failures > 0 && (
-          <Text size="xs" c="dimmed" lineClamp={1}>
+          <Text size="xs" c="dimmed" lineClamp={2} title={peer.last_failure.message}>
             {peer.last_failure.message}
           </Text>
         )}
@@ -43,14 +53,14 @@ const columns: readonly Column<Peer>[] = [
   {
     id: "status",
     header: "Connection",
-    width: 158,
+    width: 128,
     value: ({ status }) => status,
     cell: ({ status }) => <StatusBadge status={status} />,
   },
   {
     id: "health",
     header: "Health",
-    width: 112,
+    width: 104,
     wideOnly: true,
     value: ({ health }) => health,
     cell: ({ health }) => <HealthBadge health={health} />,
@@ -91,13 +101,15 @@ const columns: readonly Column<Peer>[] = [
     header: "Batches",
     width: 122,
     wideOnly: true,
+    // While nothing is fetched it says nothing, and the figure above the list tells when something is.
+    hidden: true,
     value: ({ pending_batches: batches }) => batches.length,
     cell: (peer) => <Batches peer={peer} />,
   },
   {
     id: "failures",
     header: "Failures",
-    width: 84,
+    width: 76,
     align: "right",
     wideOnly: true,
     value: ({ failures }) => failures,
@@ -168,6 +180,7 @@ export function PeerList() {
   );
   return (
     <Page title="Relays" subtitle={`What ${status.data?.domain ?? "this relay"} syncs from, and how that is going`}>
+      <SyncSentence enabled={status.data?.sync_enabled} peers={peers.data} />
       <Loaded query={status} skeleton={2}>
         {({ peers: counts, queues, waiting, refused_targets: refused, over_limit: left, sync_enabled: enabled }) => (
           <SimpleGrid cols={{ base: 2, md: 4 }} spacing="sm">
@@ -215,9 +228,12 @@ export function PeerList() {
             columns={columns}
             empty={
               rows.length === 0 ? (
-                <Empty title="No other relay is known yet">
-                  Relays are found in the announcements that are held here. Name one to begin with in
-                  `relay.sync.bootstrap_relays`.
+                <Empty
+                  title="No other relay is known yet"
+                  snippet={"relay:\n  sync:\n    bootstrap_relays: [wss://relay.example.org]"}
+                >
+                  Relays are found in the announcements that are held here. To begin with one that you know, name it in
+                  signalbox.yaml and start the server anew:
                 </Empty>
               ) : (
                 <Empty title="No relay is in this state" />
@@ -244,6 +260,64 @@ export function PeerList() {
       </Loaded>
     </Page>
   );
+}
+
+/** How sync is doing, at a glance: whether all is here, and if not, which relay is the worst and why. */
+function SyncSentence({
+  enabled,
+  peers,
+}: {
+  readonly enabled: boolean | undefined;
+  readonly peers: readonly Peer[] | undefined;
+}) {
+  if (enabled === false)
+    return (
+      <Alert color="yellow" variant="light">
+        Sync is switched off (<Code>relay.sync.enabled</Code>): nothing is fetched from other relays.
+      </Alert>
+    );
+  if (peers === undefined || peers.length === 0) return null;
+  const behind = peers.filter((peer) => badness(peer) > 0);
+  const [worst] = [...behind].sort((left, right) => badness(right) - badness(left) || compare(left.url, right.url));
+  if (worst === undefined)
+    return (
+      <Alert color="green" variant="light">
+        {peers.length === 1 ? "The one relay is" : `All ${peers.length} relays are`} in sync: their history is here, and
+        they are followed live.
+      </Alert>
+    );
+  const isSerious = behind.some((peer) => badness(peer) >= 3);
+  return (
+    <Alert color={isSerious ? "orange" : "blue"} variant="light" style={{ overflowWrap: "anywhere" }}>
+      {peers.length - behind.length} of {peers.length} relays {peers.length - behind.length === 1 ? "is" : "are"} in
+      sync. {behind.length === 1 ? "Behind is" : "The furthest behind is"}{" "}
+      <Anchor component={Link} to={peerPath(worst.url)} size="sm" c="inherit" td="underline">
+        {worst.url}
+      </Anchor>
+      : {whyBehind(worst)}
+    </Alert>
+  );
+}
+
+function whyBehind(peer: Peer): ReactNode {
+  const next =
+    peer.next_attempt_at === null ? (
+      ""
+    ) : (
+      <>
+        , tried again <Ago at={peer.next_attempt_at} />
+      </>
+    );
+  if (peer.last_failure && peer.failures > 0)
+    return (
+      <>
+        {peer.failures === 1 ? "its last attempt" : `its last ${peer.failures} attempts`} failed (
+        {peer.last_failure.message}){next}.
+      </>
+    );
+  if (isIncomplete(peer)) return "a part of what it has is missing here.";
+  if (peer.status === "connected") return <>{healthTones[peer.health].meaning}</>;
+  return <>{statusTones[peer.status].meaning}</>;
 }
 
 function ToneSelect({

@@ -1,4 +1,17 @@
-import { Accordion, Alert, Badge, Button, Group, List, Modal, SimpleGrid, Stack, Table, Text } from "@mantine/core";
+import {
+  Accordion,
+  Alert,
+  Badge,
+  Button,
+  Code,
+  Group,
+  List,
+  Modal,
+  SimpleGrid,
+  Stack,
+  Table,
+  Text,
+} from "@mantine/core";
 import { IconPlayerPlay, IconRefresh, IconTrash } from "@tabler/icons-react";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
@@ -29,6 +42,7 @@ export function PeerPage() {
   });
   return (
     <Page
+      above={[{ to: "/relays/peers", text: "Relays" }]}
       title={hostOf(url)}
       subtitle={
         <Group gap={4}>
@@ -45,6 +59,7 @@ export function PeerPage() {
           <Stack>
             <Troubles peer={data} />
             <Figures peer={data} />
+            <HowItIsRead peer={data} />
             <Happenings peer={data} />
             <SimpleGrid cols={{ base: 1, lg: 2 }} spacing="md" style={{ alignItems: "start" }}>
               <Certificates peer={data} />
@@ -59,7 +74,7 @@ export function PeerPage() {
 
 /** What keeps it from being in sync, said first. */
 function Troubles({ peer }: { readonly peer: PeerDetail }) {
-  const { naughty, negentropy_unsupported: marked, last_failure: failure } = peer;
+  const { naughty, last_failure: failure } = peer;
   return (
     <>
       {naughty && (
@@ -81,12 +96,18 @@ function Troubles({ peer }: { readonly peer: PeerDetail }) {
           {failure.message} (<Ago at={failure.at} />)
         </Alert>
       )}
-      {marked && (
-        <Alert color="gray" variant="light" title="It is paged, since reconciling failed">
-          {marked.reason} (reconciling is tried again <Ago at={marked.until} />)
-        </Alert>
-      )}
     </>
+  );
+}
+
+/** No trouble, only more to transfer: which is why it stands below the figures. */
+function HowItIsRead({ peer: { negentropy_unsupported: marked } }: { readonly peer: PeerDetail }) {
+  if (!marked) return null;
+  return (
+    <Text size="sm" c="dimmed" component="div" style={{ overflowWrap: "anywhere" }}>
+      Its history is read in pages, which is as complete but slower, since it did not reconcile by NIP-77:{" "}
+      <Code>{marked.reason}</Code> That is tried again <Ago at={marked.until} />.
+    </Text>
   );
 }
 
@@ -116,7 +137,14 @@ function Figures({ peer }: { readonly peer: PeerDetail }) {
       >
         <Progress peer={peer} />
       </Figure>
-      <Figure label="Followed live" hint={`${formatCount(peer.undecided_events)} events not decided yet`}>
+      <Figure
+        label="Followed live"
+        hint={
+          peer.undecided_events === 0
+            ? "subscriptions to new events"
+            : `subscriptions; ${formatCount(peer.undecided_events)} events not decided yet`
+        }
+      >
         {formatCount(peer.live_subscriptions)}
       </Figure>
     </SimpleGrid>

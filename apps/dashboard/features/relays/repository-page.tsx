@@ -34,6 +34,7 @@ export function RepositoryPage() {
   });
   return (
     <Page
+      above={[{ to: "/relays/repositories", text: "Repositories" }]}
       title={repository.data?.name ?? identifier}
       subtitle={
         <Stack gap={2}>

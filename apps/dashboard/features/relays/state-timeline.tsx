@@ -1,4 +1,5 @@
 import { Box, Group, Stack, Text, Tooltip } from "@mantine/core";
+import { formatDateTime } from "../../shared/time.js";
 import { type Happening, type Peer, statusTones } from "./peer.js";
 
 interface Stretch {
@@ -40,7 +41,7 @@ export function StateTimeline({
         {stretches.map((stretch) => (
           <Tooltip
             key={stretch.fromMs}
-            label={`${statusTones[stretch.status].label}, ${new Date(stretch.fromMs).toLocaleString()} – ${new Date(stretch.toMs).toLocaleTimeString()}`}
+            label={`${statusTones[stretch.status].label}, ${formatDateTime(new Date(stretch.fromMs))} – ${formatDateTime(new Date(stretch.toMs))}`}
           >
             <Box
               style={{
@@ -53,6 +54,14 @@ export function StateTimeline({
           </Tooltip>
         ))}
       </Box>
+      <Group justify="space-between" aria-hidden>
+        <Text size="xs" c="dimmed">
+          {formatDateTime(new Date(fromMs))}
+        </Text>
+        <Text size="xs" c="dimmed">
+          {Date.now() - toMs < 60_000 ? "now" : formatDateTime(new Date(toMs))}
+        </Text>
+      </Group>
       <Group gap="md">
         {shares.map(([name, share]) => (
           <Group key={name} gap={5} wrap="nowrap">

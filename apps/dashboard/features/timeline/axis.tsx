@@ -6,6 +6,8 @@ import { spanOf, type Track, ticksOf, tracksOf } from "./tracks.js";
 
 const rowHeight = 26;
 const headingHeight = 24;
+/** With more lines than this the moments stand above them, too. */
+const tracksWithoutMoments = 14;
 
 /** One line for each journey, handler and error; a bar is as long as its entry took. The table below says the same in words. */
 export function Axis({
@@ -32,6 +34,13 @@ export function Axis({
   return (
     <Paper withBorder component="section" aria-label="Timeline" style={{ overflow: "hidden" }}>
       <Box style={{ display: "grid", gridTemplateColumns: "minmax(84px, 24%) 1fr" }} p="md" pb={4}>
+        {/* So many lines would push the moments below them out of sight. */}
+        {rows.tracks.length > tracksWithoutMoments && (
+          <>
+            <div />
+            <Moments ticks={ticks} originMs={whole.fromMs} share={share} />
+          </>
+        )}
         <Box style={{ position: "relative", height: rows.height }}>
           {rows.headings.map(({ name, top }) => (
             <Text
@@ -86,27 +95,7 @@ export function Axis({
           )}
         </Box>
         <div />
-        <Box style={{ position: "relative", height: 22 }} aria-hidden>
-          {ticks.map((tick) => (
-            <Text
-              key={tick}
-              size="xs"
-              c="dimmed"
-              className="figure"
-              style={{
-                position: "absolute",
-                left: `${share(whole.fromMs + tick)}%`,
-                transform: share(whole.fromMs + tick) > 92 ? "translateX(-100%)" : undefined,
-                whiteSpace: "nowrap",
-                paddingInline: 3,
-              }}
-            >
-              {tick === 0
-                ? new Date(whole.fromMs).toLocaleTimeString(undefined, { hourCycle: "h23" })
-                : `+${formatSeconds(tick / 1000)}`}
-            </Text>
-          ))}
-        </Box>
+        <Moments ticks={ticks} originMs={whole.fromMs} share={share} />
       </Box>
       <Group gap="md" px="md" pb="sm" wrap="nowrap">
         <Text size="xs" c="dimmed" style={{ flex: "none" }}>
@@ -136,6 +125,41 @@ export function Axis({
         </Button>
       </Group>
     </Paper>
+  );
+}
+
+/** What the vertical lines stand for. */
+function Moments({
+  ticks,
+  originMs,
+  share,
+}: {
+  readonly ticks: readonly number[];
+  readonly originMs: number;
+  readonly share: (timeMs: number) => number;
+}) {
+  return (
+    <Box style={{ position: "relative", height: 22 }} aria-hidden>
+      {ticks.map((tick) => (
+        <Text
+          key={tick}
+          size="xs"
+          c="dimmed"
+          className="figure"
+          style={{
+            position: "absolute",
+            left: `${share(originMs + tick)}%`,
+            transform: share(originMs + tick) > 92 ? "translateX(-100%)" : undefined,
+            whiteSpace: "nowrap",
+            paddingInline: 3,
+          }}
+        >
+          {tick === 0
+            ? new Date(originMs).toLocaleTimeString(undefined, { hourCycle: "h23" })
+            : `+${formatSeconds(tick / 1000)}`}
+        </Text>
+      ))}
+    </Box>
   );
 }
 

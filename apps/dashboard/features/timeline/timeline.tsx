@@ -13,7 +13,6 @@ import {
   Text,
   TextInput,
 } from "@mantine/core";
-import { useClipboard } from "@mantine/hooks";
 import { IconCheck, IconLink } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
@@ -21,13 +20,16 @@ import { Link, useNavigate, useParams } from "react-router";
 import { api, dataOf } from "../../api/client.js";
 import { Card } from "../../shared/card.js";
 import { Copy } from "../../shared/copy.js";
+import { Explanation, nameOfCause } from "../../shared/explanation.js";
 import { Page } from "../../shared/page.js";
 import { pageOfLink } from "../../shared/page-of-link.js";
 import { Empty, Loaded } from "../../shared/states.js";
 import { formatSeconds } from "../../shared/time.js";
 import { useUrlState } from "../../shared/url-state.js";
+import { useCopy } from "../../shared/use-copy.js";
 import { Axis } from "./axis.js";
 import type { Entry, Timeline } from "./entry.js";
+import { RecentFailures } from "./recent-failures.js";
 
 /** Everything that one correlation id went through, on one axis. */
 export function TimelinePage() {
@@ -52,7 +54,8 @@ function TimelineSearch() {
         <Group align="flex-end">
           <TextInput
             label="Correlation id"
-            description="As a ULID, a UUID or a trace id; it stands in logs, errors and answers of the API"
+            description="As a ULID, a UUID or a trace id; it stands in logs, in errors and in the header X-Correlation-ID of answers"
+            placeholder="01JZ3V2M5T8Q4X9C7B6A1D0E2F"
             style={{ flex: 1 }}
             value={id}
             onChange={(event) => setId(event.currentTarget.value)}
@@ -60,6 +63,7 @@ function TimelineSearch() {
           <Button type="submit">Show</Button>
         </Group>
       </form>
+      <RecentFailures />
     </Page>
   );
 }
@@ -114,6 +118,7 @@ function TimelineOf({ id }: { readonly id: string }) {
         {(data) => (
           <Stack>
             <Gaps timeline={data} />
+            <Explanations timeline={data} />
             {data.entries.length === 0 ? (
               <Empty title="Nothing carried this id">
                 Entries are kept for the retention time of each system. What belongs to other projects is not shown.
@@ -130,7 +135,7 @@ function TimelineOf({ id }: { readonly id: string }) {
 
 /** The address has the id, the zoom and what is selected, so it shows others the same. */
 function CopyLink() {
-  const { copy, copied } = useClipboard();
+  const { copy, copied } = useCopy();
   return (
     <Button
       size="xs"
@@ -156,6 +161,26 @@ function Gaps({ timeline }: { readonly timeline: Timeline }) {
       )}
     </Alert>
   );
+}
+
+/** More of them would push the axis out of sight. */
+const shownExplanations = 3;
+
+function Explanations({ timeline: { entries } }: { readonly timeline: Timeline }) {
+  return entries
+    .filter(({ explanation }) => explanation !== undefined)
+    .slice(0, shownExplanations)
+    .map(({ id, explanation }) => {
+      const cause = entries.find((entry) => entry.id === explanation?.cause);
+      return (
+        <Explanation
+          key={id}
+          text={explanation?.text ?? ""}
+          page={cause?.link && pageOfLink(cause.link)}
+          leadsTo={nameOfCause(cause?.kind)}
+        />
+      );
+    });
 }
 
 function Entries({ timeline }: { readonly timeline: Timeline }) {
