@@ -1,6 +1,6 @@
 import type { Database } from "@signalbox/database";
 import type { Delivery } from "@signalbox/event-store";
-import { type Clock, isRetryable } from "@signalbox/kernel";
+import { type Clock, isRetryable, type Timer } from "@signalbox/kernel";
 import type { Link } from "./link.js";
 import { type Names, subscriptionSubjects } from "./names.js";
 import { countBySubject } from "./stream.js";
@@ -16,6 +16,8 @@ interface Known {
 
 /** How long a figure may be used before it is read again: what other processes do is seen this late. */
 const freshMs = 250;
+/** A publish does not wait longer for the part of the figure that stands in the database. */
+const patienceMs = 250;
 
 const scheduled = `select count(*) as count from event_deliveries
   where subscriber = ? and state in (0, 1) and available_at_ms is not null and subscription = ?`;
@@ -30,6 +32,7 @@ export class PendingBounds {
   readonly #database: Database;
   readonly #clock: Clock;
   readonly #known = new Map<string, Known>();
+  readonly #reading = new Map<string, Promise<void>>();
 
   constructor(link: Link, names: Names, database: Database, clock: Clock) {
     this.#link = link;
@@ -38,37 +41,50 @@ export class PendingBounds {
     this.#clock = clock;
   }
 
-  /** Brings the figures up to date before `admit` is asked for them. */
+  /** Brings the figures up to date before `admit` is asked for them; all who need the same ones wait for one look. */
   async refresh(deliveries: readonly Delivery[]): Promise<void> {
-    const nowMs = this.#clock.monotonicMs();
     for (const { subscriber, subscription, maxPending } of deliveries) {
       if (!maxPending) continue;
       const known = this.#known.get(subscription);
-      if (known && nowMs - known.readAtMs < freshMs) continue;
-      const subjects = subscriptionSubjects(this.#names, subscriber, subscription);
-      const [counts, waiting] = await Promise.all([
-        countBySubject(this.#link, this.#names, subjects),
-        this.#countScheduled(subscriber, subscription, known?.scheduled ?? 0),
-      ]);
-      const inStream = [...counts.values()].reduce((sum, count) => sum + count, 0);
-      this.#known.set(subscription, {
-        deliveries: inStream + waiting,
-        scheduled: waiting,
-        meanBytes: known?.meanBytes ?? 0,
-        readAtMs: nowMs,
-      });
+      if (known && this.#clock.monotonicMs() - known.readAtMs < freshMs) continue;
+      const reading =
+        this.#reading.get(subscription) ??
+        this.#read(subscriber, subscription).finally(() => this.#reading.delete(subscription));
+      this.#reading.set(subscription, reading);
+      await reading;
     }
   }
 
-  /** What is due at once needs no database to be taken, so while it is away the last figure does. */
+  async #read(subscriber: string, subscription: string): Promise<void> {
+    const readAtMs = this.#clock.monotonicMs();
+    const before = this.#known.get(subscription)?.scheduled ?? 0;
+    const [counts, waiting] = await Promise.all([
+      countBySubject(this.#link, this.#names, subscriptionSubjects(this.#names, subscriber, subscription)),
+      this.#countScheduled(subscriber, subscription, before),
+    ]);
+    const inStream = [...counts.values()].reduce((sum, count) => sum + count, 0);
+    this.#known.set(subscription, {
+      deliveries: inStream + waiting,
+      scheduled: waiting,
+      meanBytes: this.#known.get(subscription)?.meanBytes ?? 0,
+      readAtMs,
+    });
+  }
+
+  /** What is due at once needs no database to be taken, so while it is away or hangs the last figure does. */
   async #countScheduled(subscriber: string, subscription: string, before: number): Promise<number> {
-    try {
-      const { rows } = await this.#database.run(scheduled, [subscriber, subscription]);
-      return Number(rows[0]?.["count"] ?? 0);
-    } catch (error) {
-      if (isRetryable(error)) return before;
-      throw error;
-    }
+    const counting = this.#database.run(scheduled, [subscriber, subscription]).then(
+      ({ rows }) => Number(rows[0]?.["count"] ?? 0),
+      (error: unknown) => {
+        if (isRetryable(error)) return before;
+        throw error;
+      },
+    );
+    let timer: Timer | undefined;
+    const patience = new Promise<number>((resolve) => {
+      timer = this.#clock.setTimer(patienceMs, () => resolve(before));
+    });
+    return Promise.race([counting, patience]).finally(() => timer?.cancel());
   }
 
   /** Whether there is room for one more; if so it is counted. */

@@ -205,7 +205,7 @@ export function createAcceptor(dependencies: AcceptDependencies): Acceptor {
     } catch (error) {
       const refusal = refusalOf(error);
       if (!refusal) throw error;
-      countItem(request, event.itemType, refusal.outcome);
+      countRefusal(error, refusal.outcome, (outcome) => countItem(request, event.itemType, outcome));
       // After a failed publish the event may still turn up later, so its attachments stay; unused ones are
       // collected in time.
       if (refusal.outcome.outcome === "invalid") await gatherer.discard(event.attachments, request);
@@ -256,7 +256,7 @@ export function createAcceptor(dependencies: AcceptDependencies): Acceptor {
     } catch (error) {
       const refusal = refusalOf(error);
       if (!refusal) throw error;
-      countAll(refusal.outcome);
+      countRefusal(error, refusal.outcome, countAll);
       return { problem: refusal.problem };
     }
   };
@@ -346,6 +346,35 @@ function refusalOf(error: unknown) {
   return undefined;
 }
 
+/** A publish that nobody waits for any more, and that goes on. */
+class UnansweredPublish extends IngestError {
+  /** Resolves with whether the event was new to the transport that has taken it after all. */
+  readonly isNew: Promise<boolean>;
+
+  constructor(isNew: Promise<boolean>) {
+    super("ET_QUEUE_UNAVAILABLE", { headers: unavailableHeaders });
+    this.isNew = isNew;
+  }
+}
+
+/** Counts what was refused, once it is known that it really was: what the queue has after all is counted at its end. */
+function countRefusal(
+  error: unknown,
+  outcome: Pick<EdgeOutcome, "outcome" | "reason">,
+  count: (outcome: Pick<EdgeOutcome, "outcome" | "reason">) => void,
+): void {
+  if (!(error instanceof UnansweredPublish)) {
+    count(outcome);
+    return;
+  }
+  error.isNew.then(
+    (isNew) => {
+      if (!isNew) count({ outcome: "duplicate", reason: "same_content" });
+    },
+    () => count(outcome),
+  );
+}
+
 /** Decisions after which a subscription has the event, or had it before. */
 const heldDecisions: ReadonlySet<string> = new Set(["dispatched", "scheduled", "duplicate", "deduplicated"]);
 
@@ -358,11 +387,9 @@ async function publishPatiently(events: EventPublisher, event: DomainEvent<unkno
   const deadlineMs = clock.monotonicMs() + publishPatienceMs;
   for (;;) {
     try {
-      const { decisions } = await withDeadline(events.publish(event), deadlineMs - clock.monotonicMs(), clock);
-      // An event that nobody holds is lost, however well the publish went.
-      if (!decisions.some(({ decision }) => heldDecisions.has(decision))) throw unavailable();
-      return decisions.some(({ decision }) => decision !== "duplicate");
+      return await withDeadline(publishOnce(events, event), deadlineMs - clock.monotonicMs(), clock);
     } catch (cause) {
+      if (cause instanceof UnansweredPublish) throw cause;
       const code = errorCode(cause);
       if (code === "EVT_TRANSPORT_FULL" || code === "EVT_OVERLOADED") throw backpressure(cause);
       if (code !== "EVT_CLOSED" && !isRetryable(cause)) throw cause;
@@ -372,13 +399,23 @@ async function publishPatiently(events: EventPublisher, event: DomainEvent<unkno
   }
 }
 
-function unavailable(cause?: unknown): IngestError {
-  return new IngestError("ET_QUEUE_UNAVAILABLE", { cause, headers: { "retry-after": "10" } });
+/** Resolves with whether the event is new to the transport. */
+async function publishOnce(events: EventPublisher, event: DomainEvent<unknown>): Promise<boolean> {
+  const { decisions } = await events.publish(event);
+  // An event that nobody holds is lost, however well the publish went.
+  if (!decisions.some(({ decision }) => heldDecisions.has(decision))) throw unavailable();
+  return decisions.some(({ decision }) => decision !== "duplicate");
 }
 
-function withDeadline<T>(work: Promise<T>, remainingMs: number, clock: Clock): Promise<T> {
+const unavailableHeaders = { "retry-after": "10" } as const;
+
+function unavailable(cause?: unknown): IngestError {
+  return new IngestError("ET_QUEUE_UNAVAILABLE", { cause, headers: unavailableHeaders });
+}
+
+function withDeadline(work: Promise<boolean>, remainingMs: number, clock: Clock): Promise<boolean> {
   return new Promise((resolve, reject) => {
-    const timer = clock.setTimer(Math.max(0, remainingMs), () => reject(unavailable()));
+    const timer = clock.setTimer(Math.max(0, remainingMs), () => reject(new UnansweredPublish(work)));
     work.then(
       (value) => {
         timer.cancel();

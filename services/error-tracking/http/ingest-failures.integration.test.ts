@@ -104,11 +104,8 @@ describe("publishing", () => {
     expect(lines()).toEqual([]);
   });
 
-  test.each([
-    ["refuses", () => Promise.reject(new EventStoreError("EVT_TRANSPORT_UNAVAILABLE"))],
-    ["does not answer", () => new Promise<void>(() => {})],
-  ])("ET-012 a transport that %s for longer than 2 seconds makes the answer 503", async (_state, before) => {
-    server = await startIngestServer({ wrapTransport: beforeEnqueue(before) });
+  const away = () => Promise.reject(new EventStoreError("EVT_TRANSPORT_UNAVAILABLE"));
+  const expectUnavailable = async (): Promise<void> => {
     const started = performance.now();
     const { status, headers, json } = await post(eventEnvelope({ message: "x" }));
     expect({ status, code: json.code, after: headers.get("retry-after") }).toEqual({
@@ -117,8 +114,37 @@ describe("publishing", () => {
       after: "10",
     });
     expect(performance.now() - started).toBeGreaterThan(1500);
+  };
+
+  test("ET-012 a transport that refuses for longer than 2 seconds makes the answer 503", async () => {
+    server = await startIngestServer({ wrapTransport: beforeEnqueue(away) });
+    await expectUnavailable();
     expect(lines()).toEqual([["event", "error", "rate_limited", "backpressure"]]);
   });
+
+  test.each([
+    ["takes it after all", () => Promise.resolve(), 1, []],
+    ["refuses it in the end", away, 0, [["event", "error", "rate_limited", "backpressure"]]],
+  ])(
+    "ET-012 ET-119 one that does not answer makes it 503, too; when it %s the event has one outcome",
+    async (_end, ending, deliveries, counted) => {
+      let answer = (): void => {};
+      const silence = new Promise<void>((resolve) => {
+        answer = resolve;
+      });
+      server = await startIngestServer({
+        wrapTransport: beforeEnqueue(async () => {
+          await silence;
+          await ending();
+        }),
+      });
+      await expectUnavailable();
+      expect(lines()).toEqual([]);
+      answer();
+      await expect.poll(() => server.deliveries()).toBe(deliveries);
+      await expect.poll(lines).toEqual(counted);
+    },
+  );
 
   test("ET-012 a transport that is full makes the answer 429 and names the limit", async () => {
     server = await startIngestServer({ maxPending: { count: 2 } });
