@@ -8,6 +8,7 @@ import {
   type ConfigOf,
   defineSchema,
   describeConfig,
+  isAllowListEntry,
   readConfig,
   section,
   setting,
@@ -132,6 +133,16 @@ export const configSchema = defineSchema({
         login_scope: setting.string({ description: "What the login asks the issuer for.", default: "openid" }),
       },
     }),
+  }),
+  egress: section("Requests to addresses that people configure, as webhooks are.", {
+    allow_private: setting.list(
+      setting.string({
+        description: "An address, a network, a host name, or `*.` and a domain.",
+        accepts: isAllowListEntry,
+        expected: "an address, a network, a host name, or *. and a domain",
+      }),
+      { description: "What may be called although it is not public.", default: [] },
+    ),
   }),
   events: section("The event store.", {
     slots: setting.integer({ description: "Handler calls at once in one process.", default: 64, min: 1, max: 10_000 }),

@@ -157,6 +157,56 @@ const keys = {
     description: "Origins of web pages that may send checkpoints. Absent: none.",
     default: [],
   }),
+  webhooks: setting.objects({
+    description: "Addresses that are told of verdicts, each request signed and repeated for a day.",
+    default: [],
+    of: {
+      name: setting.string({
+        description: "Its own name; what waits to be sent is kept under it.",
+        pattern: /^[a-z][a-z0-9_]{0,31}$/,
+        expected: "a snake_case name of at most 32 characters",
+        required: true,
+      }),
+      url: setting.secretUrl({
+        description: "Where to. Addresses that are not public must be listed in `egress.allow_private`.",
+        protocols: ["http", "https"],
+        required: true,
+      }),
+      secret: setting.secret({
+        description: "Key of the signature in `X-Signalbox-Signature`.",
+        minLength: 16,
+        required: true,
+      }),
+      on: setting.list(
+        setting.choice({
+          description: "An event.",
+          choices: [
+            "experience.completed",
+            "experience.failed",
+            "experience.timed_out",
+            "experience.discarded",
+            "experience.orphaned",
+          ],
+        }),
+        {
+          description: "Events that it is told of.",
+          default: ["experience.failed", "experience.timed_out"],
+          minItems: 1,
+        },
+      ),
+      experiences: setting.list(setting.string({ description: "An experience's id.", minLength: 1 }), {
+        description: "Experiences that it is told of. Empty: all but the server's own.",
+        default: [],
+      }),
+      min_interval_s: setting.integer({
+        description: "It is told of one experience at most once in this time; what was left out is counted.",
+        unit: "s",
+        default: 300,
+        min: 0,
+        max: 86_400,
+      }),
+    },
+  }),
   tenant_claim: setting.string({
     description: "Claim of a token that names its tenant. Absent: there is one tenant, `default`.",
     minLength: 1,

@@ -21,3 +21,4 @@ export {
 } from "./store/redis/require-server.js";
 export { createSqlStore, type SqlStoreOptions } from "./store/sql-store.js";
 export { createJourneyTimelineSource, type TimelineSourceOptions } from "./timeline-source.js";
+export { WebhookError, webhookErrors } from "./webhooks.js";

@@ -12,7 +12,41 @@ const stateMigration: Migration = {
   },
 };
 
-export const experienceMigrations: MigrationSet = { name: "experience", migrations: [stateMigration] };
+/** Which webhook was last sent when, and for which event. */
+const webhooksMigration: Migration = {
+  name: "0002_webhooks",
+  async up(db, engine) {
+    for (const statement of webhookStatements(engine)) await sql.raw(statement).execute(db);
+  },
+};
+
+export const experienceMigrations: MigrationSet = {
+  name: "experience",
+  migrations: [stateMigration, webhooksMigration],
+};
+
+function webhookStatements(engine: Engine): readonly string[] {
+  const token = engine === "sqlite" ? "text" : 'text collate "C"';
+  const keyed = engine === "sqlite" ? " without rowid" : "";
+  return [
+    `create table experience_webhook_turns (
+      target ${token} not null,
+      tenant ${token} not null,
+      experience_id ${token} not null,
+      granted_at_ms bigint not null,
+      withheld bigint not null,
+      primary key (target, tenant, experience_id)
+    )${keyed}`,
+    `create table experience_webhook_grants (
+      target ${token} not null,
+      event_id ${token} not null,
+      granted_at_ms bigint not null,
+      withheld bigint not null,
+      primary key (target, event_id)
+    )${keyed}`,
+    "create index experience_webhook_grants_by_age on experience_webhook_grants (granted_at_ms)",
+  ];
+}
 
 function statements(engine: Engine): readonly string[] {
   const id =

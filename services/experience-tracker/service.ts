@@ -1,5 +1,5 @@
 import type { Analytics, AnalyticsMigrationSet } from "@signalbox/analytics";
-import type { MigrationSet } from "@signalbox/database";
+import type { Database, MigrationSet } from "@signalbox/database";
 import type { Configure, EventStore } from "@signalbox/event-store";
 import {
   type ApplyResult,
@@ -13,7 +13,15 @@ import {
   urgencies,
 } from "@signalbox/experience";
 import type { FamilySource } from "@signalbox/http";
-import { type Clock, createServiceGroup, type Logger, type Metrics, type Service, ulid } from "@signalbox/kernel";
+import {
+  type Clock,
+  createServiceGroup,
+  type EgressGuard,
+  type Logger,
+  type Metrics,
+  type Service,
+  ulid,
+} from "@signalbox/kernel";
 import type { FastifyPluginAsync } from "fastify";
 import { experienceAnalytics } from "./analytics-migrations.js";
 import type { ExperienceSettings } from "./config.js";
@@ -36,11 +44,19 @@ import type { PublishInTransaction } from "./store/sql/dependencies.js";
 import { createStoreGauges } from "./store-gauges.js";
 import { configureExperiences } from "./subscriptions.js";
 import { timedStore } from "./timed-store.js";
+import { createWebhookTurns } from "./webhook-turns.js";
+import { createWebhooks } from "./webhooks.js";
 
 export interface TrackerDependencies {
   /** Opens the state store with these rules; `publish` is for stores that share a database with the event store. */
   readonly openStore: (options: StoreRequest) => OpenableStore;
   readonly analytics: Analytics;
+  /** Remembers which webhooks were sent. */
+  readonly database: Database;
+  /** The way out to webhooks. */
+  readonly egress: EgressGuard;
+  /** Address under which this server is reached; stands in webhooks. */
+  readonly serverUrl: () => string;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: Metrics;
@@ -186,6 +202,14 @@ export function createExperienceTracker(dependencies: TrackerDependencies): Expe
       }
     },
   });
+  const webhooks = createWebhooks({
+    targets: settings.webhooks,
+    turns: createWebhookTurns(dependencies.database, clock),
+    egress: dependencies.egress,
+    serverUrl: dependencies.serverUrl,
+    clock,
+    metrics,
+  });
   const history = createHistory(analytics);
   const reports = createReports(analytics);
   const storeService: Service = {
@@ -196,13 +220,18 @@ export function createExperienceTracker(dependencies: TrackerDependencies): Expe
 
   return {
     storeService,
-    configure: configureExperiences([
-      { subscriber: createHistorySubscriber({ analytics, store, retentionDays: settings.historyDays, clock, logger }) },
-      {
-        subscriber: createLogLines({ logger, idLabel: idLabelOf(settings.metricPrefix), logPii: settings.logPii }),
-        wants: hasLine,
-      },
-    ]),
+    configure: configureExperiences(
+      [
+        {
+          subscriber: createHistorySubscriber({ analytics, store, retentionDays: settings.historyDays, clock, logger }),
+        },
+        {
+          subscriber: createLogLines({ logger, idLabel: idLabelOf(settings.metricPrefix), logPii: settings.logPii }),
+          wants: hasLine,
+        },
+      ],
+      webhooks,
+    ),
     attach(made) {
       attached = made;
     },

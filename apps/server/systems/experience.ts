@@ -6,6 +6,7 @@ import {
   createSqlStore,
   trackerErrors,
 } from "@signalbox/experience-tracker";
+import { createEgressGuard } from "@signalbox/kernel";
 import type { ServerConfig } from "../config.js";
 import { ServerError } from "../errors.js";
 import type { SystemDefinition } from "./system.js";
@@ -14,7 +15,7 @@ export const experience: SystemDefinition = {
   name: "experience tracker",
   catalogues: [experienceErrors, trackerErrors],
 
-  async create({ stores, streams, clock, logger, metrics, config, roles, health }) {
+  async create({ stores, streams, serverUrl, clock, logger, metrics, config, roles, health }) {
     const settings = config.experience;
     const { createRedisStore } =
       settings.store === "redis" ? await import("@signalbox/experience-tracker/redis-store") : {};
@@ -41,6 +42,9 @@ export const experience: SystemDefinition = {
               ...(stores.transport.database === stores.database ? { publish } : {}),
             }),
       analytics: stores.analytics,
+      database: stores.database,
+      egress: createEgressGuard({ allowPrivate: config.egress.allowPrivate, clock }),
+      serverUrl,
       clock,
       logger,
       metrics,

@@ -9,13 +9,15 @@ export interface StringOptions extends CommonOptions {
   /** Needs `expected`, which says in words what it demands. */
   readonly pattern?: RegExp;
   readonly expected?: string;
+  /** What no pattern can say. Needs `expected`, too. */
+  readonly accepts?: (text: string) => boolean;
 }
 
 /** Text. YAML numbers are refused, since `007` and `1.10` would not survive being one. */
 export function string<const Options extends StringOptions>(
   options: Options,
 ): Setting<Present<Options, string>, "string"> {
-  const { minLength = 0, maxLength = Number.POSITIVE_INFINITY, pattern } = options;
+  const { minLength = 0, maxLength = Number.POSITIVE_INFINITY, pattern, accepts = () => true } = options;
   const length = rangeText(
     { min: options.minLength, max: options.maxLength },
     (count) => `${count} ${count === 1 ? "character" : "characters"}`,
@@ -27,7 +29,7 @@ export function string<const Options extends StringOptions>(
     expected,
     read: orReport(expected, (raw) => {
       if (typeof raw !== "string" || raw.length < minLength || raw.length > maxLength) return undefined;
-      return pattern === undefined || pattern.test(raw) ? raw : undefined;
+      return (pattern === undefined || pattern.test(raw)) && accepts(raw) ? raw : undefined;
     }),
     format: (value) => value,
   });

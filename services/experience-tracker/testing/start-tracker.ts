@@ -16,6 +16,7 @@ import {
 import { createTestTokens } from "@signalbox/http/testing";
 import {
   type Clock,
+  createEgressGuard,
   createServiceGroup,
   defineSchema,
   type LogFields,
@@ -75,6 +76,8 @@ export interface TrackerOptions {
   readonly analyticsUrl?: string;
   readonly withReaper?: boolean;
   readonly corsOrigins?: string;
+  /** What webhooks may call although it is not public. */
+  readonly allowPrivate?: readonly string[];
 }
 
 export const definition = {
@@ -113,6 +116,9 @@ export async function startTracker(options: TrackerOptions = {}): Promise<Tracke
     openStore: (request) =>
       options.openStore?.(request, database) ?? createSqlStore({ database, clock, logger, ...request }),
     analytics,
+    database,
+    egress: createEgressGuard({ allowPrivate: options.allowPrivate ?? [], clock }),
+    serverUrl: () => "https://signalbox.example",
     settings,
   });
   const eventStore = createEventStore({

@@ -1,0 +1,3 @@
+import { describeWebhookTurns } from "./testing/describe-webhook-turns.js";
+
+describeWebhookTurns("SQLite");
