@@ -1,4 +1,11 @@
-import type { Clock, Labels, LogFields, Logger } from "@signalbox/kernel";
+import {
+  type Clock,
+  createFailureLog,
+  type FailureLog,
+  type Labels,
+  type LogFields,
+  type Logger,
+} from "@signalbox/kernel";
 import type { DispatchLog, HandlingRecord, SettlementKind } from "./dispatch-log.js";
 import { correlationOf, type HandledItem } from "./end-delivery.js";
 import { recordError } from "./error-record.js";
@@ -53,6 +60,7 @@ class SubscriptionLabels {
 export class HandlingLog {
   readonly #options: HandlingLogOptions;
   readonly #labels = new Map<string, SubscriptionLabels>();
+  readonly #putOffLogs = new Map<string, FailureLog>();
 
   constructor(options: HandlingLogOptions) {
     this.#options = options;
@@ -116,6 +124,10 @@ export class HandlingLog {
 
   #logFailure(item: Item, error: unknown, verdict: FailureVerdict | undefined, handling: Handling): void {
     const { logger } = this.#options;
+    if (verdict?.kind === "retry" && !verdict.counted) {
+      this.#putOffLog(item.lease.subscription).failed({ subscription: item.lease.subscription, error });
+      return;
+    }
     const record = recordError(error);
     const fields: LogFields = {
       ...this.#fields(item, handling.startedAtMs),
@@ -129,6 +141,17 @@ export class HandlingLog {
     };
     if (verdict?.kind === "dead") logger.error("delivery failed", { ...fields, reason: verdict.reason });
     else logger.warn("delivery failed", fields);
+  }
+
+  /** While an engine is away everything that waits for it is tried and put off, again and again: no fault of any one. */
+  #putOffLog(subscription: string): FailureLog {
+    let log = this.#putOffLogs.get(subscription);
+    if (!log) {
+      const { logger, clock } = this.#options;
+      log = createFailureLog({ logger, clock, message: "deliveries are put off, without being counted" });
+      this.#putOffLogs.set(subscription, log);
+    }
+    return log;
   }
 
   /** An object of the caller's own. */

@@ -125,6 +125,29 @@ test("ES-171 a discarded failure is a warning", async () => {
   expect(made.lines("delivery failed")).toMatchObject([{ level: "warn", settlement: "discarded" }]);
 });
 
+test("ES-171 deliveries that are put off while an engine is away are one line when it begins and one a minute, not one each", async () => {
+  let away = true;
+  const made = await setUp({
+    decide: () => ({ delayMs: 1_000, counted: false }),
+    work: async () => {
+      if (away) throw new Error("the engine is away");
+    },
+  });
+  await made.start();
+  for (let pipeline_id = 0; pipeline_id < 20; pipeline_id++) await made.publish({ pipeline_id });
+  await made.advanceBy(90_000);
+  const putOff = made.lines("deliveries are put off, without being counted");
+  expect(putOff).toMatchObject([
+    { level: "warn", subscription: "ci.worker/ci.pipeline_created", failures: 1, error: { class: "Error" } },
+    { level: "warn", subscription: "ci.worker/ci.pipeline_created" },
+  ]);
+  expect(putOff[1]?.["failures"]).toBeGreaterThan(1_000);
+  expect(made.lines("delivery failed")).toEqual([]);
+  away = false;
+  await made.advanceBy(2_000);
+  expect(made.lines("delivery done")).toHaveLength(20);
+});
+
 test("ES-275 messages are constant: data stands in the fields alone", async () => {
   const made = await setUp({ work: async () => expect.fail("hunter2") });
   await made.start();

@@ -177,3 +177,25 @@ describe("PF-040 errors are problem documents", () => {
     expect(logger.lines.map((line) => line.level)).toEqual(["warn"]);
   });
 });
+
+test("while something is away, requests that need it are logged once for each reason, not once each", async () => {
+  const logger = createRecordingLogger();
+  const { url } = await serve({ logger }, (app) => {
+    app.get("/widgets", { config: { access: "public" } }, () => {
+      throw new SignalboxError("WIDGET_STORE_AWAY", ownErrors.entries.WIDGET_STORE_AWAY);
+    });
+    app.get("/tokens", { config: { access: "public" } }, () => {
+      throw new HttpProblem("unavailable");
+    });
+  });
+  const ask = async (path: string): Promise<number> => (await fetch(`${url}${path}`)).status;
+  for (let request = 0; request < 10; request++) {
+    expect(await ask("/widgets")).toBe(503);
+    expect(await ask("/tokens")).toBe(503);
+  }
+  const lines = logger.lines.filter(({ message }) => message === "request needs what is away");
+  expect(lines).toMatchObject([
+    { level: "warn", fields: { failures: 1 } },
+    { level: "warn", fields: { failures: 1 } },
+  ]);
+});

@@ -15,6 +15,7 @@ import { beginRequest } from "./begin-request.js";
 import { type ClientAddresses, createClientAddresses } from "./client-address.js";
 import { answerClientError, clientErrorReasons } from "./client-error.js";
 import { HttpSetupError } from "./errors.js";
+import { findHeadFault } from "./head-fault.js";
 import { createHttpMetrics } from "./http-metrics.js";
 import { addJsonParser } from "./json-body.js";
 import { addOpenApi, type OpenApiOptions } from "./openapi.js";
@@ -24,7 +25,7 @@ import { createRequestLimits, defaultRateLimits, type RateLimits } from "./reque
 import { rememberRoute, routeOf } from "./route.js";
 import type { Principal } from "./scopes.js";
 import { setSecurityHeaders } from "./security-headers.js";
-import { StreamErrorLog, sendProblem } from "./send-problem.js";
+import { createProblemSender, StreamErrorLog } from "./send-problem.js";
 import { createShutdown, type Shutdown } from "./shutdown.js";
 import { authFailuresCounter } from "./token-refusal.js";
 import { answerUnmatched } from "./unmatched.js";
@@ -94,6 +95,8 @@ export interface HttpServerOptions {
   readonly rateLimits?: Partial<RateLimits> | false;
   /** Changes path and query before routing, e.g. for prefixes. Must not throw. */
   readonly rewriteUrl?: (url: string, request: IncomingMessage) => string;
+  /** The document for people who open an address that does not exist; for programs that is a problem. */
+  readonly notFoundPage?: string | undefined;
   /** Serves `/openapi.json` when given. */
   readonly openApi?: OpenApiOptions;
   /**
@@ -123,6 +126,7 @@ export async function createHttpServer(options: HttpServerOptions = {}): Promise
     options.rateLimits === false
       ? undefined
       : createRequestLimits({ ...defaultRateLimits, ...options.rateLimits }, clock, metrics.rateLimited);
+  const sendProblem = createProblemSender(logger, clock);
   const shutdown = createShutdown();
   const methods = new Set<string>();
   const beginning = { clock, metrics, shutdown };
@@ -149,7 +153,7 @@ export async function createHttpServer(options: HttpServerOptions = {}): Promise
     frameworkErrors: (error, request, reply) => {
       // No hook runs for a path that cannot be read.
       beginRequest(request, reply, beginning);
-      sendProblem(error, request, reply, logger);
+      sendProblem(error, request, reply);
     },
     ...(rewriteUrl ? { rewriteUrl: (request: IncomingMessage) => rewriteUrl(request.url ?? "/", request) } : {}),
   });
@@ -175,7 +179,10 @@ export async function createHttpServer(options: HttpServerOptions = {}): Promise
       if (shutdown.begun && !route.duringShutdown)
         throw new HttpProblem("shutting_down", { headers: { "retry-after": "5", connection: "close" } });
       if (route.sharedRateLimit) requestLimits?.countAddress(request.clientAddress);
-      if (request.is404) return answerUnmatched(app, methods, request, reply);
+      const fault = findHeadFault(request.raw);
+      if (fault !== undefined)
+        throw new HttpProblem("malformed_request", { detail: fault, headers: { connection: "close" } });
+      if (request.is404) return answerUnmatched({ app, methods, page: options.notFoundPage }, request, reply);
     } catch (error) {
       return done(toError(error));
     }
@@ -199,7 +206,7 @@ export async function createHttpServer(options: HttpServerOptions = {}): Promise
     if (shutdown.begun) reply.header("connection", "close");
     done(null, payload);
   });
-  app.setErrorHandler((error, request, reply) => sendProblem(error, request, reply, logger));
+  app.setErrorHandler(sendProblem);
   // Reached by `reply.callNotFound()` alone; requests without a route end in the hook above.
   app.setNotFoundHandler(() => {
     throw new HttpProblem("not_found");
@@ -219,6 +226,8 @@ function connectionOptions(limits: HttpLimits) {
     maxRequestsPerSocket: limits.maxRequestsPerConnection,
     http: {
       maxHeaderSize: limits.maxHeaderBytes,
+      // `findHeadFault` looks at it, so that its absence is answered like everything else.
+      requireHostHeader: false,
       headersTimeout: Math.min(limits.headersTimeoutMs, limits.requestTimeoutMs),
       requestTimeout: limits.requestTimeoutMs,
       // Node looks for overdue requests at this interval; its default of 30 s would make the limits a guess.
