@@ -47,6 +47,7 @@ async function endIgnoring(dependencies: TimeMoveDependencies): Promise<void> {
     .selectFrom("error_issues")
     .select(["id", "project_id", "ignore_conditions"])
     .where("status", "=", "ignored")
+    .where("merged_into", "is", null)
     .where("ignore_conditions", "like", '%"untilMs"%')
     .execute();
   const due = candidates.filter((row) => isOver(row.ignore_conditions, clock.nowMs()));
@@ -122,7 +123,7 @@ async function resolveSilent(dependencies: TimeMoveDependencies): Promise<void> 
   }
 }
 
-/** Does something to issues while nothing else changes them. */
+/** Does something to issues while nothing else changes them; those that were merged into others are left alone. */
 async function inProject(
   { database, clock }: TimeMoveDependencies,
   projectId: number,
@@ -132,7 +133,12 @@ async function inProject(
   if (ids.length === 0) return;
   await database.transaction(async (transaction: Transaction<IssueTables>) => {
     await lockProjects(database, [projectId], transaction);
-    const issues = await transaction.selectFrom("error_issues").selectAll().where("id", "in", ids).execute();
+    const issues = await transaction
+      .selectFrom("error_issues")
+      .selectAll()
+      .where("id", "in", ids)
+      .where("merged_into", "is", null)
+      .execute();
     await work(issues, transaction, clock.nowMs());
   });
 }

@@ -8,6 +8,7 @@ import { keepPositions, recountIssues } from "../store/issue-totals.js";
 import type { IssueTables } from "../store/tables.js";
 import { noteActivity } from "../store/transitions.js";
 import type { ChangeDependencies } from "./change-issues.js";
+import { readIgnoreConditions } from "./ignore-conditions.js";
 import { IssueError } from "./issue-errors.js";
 import type { Issue } from "./list-issues.js";
 import { ReadError } from "./read-errors.js";
@@ -58,6 +59,7 @@ export async function mergeIssues(dependencies: MergeDependencies, request: Merg
       .where((row) => row.or([row("id", "in", otherIds), row("merged_into", "in", otherIds)]))
       .execute();
     await transaction.updateTable("error_issues").set(combined(issues)).where("id", "=", survivor.id).execute();
+    await keepIgnoring(transaction, survivor, sumOfEvents(others));
     await recountIssues(database, [{ issueId: survivor.id, changeSeq }], transaction);
     const activity = (issueId: number, detail: object) => ({ projectId, issueId, actor, kind: "merged", detail });
     const notes = [
@@ -127,6 +129,7 @@ export async function unmergeIssue(dependencies: MergeDependencies, request: Unm
     if (leaving.length !== hashes.length || leaving.length === 0 || leaving.length === owned.length)
       throw new IssueError("ET_UNMERGE_INVALID");
     await keepPositions(database, [{ issueId, changeSeq }], atMs, transaction);
+    await keepIgnoring(transaction, issue, -sumOfEvents(leaving));
 
     const byTarget = new Map<number | undefined, string[]>();
     for (const { hash, former_issue_id: former } of leaving) {
@@ -161,6 +164,22 @@ export async function unmergeIssue(dependencies: MergeDependencies, request: Unm
   });
   await recountUsers(dependencies, [issueId, ...targets]);
   return targets;
+}
+
+function sumOfEvents(counted: readonly { readonly event_count: number }[]): number {
+  return counted.reduce((sum, { event_count: events }) => sum + events, 0);
+}
+
+/** An issue that is ignored until so many events come is not nearer to it by events that come or go with their hashes. */
+async function keepIgnoring(transaction: Transaction<IssueTables>, issue: Issue, moreEvents: number): Promise<void> {
+  const conditions = readIgnoreConditions(issue.ignore_conditions);
+  if (conditions === undefined) return;
+  const moved = { ...conditions, fromEvents: Math.max(0, conditions.fromEvents + moreEvents) };
+  await transaction
+    .updateTable("error_issues")
+    .set({ ignore_conditions: JSON.stringify(moved) })
+    .where("id", "=", issue.id)
+    .execute();
 }
 
 async function lockProject(

@@ -466,6 +466,27 @@ function describeWorkflow(open: () => Promise<TestDatabase>): void {
     expect(regressions).toHaveLength((await activities()).filter(([kind]) => kind === "regressed").length);
   });
 
+  test("ET-235 ET-223 what was merged or split away does not count as having come since an issue was ignored", async () => {
+    await digest(event("a"), ...Array.from({ length: 30 }, () => event("b")));
+    const [a, b] = (await issues()).map(({ id }) => id);
+    await change({ status: "ignored", ignoreUntil: { events: 3 } }, [a ?? 0]);
+    const survivor = await mergeIssues(dependencies(), { projectId, issueIds: [a ?? 0, b ?? 0], actor: "ann" });
+    await send("a");
+    await send("b");
+    expect(await state()).toBe("ignored ongoing");
+    const moved = await db()
+      .selectFrom("error_hashes")
+      .select("hash")
+      .where("former_issue_id", "=", b ?? 0)
+      .execute();
+    const hashes = moved.map(({ hash }) => hash);
+    await unmergeIssue(dependencies(), { projectId, issueId: survivor, hashes, to: "former", actor: "ann" });
+    expect(await state()).toBe("ignored ongoing");
+    await send("a");
+    await send("a");
+    expect(await state()).toBe("unresolved ongoing");
+  });
+
   test("ET-222 merged issues count each user once", async () => {
     const by = (name: string, user: number) =>
       receivedEvent(errorPayload(name, { timestamp: clock.nowMs() / 1000, user: { id: user } }), {

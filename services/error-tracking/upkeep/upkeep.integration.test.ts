@@ -4,6 +4,7 @@ import { beforeEach, expect, test } from "vitest";
 import { moveByTime } from "../digest/time-moves.js";
 import { changeIssues, type IssueChange } from "../issues/change-issues.js";
 import { listEvents } from "../issues/find-events.js";
+import { mergeIssues } from "../issues/merge-issues.js";
 import { updateSettings } from "../projects/project-settings.js";
 import type { IssueTables } from "../store/tables.js";
 import { uninterrupted } from "../testing/digest.js";
@@ -80,6 +81,21 @@ test("ET-235 ignoring ends at its time, once, however many processes look", asyn
   await Promise.all([moveByTime(options()), moveByTime(options()), moveByTime(options())]);
   expect(await state()).toBe("unresolved ongoing");
   expect(announced()).toEqual(["created", "ignored", "unmuted"]);
+});
+
+test("ET-235 ET-223 nothing is told of an issue that was merged into another while it was ignored", async () => {
+  await send("a");
+  await send("b");
+  const [a, b] = (await issues()).map(({ id }) => id);
+  const until = { status: "ignored", ignoreUntil: { untilMs: clock.nowMs() + dayMs } } as const;
+  await changeIssues(options(), { projectId, issueIds: [b ?? 0], change: until, actor: "ann" });
+  await mergeIssues(
+    { ...options(), analytics: stored.analytics },
+    { projectId, issueIds: [a ?? 0, b ?? 0], actor: "ann" },
+  );
+  await clock.advanceBy(dayMs);
+  await moveByTime(options());
+  expect(announced()).toEqual(["created", "created", "ignored", "merged"]);
 });
 
 test("ET-237 issues that were not heard of for some days are resolved where the project says so", async () => {
