@@ -158,6 +158,34 @@ describe.skipIf(needed.skip)(needed.title("components of the dashboard"), () => 
     await table.getByText("Row 9999", { exact: true }).waitFor();
   });
 
+  test("UI-010 UI-081 a long list leaves its first column most of a phone, whatever columns wider windows have", async () => {
+    await page.setViewportSize({ width: 360, height: 800 });
+    await show("table/many");
+    await page.evaluate("window.scrollTo(0, 20000)");
+    const name = page.getByRole("table", { name: "Rows" }).getByText(/^Row \d+$/);
+    await name.first().waitFor();
+    const widthOf = (): Promise<number> =>
+      page.evaluate<number>(`document.querySelector("tbody tr[data-index] td").getBoundingClientRect().width`);
+    await expect.poll(widthOf, { timeout: 30_000 }).toBeGreaterThan(200);
+    await page.setViewportSize({ width: 1280, height: 900 });
+    await page.getByText("The third").waitFor();
+  });
+
+  test("UI-004 what can be copied is copied over plain HTTP, too, where pages have no clipboard", async () => {
+    await show("empty/snippet");
+    await page.evaluate(`(() => {
+      Object.defineProperty(globalThis, "isSecureContext", { value: false, configurable: true });
+      document.addEventListener("copy", () => { globalThis.copied = document.activeElement.value; }, { once: true });
+    })()`);
+    await page.getByRole("button", { name: "Copy the snippet" }).click();
+    await expect
+      .poll(() => page.evaluate("globalThis.copied"), { timeout: 30_000 })
+      .toBe(`Sentry.init({ dsn: "${"0".repeat(300)}" });`);
+    // Whoever copies by keyboard goes on where they were.
+    expect(await page.evaluate("document.activeElement.getAttribute('aria-label')")).toBe("Copy the snippet");
+    await page.evaluate("delete globalThis.isSecureContext");
+  });
+
   test("UI-007 UI-081 of 5,000 frames only those near the window are drawn, and each can be opened", async () => {
     await show("trace/many");
     const { most } = await scrollThrough("[data-index]", 20);

@@ -118,7 +118,7 @@ describe.skipIf(needed.skip)(needed.title("the pages of relays"), () => {
       await row.getByText("paged", { exact: true }).waitFor();
       await row.getByText("complete", { exact: true }).waitFor();
     }
-    await page.getByText("It is paged, since reconciling failed").waitFor();
+    await page.getByText("until then its history is read in pages").waitFor();
   });
 
   test("UI-061 what a relay fails of is said, and batches under way with their method", async () => {

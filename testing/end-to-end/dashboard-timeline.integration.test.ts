@@ -184,6 +184,25 @@ describe.skipIf(needed.skip)(needed.title("the page of a timeline"), () => {
     await selected.getByRole("button", { name: "ci.pipeline_created", exact: true }).first().waitFor();
   });
 
+  test("PF-071 the page says in one sentence why the journey failed and leads to the stack trace; so does the page of its run", async () => {
+    const sentence =
+      /^run_pipeline ran out of time after 12 s, .* because merge_requests\.update_head_pipeline failed 3 times and was given up: TypeError: The configuration of the pipeline has no stages\.$/;
+    await page.goto(`${board.url}/timeline/${correlation}`);
+    await page.getByText(sentence).waitFor();
+    await page.goto(`${board.url}/experiences/runs/run_pipeline/${correlation}/1`);
+    await page.getByText(sentence).waitFor();
+    await page.getByRole("link", { name: "Show the stack trace" }).click();
+    await page.getByRole("heading", { level: 1, name: "TypeError" }).waitFor();
+    await page.getByLabel("Source").first().waitFor();
+  });
+
+  test("UI-004 who has no correlation id at hand finds journeys that failed lately", async () => {
+    await page.goto(`${board.url}/timeline`);
+    await page.getByRole("table", { name: "Journeys that failed lately" }).getByRole("link").first().click();
+    await page.waitForURL(/\/timeline\/./);
+    await page.getByRole("table", { name: "Entries" }).waitFor();
+  });
+
   test("axe finds no serious violation on the axis with something selected, in neither theme", async () => {
     const attempt = (await entriesOf(correlation)).find(({ kind }) => kind === "attempt");
     const address = `${board.url}/timeline/${correlation}?entry=${encodeURIComponent(attempt?.id ?? "")}`;

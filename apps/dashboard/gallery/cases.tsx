@@ -46,6 +46,16 @@ const columns: readonly Column<Row>[] = [
     ),
   },
   { id: "count", header: "Count", width: 90, align: "right", value: ({ count }) => count, cell: ({ count }) => count },
+  ...["first", "second", "third"].map(
+    (id): Column<Row> => ({
+      id,
+      header: `The ${id}`,
+      width: 80,
+      wideOnly: true,
+      value: ({ count }) => count,
+      cell: ({ count }) => count,
+    }),
+  ),
 ];
 
 const rowsOf = (count: number, name = "Row"): readonly Row[] =>

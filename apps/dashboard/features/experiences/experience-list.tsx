@@ -178,6 +178,8 @@ function columnsFor(period: string, rangeSearch: string): readonly Column<Row>[]
       header: "Errors",
       width: 84,
       align: "right",
+      // The budget beside the name says the same.
+      wideOnly: true,
       value: ({ now }) => now?.error_ratio ?? null,
       cell: ({ now }) => <Bad is={(now?.errors ?? 0) > 0}>{formatShare(now?.error_ratio)}</Bad>,
     },

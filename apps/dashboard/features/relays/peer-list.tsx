@@ -17,6 +17,7 @@ import {
   eventsHere,
   healthTones,
   isIncomplete,
+  isInSync,
   type Peer,
   peerPath,
   statusTones,
@@ -147,8 +148,8 @@ const columns: readonly Column<Peer>[] = [
 
 const filters = {
   all: { label: "All", holds: () => true },
-  synced: { label: "In sync", holds: (peer: Peer) => badness(peer) === 0 },
-  behind: { label: "Behind", holds: (peer: Peer) => badness(peer) > 0 && peer.health !== "dead" },
+  synced: { label: "In sync", holds: isInSync },
+  behind: { label: "Behind", holds: (peer: Peer) => !isInSync(peer) && peer.health !== "dead" },
   dead: { label: "Dead", holds: ({ health }: Peer) => health === "dead" },
 } as const;
 
@@ -277,7 +278,7 @@ function SyncSentence({
       </Alert>
     );
   if (peers === undefined || peers.length === 0) return null;
-  const behind = peers.filter((peer) => badness(peer) > 0);
+  const behind = peers.filter((peer) => !isInSync(peer));
   const [worst] = [...behind].sort((left, right) => badness(right) - badness(left) || compare(left.url, right.url));
   if (worst === undefined)
     return (
@@ -300,24 +301,20 @@ function SyncSentence({
 }
 
 function whyBehind(peer: Peer): ReactNode {
-  const next =
-    peer.next_attempt_at === null ? (
-      ""
-    ) : (
-      <>
-        , tried again <Ago at={peer.next_attempt_at} />
-      </>
-    );
   if (peer.last_failure && peer.failures > 0)
     return (
       <>
-        {peer.failures === 1 ? "its last attempt" : `its last ${peer.failures} attempts`} failed (
-        {peer.last_failure.message}){next}.
+        {peer.failures === 1 ? "its last attempt" : `its last ${peer.failures} attempts`} failed with “
+        {peer.last_failure.message}”
+        {peer.next_attempt_at !== null && (
+          <>
+            , the next one is due <Ago at={peer.next_attempt_at} />
+          </>
+        )}
       </>
     );
-  if (isIncomplete(peer)) return "a part of what it has is missing here.";
-  if (peer.status === "connected") return <>{healthTones[peer.health].meaning}</>;
-  return <>{statusTones[peer.status].meaning}</>;
+  if (isIncomplete(peer)) return "a part of what it has is missing here";
+  return statusTones[peer.status].meaning;
 }
 
 function ToneSelect({

@@ -105,8 +105,8 @@ function HowItIsRead({ peer: { negentropy_unsupported: marked } }: { readonly pe
   if (!marked) return null;
   return (
     <Text size="sm" c="dimmed" component="div" style={{ overflowWrap: "anywhere" }}>
-      Its history is read in pages, which is as complete but slower, since it did not reconcile by NIP-77:{" "}
-      <Code>{marked.reason}</Code> That is tried again <Ago at={marked.until} />.
+      It did not reconcile by NIP-77, which is tried again <Ago at={marked.until} />; until then its history is read in
+      pages, which is as complete but slower: <Code>{marked.reason}</Code>
     </Text>
   );
 }

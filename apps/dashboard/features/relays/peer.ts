@@ -64,6 +64,11 @@ export function badness(peer: Peer): number {
   return peer.status === "connected" ? 0 : 1;
 }
 
+/** As the server counts it: all of its history is here, and it is followed live. That it was away lately takes nothing from it. */
+export function isInSync(peer: Peer): boolean {
+  return peer.status === "connected" && !isIncomplete(peer);
+}
+
 /** A certificate says that something is missing. */
 export function isIncomplete({ complete }: Peer): boolean {
   return layers.some((layer) => complete[layer] === false);

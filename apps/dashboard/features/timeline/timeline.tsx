@@ -154,7 +154,9 @@ function Gaps({ timeline }: { readonly timeline: Timeline }) {
   if (away.length === 0 && cut.length === 0 && timeline.not_visible_to_you === 0) return null;
   return (
     <Alert color="yellow" variant="light" title="Not everything is shown">
-      {away.length > 0 && <Text size="sm">Not reachable just now: {away.join(", ")}.</Text>}
+      {away.length > 0 && (
+        <Text size="sm">Not reachable just now: {away.join(", ")}. They are asked again by themselves.</Text>
+      )}
       {cut.length > 0 && <Text size="sm">Cut off, because there is more than fits: {cut.join(", ")}.</Text>}
       {timeline.not_visible_to_you > 0 && (
         <Text size="sm">Not visible with your token: {timeline.not_visible_to_you}.</Text>
