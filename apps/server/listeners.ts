@@ -22,7 +22,7 @@ import type { StartContext } from "./compose.js";
 import type { ServerConfig } from "./config.js";
 import { dataPaths } from "./data-paths.js";
 import { ServerError } from "./errors.js";
-import { dashboardPages } from "./pages.js";
+import { dashboardPages, notFoundPage } from "./pages.js";
 import { type SystemRoutes, systems } from "./systems/index.js";
 import { revokedTokenIds } from "./tokens.js";
 import { version } from "./version.js";
@@ -83,6 +83,7 @@ export async function createApiListener(
       perToken: { perSecond: http.rateLimits.tokenPerSecond, burst: http.rateLimits.tokenBurst },
     },
     rewriteUrl: rewriteIngestUrl,
+    notFoundPage: roles.has("dashboard") ? await notFoundPage() : undefined,
     onResponseMismatch: "report",
     schemaCompilation: "when-used",
     openApi: {

@@ -1,4 +1,5 @@
 import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import fastifyStatic from "@fastify/static";
@@ -14,10 +15,22 @@ const pages = ["/", ...sections.flatMap((section) => [`/${section}`, `/${section
 
 const files = ["/assets/*", "/favicon.svg"];
 
+/**
+ * What a browser gets at an address that does not exist: the same document, whose script says so. `undefined` without a
+ * build.
+ */
+export async function notFoundPage(): Promise<string | undefined> {
+  return readFile(join(builtFiles(), "index.html"), "utf8").catch(() => undefined);
+}
+
+function builtFiles(): string {
+  return join(dirname(createRequire(import.meta.url).resolve("@signalbox/dashboard/package.json")), "dist");
+}
+
 /** The dashboard, as `apps/dashboard` was built. Without a build there are no pages, and a warning says so. */
 export function dashboardPages(logger: Logger): FastifyPluginAsync {
   return async (app) => {
-    const root = join(dirname(createRequire(import.meta.url).resolve("@signalbox/dashboard/package.json")), "dist");
+    const root = builtFiles();
     if (!existsSync(join(root, "index.html"))) {
       logger.warn("the dashboard is not built, so there are no pages; `npm start` builds it", { directory: root });
       return;

@@ -12,7 +12,17 @@ const lingerMs = 1000;
  */
 export function answerClientError(error: unknown, socket: Socket, refused: Counter): void {
   const code = errorCode(error) ?? "";
-  if (code === "ECONNRESET" || socket.destroyed || !socket.writable || hasAnswerUnderWay(socket)) {
+  const before = answerUnderWay(socket);
+  if (before?.req.complete && socket.writable) {
+    // The fault is in what came after a request that is whole: its answer goes first, and those that wait for it.
+    if (waiting.has(before)) return;
+    waiting.add(before);
+    const again = (): void => void setImmediate(() => answerClientError(error, socket, refused));
+    if (before.writableFinished) again();
+    else before.once("finish", again);
+    return;
+  }
+  if (code === "ECONNRESET" || socket.destroyed || !socket.writable || before?.headersSent) {
     // More bytes after the first fault come here again while the answer is read.
     if (!socket.writableEnded) socket.destroy();
     return;
@@ -44,8 +54,11 @@ function problemOf(code: string): HttpProblem {
   return new HttpProblem("malformed_request");
 }
 
-/** Whether bytes of an answer are out already, so that another status line would be read as its content. */
-function hasAnswerUnderWay(socket: Socket): boolean {
+/** Answers after which a fault is answered. */
+const waiting = new WeakSet<ServerResponse>();
+
+/** Once bytes of it are out, another status line would be read as its content. */
+function answerUnderWay(socket: Socket): ServerResponse | undefined {
   const current: unknown = "_httpMessage" in socket ? socket._httpMessage : undefined;
-  return current instanceof ServerResponse && current.headersSent;
+  return current instanceof ServerResponse ? current : undefined;
 }

@@ -4,6 +4,7 @@ export { acceptedEncodings, type BodyLimits, readBody } from "./body.js";
 export { addressGroup, type ClientAddresses, createClientAddresses, type Peer } from "./client-address.js";
 export * from "./errors.js";
 export type { Exemplar, Exposition, Family, Sample } from "./exposition.js";
+export { findHeadFault, targetPath } from "./head-fault.js";
 export {
   addHealthRoutes,
   type DependencyCheck,

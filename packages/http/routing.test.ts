@@ -116,3 +116,111 @@ describe("PF-030 routes state who may call them", () => {
     expect(register).toThrow(HttpSetupError);
   });
 });
+
+describe("PF-040 PF-043 heads that two programs could understand in two ways", () => {
+  const answered = async (url: string, head: string): Promise<string> => {
+    const raw = await openRaw(url);
+    raw.send(`${head}\r\n\r\n`);
+    return raw.until((received) => received.includes("\r\n\r\n"));
+  };
+
+  test.each([
+    ["two hosts", "GET /widgets HTTP/1.1\r\nHost: one\r\nHost: other"],
+    ["the same host twice", "GET /widgets HTTP/1.1\r\nHost: one\r\nhost: one"],
+    ["no host", "GET /widgets HTTP/1.1"],
+    ["a host that is none", "GET /widgets HTTP/1.1\r\nHost: one/../other"],
+    ["a host with user info", "GET /widgets HTTP/1.1\r\nHost: me@one"],
+    ["no host at an unknown address", "GET /gadgets HTTP/1.1"],
+    ["the whole server as an address", "GET * HTTP/1.1\r\nHost: one"],
+    ["a folded header", "GET /widgets HTTP/1.1\r\nHost: one\r\nX: a\r\n b"],
+    ["two lengths", "POST /widgets HTTP/1.1\r\nHost: one\r\nContent-Length: 2\r\nTransfer-Encoding: chunked"],
+    ["lines without CR", "GET /widgets HTTP/1.1\nHost: one\n"],
+  ])("PF-040 %s: 400 with a problem", async (_, head) => {
+    const { url } = await serve({}, (app) => void app.get("/widgets", open, async () => []));
+    expect(await answered(url, head)).toMatch(
+      /^HTTP\/1\.1 400 (?=.*^content-type: application\/problem\+json)(?=.*^x-correlation-id: \w).*"code":"malformed_request"/ims,
+    );
+  });
+
+  test.each([
+    ["a host and port", "GET /widgets HTTP/1.1\r\nHost: one.example:8787"],
+    ["an IPv6 host", "GET /widgets HTTP/1.1\r\nHost: [::1]:8787"],
+    ["an empty host", "GET /widgets HTTP/1.1\r\nHost:"],
+    ["an older version without host", "GET /widgets HTTP/1.0"],
+    ["a whole URL as its address", "GET http://one.example/widgets HTTP/1.1\r\nHost: one.example"],
+    ["an escaped letter", "GET /widget%73 HTTP/1.1\r\nHost: one"],
+  ])("PF-043 %s is fine", async (_, head) => {
+    const { url } = await serve({}, (app) => void app.get("/widgets", open, async () => []));
+    expect(await answered(url, head)).toMatch(/^HTTP\/1\.1 200 /);
+  });
+
+  test("PF-040 what is wrong after a whole request is answered after its answer", async () => {
+    let answer: (() => void) | undefined;
+    const { url } = await serve({}, (app) => {
+      app.get("/slow", open, async () => {
+        await new Promise<void>((resolve) => {
+          answer = resolve;
+        });
+        return { slow: true };
+      });
+      app.get("/begun", open, async () => ({ begun: true }));
+    });
+    const raw = await openRaw(url);
+    const get = (path: string): string => `GET ${path} HTTP/1.1\r\nHost: one\r\n\r\n`;
+    raw.send(get("/begun"));
+    await raw.until((received) => received.includes('{"begun":true}'));
+    raw.send(`${get("/slow")}${get("/begun")}nonsense\r\n\r\n`);
+    raw.send("more of it\r\n\r\n");
+    await expect.poll(() => answer).toBeDefined();
+    const other = await openRaw(url);
+    other.send(get("/begun"));
+    await other.until((received) => received.includes('{"begun":true}'));
+    answer?.();
+    const answers = (await raw.closed()).match(/HTTP\/1\.1 \d+|\{"(?:slow|begun)":true\}|"code":"\w+"/g);
+    expect(answers).toEqual([
+      "HTTP/1.1 200",
+      '{"begun":true}',
+      "HTTP/1.1 200",
+      '{"slow":true}',
+      "HTTP/1.1 200",
+      '{"begun":true}',
+      "HTTP/1.1 400",
+      '"code":"malformed_request"',
+    ]);
+  });
+});
+
+describe("PF-043 a page for people at addresses that do not exist", () => {
+  const page = "<!doctype html><title>Not here</title>";
+  const html = { accept: "text/html,application/xhtml+xml,*/*;q=0.8" };
+
+  test("PF-043 PF-046 browsers get the page with 404, programs a problem", async () => {
+    const { url } = await serve({ notFoundPage: page }, (app) => void app.get("/widgets", open, async () => []));
+    const seen = await fetch(`${url}/nope?x=1`, { headers: html });
+    expect([seen.status, seen.headers.get("content-type"), await seen.text()]).toEqual([
+      404,
+      "text/html; charset=utf-8",
+      page,
+    ]);
+    expect(seen.headers.get("content-security-policy")).toContain("default-src 'none'");
+    expect(seen.headers.get("x-correlation-id")).toBeTruthy();
+    const head = await fetch(`${url}/nope`, { method: "HEAD", headers: html });
+    expect([head.status, head.headers.get("content-length"), await head.text()]).toEqual([
+      404,
+      String(page.length),
+      "",
+    ]);
+    for (const [path, headers] of [
+      ["/nope", { accept: "application/json" }],
+      ["/nope", {}],
+      ["/api/v1/nope", html],
+      ["/-/nope", html],
+      ["/robots.txt", html],
+    ] as const)
+      expect(await bodyOf(await fetch(`${url}${path}`, { headers }))).toMatchObject({ status: 404, code: "not_found" });
+    expect((await fetch(`${url}/nope`, { method: "POST", headers: html })).headers.get("content-type")).toContain(
+      "problem",
+    );
+    expect((await fetch(`${url}/widgets`, { method: "DELETE", headers: html })).status).toBe(405);
+  });
+});

@@ -130,6 +130,12 @@ const keys = {
       default: 600,
       min: 0,
     }),
+    max_outbox_bytes: setting.size({
+      description:
+        "What may wait to be sent to all clients together. Beyond it, those are closed that have had most waiting for longest.",
+      default: "64MiB",
+      min: "1MiB",
+    }),
     max_connections: setting.integer({ description: "Open connections.", default: 2000, min: 1 }),
     max_connections_per_ip: setting.integer({
       description: "Open connections of one address; 0: no limit.",

@@ -1,11 +1,12 @@
 import { randomBytes } from "node:crypto";
 import { createConnection } from "node:net";
+import { text } from "node:stream/consumers";
 import { createVirtualClock } from "@signalbox/kernel";
 import { encodeNpub } from "@signalbox/nostr";
 import { signEvent, testSigner } from "@signalbox/nostr/testing";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { WebSocket } from "ws";
-import { connectRaw } from "./testing/raw-client.js";
+import { connectRaw, type RawClient } from "./testing/raw-client.js";
 import { startTestRelay, type TestRelay } from "./testing/start-relay.js";
 
 const nostrJson = { accept: "application/nostr+json" };
@@ -95,7 +96,7 @@ describe("the listener", () => {
       pubkey: testSigner("operator").publicKey,
       self: testSigner("the relay").publicKey,
       contact: "mailto:x@relay.example",
-      software: expect.any(String),
+      software: "signalbox",
       version: "0.0.0-test",
       supported_nips: [1, 9, 11, 34, 40, 42, 45, 67, 70, 77],
       supported_grasps: [],
@@ -230,6 +231,16 @@ describe("many and strange clients", () => {
     await server.destroy();
   });
 
+  test("GR-002 the address of a request may be a whole URL", async () => {
+    const server = await startTestRelay({ relay: quiet });
+    const socket = createConnection(Number(new URL(server.httpUrl).port), "127.0.0.1");
+    socket.write(
+      "GET http://relay.example HTTP/1.1\r\nHost: relay.example\r\nAccept: application/nostr+json\r\nConnection: close\r\n\r\n",
+    );
+    expect(await text(socket)).toMatch(/^HTTP\/1\.1 200 .*"supported_nips"/s);
+    await server.destroy();
+  });
+
   test("GR-010 a client that does not read is let go; others do not notice", async () => {
     const server = await startTestRelay({ relay: { ...quiet, limits: { events_per_minute: 0 } } });
     const writer = await connectRaw(server.url);
@@ -244,7 +255,11 @@ describe("many and strange clients", () => {
     slow.socket.pause();
     // What compression makes small takes long to be too much.
     const content = randomBytes(150_000).toString("base64");
-    for (let index = 0; (await server.metric("signalbox_relay_slow_clients_total")) === 0; index++) {
+    for (
+      let index = 0;
+      (await server.metric('signalbox_relay_slow_clients_total{limit="connection"}')) === 0;
+      index++
+    ) {
       if (index > 60) throw new Error("the slow client is still there");
       const event = signEvent(testSigner("alice"), { content: `${index} ${content}` });
       writer.send(["EVENT", event]);
@@ -254,6 +269,46 @@ describe("many and strange clients", () => {
     expect(good.socket.readyState).toBe(WebSocket.OPEN);
     slow.socket.terminate();
     await Promise.all([writer.close(), good.close()]);
+    await server.destroy();
+  }, 120_000);
+
+  test("GR-010 clients that do not read share the room for what waits; a slow one that reads stays", async () => {
+    const limits = { events_per_minute: 0, max_outbox_bytes: "8MiB" };
+    const server = await startTestRelay({ relay: { ...quiet, limits } });
+    const writer = await connectRaw(server.url);
+    const mutes = await Promise.all(Array.from({ length: 4 }, () => connectRaw(server.url)));
+    const slow = await connectRaw(server.url);
+    const listen = async (client: RawClient, copies: number): Promise<void> => {
+      for (let index = 0; index < copies; index++) client.send(["REQ", `r${index}`, { kinds: [1], limit: 0 }]);
+      for (let index = 0; index < copies; index++) await client.next();
+    };
+    await Promise.all([...mutes.map((mute) => listen(mute, 10)), listen(slow, 1)]);
+    for (const mute of mutes) mute.socket.pause();
+    const content = randomBytes(150_000).toString("base64");
+    const written: unknown[] = [];
+    const relayLimit = 'signalbox_relay_slow_clients_total{limit="relay"}';
+    while ((await server.metric(relayLimit)) < mutes.length) {
+      if (written.length > 100) throw new Error("the clients that do not read are still there");
+      // What was written two events ago is read now.
+      slow.socket.pause();
+      const event = signEvent(testSigner("alice"), { content: `${written.length} ${content}` });
+      written.push(event.id);
+      writer.send(["EVENT", event]);
+      expect((await writer.next()).slice(1)).toEqual([event.id, true, ""]);
+      if (written.length % 2 === 0) {
+        slow.socket.resume();
+        for (let index = 0; index < 2; index++) await slow.next();
+      }
+      expect(await server.metric("signalbox_relay_outbox_bytes")).toBeLessThanOrEqual(8 * 1024 * 1024);
+    }
+    slow.socket.resume();
+    if (written.length % 2 === 1) await slow.next();
+    expect(slow.messages.slice(-written.length).map((message) => Reflect.get(Object(message[2]), "id"))).toEqual(
+      written,
+    );
+    expect([slow.socket.readyState, writer.socket.readyState]).toEqual([WebSocket.OPEN, WebSocket.OPEN]);
+    for (const mute of mutes) mute.socket.terminate();
+    await Promise.all([writer.close(), slow.close()]);
     await server.destroy();
   }, 120_000);
 
@@ -269,6 +324,13 @@ describe("many and strange clients", () => {
       400,
     ],
     ["what is not HTTP", "good morning\r\n\r\n", 400],
+    ["a page of two hosts", "GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", 400],
+    ["a page of no host", "GET / HTTP/1.1\r\n\r\n", 400],
+    [
+      "a handshake with two hosts",
+      "GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n",
+      400,
+    ],
     ["headers without end", `GET / HTTP/1.1\r\nx: ${"y".repeat(40_000)}\r\n\r\n`, 431],
   ])("GR-002 %s is refused, with the headers that every response has", async (_, request, status) => {
     const server = await startTestRelay({ relay: quiet });

@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { addressGroup, type ClientAddresses } from "@signalbox/http";
+import { addressGroup, type ClientAddresses, findHeadFault, targetPath } from "@signalbox/http";
 import { type Clock, createService, errorCode, type Logger, type Service, type Timer } from "@signalbox/kernel";
 import { type WebSocket, WebSocketServer } from "ws";
 import { RelayError } from "./errors.js";
@@ -70,6 +70,8 @@ export function createRelayListener(options: ListenerOptions): RelayListener {
     headersTimeout: headersTimeoutMs,
     keepAliveTimeout: keepAliveTimeoutMs,
     connectionsCheckingInterval: lookEveryMs,
+    // `findHeadFault` looks at it, so that its absence is answered like everything else.
+    requireHostHeader: false,
   };
   const server = createServer(timeouts, (...both) => answer(...both, options));
   const sockets = new WebSocketServer({
@@ -87,7 +89,8 @@ export function createRelayListener(options: ListenerOptions): RelayListener {
     // A client that goes away during the handshake is nobody's error.
     socket.on("error", () => socket.destroy());
     const address = addressGroup(options.clientAddresses.of(socket, request.headers["x-forwarded-for"]));
-    if (pathOf(request) !== "/") refuseUpgrade(socket, "404 Not Found");
+    if (findHeadFault(request) !== undefined) refuseUpgrade(socket, "400 Bad Request");
+    else if (pathOf(request) !== "/") refuseUpgrade(socket, "404 Not Found");
     else if (stopping || open.size >= options.maxConnections || !addresses.mayEnter(address))
       refuseUpgrade(socket, "503 Service Unavailable");
     else
@@ -178,7 +181,9 @@ function answer(request: IncomingMessage, response: ServerResponse, options: Lis
   };
   const text = { "content-type": "text/plain; charset=utf-8" };
   const path = pathOf(request);
-  if (request.method === "OPTIONS") {
+  const fault = findHeadFault(request);
+  if (fault !== undefined) send(400, { ...text, connection: "close" }, `${fault}\n`);
+  else if (request.method === "OPTIONS") {
     response.writeHead(204);
     response.end();
   } else if (path !== "/" && path !== "/icon.png") send(404, text, "not found\n");
@@ -196,7 +201,7 @@ function answer(request: IncomingMessage, response: ServerResponse, options: Lis
 }
 
 function pathOf(request: IncomingMessage): string {
-  return (request.url ?? "/").replace(/[?#].*$/s, "");
+  return targetPath(request.url ?? "/").replace(/[?#].*$/s, "");
 }
 
 const statusOfBadRequest: ReadonlyMap<string, string> = new Map([

@@ -1,5 +1,6 @@
 import type { Clock, Metrics } from "@signalbox/kernel";
 import type { RefusalPrefix } from "./policy.js";
+import type { OutboxLimit } from "./ws/outboxes.js";
 
 const verbs = ["EVENT", "REQ", "CLOSE", "AUTH", "COUNT", "NEG-OPEN", "NEG-MSG", "NEG-CLOSE", "other"] as const;
 const answers = ["EVENT", "OK", "EOSE", "CLOSED", "NOTICE", "AUTH", "COUNT", "NEG-MSG", "NEG-ERR", "other"] as const;
@@ -19,8 +20,9 @@ export interface RelayMetrics {
   connected(): void;
   disconnected(seconds: number): void;
   addresses(distinct: number, flagged: number): void;
-  /** A connection was closed because its client did not keep up. */
-  overflowed(): void;
+  /** A connection was closed because its client did not keep up: by its own limit, or by that of all together. */
+  overflowed(limit: OutboxLimit): void;
+  watchOutboxes(waitingBytes: () => number): void;
   received(verb: string): void;
   sent(type: string): void;
   eventReceived(kind: number): void;
@@ -59,7 +61,9 @@ export function createRelayMetrics({ metrics, clock, version, countRepositories 
   });
   const overflows = metrics.counter({
     name: "signalbox_relay_slow_clients_total",
-    help: "Connections that were closed because too much waited to be sent.",
+    help: "Connections that were closed because too much waited to be sent to one client, or to all together.",
+    labels: ["limit"],
+    known: [{ limit: "connection" }, { limit: "relay" }],
   });
   const received = metrics.counter({
     name: "ngit_websocket_messages_received_total",
@@ -119,7 +123,13 @@ export function createRelayMetrics({ metrics, clock, version, countRepositories 
       distinct.set(count);
       abusers.set(flagged);
     },
-    overflowed: () => overflows.add(),
+    overflowed: (limit) => overflows.add(1, { limit }),
+    watchOutboxes: (waitingBytes) =>
+      void metrics.gauge({
+        name: "signalbox_relay_outbox_bytes",
+        help: "Bytes that wait to be sent to clients.",
+        collect: (gauge) => gauge.set(waitingBytes()),
+      }),
     received: (verb) => received.add(1, { type: oneOf(verbs, verb) }),
     sent: (type) => sent.add(1, { type: oneOf(answers, type) }),
     eventReceived: (kind) => eventsReceived.add(1, { kind: kindOf(kind) }),

@@ -50,6 +50,7 @@ import { createWaitingRoom } from "./waiting-room.js";
 import { type ConnectionLimits, serveConnection } from "./ws/connection.js";
 import { createInboxes } from "./ws/inboxes.js";
 import { createLiveSubscriptions } from "./ws/live.js";
+import { createOutboxes } from "./ws/outboxes.js";
 import { createSubscriptionRoom } from "./ws/subscription-room.js";
 
 export interface GitRelayDependencies {
@@ -101,6 +102,8 @@ export interface GitRelay {
   /** What announcements have to list. */
   readonly serviceAddress: ServiceAddress;
 }
+
+const maxOutboxBytesPerConnection = 32 * 1024 * 1024;
 
 /** @throws {RelayError} `RELAY_BAD_DOMAIN`, `RELAY_BAD_ENTRY`, `RELAY_BAD_KEY` */
 export function createGitRelay(dependencies: GitRelayDependencies): GitRelay {
@@ -181,6 +184,13 @@ export function createGitRelay(dependencies: GitRelayDependencies): GitRelay {
     search: settings.search.enabled,
   };
   const inboxes = createInboxes(clock);
+  const outboxes = createOutboxes({
+    maxBytes: limits.maxOutboxBytes,
+    maxBytesPerConnection: maxOutboxBytesPerConnection,
+    clock,
+    onOverflow: metrics.overflowed,
+  });
+  metrics.watchOutboxes(() => outboxes.waitingBytes);
   const room = createSubscriptionRoom({
     maxFilters: limits.maxLiveFilters,
     maxFiltersPerAddress: limits.maxLiveFiltersPerIp,
@@ -215,6 +225,7 @@ export function createGitRelay(dependencies: GitRelayDependencies): GitRelay {
         verifier,
         live,
         inboxes,
+        outboxes,
         room,
         limits: connectionLimits,
         restrictedKinds: settings.auth.restrictedReadKinds,

@@ -27,7 +27,7 @@ export function describeRelay({ settings, domain, self, pubkey, version }: Infor
     ...(pubkey !== undefined && { pubkey }),
     self,
     ...(contact !== undefined && { contact }),
-    software: "https://github.com/signalbox/signalbox",
+    software: "signalbox",
     version,
     supported_nips: settings.search.enabled
       ? [...supportedNips, searchNip].sort((one, other) => one - other)

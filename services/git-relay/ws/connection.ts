@@ -13,7 +13,7 @@ import { createAuthentication } from "./authentication.js";
 import type { Inboxes } from "./inboxes.js";
 import { type LiveSubscription, type LiveSubscriptions, mayRead } from "./live.js";
 import { createNegentropySessions } from "./negentropy-sessions.js";
-import { createOutbox } from "./outbox.js";
+import type { Outboxes } from "./outboxes.js";
 import { type ClientMessage, isSubscriptionId, readClientMessage, readFilters, shownId } from "./read-message.js";
 import { Subscription } from "./subscription.js";
 import type { SubscriptionRoom } from "./subscription-room.js";
@@ -41,6 +41,7 @@ export interface ConnectionContext {
   readonly verifier: Verifier;
   readonly live: LiveSubscriptions;
   readonly inboxes: Inboxes;
+  readonly outboxes: Outboxes;
   readonly room: SubscriptionRoom;
   readonly limits: ConnectionLimits;
   readonly restrictedKinds: readonly number[];
@@ -57,7 +58,6 @@ export interface Connection {
   shutDown(): void;
 }
 
-const maxQueuedBytes = 32 * 1024 * 1024;
 /** Unanswered events beyond which a client is not read any further. */
 const maxUnanswered = 256;
 /** Requests of one client that are worked on at one time; others wait, and so does reading from it. */
@@ -92,7 +92,7 @@ export function serveConnection({ socket, request, address }: ClientSocket, cont
   const { events, intake, live, limits, clock, metrics, restrictedKinds } = context;
   const logger = context.logger;
   const correlationId = readCorrelationId(request);
-  const outbox = createOutbox({ socket, carrier: request.socket, maxQueuedBytes, onOverflow: metrics.overflowed });
+  const outbox = context.outboxes.open({ socket, carrier: request.socket });
   const authentication = createAuthentication({ services: context.services(), clock });
   const eventTokens = createTokenBucket(limits.eventsPerMinute, clock);
   const requestTokens = createTokenBucket(limits.requestsPerMinute, clock);
