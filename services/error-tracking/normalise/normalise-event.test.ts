@@ -398,12 +398,27 @@ describe("fields", () => {
     expect(Buffer.byteLength(JSON.stringify(event.request?.data))).toBeLessThanOrEqual(8 * 1024 + 64);
   });
 
+  const settings = (inferIp: string) => ({ name: "sentry.javascript.browser", settings: { infer_ip: inferIp } });
+
   test.each([
     ["{{auto}} on any platform", { platform: "python", user: { ip_address: "{{auto}}" } }, "203.0.113.9"],
     ["absent in a browser", { platform: "javascript" }, "203.0.113.9"],
     ["absent on a server", { platform: "python", user: { id: "1" } }, undefined],
     ["given", { platform: "javascript", user: { ip_address: "2001:db8::1" } }, "2001:db8::1"],
     ["not an address", { platform: "javascript", user: { ip_address: "my laptop" } }, undefined],
+    ["absent, from an SDK that asks for it", { platform: "dart", sdk: settings("auto") }, "203.0.113.9"],
+    ["absent, from an SDK that must not tell it", { platform: "javascript", sdk: settings("never") }, undefined],
+    [
+      "{{auto}}, from an SDK that must not tell it",
+      { platform: "javascript", user: { ip_address: "{{auto}}" }, sdk: settings("never") },
+      undefined,
+    ],
+    [
+      "given, from an SDK that infers none",
+      { platform: "javascript", user: { ip_address: "2001:db8::1" }, sdk: settings("never") },
+      "2001:db8::1",
+    ],
+    ["absent, with settings of no shape", { platform: "javascript", sdk: { settings: "never" } }, "203.0.113.9"],
   ])("ET-137 the user's address, %s", (_form, raw, expected) => {
     expect(eventOf(raw).user?.ip_address).toBe(expected);
   });

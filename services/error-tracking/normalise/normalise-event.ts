@@ -12,7 +12,7 @@ import { normaliseStacktrace } from "./stacktrace.js";
 import { normaliseTags, tagValue } from "./tags.js";
 import { normaliseThreads } from "./threads.js";
 import { clockDriftMs, eventTimeMs, isoTime, parseTime } from "./times.js";
-import { normaliseUser } from "./user.js";
+import { type Connection, normaliseUser } from "./user.js";
 import { addUserAgentContexts } from "./user-agent.js";
 import { count, keepUnknown, lines, object, type Sent, text } from "./values.js";
 
@@ -68,7 +68,7 @@ export function normaliseEvent(raw: JsonObject, receipt: Receipt): NormalisedEve
     stacktrace: normaliseStacktrace(sent["stacktrace"], root, "stacktrace"),
     template: template(sent["template"], root),
     breadcrumbs: normaliseBreadcrumbs(sent["breadcrumbs"], driftMs, root),
-    user: normaliseUser(sent["user"], platform, receipt.clientAddress, root),
+    user: normaliseUser(sent["user"], platform, connectionOf(sent, receipt), root),
     request: normaliseRequest(sent["request"], root),
     tags: normaliseTags(sent["tags"], root),
     contexts: normaliseContexts(sent["contexts"], root),
@@ -89,6 +89,11 @@ export function normaliseEvent(raw: JsonObject, receipt: Receipt): NormalisedEve
     receivedAtMs: receipt.receivedAtMs,
     correlationId: correlationId(event, receipt.correlationId),
   };
+}
+
+function connectionOf(sent: JsonObject, { clientAddress }: Receipt): Connection {
+  const settings = isJsonObject(sent["sdk"]) ? sent["sdk"]["settings"] : undefined;
+  return { clientAddress, inferAddress: isJsonObject(settings) ? settings["infer_ip"] : undefined };
 }
 
 /** Spans travel along as they were sent, but for a clock that is wrong. */

@@ -6,21 +6,29 @@ import { keepUnknown, object, type Sent, text } from "./values.js";
 /** Platforms whose SDKs run on the user's own device and leave the address to the server. */
 const addressFromConnection = new Set(["javascript", "cocoa"]);
 
+/** The address that a report came from, and whether it is the user's. */
+export interface Connection {
+  readonly clientAddress: string | undefined;
+  /** What the SDK was set to: `auto` and `never` are said by newer ones, the others say nothing. */
+  readonly inferAddress: unknown;
+}
+
 /**
  * Who was affected. `{{auto}}` as address means the address that the report came from; client-side platforms mean it
- * by leaving the address out.
+ * by leaving the address out. An SDK that is set to tell nothing personal says that it never is.
  */
 export function normaliseUser(
   raw: Sent,
   platform: string,
-  clientAddress: string | undefined,
+  { clientAddress, inferAddress }: Connection,
   root: Place,
 ): User | undefined {
   const sent = object(raw, root, "user");
   const place = at(root, "user");
-  const named = text(sent?.["ip_address"], place, "ip_address", 64);
-  const fromConnection = named === "{{auto}}" || (named === undefined && addressFromConnection.has(platform));
-  const address = fromConnection ? clientAddress : named;
+  const sentAddress = text(sent?.["ip_address"], place, "ip_address", 64);
+  const named = sentAddress === "{{auto}}" ? undefined : sentAddress;
+  const isMeant = sentAddress === "{{auto}}" || inferAddress === "auto" || addressFromConnection.has(platform);
+  const address = named ?? (isMeant && inferAddress !== "never" ? clientAddress : undefined);
   const user: User = {
     id: text(sent?.["id"], place, "id", 256),
     username: text(sent?.["username"], place, "username", 256),
