@@ -1,4 +1,5 @@
-import { readdir, readFile } from "node:fs/promises";
+import { constants } from "node:fs";
+import { open, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { errorMessage } from "@signalbox/kernel";
 import type { DefinitionOptions, DefinitionReading } from "./definition.js";
@@ -17,6 +18,8 @@ export interface FolderReading {
   /** Sorted by file name. */
   readonly files: readonly FileReading[];
 }
+
+const maxFileBytes = 262_144;
 
 /**
  * Reads `*.yml` and `*.yaml` directly in the folder; dotfiles, folders and everything else are left alone. A file that
@@ -44,9 +47,22 @@ async function definitionFiles(directory: string): Promise<string[] | undefined>
 async function readOne(directory: string, file: string, options: DefinitionOptions): Promise<FileReading> {
   const id = definitionIdOf(file) ?? "";
   try {
-    return { file, id, reading: parseDefinitionFile(file, await readFile(join(directory, file), "utf8"), options) };
+    return { file, id, reading: parseDefinitionFile(file, await readText(join(directory, file)), options) };
   } catch (error) {
     return { file, id, reading: refused(`The file cannot be read: ${errorMessage(error)}`) };
+  }
+}
+
+/** A pipe would never end, a device neither: only files are read, and none that is too long to be a definition. */
+async function readText(path: string): Promise<string> {
+  const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    const stat = await file.stat();
+    if (!stat.isFile()) throw new TypeError("it is no file");
+    if (stat.size > maxFileBytes) throw new RangeError(`it has more than ${maxFileBytes} bytes`);
+    return await file.readFile("utf8");
+  } finally {
+    await file.close();
   }
 }
 

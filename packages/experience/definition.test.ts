@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -170,6 +171,22 @@ describe("a folder of definitions", () => {
     expect(files.filter(({ reading }) => reading.kind === "valid").map(({ id }) => id)).toEqual(["good"]);
     expect(files).toHaveLength(9);
     for (const { reading } of files) if (reading.kind === "invalid") expect(reading.errors[0]?.message).not.toBe("");
+  });
+
+  test("XP-010 a pipe, a device and a file without end are invalid alone, and nobody waits for them", async () => {
+    write("checkout.yml", valid);
+    execFileSync("mkfifo", [join(directory, "pipe.yml")]);
+    symlinkSync("/dev/zero", join(directory, "device.yml"));
+    symlinkSync("checkout.yml", join(directory, "linked.yml"));
+    write("huge.yml", `# ${"x".repeat(300_000)}`);
+    const { files } = await readDefinitionFolder(directory);
+    expect(files.map(({ id, reading }) => [id, reading.kind])).toEqual([
+      ["checkout", "valid"],
+      ["device", "invalid"],
+      ["huge", "invalid"],
+      ["linked", "valid"],
+      ["pipe", "invalid"],
+    ]);
   });
 
   test("XP-010 a folder that is missing gives no files", async () => {

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, rmSync, unlinkSync, writeFileSync } from "node:
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createPrometheusMetrics } from "@signalbox/http";
-import { systemClock } from "@signalbox/kernel";
+import { createVirtualClock, systemClock } from "@signalbox/kernel";
 import { beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { createDefinitions, type DefinitionsOptions } from "./definitions.js";
 import { answerOf, recordingLogger, startTracker } from "./testing/start-tracker.js";
@@ -82,6 +82,22 @@ test("XP-009 the list of feature categories is read again with the definitions",
   writeFileSync(file, "- code_review\n- billing\n");
   await definitions.reload();
   expect(definitions.registry.get("checkout")).toBeDefined();
+});
+
+test("XP-009 a list of feature categories that became unreadable stays in force, and that is told once", async () => {
+  write("checkout.yml", valid);
+  const file = join(directory, "categories");
+  writeFileSync(file, "- code_review\n");
+  const { definitions, lines } = await load({ featureCategoriesFile: file, clock: createVirtualClock() });
+  for (const content of ["- [", "- ["]) {
+    writeFileSync(file, content);
+    await definitions.reload();
+  }
+  expect(definitions.registry.get("checkout")).toBeUndefined();
+  unlinkSync(file);
+  await definitions.reload();
+  expect(definitions.registry.get("checkout")).toBeUndefined();
+  expect(lines.filter(({ message }) => message.includes("feature categories"))).toHaveLength(2);
 });
 
 describe("over HTTP", () => {

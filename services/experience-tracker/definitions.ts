@@ -10,7 +10,15 @@ import {
   readDefinitionFolder,
   type TimeoutOverrides,
 } from "@signalbox/experience";
-import { type Clock, createService, type Logger, type Metrics, type Service, type Timer } from "@signalbox/kernel";
+import {
+  type Clock,
+  createService,
+  errorMessage,
+  type Logger,
+  type Metrics,
+  type Service,
+  type Timer,
+} from "@signalbox/kernel";
 
 /** Definitions that are in force, and what is wrong with the files. */
 export interface Definitions {
@@ -69,8 +77,9 @@ export function createDefinitions(options: DefinitionsOptions): Definitions {
   let found = true;
   let loading: Promise<ReloadCounts> | undefined;
 
+  const categories = createFeatureCategories(options.featureCategoriesFile, logger);
   const load = async (): Promise<ReloadCounts> => {
-    const featureCategories = await readFeatureCategories(options.featureCategoriesFile, logger);
+    const featureCategories = await categories.read();
     const reading = await readDefinitionFolder(directory, {
       featureCategories,
       ...(options.timeouts ? { timeouts: options.timeouts } : {}),
@@ -158,20 +167,36 @@ function watchFolder(directory: string, onChange: () => void): FSWatcher | undef
   }
 }
 
-async function readFeatureCategories(
-  file: string | undefined,
-  logger: Logger,
-): Promise<ReadonlySet<string> | undefined> {
-  if (file === undefined) return undefined;
-  try {
-    const reading = parseYaml(await readFile(file, "utf8"));
-    if (reading.kind === "parsed" && Array.isArray(reading.value))
-      return new Set(reading.value.filter((item) => typeof item === "string"));
-    logger.warn("the list of feature categories is no YAML list", { file });
-  } catch (error) {
-    logger.warn("the list of feature categories cannot be read", { file, error });
-  }
-  return undefined;
+/**
+ * The categories that definitions may have; all when no file is named. A list that cannot be read says nothing new, so
+ * the last one stays in force; before there was one, all are taken, since to refuse every journey would be worse. What is
+ * wrong is told once.
+ */
+function createFeatureCategories(file: string | undefined, logger: Logger) {
+  let known: ReadonlySet<string> | undefined;
+  let told: string | undefined;
+  const tell = (reason: string): void => {
+    if (told !== reason)
+      logger.warn("the list of feature categories cannot be read; the last one is in force", { file, reason });
+    told = reason;
+  };
+  return {
+    async read(): Promise<ReadonlySet<string> | undefined> {
+      if (file === undefined) return undefined;
+      try {
+        const reading = parseYaml(await readFile(file, "utf8"));
+        if (reading.kind === "failed") tell(reading.message);
+        else if (!Array.isArray(reading.value)) tell("it is no YAML list");
+        else {
+          told = undefined;
+          known = new Set(reading.value.filter((item) => typeof item === "string"));
+        }
+      } catch (error) {
+        tell(errorMessage(error));
+      }
+      return known;
+    },
+  };
 }
 
 /** One line for each file when it becomes invalid, and again when it is invalid for another reason. */
