@@ -19,6 +19,23 @@ describe("XP-040 the options", () => {
     expect(() => createClient(options)).toThrow(/`endpiont`/);
   });
 
+  test("XP-040 a mistyped one is told its nearest, and none at all are refused alike", () => {
+    // @ts-expect-error: what JavaScript lets through
+    expect(() => createClient({ type: "web", definitions, mode: "local", tokne: "t" })).toThrow(/`tokne`.*`token`/);
+    // @ts-expect-error: what JavaScript lets through
+    expect(() => createClient()).toThrow(expect.objectContaining({ code: "EXPERIENCE_OPTIONS_INVALID" }));
+  });
+
+  test("XP-700 a client without a token says so when it is made", () => {
+    const told = (change: object): boolean => {
+      const { lines } = openClient({ transport: undefined, endpoint: "http://127.0.0.1:1", ...change });
+      return lines.some(({ message }) => message.includes("neither `token` nor `tokenProvider`"));
+    };
+    expect(told({})).toBe(true);
+    expect(told({ token: "t" })).toBe(false);
+    expect(told({ tokenProvider: () => "t" })).toBe(false);
+  });
+
   test.each([
     ["type", { type: "Web!" }],
     ["mode", { mode: "remote" }],

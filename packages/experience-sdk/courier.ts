@@ -28,6 +28,8 @@ export interface CourierOptions<Item> {
   readonly stopping: AbortSignal;
   /** JSON text of a checkpoint as it is sent; absent when its experience turned out to be unknown. */
   readonly encode: (checkpoint: Item, sentAtMs: number) => string | undefined;
+  /** Id of the checkpoint's experience, where it is at hand. */
+  readonly experienceOf: (checkpoint: Item) => string | undefined;
   readonly onSent: (count: number) => void;
   readonly onRetried: (count: number) => void;
 }
@@ -186,9 +188,13 @@ export function createCourier<Item>(options: CourierOptions<Item>): Courier<Item
   };
 
   const settle = (parcel: Parcel<Item>, answer: BatchAnswer): number => {
-    const { accepted, rejected, retryable, reason } = judgeBatch(parcel.checkpoints, answer.body);
+    const { accepted, rejected, retryable, reasons } = judgeBatch(parcel.checkpoints, answer.body);
     options.onSent(accepted.length);
-    if (rejected.length > 0) options.warn("rejected", "the experience tracker refused a checkpoint", { reason });
+    for (const [reason, checkpoint] of reasons)
+      options.warn(`rejected ${reason}`, "the experience tracker refused a checkpoint", {
+        reason,
+        covered_experience_id: options.experienceOf(checkpoint),
+      });
     giveUp(rejected, "rejected");
     parcel.checkpoints.splice(0, parcel.checkpoints.length, ...retryable);
     return retryable.length === 0 ? 0 : pauseAfter(undefined, parcel.attempts);

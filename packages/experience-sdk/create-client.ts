@@ -27,6 +27,11 @@ export function createClient(options: ClientOptions): Client {
   const logger = (options.logger ?? consoleLogger).child("experience-sdk");
   const warn = createWarnOnce(logger);
   const platform = createNodePlatform(options.clock ?? systemClock);
+  if (baseUrl !== undefined && options.token === undefined && options.tokenProvider === undefined && !options.transport)
+    warn(
+      "no token",
+      "neither `token` nor `tokenProvider` is given, and the experience tracker takes nothing without one",
+    );
   const metrics: Metrics = options.registry ? metricsOn(options.registry) : (options.metrics ?? noMetrics);
   const token = createTokenSource(options.token, options.tokenProvider);
   const random = options.random ?? Math.random;

@@ -166,6 +166,9 @@ describe("XP-084 an answer", () => {
     await opened.clock.advanceBy(1_000);
     expect(opened.transport.accepted.map(({ meta }) => meta?.["step"])).toEqual(["a", "b"]);
     expect(opened.client.stats()).toMatchObject({ sent: 2, dropped: { rejected: 1 } });
+    expect(opened.lines).toContainEqual(
+      expect.objectContaining({ fields: { reason: "invalid_checkpoint", covered_experience_id: "checkout" } }),
+    );
   });
 
   test("XP-084 of 413 halves the batch, in order, until a single one is too large", async () => {

@@ -65,6 +65,7 @@ export function createDelivery(options: DeliveryOptions): Delivery {
       queue,
       drops,
       encode: createEncoder(options.type, definitions),
+      experienceOf: (checkpoint) => (typeof checkpoint === "string" ? undefined : checkpoint.run.experienceId),
       onSent(count) {
         counts.sent += count;
         metrics.sent(count);

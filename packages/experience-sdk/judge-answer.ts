@@ -8,25 +8,25 @@ export interface BatchJudgement<Item> {
   readonly accepted: Item[];
   readonly rejected: Item[];
   readonly retryable: Item[];
-  /** Why the first one was rejected, as far as the tracker says. */
-  readonly reason: string | undefined;
+  /** One of the rejected for each reason that the tracker gives. */
+  readonly reasons: ReadonlyMap<string, Item>;
 }
 
 /** Sorts a batch by the answer's results. What the answer says nothing about is accepted: its status was 2xx. */
 export function judgeBatch<Item>(checkpoints: readonly Item[], body: unknown): BatchJudgement<Item> {
   const results = resultsIn(body);
-  const judgement: Omit<BatchJudgement<Item>, "reason"> = { accepted: [], rejected: [], retryable: [] };
-  let reason: string | undefined;
+  const reasons = new Map<string, Item>();
+  const judgement: BatchJudgement<Item> = { accepted: [], rejected: [], retryable: [], reasons };
   for (const [index, checkpoint] of checkpoints.entries()) {
     const { status, retryable, code } = results.get(index) ?? { status: 200, retryable: false, code: undefined };
     if (status < 300) judgement.accepted.push(checkpoint);
     else if (retryable) judgement.retryable.push(checkpoint);
     else {
       judgement.rejected.push(checkpoint);
-      reason ??= code;
+      reasons.set(code ?? `status ${status}`, checkpoint);
     }
   }
-  return { ...judgement, reason };
+  return judgement;
 }
 
 interface ItemResult {

@@ -1,4 +1,4 @@
-import type { Clock, Logger, Metrics } from "@signalbox/kernel";
+import { type Clock, type Logger, type Metrics, nearestName } from "@signalbox/kernel";
 import type { Registry } from "prom-client";
 import { ExperienceSdkError } from "./errors.js";
 import type { DefinitionsInCode } from "./read-definitions.js";
@@ -113,7 +113,9 @@ export interface Settings {
 
 /** @throws {ExperienceSdkError} `EXPERIENCE_OPTIONS_INVALID` naming the option */
 export function checkOptions(options: ClientOptions): Settings {
-  for (const name of Object.keys(options)) if (!optionNames.has(name)) refuse(name, "is not a known option");
+  if (typeof options !== "object" || options === null)
+    throw new ExperienceSdkError("EXPERIENCE_OPTIONS_INVALID", { message: "A client is made with options." });
+  for (const name of Object.keys(options)) if (!optionNames.has(name)) refuseUnknown(name);
   const mode = options.mode ?? "tracker";
   if (!["tracker", "local", "both"].includes(mode)) refuse("mode", "must be tracker, local or both");
   if (typeof options.type !== "string" || !typePattern.test(options.type))
@@ -186,6 +188,11 @@ function checkInteger(name: string, value: unknown, min: number, max: number): n
   if (typeof value !== "number" || !Number.isInteger(value) || value < min || value > max)
     return refuse(name, `must be a whole number from ${min} to ${max}`);
   return value;
+}
+
+function refuseUnknown(name: string): never {
+  const nearest = nearestName(name, optionNames);
+  return refuse(name, `is not known${nearest === undefined ? "" : `; \`${nearest}\` is`}`);
 }
 
 function refuse(option: string, why: string): never {
