@@ -30,6 +30,8 @@ export interface ReaperOptions {
 }
 
 const batchRuns = 200;
+/** While there is a backlog: the store works on one batch while the other one is read, counted and told of. */
+const batchesTogether = 2;
 /** With its jitter at most a second, so that a run which opened meanwhile is closed in time too. */
 const longestSleepMs = 900;
 const tickLimits = { ms: 5_000, runs: 5_000 };
@@ -37,6 +39,7 @@ const maxTries = 3;
 const asideMs = 3_600_000;
 const behindAfterMs = 60_000;
 const behindEveryMs = 60_000;
+const lookBehindEveryMs = 1_000;
 
 export function createReaper(options: ReaperOptions): Reaper {
   const { store, clock, logger, onDecided } = options;
@@ -45,6 +48,8 @@ export function createReaper(options: ReaperOptions): Reaper {
   const tries = new Map<string, number>();
   const aside = new Map<string, number>();
   let warnedBehindMs = Number.NEGATIVE_INFINITY;
+  let lastTurn = Promise.resolve();
+  let lookedBehindMs = Number.NEGATIVE_INFINITY;
 
   const reapBatch = async () => {
     const startedMs = clock.monotonicMs();
@@ -81,11 +86,31 @@ export function createReaper(options: ReaperOptions): Reaper {
     });
   };
 
-  const warnWhenBehind = (nextDueMs: number | undefined): void => {
-    const overdueMs = nextDueMs === undefined ? 0 : clock.nowMs() - nextDueMs;
-    if (overdueMs <= behindAfterMs || clock.monotonicMs() - warnedBehindMs < behindEveryMs) return;
-    warnedBehindMs = clock.monotonicMs();
+  const warnWhenBehind = async (): Promise<void> => {
+    const nowMs = clock.monotonicMs();
+    if (nowMs - lookedBehindMs < lookBehindEveryMs || nowMs - warnedBehindMs < behindEveryMs) return;
+    lookedBehindMs = nowMs;
+    const dueMs = await store.nextDue();
+    const overdueMs = dueMs === undefined ? 0 : clock.nowMs() - dueMs;
+    if (overdueMs <= behindAfterMs) return;
+    warnedBehindMs = nowMs;
     logger.warn("experience.reaper_behind", { oldest_overdue_s: overdueMs / 1000 });
+  };
+
+  /** Checkpoints have their turn between batches, however many of them are under way. */
+  const nextTurn = (): Promise<void> => {
+    lastTurn = lastTurn.then(() => new Promise((resolve) => setImmediate(resolve)));
+    return lastTurn;
+  };
+
+  const reapBacklog = async (signal: AbortSignal): Promise<void> => {
+    const pace = createPace();
+    for (let more = true; more && !signal.aborted; ) {
+      await nextTurn();
+      ({ more } = await reapBatch());
+      await pace();
+      if (more) await warnWhenBehind();
+    }
   };
 
   const loop = createLoop({
@@ -93,14 +118,8 @@ export function createReaper(options: ReaperOptions): Reaper {
     clock,
     logger,
     async round(signal) {
-      const pace = createPace();
-      for (let more = true; more && !signal.aborted; ) {
-        ({ more } = await reapBatch());
-        // Checkpoints have their turn between batches.
-        await new Promise((resolve) => setImmediate(resolve));
-        await pace();
-        if (more) warnWhenBehind(await store.nextDue());
-      }
+      const { more } = await reapBatch();
+      if (more) await Promise.all(Array.from({ length: batchesTogether }, () => reapBacklog(signal)));
       const dueMs = await store.nextDue();
       const untilDueMs = dueMs === undefined ? Number.POSITIVE_INFINITY : dueMs + 1 - clock.nowMs();
       const jitter = 0.9 + random() * 0.2;

@@ -93,6 +93,34 @@ describe.skipIf(needed.skip)(needed.title("what Redis must be"), () => {
     }
   });
 
+  test("XP-372 claims under way together take different runs, and leave none", async () => {
+    for (const shards of [1, 3]) {
+      const clock = createVirtualClock();
+      const store = await open({ prefix: `claims-${shards}`, shards, clock, serverClock: false });
+      await store.apply(Array.from({ length: 240 }, () => start(clock.nowMs())));
+      await clock.advanceBy(3_600_000);
+      const claims = await Promise.all([store.claimDue(80), store.claimDue(80), store.claimDue(80)]);
+      expect(claims.map(({ decided }) => decided.length)).toEqual([80, 80, 80]);
+      expect(new Set(claims.flatMap(({ decided }) => decided.map(({ identity }) => identityKey(identity)))).size).toBe(
+        240,
+      );
+      expect(await store.claimDue(80)).toMatchObject({ decided: [], more: false });
+      expect(await store.nextDue()).toBeUndefined();
+    }
+  });
+
+  test("XP-372 the place of a run that is closed does not stay in the index of what is due", async () => {
+    const clock = createVirtualClock();
+    const store = await open({ prefix: "leftover", clock, serverClock: false });
+    const opening = start(clock.nowMs());
+    await store.apply([opening]);
+    await clock.advanceBy(3_600_000);
+    expect((await store.claimDue(10)).decided.length).toBe(1);
+    await client.zadd("leftover:{0}:due", 1, identityKey(opening.identity));
+    expect(await store.claimDue(10)).toMatchObject({ decided: [], failed: [] });
+    expect(await store.nextDue()).toBeUndefined();
+  });
+
   test("XP-403 a replica is refused", async () => {
     const replica = await startRedis();
     const replicaClient = new Redis(replica.url);
@@ -193,11 +221,11 @@ describe.skipIf(needed.skip)(needed.title("what Redis must be"), () => {
 const definition = definitionOf("checkout");
 const patient = { timeout: 30_000, interval: 50 };
 
-function start(): Checkpoint {
+function start(timeMs = Date.now()): Checkpoint {
   return checkpointOf(definition, {
     correlation_id: ulid(),
     checkpoint: "start",
-    client_timestamp: new Date().toISOString(),
+    client_timestamp: new Date(timeMs).toISOString(),
   });
 }
 

@@ -33,7 +33,7 @@ import { createKeys, type ShardKeys } from "./redis/keys.js";
 import { listRuns } from "./redis/list-runs.js";
 import { decodeRecord, type StreamEntry } from "./redis/outbox.js";
 import { RedisSetupError, requireUsableServer, watchServer } from "./redis/require-server.js";
-import { maxSteps, stepScript, stepsScript } from "./redis/script.js";
+import { maxSteps, stepsScript } from "./redis/script.js";
 import { ackOutboxScript, createScript, heartbeatScript, takeOutboxScript } from "./redis/scripts.js";
 import { away } from "./store-error.js";
 
@@ -60,7 +60,6 @@ const maxWaiting = 10_000;
 const defaultMaxSilenceMs = 10_000;
 const rememberedGapsMs = 90 * 86_400_000;
 const waitAofMs = 5_000;
-const step = createScript(stepScript);
 const steps = createScript(stepsScript);
 const beat = createScript(heartbeatScript);
 const take = createScript(takeOutboxScript);
@@ -87,6 +86,7 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
   let waiting = 0;
   let opened: Promise<void> | undefined;
   const server = watchServer({ client, ack, clock, logger });
+  let lastClaim: Promise<unknown> = Promise.resolve();
 
   const ask = async <T>(work: () => Promise<T>): Promise<T> => {
     if (closing) throw away(new Error("The store is closed"));
@@ -99,35 +99,17 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
     }
   };
 
-  const keysOf = (shard: ShardKeys, identity: RunIdentity): string[] => {
-    const key = identityKey(identity);
-    return [
-      shard.run(key),
-      shard.timeline(key),
-      shard.due,
-      shard.open(identity),
-      shard.final,
-      shard.counters,
-      shard.outbox,
-      shard.meta,
-    ];
-  };
-
-  const runStep = (shard: ShardKeys, { identity, values }: Step): Promise<unknown> =>
-    step.run(client, keysOf(shard, identity), [
-      ...situationArguments(nowArgument(), rules),
-      ...runArguments(identity),
-      ...values,
-    ]);
-
   /** Steps of one shard, in their order; one answer for each. All have as many values. */
   const runSteps = async (shard: ShardKeys, wanted: readonly Step[]): Promise<readonly unknown[]> => {
-    const own = wanted.map(({ identity, values }) => [...runArguments(identity), ...values]);
-    const answers = await steps.run(
-      client,
-      wanted.flatMap(({ identity }) => keysOf(shard, identity)),
-      [String(own[0]?.length), ...situationArguments(nowArgument(), rules), ...own.flat()],
-    );
+    const keys = [shard.due, shard.final, shard.counters, shard.outbox, shard.meta];
+    const values: string[] = [];
+    for (const { identity, values: own } of wanted) {
+      const key = identityKey(identity);
+      keys.push(shard.run(key), shard.timeline(key), shard.open(identity));
+      values.push(...runArguments(identity), ...own);
+    }
+    const width = String(values.length / wanted.length);
+    const answers = await steps.run(client, keys, [width, ...situationArguments(nowArgument(), rules), ...values]);
     return Array.isArray(answers) ? answers : [];
   };
 
@@ -137,8 +119,7 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
         identity: checkpoint.identity,
         values: checkpointArguments(checkpoint),
       }));
-      const [first] = wanted;
-      const answers = first && wanted.length === 1 ? [await runStep(shard, first)] : await runSteps(shard, wanted);
+      const answers = await runSteps(shard, wanted);
       return checkpoints.map(({ identity }, index) => readResult(identity, answers[index]));
     } catch (error) {
       const failure = away(error);
@@ -211,29 +192,51 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
       .slice(0, limit);
   };
 
+  const expireSome = async (shard: ShardKeys, members: readonly string[]): Promise<Expired[]> => {
+    const identities = members.map(parseIdentityKey);
+    const answers = await runSteps(
+      shard,
+      identities.map((identity) => ({ identity, values: ["expire"] })),
+    );
+    return identities.map((identity, index) => {
+      try {
+        return { identity, run: expiredRun(identity, answers[index]) };
+      } catch (error) {
+        return { identity, error };
+      }
+    });
+  };
+
+  /**
+   * Claims of this process read one after the other, each behind the steps that the one before has sent: what those close
+   * it does not see, and meanwhile the answers to them are read.
+   */
+  const sendClaim = async (nowMs: number, limit: number) => {
+    const due = await overdueMembers(nowMs, limit);
+    const forgetMs = `(${nowMs - rules.retentionMs}`;
+    const trims = keys.shards.map(({ final }) => client.zremrangebyscore(final, "-inf", forgetMs));
+    const portions = portionsOf(due, ({ shard }) => shard);
+    const expired = portions.map(({ shard, items }) =>
+      expireSome(
+        shard,
+        items.map(({ member }) => member),
+      ),
+    );
+    return { due, closed: Promise.all([Promise.all(expired), Promise.all(trims)]) };
+  };
+
   const claimDue = async (limit: number): Promise<ClaimResult> => {
     const nowMs = await serverNowMs();
+    const sent = lastClaim.then(() => sendClaim(nowMs, limit));
+    lastClaim = sent.catch(() => {});
+    const { due, closed } = await sent;
+    const [expired] = await closed;
     const decided: Run[] = [];
     const failed: { identity: RunIdentity; error: unknown }[] = [];
-    const due = await overdueMembers(nowMs, limit);
-    await Promise.all(
-      portionsOf(due, ({ shard }) => shard).map(async ({ shard, items }) => {
-        const identities = items.map(({ member }) => parseIdentityKey(member));
-        const answers = await runSteps(
-          shard,
-          identities.map((identity) => ({ identity, values: ["expire"] })),
-        );
-        for (const [index, identity] of identities.entries()) {
-          try {
-            const run = expiredRun(identity, answers[index]);
-            if (run) decided.push(run);
-          } catch (error) {
-            failed.push({ identity, error });
-          }
-        }
-      }),
-    );
-    for (const { final } of keys.shards) await client.zremrangebyscore(final, "-inf", `(${nowMs - rules.retentionMs}`);
+    for (const { identity, run, error } of expired.flat()) {
+      if (error !== undefined) failed.push({ identity, error });
+      else if (run) decided.push(run);
+    }
     decided.sort((a, b) => (a.verdict?.verdictAtMs ?? 0) - (b.verdict?.verdictAtMs ?? 0));
     return { decided, failed, more: due.length >= limit && decided.length > 0 };
   };
@@ -414,6 +417,13 @@ function connect(url: string, maxSilenceMs: number): Redis {
 interface Step {
   readonly identity: RunIdentity;
   readonly values: readonly string[];
+}
+
+/** What became of one run that was thought to be due. */
+interface Expired {
+  readonly identity: RunIdentity;
+  readonly run?: Run | undefined;
+  readonly error?: unknown;
 }
 
 /** What one call of a script takes. */

@@ -1,9 +1,21 @@
+/** Steps in one call of the script: some milliseconds in which the server does nothing else. */
+export const maxSteps = 50;
+
+const sharedKeys = 5;
+const keysOfStep = 3;
+const sharedValues = 6;
+
 /**
- * One step of one run, decided and written by Redis itself. The rules are those of `advance` and `expire`, row by row; the
- * contract suite compares both. All keys are declared:
+ * Steps of runs of one shard, one after the other, decided and written by Redis itself. Each stands alone, as if it had been
+ * sent by itself; of one that cannot be taken the answer is `failed` with the reason. The rules are those of `advance` and
+ * `expire`, row by row; the contract suite compares both.
  *
- * KEYS: run, timeline, due, open, final, counters, outbox, meta
- * ARGV: see `stepArguments`; times are milliseconds, absent values are empty
+ * KEYS: due, final, counters, outbox, meta; then for each step run, timeline, open
+ * ARGV: how many values each step has, now or empty, the rules; then the values of each step (`runArguments`,
+ * `checkpointArguments`). Times are milliseconds, absent values are empty.
+ *
+ * What the steps have in common is read once, and written once behind the last of them: functions that each step would make
+ * anew, and commands that take many members, are most of what a step costs.
  *
  * Fields of the run's hash: s state; v version, x label where it is not the id, f category, u urgency, th threshold, to timeout, ia inactivity;
  * pa path; pm marks on it; b born; sa, ss, st start (occurred, server, trusted); q due; h* held end; l* last seen (ll only where it is not ly); ls last server time;
@@ -12,49 +24,44 @@
  * A timeline holds two elements for each checkpoint, its event key and its entry: nine values that the step decides, then
  * what the producer sent as JSON, all joined with `|`.
  */
-const stepBody = `
-local K_RUN, K_TL, K_DUE, K_OPEN, K_FINAL, K_COUNT, K_OUT, K_META = unpack(KEYS)
-local A = ARGV
-local now = tonumber(A[1])
+export const stepsScript = `
+local K_DUE, K_FINAL, K_COUNT, K_OUT, K_META = unpack(KEYS, 1, ${sharedKeys})
+local width = tonumber(ARGV[1])
+local now = tonumber(ARGV[2])
 if not now then
   local t = redis.call('TIME')
   now = tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
 end
-local lateGrace, missingGrace, retention, rejectSkew = tonumber(A[2]), tonumber(A[3]), tonumber(A[4]), A[5] == '1'
+local lateGrace, missingGrace, retention, rejectSkew = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6] == '1'
 local maxTimeline = 1000
-local identity, member = A[6], A[7]
-local op = A[8]
+
+-- Of the step under way: where its values begin, whose run it is about, the run as it is and as it was.
+local base, K_RUN, K_TL, K_OPEN, identity, member, ownId
+local r, old, before, startsAnew, leftPath
+-- What it expired the run as before its own turn came.
+local expiredAs, expiredState, expirySnapshot
+-- What it counts, and where the run is to be found afterwards: a score, or false for nowhere.
+local counts, gauges, due, final, open
+-- The checkpoint that it is about.
+local kind, category, ctype, label, sequence, outcome, message, reason, reasonLabel
+local at, trusted, opened, applied, verdict, stepNotes
 
 local function num(n)
-  if n == math.floor(n) then return string.format('%.0f', n) end
+  if n == math.floor(n) then return string.format('%d', n) end
   return string.format('%.3f', n)
 end
+local nowText = num(now)
 
-local function final(s) return s ~= 'open' and s ~= 'orphan' end
+local function isFinal(s) return s ~= 'open' and s ~= 'orphan' end
+local function some(text) if text == '' then return nil end return text end
 
-local stored = redis.call('HGETALL', K_RUN)
-local r, old = nil, nil
-if #stored > 0 then
-  r, old = {}, {}
-  for i = 1, #stored, 2 do
-    r[stored[i]] = stored[i + 1]
-    old[stored[i]] = stored[i + 1]
-  end
-end
-local before = r and r.s or nil
-local startsAnew = false
-if r and final(r.s) and r.vd and now - tonumber(r.vd) > retention then
-  startsAnew, r, before = true, nil, nil
+local holdUntil
+local function isHeld()
+  holdUntil = holdUntil or tonumber(redis.call('HGET', K_META, 'hold_until_ms') or '0')
+  return now <= holdUntil
 end
 
--- Several steps raise the counters together when all of them are done.
-local function raise(key, by)
-  if raised then raised[key] = (raised[key] or 0) + by
-  else redis.call('HINCRBY', K_COUNT, key, by) end
-end
-local counts, records = {}, {}
 local function count(key) counts[#counts + 1] = key end
-local ownId = string.match(identity, '^[^|]*|([^|]*)|')
 local function xlabel() return r.x or ownId end
 local function series() return xlabel() .. '|' .. r.f .. '|' .. r.u .. '|' end
 
@@ -119,7 +126,6 @@ local function leavesPath(state)
   return state == 'succeeded' and required(reached + 1, #path)
 end
 
-local leftPath = false
 local function conclude(state, v)
   leftPath = leavesPath(state)
   for _, field in ipairs(heldFields) do r[field] = nil end
@@ -127,7 +133,7 @@ local function conclude(state, v)
   r.pm = nil
   r.s = state
   r.vr, r.va, r.vd, r.ve, r.vl, r.vx, r.vy, r.vm, r.vi =
-    v.reason, num(v.at), num(now), v.ended and num(v.ended), v.elapsed and num(v.elapsed), v.apdex, v.type, v.message, v.discard
+    v.reason, num(v.at), nowText, v.ended and num(v.ended), v.elapsed and num(v.elapsed), v.apdex, v.type, v.message, v.discard
 end
 
 local function decide(e, elapsed)
@@ -160,7 +166,6 @@ local function deadlineOf()
   return deadline
 end
 
-local expiredAs, expiredState, expirySnapshot = nil, nil, nil
 local function flatten()
   local flat = {}
   local last = 0
@@ -175,10 +180,9 @@ end
 local function snapshot() return table.concat(flatten(), '\\31') end
 
 local function expire()
-  if not r or final(r.s) or not r.q then return false end
+  if not r or isFinal(r.s) or not r.q then return false end
   local due = tonumber(r.q)
-  if now <= due then return false end
-  if now <= tonumber(redis.call('HGET', K_META, 'hold_until_ms') or '0') then return false end
+  if now <= due or isHeld() then return false end
   local function notePath()
     if not leftPath then return end
     noteRun({ 'path_violation' })
@@ -213,12 +217,12 @@ local function setDeadline()
   if r.sa then r.q = num(math.max(deadlineOf(), tonumber(r.ss) + lateGrace)) end
 end
 
-local function write(entryKey, entry, verdict)
+local function write(entryKey, entry, decided)
   local position = tonumber(r.p or '0')
   local plan = {}
   if expiredAs then plan[#plan + 1] = { expiredAs, '' } end
   if entry then plan[#plan + 1] = { 'checkpoint_recorded', entryKey .. '|' .. entry } end
-  if entry and verdict then plan[#plan + 1] = { verdict, entryKey .. '|' .. entry } end
+  if entry and decided then plan[#plan + 1] = { decided, entryKey .. '|' .. entry } end
   if #plan > 0 then r.p = num(position + #plan) end
 
   if startsAnew then
@@ -242,101 +246,45 @@ local function write(entryKey, entry, verdict)
   end
   if entry then redis.call('RPUSH', K_TL, entryKey, entry) end
 
-  if final(r.s) then
-    redis.call('ZREM', K_DUE, identity)
-    redis.call('ZREM', K_OPEN, member)
-    redis.call('ZADD', K_FINAL, r.vd, identity)
+  if isFinal(r.s) then
+    due, open, final = false, false, r.vd
     -- A minute more than it is known: until then the step itself tells that it had its time.
     local ttl = num(math.max(0, tonumber(r.vd) + retention - now) + 60000)
     redis.call('PEXPIRE', K_RUN, ttl)
     redis.call('PEXPIRE', K_TL, ttl)
   else
-    redis.call('ZADD', K_DUE, r.q, identity)
-    if not old or old.sa ~= r.sa or old.s ~= r.s then redis.call('ZADD', K_OPEN, r.sa or r.b, member) end
-    if startsAnew or (before and final(before)) or expiredAs then
-      redis.call('ZREM', K_FINAL, identity)
+    due = r.q
+    if not old or old.sa ~= r.sa or old.s ~= r.s then open = r.sa or r.b end
+    if startsAnew or (before and isFinal(before)) or expiredAs then
+      final = false
       redis.call('PERSIST', K_RUN)
       redis.call('PERSIST', K_TL)
     end
   end
-
-  for _, key in ipairs(counts) do raise(key, 1) end
   if before ~= r.s then
-    if before == 'open' or before == 'orphan' then raise('open|' .. before, -1) end
-    if r.s == 'open' or r.s == 'orphan' then raise('open|' .. r.s, 1) end
+    if before == 'open' or before == 'orphan' then gauges['open|' .. before] = -1 end
+    if r.s == 'open' or r.s == 'orphan' then gauges['open|' .. r.s] = 1 end
   end
 
   local text = table.concat(flat, '\\31')
   for index, record in ipairs(plan) do
     local run = text
     if index == 1 and expirySnapshot and r.s ~= expiredState then run = expirySnapshot end
-    redis.call('XADD', K_OUT, '*', 'i', identity, 'k', record[1], 'p', num(position + index - 1), 't', num(now), 'r', run, 'e', record[2])
+    redis.call('XADD', K_OUT, '*', 'i', identity, 'k', record[1], 'p', num(position + index - 1), 't', nowText, 'r', run, 'e', record[2])
   end
   return #plan, text
 end
 
-if op == 'expire' then
-  if not r then
-    -- The server lost the run and kept its place in the index.
-    redis.call('ZREM', K_DUE, identity)
-    return false
-  end
-  if not expire() then return false end
-  local outboxed, text = write(nil, nil, nil)
-  return { 'expired', text, '', '', '', outboxed }
-end
-
-local eventKey, digest, kind, category, ctype, label = A[9], A[10], A[11], A[12], A[13], A[14]
-local client, sent, ulidTime, sequence = tonumber(A[15]), tonumber(A[16]), tonumber(A[17]), A[18]
-local outcome, message, reason, reasonLabel, given = A[19], A[20], A[21], A[22], A[23]
-local function some(text) if text == '' then return nil end return text end
-
-local place = r and redis.call('LPOS', K_TL, eventKey)
-if place then
-  local entry = redis.call('LINDEX', K_TL, place + 1)
-  local firstDigest = string.match(entry, '^([^|]*)|')
-  local changed = expire()
-  local reused = firstDigest ~= digest and 'event_id_reused' or ''
-  if reused ~= '' then count('anomalies|event_id_reused') end
-  local outboxed, text = 0, nil
-  if changed then
-    outboxed, text = write(nil, nil, nil)
-  else
-    for _, key in ipairs(counts) do raise(key, 1) end
-    text = snapshot()
-  end
-  return { 'duplicate', text, eventKey, entry, reused, outboxed }
-end
-
-local own = {}
-for name in string.gmatch(given, '[^,]+') do note(own, name) end
-local at = client
-if sent and math.abs(now - sent) > 10000 then
-  at = at + now - sent
-  note(own, 'clock_corrected')
-end
-local trusted = at >= now - 86400000 and at <= now + 60000
-if not trusted then
-  if rejectSkew then return { 'rejected' } end
-  at = now
-  note(own, 'clock_skew')
-end
-if ulidTime and math.abs(ulidTime - at) > 86400000 then note(own, 'ulid_time_mismatch') end
-
-expire()
-local opened = r == nil or r.s == 'orphaned'
-if expiredAs == 'orphaned' then expirySnapshot = snapshot() end
-local full = r and tonumber(r.n) >= maxTimeline
-local applied, effect, verdict = false, false, nil
-local stepNotes = {}
-
 local function newRecord(kept)
-  r = { s = 'orphan', v = A[24], x = A[25] ~= ownId and A[25] or nil, f = A[26], u = A[27], th = A[28], to = A[29], ia = some(A[30]), pa = some(A[32]),
-    b = kept and kept.b or num(now), n = kept and kept.n or '0', p = kept and kept.p or '0', a = kept and kept.a or nil, ls = num(now) }
+  local inactivity, path = some(ARGV[base + 25]), some(ARGV[base + 27])
+  local experience = ARGV[base + 20]
+  r = { s = 'orphan', v = ARGV[base + 19], x = experience ~= ownId and experience or nil, f = ARGV[base + 21], u = ARGV[base + 22],
+    th = ARGV[base + 23], to = ARGV[base + 24], ia = inactivity, pa = path,
+    b = kept and kept.b or nowText, n = kept and kept.n or '0', p = kept and kept.p or '0', a = kept and kept.a or nil, ls = nowText }
 end
 
 local function seen()
-  r.ls = num(now)
+  r.ls = nowText
   mark(category, at)
   local later = true
   if r.la then
@@ -369,10 +317,10 @@ local function thisEnd()
     message = some(message), reason = some(reason), reasonLabel = some(reasonLabel) }
 end
 
-local function open()
+local function start()
   seen()
   r.s = 'open'
-  r.sa, r.ss, r.st = num(at), num(now), trusted and '1' or '0'
+  r.sa, r.ss, r.st = num(at), nowText, trusted and '1' or '0'
   setDeadline()
   count('checkpoint|' .. series() .. label .. '|start')
   applied = true
@@ -380,11 +328,11 @@ local function open()
   if e then verdict = ended(e) end
 end
 
-local function hold_end(due)
+local function holdEnd(untilMs)
   seen()
-  r.q = num(due)
+  r.q = num(untilMs)
   r.ho, r.ha, r.hs, r.ht, r.hy, r.hl, r.hm, r.hr, r.hd =
-    outcome, num(at), num(now), trusted and '1' or '0', ctype, label, some(message), some(reason), some(reasonLabel)
+    outcome, num(at), nowText, trusted and '1' or '0', ctype, label, some(message), some(reason), some(reasonLabel)
   applied = true
 end
 
@@ -399,11 +347,11 @@ local function repeated(first) note(stepNotes, first == outcome and 'duplicate_e
 local function judge()
   if opened then
     newRecord(r)
-    if kind == 'start' then open()
+    if kind == 'start' then start()
     elseif kind == 'intermediate' then
       intermediate()
       r.q = num(now + tonumber(r.to))
-    else hold_end(now + missingGrace) end
+    else holdEnd(now + missingGrace) end
   elseif r.s == 'open' then
     if kind == 'start' then
       note(stepNotes, 'duplicate_start')
@@ -420,10 +368,10 @@ local function judge()
       verdict = ended(thisEnd())
     end
   elseif r.s == 'orphan' then
-    if kind == 'start' then open()
+    if kind == 'start' then start()
     elseif kind == 'intermediate' then intermediate()
     elseif r.ho then repeated(r.ho)
-    else hold_end(math.min(tonumber(r.q), now + missingGrace)) end
+    else holdEnd(math.min(tonumber(r.q), now + missingGrace)) end
   elseif r.s == 'timed_out' then
     if kind == 'start' then note(stepNotes, 'start_after_terminal')
     elseif kind == 'intermediate' then note(stepNotes, 'checkpoint_after_timeout')
@@ -432,7 +380,6 @@ local function judge()
       r.ea, r.eo, r.el = num(at), outcome, num(math.max(0, at - tonumber(r.va)))
       count('late_ends|' .. xlabel() .. '|' .. outcome)
       note(stepNotes, 'late_end')
-      effect = true
     end
   elseif r.s == 'discarded' then note(stepNotes, 'checkpoint_after_discard')
   elseif kind == 'start' then note(stepNotes, 'start_after_terminal')
@@ -440,61 +387,130 @@ local function judge()
   else repeated(r.s == 'failed' and 'error' or 'success') end
 end
 
-local fits = true
-if full then
-  fits = false
-  if kind == 'end' and (opened or r.s == 'open' or (r.s == 'orphan' and not r.ho) or (r.s == 'timed_out' and not r.ea)) then
-    fits = true
+local function expireOnly()
+  if not r or isFinal(r.s) then
+    -- The server lost the run, or an earlier step broke off, and its place in the index was kept.
+    due = false
+    return false
   end
+  if not expire() then return false end
+  local outboxed, text = write(nil, nil, nil)
+  return { 'expired', text, '', '', '', outboxed }
 end
-if fits then judge() else note(stepNotes, 'timeline_full') end
 
-for _, name in ipairs(stepNotes) do note(own, name) end
-noteRun(own)
-for _, name in ipairs(own) do count('anomalies|' .. name) end
-local entry = table.concat({ digest, num(now), num(at), applied and '1' or '0', table.concat(own, ','), r.s,
-  opened and '1' or '0', r.s == 'open' and num(deadlineOf()) or '', r.vl or '', r.vx or '', A[31] }, '|')
-if fits then r.n = num(tonumber(r.n) + 1) end
-local outboxed, text = write(eventKey, fits and entry or nil, verdict)
-return { applied and 'applied' or 'recorded', text, eventKey, entry, '', outboxed }
-`;
-
-export const stepScript = `local raised = nil
-${stepBody}`;
-
-/** Steps in one call of `stepsScript`: some milliseconds in which the server does nothing else. */
-export const maxSteps = 50;
-
-const keysOfStep = 8;
-const counterKey = 6;
-const situationValues = 5;
-
-/**
- * Several steps of one shard, one after the other. Each stands alone, as if it had been sent by itself; of one that cannot
- * be taken the answer is `failed` with the reason.
- *
- * KEYS: those of the first step, of the second, … ARGV: how many values are each step's own, what all have in common, then
- * the values of each step.
- */
-export const stepsScript = `
-local function step(KEYS, ARGV, raised)
-${stepBody}
+local function answerAgain(eventKey, entry, digest)
+  local changed = expire()
+  local reused = string.match(entry, '^([^|]*)|') ~= digest and 'event_id_reused' or ''
+  if reused ~= '' then count('anomalies|event_id_reused') end
+  local outboxed, text = 0, nil
+  if changed then outboxed, text = write(nil, nil, nil) else text = snapshot() end
+  return { 'duplicate', text, eventKey, entry, reused, outboxed }
 end
-local width = tonumber(ARGV[1])
-local answers, totals = {}, {}
-for index = 1, #KEYS / ${keysOfStep} do
-  local keys, values, raised = {}, { unpack(ARGV, 2, ${1 + situationValues}) }, {}
-  for place = 1, ${keysOfStep} do keys[place] = KEYS[(index - 1) * ${keysOfStep} + place] end
-  local before = ${1 + situationValues} + (index - 1) * width
-  for place = 1, width do values[${situationValues} + place] = ARGV[before + place] end
-  local taken, answer = pcall(step, keys, values, raised)
+
+local function apply()
+  local eventKey, digest, given, sentJson = ARGV[base + 4], ARGV[base + 5], ARGV[base + 18], ARGV[base + 26]
+  local client, sent, ulidTime = tonumber(ARGV[base + 10]), tonumber(ARGV[base + 11]), tonumber(ARGV[base + 12])
+  kind, category, ctype, label = ARGV[base + 6], ARGV[base + 7], ARGV[base + 8], ARGV[base + 9]
+  sequence, outcome = ARGV[base + 13], ARGV[base + 14]
+  message, reason, reasonLabel = ARGV[base + 15], ARGV[base + 16], ARGV[base + 17]
+  applied, verdict, stepNotes = false, nil, {}
+
+  local place = r and redis.call('LPOS', K_TL, eventKey)
+  if place then return answerAgain(eventKey, redis.call('LINDEX', K_TL, place + 1), digest) end
+
+  local own = {}
+  for name in string.gmatch(given, '[^,]+') do note(own, name) end
+  at = client
+  if sent and math.abs(now - sent) > 10000 then
+    at = at + now - sent
+    note(own, 'clock_corrected')
+  end
+  trusted = at >= now - 86400000 and at <= now + 60000
+  if not trusted then
+    if rejectSkew then return { 'rejected' } end
+    at = now
+    note(own, 'clock_skew')
+  end
+  if ulidTime and math.abs(ulidTime - at) > 86400000 then note(own, 'ulid_time_mismatch') end
+
+  expire()
+  opened = r == nil or r.s == 'orphaned'
+  if expiredAs == 'orphaned' then expirySnapshot = snapshot() end
+  local fits = true
+  if r and tonumber(r.n) >= maxTimeline then
+    fits = kind == 'end' and (opened or r.s == 'open' or (r.s == 'orphan' and not r.ho) or (r.s == 'timed_out' and not r.ea))
+  end
+  if fits then judge() else note(stepNotes, 'timeline_full') end
+
+  for _, name in ipairs(stepNotes) do note(own, name) end
+  noteRun(own)
+  for _, name in ipairs(own) do count('anomalies|' .. name) end
+  local entry = table.concat({ digest, nowText, num(at), applied and '1' or '0', table.concat(own, ','), r.s,
+    opened and '1' or '0', r.s == 'open' and num(deadlineOf()) or '', r.vl or '', r.vx or '', sentJson }, '|')
+  if fits then r.n = num(tonumber(r.n) + 1) end
+  local outboxed, text = write(eventKey, fits and entry or nil, verdict)
+  return { applied and 'applied' or 'recorded', text, eventKey, entry, '', outboxed }
+end
+
+local function step(index)
+  local firstKey = ${sharedKeys} + (index - 1) * ${keysOfStep}
+  K_RUN, K_TL, K_OPEN = KEYS[firstKey + 1], KEYS[firstKey + 2], KEYS[firstKey + 3]
+  base = ${sharedValues} + (index - 1) * width
+  identity, member = ARGV[base + 1], ARGV[base + 2]
+  ownId = string.match(identity, '^[^|]*|([^|]*)|')
+  r, old, before, startsAnew, leftPath = nil, nil, nil, false, false
+  expiredAs, expiredState, expirySnapshot = nil, nil, nil
+  counts, gauges, due, final, open = {}, {}, nil, nil, nil
+
+  local stored = redis.call('HGETALL', K_RUN)
+  if #stored > 0 then
+    r, old = {}, {}
+    for place = 1, #stored, 2 do
+      local field, value = stored[place], stored[place + 1]
+      r[field] = value
+      old[field] = value
+    end
+    before = r.s
+    if isFinal(before) and r.vd and now - tonumber(r.vd) > retention then startsAnew, r, before = true, nil, nil end
+  end
+  if ARGV[base + 3] == 'expire' then return expireOnly() end
+  return apply()
+end
+
+-- Where each run is to be found when all steps are done, by index, and how much each counter rises.
+local places, totals = { [K_DUE] = {}, [K_FINAL] = {} }, {}
+local function move(key, name, score)
+  if score == nil then return end
+  places[key] = places[key] or {}
+  places[key][name] = score
+end
+local function raise(key, by) totals[key] = (totals[key] or 0) + by end
+
+local answers = {}
+for index = 1, (#KEYS - ${sharedKeys}) / ${keysOfStep} do
+  local taken, answer = pcall(step, index)
   if taken then
     answers[index] = answer
-    for key, by in pairs(raised) do totals[key] = (totals[key] or 0) + by end
+    move(K_DUE, identity, due)
+    move(K_FINAL, identity, final)
+    move(K_OPEN, member, open)
+    for _, key in ipairs(counts) do raise(key, 1) end
+    for key, by in pairs(gauges) do raise(key, by) end
   else answers[index] = { 'failed', type(answer) == 'table' and answer.err or tostring(answer) } end
 end
+for key, scores in pairs(places) do
+  local added, removed = {}, {}
+  for name, score in pairs(scores) do
+    if score then
+      added[#added + 1] = score
+      added[#added + 1] = name
+    else removed[#removed + 1] = name end
+  end
+  if #added > 0 then redis.call('ZADD', key, unpack(added)) end
+  if #removed > 0 then redis.call('ZREM', key, unpack(removed)) end
+end
 for key, by in pairs(totals) do
-  if by ~= 0 then redis.call('HINCRBY', KEYS[${counterKey}], key, by) end
+  if by ~= 0 then redis.call('HINCRBY', K_COUNT, key, by) end
 end
 return answers
 `;
