@@ -67,6 +67,13 @@ describe("a server that is not always there", () => {
     await analytics.ping();
     expect(await analytics.query("SELECT 1 AS one")).toEqual([{ one: 1 }]);
     expect(messages).toEqual(["analytics engine is unavailable", "analytics engine answers again"]);
+    // What changes with every call is not said with every call.
+    for (let change = 0; change < 5; change++) {
+      await server.misbehave({ hangUp: { times: 1, when: "before" } });
+      await expect(analytics.insert("rows", [{ a: 1 }])).rejects.toMatchObject(unavailable);
+      await analytics.query("SELECT 1 AS one");
+    }
+    expect(messages).toHaveLength(2);
   });
 
   test("PF-063 wrong credentials are an engine that is not there", async () => {

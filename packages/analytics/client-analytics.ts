@@ -55,6 +55,8 @@ export class ClientAnalytics implements Analytics {
   readonly #deadlines = new Set<AbortController>();
   #closing: Promise<void> | undefined;
   #reachable = true;
+  #saidAwayAtMs = Number.NEGATIVE_INFINITY;
+  #saidAway = false;
 
   constructor(engine: Engine, dependencies: AnalyticsDependencies) {
     this.engine = engine.name;
@@ -195,12 +197,22 @@ export class ClientAnalytics implements Analytics {
     this.#metrics.durations.observe((this.#clock.monotonicMs() - startedMs) / 1000, { call: kind });
   }
 
-  /** Logs the change, not each call that meets it. */
+  /**
+   * Logs the change, not each call that meets it; once a minute where it changes all the time, as with an engine without room:
+   * it answers questions and takes no rows.
+   */
   #sawEngine(reachable: boolean, error?: AnalyticsError): void {
     if (reachable === this.#reachable) return;
     this.#reachable = reachable;
-    if (reachable) this.#logger.info("analytics engine answers again", { engine: this.engine });
-    else this.#logger.warn("analytics engine is unavailable", { engine: this.engine, error });
+    if (reachable) {
+      if (this.#saidAway) this.#logger.info("analytics engine answers again", { engine: this.engine });
+      return;
+    }
+    const nowMs = this.#clock.monotonicMs();
+    this.#saidAway = nowMs - this.#saidAwayAtMs >= 60_000;
+    if (!this.#saidAway) return;
+    this.#saidAwayAtMs = nowMs;
+    this.#logger.warn("analytics engine is unavailable", { engine: this.engine, error });
   }
 }
 

@@ -1,4 +1,4 @@
-import type { Clock, Logger, Timer } from "@signalbox/kernel";
+import { type Clock, createFailureLog, type Logger, type Timer } from "@signalbox/kernel";
 import { atRoot } from "./at-root.js";
 import { Call, type CallHost } from "./call.js";
 import type { DispatchLog } from "./dispatch-log.js";
@@ -105,12 +105,13 @@ export class Worker implements SlotUser, CallHost {
     this.#suspects = new Suspects(registered.work.batch);
     this.#deps = deps;
     this.#handlingLog = new HandlingLog(deps);
+    const extensions = createFailureLog({ ...deps, message: "leases could not be extended" });
     this.#leases = new LeaseKeeper({
       transport: deps.transport,
       clock: deps.clock,
       leaseMs: deps.limits.leaseMs,
       onLost: (lease) => this.#lose(lease),
-      onError: (error) => deps.logger.warn("leases could not be extended", { error }),
+      onError: (error) => extensions.failed({ error, subscriber: registered.subscriber.name }),
     });
     this.#settler = new Settler({
       ...deps,

@@ -3,7 +3,7 @@ import { refuseNulInBody } from "./refuse-nul.js";
 import { bodyOf, postJson, serve } from "./testing/serve.js";
 import { createTestTokens } from "./testing/tokens.js";
 
-test("PF-042 U+0000 in an address or a body is a fault of the request, and no route sees it", async () => {
+test("PF-042 U+0000 in an address or a body, and half of a surrogate pair in a body, is a fault of the request, and no route sees it", async () => {
   const { authenticator, bearer } = await createTestTokens();
   const seen: string[] = [];
   const { url } = await serve({ authenticator }, (app) => {
@@ -26,5 +26,12 @@ test("PF-042 U+0000 in an address or a body is a fault of the request, and no ro
   expect(await pointerOf(await postJson(`${url}/things/a`, '{"list":[{"x":"\\u0000"}]}', headers))).toEqual(
     at("/list/0/x"),
   );
+  for (const half of ["\\ud800", "x\\udc00", "\\ud83dx"])
+    expect(await pointerOf(await postJson(`${url}/things/a`, `{"list":[{"x":"${half}"}]}`, headers))).toEqual(
+      at("/list/0/x"),
+    );
+  expect(await pointerOf(await postJson(`${url}/things/a`, '{"map":{"\\udfff":1}}', headers))).toEqual(at("/map"));
   expect(seen).toEqual([]);
+  const whole = await postJson(`${url}/things/a`, '{"text":"\\ud83d\\ude00 \ufffd"}', headers);
+  expect(whole.status).toBeLessThan(300);
 });

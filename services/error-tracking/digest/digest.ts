@@ -241,6 +241,7 @@ export function createDigest(dependencies: DigestDependencies): Digest {
     const written = await write(counted, works, context.signal, failures);
     await timed("settle", () => settle(written, works, context));
     onStep("settle");
+    gate.stored();
     breather.batchTook(clock.monotonicMs() - startedMs, urgentWorkNoted() - requestsBefore);
     return { failed: failures };
   };
