@@ -33,6 +33,22 @@ describe("command line", () => {
     }
   });
 
+  test.each([
+    ["help", "--help"],
+    ["help token", "token --help"],
+    ["help token create", "token create --help"],
+    ["help --help", "--help"],
+  ])("PF-013 %s is %s", async (one, other) => {
+    const [asked, meant] = [await run(one), await run(other)];
+    expect(asked).toEqual(meant);
+    expect([asked.exitCode, asked.err]).toEqual([0, ""]);
+    expect(asked.out).toMatch(/^Usage: signalbox /);
+  });
+
+  test("PF-013 the help says what exit codes mean", async () => {
+    expect((await run("--help")).out).toMatch(/Exit codes:\n {2}0 {2}done\n {2}1 {2}failed.*\n {2}2 {2}/);
+  });
+
   test("PF-013 the help names what is required, and defaults as they would be written", async () => {
     const { out: create } = await run("token create --help");
     expect(create.replaceAll(/\s+/g, " ")).toMatch(/--scope <scope,…> [^-]*timeline:read, admin \(required\)/);
@@ -58,6 +74,10 @@ describe("command line", () => {
     ["serve --onyl worker", "unknown option '--onyl'", "--only"],
     ["migrat", "unknown command 'migrat'", "migrate"],
     ["token creat", "unknown command 'creat'", "create"],
+    ["help migrat", "unknown command 'migrat'", "migrate"],
+    ["help token creat", "unknown command 'creat'", "create"],
+    ["migrat --help", "unknown command 'migrat'", "migrate"],
+    ["token creat --help", "unknown command 'creat'", "create"],
   ] as const)("PF-013 %s is refused with the nearest known one and exit code 2", async ([line, refusal, nearest]) => {
     const { exitCode, err } = await run(line);
     expect(exitCode).toBe(2);

@@ -13,7 +13,7 @@ export async function runCommandLine(args: readonly string[], anyTerminal: Termi
   const terminal = guardTerminal(anyTerminal);
   try {
     const program = await createProgram(terminal, args);
-    await program.parseAsync(args, { from: "user" });
+    await program.parseAsync(readHelp(program, args), { from: "user" });
     return exitCodes.ok;
   } catch (error) {
     if (error instanceof CommandFailed) return exitCodes.failed;
@@ -35,9 +35,31 @@ export async function createProgram(terminal: Terminal, line: readonly string[])
       writeOut: (text) => terminal.out(text.trimEnd()),
       writeErr: (text) => terminal.err(text.trimEnd()),
     })
-    .addHelpText("after", "\nExample:\n  $ signalbox serve");
+    .addHelpText("after", "\nExample:\n  $ signalbox serve")
+    .addHelpText(
+      "after",
+      "\nExit codes:\n  0  done\n  1  failed, or not all is well\n  2  the line was not understood",
+    );
   await addCommands(program, terminal, line);
   return program;
+}
+
+/**
+ * `help` before names means `--help` after them. A name that there is not is refused with or without a help: what it would
+ * be shown instead is not what was asked for.
+ */
+function readHelp(program: Command, args: readonly string[]): readonly string[] {
+  const [first, ...rest] = args;
+  const line = first === "help" ? [...rest, "--help"] : args;
+  const names: string[] = [];
+  let command: Command | undefined = program;
+  for (const name of line) {
+    if (name.startsWith("-") || command.commands.length === 0) break;
+    names.push(name);
+    command = command.commands.find((known) => known.name() === name);
+    if (!command) return names;
+  }
+  return line;
 }
 
 function describeFailure(error: unknown): string {

@@ -5,6 +5,7 @@ import { errorMessage, systemClock } from "@signalbox/kernel";
 import type { ServerConfig } from "../config.js";
 import { directoryHolder } from "../data-directory.js";
 import { dataPaths } from "../data-paths.js";
+import { oneLine } from "../printable.js";
 import { CommandFailed, type Terminal } from "./command.js";
 
 export interface ApiAnswer {
@@ -137,9 +138,11 @@ function parse(text: string): unknown {
 function createApi(send: Send, terminal: Terminal): CommandApi {
   const refuse = ({ status, body }: ApiAnswer): never => {
     const { detail = `The server answered ${status}`, code = status, errors = [] } = isRecord(body) ? body : {};
-    terminal.err(`${String(detail)} (${String(code)})`);
+    terminal.err(`${oneLine(String(detail))} (${oneLine(String(code))})`);
     for (const error of Array.isArray(errors) ? errors.filter(isRecord) : [])
-      terminal.err(`  ${String(error["pointer"] ?? "")}: ${String(error["message"] ?? error["code"])}`);
+      terminal.err(
+        `  ${oneLine(String(error["pointer"] ?? ""))}: ${oneLine(String(error["message"] ?? error["code"]))}`,
+      );
     throw new CommandFailed();
   };
   return {

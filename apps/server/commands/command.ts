@@ -1,5 +1,6 @@
 import { type Command, Help, InvalidArgumentError, type Option } from "commander";
 import { type ConfigSources, readServerConfig } from "../config.js";
+import { oneLine } from "../printable.js";
 
 /** What a command sees of the world outside. */
 export interface Terminal {
@@ -68,8 +69,9 @@ export function readCommandConfig(
 
 /** Rows as text in columns, under a head. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  const widths = head.map((title, column) => Math.max(title.length, ...rows.map((row) => row[column]?.length ?? 0)));
-  return [head, ...rows]
+  const cells = rows.map((row) => row.map(oneLine));
+  const widths = head.map((title, column) => Math.max(title.length, ...cells.map((row) => row[column]?.length ?? 0)));
+  return [head, ...cells]
     .map((row) =>
       row
         .map((cell, column) => cell.padEnd(widths[column] ?? 0))

@@ -1,10 +1,22 @@
+import { oneLine } from "../printable.js";
 import { isRecord } from "./api.js";
 
 // What the API answers is read here like anything from outside: by looking.
 
+/** A value as a part of a line. */
 export function text(value: unknown, ...path: readonly (string | number)[]): string {
+  return oneLine(paragraph(value, ...path));
+}
+
+/** A value that may have lines of its own. */
+export function paragraph(value: unknown, ...path: readonly (string | number)[]): string {
   const found = at(value, ...path);
   return found === null || found === undefined ? "" : String(found);
+}
+
+/** The values of a list, each as a part of a line. */
+export function texts(value: unknown, ...path: readonly (string | number)[]): readonly string[] {
+  return items(value, ...path).map((item) => text(item));
 }
 
 export function count(value: unknown, ...path: readonly (string | number)[]): number {

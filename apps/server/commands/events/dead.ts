@@ -10,7 +10,7 @@ import {
   type Terminal,
   table,
 } from "../command.js";
-import { at, items, text } from "../shapes.js";
+import { at, items, paragraph, text, texts } from "../shapes.js";
 import { type EventsApi, withEventsApi } from "./api.js";
 import { addSelectionOptions, filterOf, type SelectionOptions } from "./selection.js";
 
@@ -120,7 +120,7 @@ function groupLines(groups: readonly unknown[]): string[] {
     text(group, "count"),
     text(group, "first_dead_at"),
     text(group, "last_dead_at"),
-    items(group, "subscriptions").join(", "),
+    texts(group, "subscriptions").join(", "),
     text(group, "sample_id"),
   ]);
   return [table(["GROUP", "COUNT", "FIRST", "LAST", "SUBSCRIPTIONS", "SAMPLE"], rows)];
@@ -149,7 +149,7 @@ function* letterLines(letter: unknown): Generator<string> {
   ).split("\n");
   yield* lines;
   yield "";
-  yield text(letter, "error", "stack") || errorText(at(letter, "error"));
+  yield paragraph(letter, "error", "stack") || errorText(at(letter, "error"));
   for (const attempt of items(letter, "attempts"))
     yield `  at ${text(attempt, "at")}: ${errorText(at(attempt, "error"))}`;
   yield "";

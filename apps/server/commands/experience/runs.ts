@@ -10,7 +10,7 @@ import {
   table,
 } from "../command.js";
 import { seconds } from "../seconds.js";
-import { at, items, text } from "../shapes.js";
+import { at, items, text, texts } from "../shapes.js";
 import { withExperienceApi } from "./api.js";
 
 interface RunsOptions extends ConfigOptions, JsonOption {
@@ -61,7 +61,7 @@ function rowOf(run: unknown): string[] {
     seconds(at(run, "elapsed_s")),
     text(run, "deadline"),
     text(run, "verdict", "reason") || text(run, "verdict", "discard_reason"),
-    items(run, "anomalies").join(", "),
+    texts(run, "anomalies").join(", "),
   ];
 }
 

@@ -10,7 +10,7 @@ import {
   readCommandConfig,
   type Terminal,
 } from "../command.js";
-import { items, text } from "../shapes.js";
+import { text, texts } from "../shapes.js";
 import { withExperienceApi } from "./api.js";
 
 interface SendOptions extends ConfigOptions, JsonOption {
@@ -66,7 +66,7 @@ export function addSend(experience: Command, terminal: Terminal): void {
       });
       if (options.json) terminal.out(JSON.stringify(answer, null, 2));
       else {
-        const anomalies = items(answer, "anomalies").join(", ");
+        const anomalies = texts(answer, "anomalies").join(", ");
         const odd = anomalies === "" ? "" : ` (${anomalies})`;
         terminal.out(`${text(answer, "correlation_id")} is ${text(answer, "state").replaceAll("_", " ")}${odd}`);
       }

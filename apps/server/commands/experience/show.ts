@@ -11,7 +11,7 @@ import {
   table,
 } from "../command.js";
 import { seconds } from "../seconds.js";
-import { at, items, text } from "../shapes.js";
+import { at, items, text, texts } from "../shapes.js";
 import { withExperienceApi } from "./api.js";
 
 export function addShow(experience: Command, terminal: Terminal): void {
@@ -68,7 +68,7 @@ function rowOf(entry: unknown): string[] {
     text(entry, "type"),
     seconds(at(entry, "skew_s")),
     text(entry, "outcome"),
-    items(entry, "anomalies").join(", "),
+    texts(entry, "anomalies").join(", "),
     text(entry, "error_message"),
   ];
 }

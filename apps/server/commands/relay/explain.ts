@@ -9,7 +9,7 @@ import {
   readCommandConfig,
   type Terminal,
 } from "../command.js";
-import { at, items, text } from "../shapes.js";
+import { at, items, text, texts } from "../shapes.js";
 import { withStoredEvents } from "./api.js";
 
 /** What can be explained. */
@@ -66,7 +66,7 @@ function facts(finding: unknown): string {
     ["since ", text(finding, "since")],
     ["until ", text(finding, "until")],
     ["from ", text(finding, "peer") || text(finding, "source")],
-    ["for ", items(finding, "waits_for").join(", ")],
+    ["for ", texts(finding, "waits_for").join(", ")],
     ["by ", text(finding, "deletion_id")],
   ];
   const told = parts.flatMap(([word, value]) => (value === "" ? [] : [`${word}${value}`]));
@@ -75,12 +75,12 @@ function facts(finding: unknown): string {
 
 function* describeRepository(repository: unknown): Generator<string> {
   yield `${text(repository, "address")}, announced ${text(repository, "announced_at")}`;
-  for (const relay of items(repository, "relays")) yield `  relay ${String(relay)}`;
+  for (const relay of texts(repository, "relays")) yield `  relay ${relay}`;
   for (const member of items(repository, "authority", "members"))
-    yield `  maintainer ${text(member, "npub")}, through ${items(member, "through").join(" → ")}`;
+    yield `  maintainer ${text(member, "npub")}, through ${texts(member, "through").join(" → ")}`;
   for (const invited of items(repository, "authority", "invited"))
-    yield `  invited ${text(invited, "npub")}, by ${items(invited, "by").join(", ")}`;
-  for (const skipped of items(repository, "authority", "skipped")) yield `  no key: ${String(skipped)}`;
+    yield `  invited ${text(invited, "npub")}, by ${texts(invited, "by").join(", ")}`;
+  for (const skipped of texts(repository, "authority", "skipped")) yield `  no key: ${skipped}`;
   yield at(repository, "state") === null
     ? "  no state of a maintainer"
     : `  state ${text(repository, "state", "event_id")} of ${text(repository, "state", "author")}, ${items(repository, "state", "refs").length} refs`;

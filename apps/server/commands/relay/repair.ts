@@ -8,7 +8,7 @@ import {
   readCommandConfig,
   type Terminal,
 } from "../command.js";
-import { at, items, text } from "../shapes.js";
+import { at, items, text, texts } from "../shapes.js";
 import { withRunningRelay } from "./api.js";
 
 interface RepairOptions extends ConfigOptions, JsonOption {
@@ -42,7 +42,7 @@ export function addRepair(relay: Command, terminal: Terminal): void {
 
 function* describeRepair(done: unknown): Generator<string> {
   yield `${text(done, "relay")}${at(done, "dry_run") === true ? ", nothing is done yet" : ""}`;
-  for (const action of items(done, "actions")) yield `  ${String(action)}`;
+  for (const action of texts(done, "actions")) yield `  ${action}`;
 }
 
 function* describeReview(review: unknown): Generator<string> {
