@@ -45,7 +45,8 @@ export async function withInstallation<T>(
       installSignalbox({ dataDirectory, flags, env: { SIGNALBOX_LOG_LEVEL: "warn", ...env } }),
     );
   } finally {
-    await rm(dataDirectory, { recursive: true });
+    // A server that a failure has left behind may still write; what went wrong is to be told, not that.
+    await rm(dataDirectory, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 }).catch(() => {});
   }
 }
 

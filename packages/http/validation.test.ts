@@ -38,3 +38,28 @@ test("PF-045 a schema that cannot be compiled does not start where schemas are c
   const { url } = await start("when-used");
   expect((await fetch(`${url}/widgets`)).status).toBe(500);
 });
+
+test("PF-042 a parameter of more digits than numbers have is refused, whatever its limits", async () => {
+  const { url } = await serve({}, (app) => {
+    const size = { type: "integer", minimum: 1, maximum: 100 };
+    const schema = {
+      params: { type: "object", properties: { id: { type: "integer" } } },
+      querystring: {
+        type: "object",
+        properties: { size, sizes: { type: "array", items: { type: "number" } } },
+      },
+    };
+    app.get("/widgets/:id", { config: { access: "public" }, schema }, async () => ({}));
+  });
+  for (const [path, pointer] of [
+    ["1?size=1e400", "/query/size"],
+    ["1?size=-1e400", "/query/size"],
+    ["1?sizes=1&sizes=1e400", "/query/sizes"],
+    ["1e400", "/path/id"],
+  ]) {
+    const answer = await fetch(`${url}/widgets/${path}`);
+    expect([path, answer.status]).toEqual([path, 400]);
+    expect((await bodyOf(answer))["errors"]).toMatchObject([{ pointer }]);
+  }
+  expect((await fetch(`${url}/widgets/1?size=1e2&sizes=1.5`)).status).toBe(200);
+});

@@ -65,12 +65,33 @@ function buildValidator(
     const prefix = inBody ? "" : `/${partNames[httpPart] ?? httpPart}`;
     return (value) => {
       const validate = compiled();
-      if (validate(value)) return { value };
+      if (validate(value)) {
+        const name = inBody ? undefined : endlessIn(value);
+        return name === undefined
+          ? { value }
+          : { error: new HttpProblem("invalid_parameter", { errors: [endless(`${prefix}/${name}`)] }) };
+      }
       // An absent body reaches validators as null.
       if (inBody && value === null) return { error: new HttpProblem("empty_body") };
       return { error: invalidParameter(validate.errors ?? [], prefix) };
     };
   };
+}
+
+/** The parameter whose digits make a number beyond all numbers: the validator converts it, and compares it with nothing. */
+function endlessIn(parameters: unknown): string | undefined {
+  if (!isRecord(parameters)) return undefined;
+  for (const [name, value] of Object.entries(parameters))
+    if (isEndless(value) || (Array.isArray(value) && value.some(isEndless))) return name;
+  return undefined;
+}
+
+function isEndless(value: unknown): boolean {
+  return typeof value === "number" && !Number.isFinite(value);
+}
+
+function endless(pointer: string): ProblemItem {
+  return { pointer, code: "invalid", message: "is no number that can be told" };
 }
 
 function madeOnce<T>(compilation: SchemaCompilation, make: () => T): () => T {

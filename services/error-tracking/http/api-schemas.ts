@@ -1,5 +1,5 @@
 /** Largest number that a number of ours can have: JSON carries no larger one exactly. */
-const maxNumber = Number.MAX_SAFE_INTEGER;
+export const maxNumber = Number.MAX_SAFE_INTEGER;
 
 export const projectParameter = {
   type: "integer",

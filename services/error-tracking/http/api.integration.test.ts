@@ -455,6 +455,7 @@ describe("refusals", () => {
     ["cursor=%21", "/query/cursor"],
     ["cursor=WzFd", "/query/cursor"],
     ["query=a%00b", "/query/query"],
+    ["to=2026-01-01T00:00:00Z", "/query/to"],
   ])("ET-327 ?%s is a 400 that points to %s", async (query, pointer) => {
     const answer = await get(`/api/v1/projects/1/errors?${query}`);
     expect(answer.statusCode).toBe(400);

@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyRequest } from "fastify";
 import { ReadError } from "../issues/read-errors.js";
 import { type DeletionJob, findDeletion, requestDeletion, runDeletions } from "../upkeep/delete-data.js";
 import { type ApiDependencies, visibleProject } from "./api-dependencies.js";
-import { jsonAnswer, projectParameter } from "./api-schemas.js";
+import { jsonAnswer, maxNumber, projectParameter } from "./api-schemas.js";
 import { deletionExample, deletionSchema } from "./workflow-schemas.js";
 
 const params = { type: "object", properties: { id: projectParameter } } as const;
@@ -82,7 +82,7 @@ export function registerDataRoutes(app: FastifyInstance, dependencies: ApiDepend
         type: "object",
         properties: {
           id: projectParameter,
-          job: { type: "integer", minimum: 1, description: "Its number.", examples: [3] },
+          job: { type: "integer", minimum: 1, maximum: maxNumber, description: "Its number.", examples: [3] },
         },
       },
       response: { 200: jsonAnswer("The job.", deletionSchema, deletionExample) },

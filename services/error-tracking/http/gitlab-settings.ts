@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { ProjectKey } from "../projects/projects.js";
 import { type ApiDependencies, visibleProject } from "./api-dependencies.js";
-import { jsonAnswer, projectParameter } from "./api-schemas.js";
+import { jsonAnswer, maxNumber, projectParameter } from "./api-schemas.js";
 
 const settingsSchema = {
   type: "object",
@@ -138,7 +138,7 @@ export function registerGitLabSettingRoutes(app: FastifyInstance, { projects }: 
         type: "object",
         properties: {
           id: projectParameter,
-          key: { type: "integer", minimum: 1, description: "Its number.", examples: [1] },
+          key: { type: "integer", minimum: 1, maximum: maxNumber, description: "Its number.", examples: [1] },
         },
       },
       response: { 204: { type: "null", description: "It is refused from now on." } },

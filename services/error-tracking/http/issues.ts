@@ -60,7 +60,11 @@ const maxWindowMs = 400 * 86_400_000;
 
 /** The time that a request names by its ends, if it does. */
 function readWindow({ from, to }: Window, nowMs: number): StatsWindow | undefined {
-  if (from === undefined) return undefined;
+  if (from === undefined) {
+    if (to === undefined) return undefined;
+    const message = "`to` is the end of a time that has its beginning in `from`.";
+    throw new HttpProblem("invalid_parameter", { errors: [{ pointer: "/query/to", code: "dependency", message }] });
+  }
   const fromMs = Date.parse(from);
   const untilMs = to === undefined ? nowMs : Date.parse(to);
   if (fromMs < untilMs && untilMs - fromMs <= maxWindowMs) return { fromMs, untilMs };

@@ -1,10 +1,16 @@
 import type { FastifyInstance } from "fastify";
 import type { ProjectKey } from "../projects/projects.js";
 import { type ApiDependencies, visibleProject } from "./api-dependencies.js";
-import { jsonAnswer, projectParameter } from "./api-schemas.js";
+import { jsonAnswer, maxNumber, projectParameter } from "./api-schemas.js";
 import { type QuotaBody, quotasSchema, showQuota, toQuota } from "./quota-schemas.js";
 
-const keyParameter = { type: "integer", minimum: 1, description: "Number of the key.", examples: [1] } as const;
+const keyParameter = {
+  type: "integer",
+  minimum: 1,
+  maximum: maxNumber,
+  description: "Number of the key.",
+  examples: [1],
+} as const;
 const admin = { scope: "errors:admin" } as const;
 const maybeTime = { type: ["string", "null"], format: "date-time" } as const;
 const dayS = 86_400;

@@ -12,3 +12,11 @@ export function framesOfPayload(event: JsonObject): JsonObject[] {
     return Array.isArray(frames) ? frames.filter(isJsonObject) : [];
   });
 }
+
+/** Path of the file that a frame names. The JVM tells a file by its name alone, and its folder as the package of the class. */
+export function fileOfFrame({ filename, module }: JsonObject): string | undefined {
+  if (typeof filename !== "string") return undefined;
+  if (/\.(?:java|kt|scala|groovy)$/.test(filename) && !filename.includes("/") && typeof module === "string")
+    return [...module.split(".").slice(0, -1), filename].join("/");
+  return filename;
+}

@@ -1,6 +1,6 @@
 import { isJsonObject, type JsonObject } from "@signalbox/sentry-protocol";
 import type { RepositorySettings } from "../projects/project-settings.js";
-import { framesOfPayload } from "./payload-frames.js";
+import { fileOfFrame, framesOfPayload } from "./payload-frames.js";
 
 /**
  * Where the lines of an event's own frames stand in the repository: adds `source_link` to each. Returns a new text.
@@ -38,11 +38,13 @@ function commitOf(release: unknown): string | undefined {
 }
 
 function sourceLink(frame: JsonObject, repository: RepositorySettings, commit: string): string | undefined {
-  const path = frame["filename"] ?? frame["abs_path"];
-  if (typeof path !== "string" || path.includes("://")) return undefined;
+  const path = fileOfFrame(frame) ?? frame["abs_path"];
+  if (typeof path !== "string") return undefined;
   const { urlTemplate, stripPrefixes, addPrefix } = repository;
   const normal = path.replaceAll("\\", "/");
   const prefix = [...stripPrefixes].sort((a, b) => b.length - a.length).find((one) => normal.startsWith(one)) ?? "";
+  // What is left of an address tells where a page was served, not where its source is.
+  if (normal.slice(prefix.length).includes("://")) return undefined;
   const inRepository = `${addPrefix}${normal.slice(prefix.length)}`.replace(/^\/+/, "");
   if (inRepository === "" || inRepository.split("/").includes("..")) return undefined;
   const line = typeof frame["lineno"] === "number" ? frame["lineno"] : 1;

@@ -1,5 +1,5 @@
 import { isJsonObject, type JsonObject } from "@signalbox/sentry-protocol";
-import { framesOfPayload } from "./payload-frames.js";
+import { fileOfFrame, framesOfPayload } from "./payload-frames.js";
 import type { Commit } from "./save-release.js";
 
 const maxSuspects = 5;
@@ -64,13 +64,9 @@ function ownPaths(payload: string): readonly (readonly string[])[] {
   return [...new Set(paths)].map(partsOf).filter((parts) => parts.length > 0);
 }
 
-function pathOf({ filename, abs_path: absPath, module }: JsonObject): string | undefined {
-  if (typeof absPath === "string") return absPath;
-  if (typeof filename !== "string") return undefined;
-  // The JVM tells the name of the file, and the folder only as the package of the class.
-  if (/\.(?:java|kt|scala|groovy)$/.test(filename) && !filename.includes("/") && typeof module === "string")
-    return `${module.split(".").slice(0, -1).join("/")}/${filename}`;
-  return filename;
+function pathOf(frame: JsonObject): string | undefined {
+  const { abs_path: absPath } = frame;
+  return typeof absPath === "string" ? absPath : fileOfFrame(frame);
 }
 
 /** Without host and query of an address, and without what only leads to the place. */
