@@ -15,7 +15,7 @@ export interface StoreWatch {
   readonly service: Service;
   /** Why the store cannot be used; `undefined` while it answers. */
   readonly down: string | undefined;
-  /** Resolves when the store answers. @throws what it answers with. */
+  /** Resolves when the store answers and took the last beat. @throws what it answers with. */
   check(): Promise<void>;
   /**
    * Beats at once when this process was silent for long enough to be a gap, or when its clock has jumped: because it stood
@@ -35,7 +35,7 @@ const gapsMs = 90 * 86_400_000;
 /** Says to the store that this process takes checkpoints, and to the log when the store is away or was blind. */
 export function createHeartbeat({ store, replica, inlineMetrics, clock, logger }: HeartbeatOptions): StoreWatch {
   let downSinceMs: number | undefined;
-  let reason: string | undefined;
+  let failure: { readonly error: unknown } | undefined;
   let warnedRiskMs = Number.NEGATIVE_INFINITY;
   let gaps: readonly Gap[] = [];
   /** By the clock that deadlines go by. */
@@ -59,7 +59,7 @@ export function createHeartbeat({ store, replica, inlineMetrics, clock, logger }
     if (downSinceMs !== undefined)
       logger.info("experience.store_up", { outage_s: (clock.monotonicMs() - downSinceMs) / 1000 });
     downSinceMs = undefined;
-    reason = undefined;
+    failure = undefined;
     beatAtMs = clock.nowMs();
     if (result.gap) {
       const { fromMs, toMs, reason: cause } = result.gap;
@@ -78,7 +78,7 @@ export function createHeartbeat({ store, replica, inlineMetrics, clock, logger }
   };
 
   const failed = (error: unknown): void => {
-    reason = errorMessage(error);
+    failure = { error };
     if (downSinceMs !== undefined) return;
     downSinceMs = clock.monotonicMs();
     logger.warn("experience.store_down", { error });
@@ -118,13 +118,15 @@ export function createHeartbeat({ store, replica, inlineMetrics, clock, logger }
       stop: (options) => loop.service.stop(options),
     },
     get down() {
-      return reason;
+      return failure && errorMessage(failure.error);
     },
     get gaps() {
       return gaps;
     },
     async check() {
       await store.health();
+      // A store that is full or read-only answers, but takes nothing. Beats are written, so the last one knows.
+      if (failure) throw failure.error;
     },
     noticeSilence() {
       if (beatAtMs === undefined || Math.abs(clock.nowMs() - beatAtMs) <= gapAfterMs) return undefined;
