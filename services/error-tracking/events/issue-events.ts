@@ -5,12 +5,16 @@ const issue = {
   issue_id: { type: "integer", minimum: 1 },
 } as const;
 
+/** What clients wrote: readable for subscribers, but not in logs. */
+const fromClients = ["/title", "/environment", "/release"] as const;
+
 /** A kind of error was seen for the first time. Published in the transaction that makes the issue. */
 export const issueCreated = defineEvent("error_tracking.issue_created", {
   description: "An error that belongs to no known issue made a new one",
   owner: "error-tracking",
   category: "observability",
   subject: (data) => `projects/${data.project_id}/errors/${data.issue_id}`,
+  sensitive: [...fromClients, "/culprit"],
   schema: {
     type: "object",
     required: ["project_id", "issue_id", "short_number", "event_id", "title", "culprit", "level", "platform"],
@@ -44,6 +48,7 @@ export const issueRegressed = defineEvent("error_tracking.issue_regressed", {
   owner: "error-tracking",
   category: "observability",
   subject: (data) => `projects/${data.project_id}/errors/${data.issue_id}`,
+  sensitive: [...fromClients, "/resolved_in"],
   schema: {
     type: "object",
     required: ["project_id", "issue_id", "short_number", "event_id", "title", "level"],
@@ -60,6 +65,7 @@ export const issueUnmuted = defineEvent("error_tracking.issue_unmuted", {
   owner: "error-tracking",
   category: "observability",
   subject: (data) => `projects/${data.project_id}/errors/${data.issue_id}`,
+  sensitive: fromClients,
   schema: {
     type: "object",
     required: ["project_id", "issue_id", "short_number", "title"],
