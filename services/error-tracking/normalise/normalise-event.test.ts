@@ -37,6 +37,14 @@ describe("defects", () => {
     expect(event.processing_errors?.[1]?.value).toHaveLength(200);
   });
 
+  test("ET-130 an empty list where a map belongs is no defect: some languages write empty maps so", () => {
+    const empty = { user: [], extra: [], tags: [], contexts: [], request: [], modules: [], sdk: [], breadcrumbs: [] };
+    const frame = { function: "f", vars: [] };
+    expect(notesOf({ ...empty, exception: [{ type: "E", stacktrace: { frames: [frame] }, mechanism: [] }] })).toEqual(
+      [],
+    );
+  });
+
   test("ET-130 at most 50 defects are noted", () => {
     const tags = Array.from({ length: 80 }, () => 1);
     expect(notesOf({ tags })).toHaveLength(50);

@@ -44,9 +44,11 @@ export function numberOrText(raw: Sent, place: Place, key: string): string | num
   return typeof raw === "number" ? raw : text(raw, place, key, 256);
 }
 
+/** An empty list counts as nothing: PHP and Lua write a map without entries so. */
 export function object(raw: Sent, place: Place, key: string | number): JsonObject | undefined {
   if (isJsonObject(raw)) return raw;
-  if (raw !== undefined && raw !== null) note(place, "invalid_data", key, raw);
+  const isNothing = raw === undefined || raw === null || (Array.isArray(raw) && raw.length === 0);
+  if (!isNothing) note(place, "invalid_data", key, raw);
   return undefined;
 }
 
