@@ -52,6 +52,26 @@ describe.skipIf(needed.skip)(needed.title("who may see the dashboard"), () => {
     expect(await page.evaluate("document.cookie")).not.toContain(cookieName);
   });
 
+  test("PF-035 UI-004 whose session ends with a page open is asked to log in, and goes on where they were", async () => {
+    await page.goto(`${board.url}/projects/1/errors?query=SeenByThoseWhoMay`);
+    await page.getByLabel("Token").fill(board.token);
+    await page.getByRole("button", { name: "Log in", exact: true }).click();
+    await page.getByRole("link", { name: "SeenByThoseWhoMay" }).waitFor();
+
+    await stranger.context.clearCookies();
+    await page.getByRole("link", { name: "Releases" }).click();
+    await page.getByText("Your session has ended.").waitFor();
+    await page.getByLabel("Token").fill(board.token);
+    await page.getByRole("button", { name: "Log in", exact: true }).click();
+    await page.getByRole("heading", { level: 1, name: "Releases" }).waitFor();
+
+    // Who logs out knows that the session has ended.
+    await page.getByRole("button", { name: "Account" }).click();
+    await page.getByRole("menuitem", { name: "Log out" }).click();
+    await page.getByLabel("Token").waitFor();
+    expect(await page.getByText("Your session has ended.").count()).toBe(0);
+  });
+
   test("PF-035 a click on the issuer's button logs in by code and PKCE, and comes back to the page that was asked for", async () => {
     const asked: URL[] = [];
     page.on("request", (request) => {

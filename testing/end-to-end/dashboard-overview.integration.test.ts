@@ -48,7 +48,7 @@ describe.skipIf(needed.skip)(needed.title("the overview"), () => {
       await panel(name).getByRole("img", { name: trend }).first().waitFor();
     }
     await panel("Events")
-      .getByText(/^\d+ given up$/)
+      .getByText(/^\d+ dead letters?$/)
       .waitFor();
     await panel("Errors")
       .getByText(/^\d+ open, .*\d+ new$/)

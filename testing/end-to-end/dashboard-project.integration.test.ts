@@ -161,6 +161,15 @@ describe.skipIf(needed.skip)(needed.title("intake and settings of a project"), (
     await page.getByRole("tab", { name: "Go", exact: true }).click();
     await page.waitForURL(/language=Go/);
     await page.getByRole("tabpanel").getByText(board.dsn).waitFor();
+
+    // What is offered without an SDK is typed in as it is.
+    await page.getByRole("tab", { name: "Terminal", exact: true }).click();
+    await page.getByRole("button", { name: "Copy the snippet for Terminal" }).click();
+    const line = await page.evaluate<string>("navigator.clipboard.readText()");
+    const [, address = "", header = "", body = ""] = /curl "(\S+)" -H "content-type: (\S+)" -d '(.+)'/.exec(line) ?? [];
+    const answer = await fetch(address, { method: "POST", headers: { "content-type": header }, body });
+    expect(answer.status, line).toBe(200);
+    await expect.poll(() => board.countIssues("It works"), { timeout: patienceMs }).toBe(1);
   });
 
   test("what is taken out is tried while it is decided, and kept; limits of the project are set", async () => {

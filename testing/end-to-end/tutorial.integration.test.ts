@@ -105,6 +105,10 @@ describe("PF-082 the tutorial does what it says, block by block", () => {
         { timeout: 30_000 },
       )
       .toEqual(expect.arrayContaining(["error", "event", "journey"]));
+    const document = typed.find((lines) => lines.includes("format=markdown"))?.replace("/ID?", `/${id}?`);
+    await expect
+      .poll(() => type(document), { timeout: 30_000 })
+      .toMatch(/ran out of time after 5 s, .*probably because payments\.charge\\_card failed/);
     const runs = await withShop.command("experience", "runs", "--state", "succeeded");
     expect(runs).toHaveLength(1);
   });

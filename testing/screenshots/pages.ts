@@ -43,7 +43,7 @@ export async function pagesToTake(ask: Ask): Promise<readonly PageToTake[]> {
       path: `/experiences/runs/${experience}/${correlation}/${text(run, "run")}`,
       showing: "TypeError: The configuration of the pipeline has no stages",
     },
-    { name: "timeline", path: `/timeline/${correlation}`, showing: "Journeys", inReadme: true },
+    { name: "timeline", path: `/timeline/${correlation}`, showing: "Why it failed", inReadme: true },
     { name: "queues", path: "/events/queues", showing: "update_head_pipeline" },
     { name: "dead-letters", path: "/events/dead", showing: "attempts" },
     { name: "event-log", path: "/events/log", showing: "ci.pipeline_created" },

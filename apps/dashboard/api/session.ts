@@ -1,10 +1,24 @@
-import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { type QueryClient, useQuery, useQueryClient } from "@tanstack/react-query";
 import { type Answer, ApiError, api, dataOf, setCsrfToken } from "./client.js";
 import type { paths } from "./schema.js";
 
 export type Session = paths["/api/v1/session"]["get"]["responses"]["200"]["content"]["application/json"];
 
 const sessionKey = ["session"];
+
+/** Whether this page was logged in and did not log out itself. */
+let hadSession = false;
+
+/** Whether nobody is logged in because the session ran out or was taken back. */
+export function sessionWasLost(): boolean {
+  return hadSession;
+}
+
+/** A request that is refused for want of a token: the session is looked at anew, and without one the login is shown. */
+export function noteRefusal(error: Error, queries: QueryClient): void {
+  if (error instanceof ApiError && error.status === 401)
+    void queries.invalidateQueries({ queryKey: sessionKey }, { cancelRefetch: false });
+}
 
 /** Null while nobody is logged in. */
 export function useSession() {
@@ -47,6 +61,7 @@ export function useSessionActions() {
     },
     async end(): Promise<void> {
       await dataOf(api.DELETE("/api/v1/session"));
+      hadSession = false;
       change(null);
     },
   };
@@ -61,6 +76,7 @@ const refusal = {
 
 function remember(session: Session | null): Session | null {
   setCsrfToken(session?.csrf_token);
+  if (session !== null) hadSession = true;
   return session;
 }
 

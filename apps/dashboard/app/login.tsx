@@ -2,7 +2,7 @@ import { Alert, Button, Center, Code, Divider, Group, Paper, PasswordInput, Stac
 import { IconLogin2 } from "@tabler/icons-react";
 import { type FormEvent, useState } from "react";
 import { useLocation } from "react-router";
-import { useLogins, useSessionActions } from "../api/session.js";
+import { sessionWasLost, useLogins, useSessionActions } from "../api/session.js";
 import { Snippet } from "../shared/states.js";
 
 /** What came of a login at an issuer, as the server says it in the address. */
@@ -34,7 +34,7 @@ export function Login() {
 
   return (
     <Center mih="100vh" p="md">
-      <Paper withBorder p="xl" w="100%" maw={440} component="main">
+      <Paper withBorder p="xl" w="100%" maw={496} component="main">
         <form onSubmit={(event) => void submit(event)}>
           <Stack>
             <Group gap="sm">
@@ -43,6 +43,11 @@ export function Login() {
                 Signalbox
               </Title>
             </Group>
+            {!failure && sessionWasLost() && (
+              <Alert color="yellow" variant="light" role="status">
+                Your session has ended. Log in again, and this page goes on.
+              </Alert>
+            )}
             {failure && (
               <Alert color="red" variant="light" role="alert">
                 {failure}

@@ -3,15 +3,18 @@ import "@mantine/notifications/styles.css";
 import "./app.css";
 import { MantineProvider } from "@mantine/core";
 import { Notifications } from "@mantine/notifications";
-import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { MutationCache, QueryCache, QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { StrictMode } from "react";
 import { createRoot } from "react-dom/client";
 import { createBrowserRouter, RouterProvider } from "react-router";
 import { ApiError } from "../api/client.js";
+import { noteRefusal } from "../api/session.js";
 import { routes } from "./routes.js";
 import { cssVariables, theme } from "./theme.js";
 
-const queries = new QueryClient({
+const queries: QueryClient = new QueryClient({
+  queryCache: new QueryCache({ onError: (error) => noteRefusal(error, queries) }),
+  mutationCache: new MutationCache({ onError: (error) => noteRefusal(error, queries) }),
   defaultOptions: {
     queries: {
       staleTime: 10_000,

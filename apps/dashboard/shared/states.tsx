@@ -44,6 +44,21 @@ function Lines({ count }: { readonly count: number }) {
   );
 }
 
+/** Whose move it is. */
+const titles: Readonly<Record<number, string>> = {
+  0: "The server does not answer",
+  400: "The server does not understand this",
+  401: "You are not logged in any more",
+  403: "Your token does not allow this",
+  404: "There is no such thing",
+  429: "That was too much at once",
+  503: "Not available just now",
+};
+
+function titleOf(status: number | undefined): string {
+  return titles[status ?? -1] ?? "This could not be read";
+}
+
 /** What failed, the id to search the server's log for, and a way to try again. */
 export function Failure({
   error,
@@ -62,7 +77,7 @@ export function Failure({
       variant="light"
       mb={stale ? "md" : 0}
       icon={<IconAlertTriangle size={18} />}
-      title={stale ? "This could not be brought up to date" : "This could not be read"}
+      title={stale ? "This could not be brought up to date" : titleOf(known?.status)}
     >
       <Stack gap="xs">
         <Text size="sm" style={{ overflowWrap: "anywhere" }}>
@@ -83,7 +98,7 @@ export function Failure({
               <Copy value={known.correlationId} label="Copy the correlation id" />
             </Group>
           )}
-          {retry && (
+          {retry && known?.status !== 404 && (
             <Button size="compact-sm" variant="default" onClick={retry}>
               Try again
             </Button>

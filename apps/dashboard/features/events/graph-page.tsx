@@ -1,4 +1,15 @@
-import { ActionIcon, Button, Group, MultiSelect, Paper, SegmentedControl, Table, Text, Tooltip } from "@mantine/core";
+import {
+  ActionIcon,
+  Anchor,
+  Button,
+  Group,
+  MultiSelect,
+  Paper,
+  SegmentedControl,
+  Table,
+  Text,
+  Tooltip,
+} from "@mantine/core";
 import { useMediaQuery } from "@mantine/hooks";
 import { IconFocusCentered, IconMinus, IconPlus } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
@@ -268,7 +279,9 @@ function List({ events, leadsTo }: GraphProps) {
           {events.map(({ type, context, subscribers }) => (
             <Table.Tr key={type}>
               <Table.Td>
-                <Link to={`/events/catalogue?type=${encodeURIComponent(type)}`}>{type}</Link>
+                <Anchor component={Link} to={`/events/catalogue?type=${encodeURIComponent(type)}`} size="sm">
+                  {type}
+                </Anchor>
               </Table.Td>
               <Table.Td className="wide-only">{context}</Table.Td>
               <Table.Td>

@@ -1,4 +1,4 @@
-import { Anchor, Badge, Group, Text, TextInput } from "@mantine/core";
+import { Anchor, Badge, Code, Group, Text, TextInput } from "@mantine/core";
 import { IconSearch } from "@tabler/icons-react";
 import { useQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
@@ -17,6 +17,24 @@ import { BudgetBar } from "./budget-bar.js";
 import { type ExperienceReport, type SeriesAnswer, spread, worstBudget } from "./figures.js";
 
 const trendParts = 32;
+
+/** What the server watches by itself. */
+const reservedPrefix = "signalbox_";
+
+const sampleDefinition = `# config/covered_experiences/pay_order.yml
+description: A customer pays an order
+feature_category: shop
+urgency: sync_fast # happy within 2 s, failed after 30`;
+
+/** What to do next where no journey of an application is defined yet. */
+function HowToDefine() {
+  return (
+    <Empty title="No journey of yours is defined" snippet={sampleDefinition}>
+      A journey is what a person sets out to do. Say in a file what it promises, where the server is started (or where{" "}
+      <Code>experience.definitions</Code> says), and report its start, its steps and its end by the experience SDK.
+    </Empty>
+  );
+}
 
 interface Row {
   readonly id: string;
@@ -57,32 +75,30 @@ export function ExperienceList() {
           const shown = rows.filter(({ id, budget }) =>
             `${id} ${budget.feature_category}`.toLowerCase().includes(search.toLowerCase()),
           );
-          if (rows.length === 0)
-            return (
-              <Empty title="No experience is defined">
-                A definition is a file in `config/covered_experiences`; services report journeys by the experience SDK.
-              </Empty>
-            );
+          if (rows.length === 0) return <HowToDefine />;
           return (
-            <DataTable
-              label="Experiences"
-              rows={byCategory(shown)}
-              rowKey={({ id }) => id}
-              columns={columns}
-              groupOf={({ budget }) => budget.feature_category.replaceAll("_", " ")}
-              empty={<Empty title="No experience matches" />}
-              toolbar={
-                <TextInput
-                  aria-label="Search experiences"
-                  placeholder="Search by name or feature category"
-                  size="xs"
-                  leftSection={<IconSearch size={14} aria-hidden />}
-                  w={{ base: "100%", sm: 320 }}
-                  value={search}
-                  onChange={(event) => url.set({ search: event.currentTarget.value }, { replace: true })}
-                />
-              }
-            />
+            <>
+              <DataTable
+                label="Experiences"
+                rows={byCategory(shown)}
+                rowKey={({ id }) => id}
+                columns={columns}
+                groupOf={({ budget }) => budget.feature_category.replaceAll("_", " ")}
+                empty={<Empty title="No experience matches" />}
+                toolbar={
+                  <TextInput
+                    aria-label="Search experiences"
+                    placeholder="Search by name or feature category"
+                    size="xs"
+                    leftSection={<IconSearch size={14} aria-hidden />}
+                    w={{ base: "100%", sm: 320 }}
+                    value={search}
+                    onChange={(event) => url.set({ search: event.currentTarget.value }, { replace: true })}
+                  />
+                }
+              />
+              {rows.every(({ id }) => id.startsWith(reservedPrefix)) && <HowToDefine />}
+            </>
           );
         }}
       </Loaded>

@@ -69,7 +69,7 @@ const columns: readonly Column<Peer>[] = [
   {
     id: "progress",
     header: "Synced",
-    width: 126,
+    width: 150,
     wideOnly: true,
     value: ({ wanted, confirmed }) =>
       wanted.repos + wanted.root_events === 0
@@ -80,10 +80,14 @@ const columns: readonly Column<Peer>[] = [
       return (
         <Stack gap={1}>
           <Progress peer={peer} />
-          {count !== null && (
-            <Text size="xs" c="dimmed">
-              {count === 1 ? "1 event" : `${formatCount(count)} events`}
-            </Text>
+          {peer.pending_batches.length > 0 ? (
+            <Batches peer={peer} />
+          ) : (
+            count !== null && (
+              <Text size="xs" c="dimmed">
+                {count === 1 ? "1 event" : `${formatCount(count)} events`}
+              </Text>
+            )
           )}
         </Stack>
       );
@@ -96,16 +100,6 @@ const columns: readonly Column<Peer>[] = [
     wideOnly: true,
     value: certifiedAt,
     cell: (peer) => <Completeness complete={peer.complete} certified_at={peer.certified_at} />,
-  },
-  {
-    id: "pending",
-    header: "Batches",
-    width: 122,
-    wideOnly: true,
-    // While nothing is fetched it says nothing, and the figure above the list tells when something is.
-    hidden: true,
-    value: ({ pending_batches: batches }) => batches.length,
-    cell: (peer) => <Batches peer={peer} />,
   },
   {
     id: "failures",
