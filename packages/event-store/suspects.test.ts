@@ -4,7 +4,7 @@ import type { Lease } from "./transports/transport.js";
 
 const batch = { maxSize: 1_000, maxWaitMs: 500, maxBytes: null, joinGroups: false };
 
-test("ES-169 among a thousand left behind the guilty one is alone after two more crashes; the others are acquitted in groups", () => {
+test("ES-169 among a thousand left behind the guilty one is alone after three more crashes; the others are acquitted in groups", () => {
   const guilty = "id-617";
   let suspects = Array.from({ length: 1_000 }, (_, index) => suspected(`id-${index}`, 2));
   const acquitted: string[] = [];
@@ -15,7 +15,7 @@ test("ES-169 among a thousand left behind the guilty one is alone after two more
     const line = new Suspects(batch);
     for (const lease of suspects) line.push(lease);
     suspects = [];
-    while (!line.isEmpty && !lonely) {
+    while (line.size > 0 && !lonely) {
       const { leases, alone } = line.take();
       calls++;
       if (!leases.some(({ deliveryId }) => deliveryId === guilty))
@@ -30,8 +30,8 @@ test("ES-169 among a thousand left behind the guilty one is alone after two more
     }
   }
   expect(lonely.deliveryId).toBe(guilty);
-  expect(crashes).toBe(2);
-  expect(calls).toBeLessThan(700);
+  expect(crashes).toBe(3);
+  expect(calls).toBeLessThan(30);
   expect(new Set(acquitted).size).toBe(acquitted.length);
 });
 
@@ -41,7 +41,7 @@ test("ES-169 who died alone stays alone, and without batches everybody is from t
   inBatches.push(suspected("in-company", 2));
   expect(inBatches.take()).toMatchObject({ leases: [{ deliveryId: "once-alone" }], alone: true });
   expect(inBatches.take()).toMatchObject({ leases: [{ deliveryId: "in-company" }], alone: false });
-  expect(inBatches.isEmpty).toBe(true);
+  expect(inBatches.size).toBe(0);
 
   const single = new Suspects(null);
   single.push(suspected("first", 2));
@@ -56,11 +56,11 @@ test("ES-169 a suspect whose lease is lost waits no longer; all may be handed ba
   const lost = suspected("lost", 2);
   suspects.push(lost);
   suspects.remove(lost);
-  expect(suspects.isEmpty).toBe(true);
+  expect(suspects.size).toBe(0);
   suspects.push(suspected("twice", 2));
   suspects.push(suspected("often", 9));
   expect(suspects.takeAll().map(({ deliveryId }) => deliveryId)).toEqual(["twice", "often"]);
-  expect(suspects.isEmpty).toBe(true);
+  expect(suspects.size).toBe(0);
 });
 
 function suspected(deliveryId: string, crashes: number, crashesAlone = 0): Lease {

@@ -7,6 +7,14 @@ export const suspectAfterCrashes = 2;
 /** With each further crash so many times fewer suspects share a call, until each is alone. */
 const fewerEachTime = 8;
 
+/** Those that crashed equally often. */
+interface Line {
+  readonly waiting: WaitingLine;
+  /** How many the next call may take: it begins with few, and each call that ended well doubles it up to `most`. */
+  next: number;
+  readonly most: number;
+}
+
 /**
  * Deliveries of one worker that may have killed their process, in groups that get the process for themselves.
  *
@@ -17,55 +25,64 @@ const fewerEachTime = 8;
  */
 export class Suspects {
   readonly #batch: EffectiveWork["batch"];
-  /** By the number of those that may share a call, in the order in which the first of each came. */
-  readonly #lines = new Map<number, WaitingLine>();
+  /** By the most that may share a call, in the order in which the first of each came. */
+  readonly #lines = new Map<number, Line>();
+  #size = 0;
 
   constructor(batch: EffectiveWork["batch"]) {
     this.#batch = batch;
   }
 
-  get isEmpty(): boolean {
-    return this.#lines.size === 0;
+  get size(): number {
+    return this.#size;
   }
 
   push(lease: Lease): void {
-    const together = this.#togetherFor(lease);
-    const line = this.#lines.get(together) ?? this.#addLine(together);
-    line.push(lease);
+    const most = this.#mostFor(lease);
+    const line = this.#lines.get(most) ?? {
+      waiting: new WaitingLine(this.#batch),
+      next: Math.max(1, Math.floor(most / fewerEachTime)),
+      most,
+    };
+    this.#lines.set(most, line);
+    line.waiting.push(lease);
+    this.#size++;
   }
 
-  /** Those of the next call; empty when nobody waits. `alone`: a crash is this delivery's own doing. */
+  /**
+   * Those of the next call, to be asked for when the one before has ended; empty when nobody waits. `alone`: a crash is this
+   * delivery's own doing.
+   */
   take(): { readonly leases: readonly Lease[]; readonly alone: boolean } {
-    for (const [together, line] of this.#lines) {
-      const leases = line.take();
-      if (line.isEmpty) this.#lines.delete(together);
-      return { leases, alone: together === 1 };
+    for (const [most, line] of this.#lines) {
+      const leases = line.waiting.take(line.next);
+      const alone = line.next === 1;
+      line.next = Math.min(line.most, line.next * 2);
+      this.#size -= leases.length;
+      if (line.waiting.isEmpty) this.#lines.delete(most);
+      return { leases, alone };
     }
     return { leases: [], alone: false };
   }
 
   remove(lease: Lease): void {
-    const together = this.#togetherFor(lease);
-    const line = this.#lines.get(together);
-    line?.remove(lease);
-    if (line?.isEmpty) this.#lines.delete(together);
+    const most = this.#mostFor(lease);
+    const line = this.#lines.get(most);
+    if (!line?.waiting.remove(lease)) return;
+    this.#size--;
+    if (line.waiting.isEmpty) this.#lines.delete(most);
   }
 
   takeAll(): Lease[] {
-    const leases = [...this.#lines.values()].flatMap((line) => line.takeAll());
+    const leases = [...this.#lines.values()].flatMap(({ waiting }) => waiting.takeAll());
     this.#lines.clear();
+    this.#size = 0;
     return leases;
   }
 
-  #togetherFor({ crashes, crashesAlone }: Lease): number {
+  #mostFor({ crashes, crashesAlone }: Lease): number {
     // Who died alone once is not put together with others again.
     if (this.#batch === null || crashesAlone > 0) return 1;
-    return Math.max(1, Math.floor(this.#batch.maxSize / fewerEachTime ** (crashes - 1)));
-  }
-
-  #addLine(together: number): WaitingLine {
-    const line = new WaitingLine(this.#batch && { ...this.#batch, maxSize: together });
-    this.#lines.set(together, line);
-    return line;
+    return Math.max(1, Math.floor(this.#batch.maxSize / fewerEachTime ** (crashes - suspectAfterCrashes)));
   }
 }

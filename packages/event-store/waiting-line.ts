@@ -32,13 +32,13 @@ export class WaitingLine {
   }
 
   /** Takes the deliveries of the next call: one, or a batch up to the limits of size and bytes. */
-  take(): Lease[] {
+  take(maxSize = this.#batch?.maxSize ?? 1): Lease[] {
     let count = 1;
     let [bytes, events] = this.#sizeOf(this.#leases[0]);
     while (count < this.#leases.length && !this.#standsAlone(this.#leases[0])) {
       const next = this.#leases[count];
       const [moreBytes, moreEvents] = this.#sizeOf(next);
-      if (this.#standsAlone(next) || !this.#hasRoom(bytes + moreBytes, events + moreEvents)) break;
+      if (this.#standsAlone(next) || !this.#hasRoom(bytes + moreBytes, events + moreEvents, maxSize)) break;
       bytes += moreBytes;
       events += moreEvents;
       count++;
@@ -48,10 +48,13 @@ export class WaitingLine {
     return this.#leases.splice(0, count);
   }
 
-  remove(lease: Lease): void {
+  /** False when it is not among them. */
+  remove(lease: Lease): boolean {
     const left = this.#leases.filter((other) => other !== lease);
+    if (left.length === this.#leases.length) return false;
     this.takeAll();
     for (const other of left) this.push(other);
+    return true;
   }
 
   takeAll(): Lease[] {
@@ -62,9 +65,9 @@ export class WaitingLine {
     return leases;
   }
 
-  #hasRoom(bytes: number, events: number): boolean {
+  #hasRoom(bytes: number, events: number, maxSize: number): boolean {
     if (!this.#batch) return false;
-    return events <= this.#batch.maxSize && (this.#batch.maxBytes === null || bytes <= this.#batch.maxBytes);
+    return events <= maxSize && (this.#batch.maxBytes === null || bytes <= this.#batch.maxBytes);
   }
 
   #sizeOf(lease: Lease | undefined): [bytes: number, events: number] {

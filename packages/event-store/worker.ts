@@ -227,7 +227,8 @@ export class Worker implements SlotUser, CallHost {
     const { batch, concurrency } = this.#registered.work;
     if (this.#leases.bytes >= Math.max(maxHeldBytes, 2 * (batch?.maxBytes ?? 0))) return 0;
     // What is handled and on its way to the transport needs no slot: the next deliveries can come with the same commit.
-    const unhandled = this.#leases.size - this.#settler.unsettled;
+    // Nor do suspects: they wait for the process to be free, and the others take turns with them.
+    const unhandled = this.#leases.size - this.#settler.unsettled - this.#suspects.size;
     if (batch) {
       // A delivery may be a hundred events: what fills a call is enough to have at hand.
       if (batch.joinGroups && this.#waiting.isFull()) return 0;
@@ -371,7 +372,7 @@ export class Worker implements SlotUser, CallHost {
 
   /** What may kill its process gets the process for itself, so that nothing else is blamed. */
   #offerSuspects(): void {
-    if (this.#suspectsOffered || this.#suspects.isEmpty) return;
+    if (this.#suspectsOffered || this.#suspects.size === 0) return;
     this.#suspectsOffered = true;
     this.#starting++;
     this.#deps.slots.offerAlone((release) => {
