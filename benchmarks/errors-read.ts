@@ -124,12 +124,17 @@ async function p95Of(work: () => Promise<unknown>): Promise<number> {
   return percentile(timesMs, 0.95);
 }
 
-/** Copies of every event with ids and times of their own, the same ones in both tables; one after the other, so that few are in memory. */
+/** How little is read and written at once: the engine's memory is bounded, and events are large. */
+const inSmallBlocks = `max_threads = 1, max_block_size = 256, preferred_block_size_bytes = 1000000,
+  min_insert_block_size_rows = 4000, min_insert_block_size_bytes = 20000000`;
+
+/** Copies of every event with ids and times of their own, the same ones in both tables; one copy of all after the other. */
 async function multiply(path: string): Promise<void> {
   const analytics = await openAnalytics({ path });
   for (const table of ["error_events", "error_payloads"]) {
     await analytics.command(
-      `CREATE TABLE bench_originals ENGINE = MergeTree ORDER BY tuple() AS SELECT * FROM ${table} FINAL`,
+      `CREATE TABLE bench_originals ENGINE = MergeTree ORDER BY tuple() AS SELECT * FROM ${table}
+       SETTINGS ${inSmallBlocks}`,
     );
     for (let copy = 1; copy < factor; copy++)
       await analytics.command(
@@ -138,7 +143,7 @@ async function multiply(path: string): Promise<void> {
            reinterpretAsUUID(MD5(concat(toString(event_id), '${copy}'))) AS event_id,
            timestamp - toIntervalSecond(cityHash64(event_id, ${copy}) % 2500000) AS timestamp)
          FROM bench_originals
-         SETTINGS prefer_column_name_to_alias = 1, max_threads = 1, max_block_size = 256, preferred_block_size_bytes = 1000000, min_insert_block_size_rows = 20000, min_insert_block_size_bytes = 50000000`,
+         SETTINGS prefer_column_name_to_alias = 1, ${inSmallBlocks}`,
       );
     await analytics.command("DROP TABLE bench_originals SYNC");
   }

@@ -182,7 +182,7 @@ describe("what is known", () => {
   test("tags are shown with their distribution and what is left", async () => {
     const project = await api.kit.newProject();
     const sent = Array.from({ length: 12 }, (_, index) =>
-      errorPayload("a", { tags: { shard: `s${index}`, team: "x" } }),
+      errorPayload("a", { tags: { shard: `s${index}`, team: "x", environment: "production" } }),
     );
     await api.kit.store(project, ...sent.map((payload): [typeof payload] => [payload]), [
       errorPayload("a", { tags: { team: "y" } }),

@@ -25,7 +25,7 @@ interface Row {
   readonly last_seen: string;
 }
 
-/** Facts that every event has count as tags. */
+/** Facts that every event has count as tags, in place of what clients call by their names. */
 const facts = ["environment", "level", "release", "platform", "server_name"] as const;
 
 /** The most frequent values of each tag, or of the one named; tags by how many events have them. */
@@ -37,13 +37,16 @@ export async function tagDistributions(
   const { key, maxValues } = options;
   const { deleted, ...scope } = await scopeOf(database, issue, clock.nowMs());
   const pairs = facts.map((name) => `('${name}', toString(${name}))`).join(", ");
+  const names = facts.map((name) => `'${name}'`).join(", ");
   const rows = await analytics.query<Row>(
     `SELECT tag, value, events, total, last_seen FROM (
       SELECT pair.1 AS tag, pair.2 AS value, sum(sample_weight) AS events, max(timestamp) AS last_seen,
         sum(events) OVER (PARTITION BY tag) AS total,
         row_number() OVER (PARTITION BY tag ORDER BY events DESC, value) AS place
       FROM error_events FINAL
-      ARRAY JOIN arrayConcat(arrayZip(arrayMap(k -> toString(k), tag_keys), tag_values), [${pairs}]) AS pair
+      ARRAY JOIN arrayConcat(
+        arrayFilter(tag -> tag.1 NOT IN (${names}), arrayZip(arrayMap(k -> toString(k), tag_keys), tag_values)),
+        [${pairs}]) AS pair
       WHERE project_id = {project:UInt64} AND primary_hash IN {hashes:Array(UUID)}
         AND timestamp BETWEEN {since:DateTime64(3, 'UTC')} AND {until:DateTime64(3, 'UTC')} ${deleted.sql}
         AND pair.2 <> '' ${key === undefined ? "" : "AND pair.1 = {key:String}"}

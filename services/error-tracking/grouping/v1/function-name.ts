@@ -15,7 +15,8 @@ const nameless = new Set(["<redacted>", "<unknown>", "??"]);
 type Normaliser = (name: string) => string;
 
 const normalisers: Readonly<Partial<Record<Family, Normaliser>>> = {
-  java: (name) => (name.startsWith("lambda$") ? "" : stableJavaName(name)),
+  // Compilers number the lambdas of a class: `lambda$pay$3`, and in Kotlin `pay$lambda$3`.
+  java: (name) => (name.startsWith("lambda$") ? "" : stableJavaName(name).replaceAll(/\$lambda(?:\$\d+)+/g, "$lambda")),
   // Anonymous classes are called after file and line, or their parent and those; closures after what they stand in.
   php: (name) => name.replace(/^.*@anonymous.*?::/s, "").replace(/\{closure.*\}/s, "{closure}"),
   // The number of a template may be negative, and its sign becomes a third underscore.

@@ -28,7 +28,9 @@ export function meaninglessNativeFrames(
     else if (indirections.test(name)) hints.set(index, "calls on behalf of others");
   }
   for (const [index, name] of names.entries()) {
-    if (name === undefined || !entries.test(name)) break;
+    // Unwinding ends in frames that nobody can name, beyond those that every thread begins with.
+    if (name === undefined) continue;
+    if (!entries.test(name)) break;
     hints.set(index, "start of a thread");
   }
   for (let index = abortStart(names, inApp); index < names.length; index++) hints.set(index, "how the program gave up");
