@@ -1,12 +1,10 @@
 import { crc32 } from "node:zlib";
 import { type Checkpoint, identityKey } from "@signalbox/experience";
 import { checkpointOf, definitionOf } from "@signalbox/experience/testing";
-import { createVirtualClock, errorCode, systemClock, ulid } from "@signalbox/kernel";
+import { createVirtualClock, errorCode, ulid } from "@signalbox/kernel";
 import { requireServers, startRedis, type TestServer } from "@signalbox/testing/servers";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
-import { createHeartbeat } from "../heartbeat.js";
-import { recordingLogger } from "../testing/start-tracker.js";
 import { createRedisStore, type RedisStoreOptions } from "./redis-store.js";
 
 const needed = requireServers(["redis-server"]);
@@ -123,6 +121,26 @@ describe.skipIf(needed.skip)(needed.title("what Redis must be"), () => {
     expect(await store.nextDue()).toBeUndefined();
   });
 
+  test("of an open run that has only begun nothing is kept that follows from something else", async () => {
+    const clock = createVirtualClock();
+    const store = await open({ prefix: "small", clock, serverClock: false });
+    const opening = start(clock.nowMs());
+    await store.apply([opening]);
+    const key = identityKey(opening.identity);
+    const hash = await client.hgetall(`small:{0}:run:${key}`);
+    for (const field of ["ss", "ls", "la", "st"]) expect(hash).not.toHaveProperty(field);
+    const [, entry = ""] = await client.lrange(`small:{0}:tl:${key}`, 0, -1);
+    expect(entry.length).toBeLessThan(80);
+    expect(await store.get(opening.identity)).toMatchObject({
+      run: {
+        start: { occurredAtMs: clock.nowMs(), serverAtMs: clock.nowMs(), trusted: true },
+        last: { occurredAtMs: clock.nowMs() },
+        lastServerMs: clock.nowMs(),
+      },
+      timeline: [{ kind: "start", clientAtMs: clock.nowMs(), occurredAtMs: clock.nowMs(), digest: opening.digest }],
+    });
+  });
+
   test("XP-403 a replica is refused", async () => {
     const replica = await startRedis();
     const replicaClient = new Redis(replica.url);
@@ -150,21 +168,6 @@ describe.skipIf(needed.skip)(needed.title("what Redis must be"), () => {
         return codeOf(store.health());
       }, patient)
       .toBe("none");
-  });
-
-  test("XP-403 XP-374 a server that is full answers, but is not ready until it takes something again", async () => {
-    const store = await open({ prefix: "full" });
-    const { logger } = recordingLogger();
-    const watch = createHeartbeat({ store, replica: ulid(), inlineMetrics: false, clock: systemClock, logger });
-    await client.config("SET", "maxmemory", "1");
-    onTestFinished(async () => {
-      await client.config("SET", "maxmemory", "0");
-      await watch.service.stop({ deadlineMs: 1_000 });
-    });
-    await watch.service.start();
-    expect(await codeOf(watch.check())).toBe("state_store_unavailable");
-    await client.config("SET", "maxmemory", "0");
-    await expect.poll(() => codeOf(watch.check()), patient).toBe("none");
   });
 
   test("XP-403 XP-374 a server that is full or became a replica is away, not broken", async () => {

@@ -208,8 +208,8 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
   };
 
   /**
-   * Claims of this process read one after the other, each behind the steps that the one before has sent: what those close
-   * it does not see, and meanwhile the answers to them are read.
+   * Claims of this process read one after the other, each behind the steps that the one before has sent: what those
+   * close it does not see. Meanwhile the answers to them are read.
    */
   const sendClaim = async (nowMs: number, limit: number) => {
     const due = await overdueMembers(nowMs, limit);

@@ -57,7 +57,7 @@ export function decodeRun(identity: RunIdentity, fields: RunFields): Run {
     heldEnd: decodeHeldEnd(text, time),
     last: decodeLast(text, time),
     pathMarks: decodePathMarks(text("pm")),
-    lastServerMs: time("ls") ?? 0,
+    lastServerMs: lastServerMsOf(time) ?? 0,
     verdict: decodeVerdict(text, time),
     lateEnd: decodeLateEnd(text, time),
     recorded: time("n") ?? 0,
@@ -72,7 +72,7 @@ function deadlineOf(text: Text, time: Time): number | undefined {
   if (text("s") !== "open" || startedAtMs === undefined) return undefined;
   const totalMs = startedAtMs + (time("to") ?? 0);
   const inactivityMs = time("ia");
-  return inactivityMs === undefined ? totalMs : Math.min(totalMs, (time("ls") ?? startedAtMs) + inactivityMs);
+  return inactivityMs === undefined ? totalMs : Math.min(totalMs, (lastServerMsOf(time) ?? startedAtMs) + inactivityMs);
 }
 
 type Text = (name: string) => string | undefined;
@@ -81,7 +81,17 @@ type Time = (name: string) => number | undefined;
 function decodeStart(text: Text, time: Time): RunStart | undefined {
   const occurredAtMs = time("sa");
   if (occurredAtMs === undefined) return undefined;
-  return { occurredAtMs, serverAtMs: time("ss") ?? occurredAtMs, trusted: text("st") === "1" };
+  return { occurredAtMs, serverAtMs: startServerMsOf(time) ?? occurredAtMs, trusted: text("st") !== "0" };
+}
+
+// What follows from other fields is not stored.
+
+function startServerMsOf(time: Time): number | undefined {
+  return time("ss") ?? time("b");
+}
+
+function lastServerMsOf(time: Time): number | undefined {
+  return time("ls") ?? startServerMsOf(time);
 }
 
 function decodeHeldEnd(text: Text, time: Time): HeldEnd | undefined {
@@ -108,7 +118,7 @@ function decodeLast(text: Text, time: Time): LastSeen | undefined {
     typeLabel: text("ll") ?? type,
     category: text("lc"),
     sequence: time("lq"),
-    occurredAtMs: time("la") ?? 0,
+    occurredAtMs: time("la") ?? time("sa") ?? 0,
   };
 }
 
@@ -168,11 +178,8 @@ function decodeAnomalies(joined: string): Anomaly[] {
   return joined.split(",").filter((name): name is Anomaly => knownAnomalies.has(name));
 }
 
-/** What a producer sent, in the short form of the timeline. */
+/** What else a producer sent, in the short form of the timeline. */
 interface Sent {
-  readonly k: TimelineEntry["kind"];
-  readonly t: string;
-  readonly c: number;
   readonly g?: string;
   readonly s?: number;
   readonly q?: number;
@@ -184,13 +191,10 @@ interface Sent {
   readonly w?: readonly PayloadWarning[];
 }
 
+/** Empty where there is nothing else, as of most starts. */
 function encodeSent(checkpoint: Checkpoint): string {
-  const { kind, type, clientAtMs, category, sentAtMs, sequence, outcome } = checkpoint;
-  const { errorMessage, discardReason, meta, producer, warnings } = checkpoint;
+  const { category, sentAtMs, sequence, outcome, errorMessage, discardReason, meta, producer, warnings } = checkpoint;
   const sent: { [Key in keyof Sent]: Sent[Key] | undefined } = {
-    k: kind,
-    t: type,
-    c: clientAtMs,
     g: category,
     s: sentAtMs,
     q: sequence,
@@ -201,34 +205,34 @@ function encodeSent(checkpoint: Checkpoint): string {
     p: producer,
     w: warnings.length > 0 ? warnings : undefined,
   };
-  return JSON.stringify(sent);
+  const json = JSON.stringify(sent);
+  return json === "{}" ? "" : json;
 }
 
-/** Values in front of what the producer sent. */
-const decidedValues = 10;
+/** Of a content, as it is in front of the event key that is made from it. */
+const digestLength = 11;
+/** Values in front of what else the producer sent. */
+const valuesOfEntry = 13;
 
+/** @throws {TypeError} for what the script never wrote */
 export function decodeEntry(eventKey: string, text: string): TimelineEntry {
-  const values: string[] = [];
-  let from = 0;
-  while (values.length < decidedValues) {
-    const to = text.indexOf("|", from);
-    if (to === -1) throw new TypeError("An entry of a timeline cannot be read");
-    values.push(text.slice(from, to));
-    from = to + 1;
-  }
-  const [digest = "", server, occurred, applied, anomalies = "", state, opened, deadline, elapsed, apdex] = values;
-  const sent: Sent = JSON.parse(text.slice(from));
-  const optional = (value: string | undefined): number | undefined => (value ? Number(value) : undefined);
+  const { values, rest } = splitEntry(text);
+  const [digest, server, occurred, applied, anomalies = "", state, opened, deadline, elapsed, apdex] = values;
+  const [kind, type, client] = values.slice(-3);
+  const serverAtMs = Number(server);
+  const after = (offset: string | undefined): number | undefined => (offset ? serverAtMs + Number(offset) : undefined);
+  const clientAtMs = serverAtMs + Number(client);
+  const sent: Sent = rest === "" ? {} : JSON.parse(rest);
   return {
     eventKey,
-    digest,
-    kind: sent.k,
+    digest: digest || eventKey.slice(0, digestLength),
+    kind: kindOf(kind),
     category: sent.g,
-    type: sent.t,
-    clientAtMs: sent.c,
+    type: type ?? "",
+    clientAtMs,
     sentAtMs: sent.s,
-    serverAtMs: Number(server),
-    occurredAtMs: Number(occurred),
+    serverAtMs,
+    occurredAtMs: after(occurred) ?? clientAtMs,
     sequence: sent.q,
     outcome: sent.o,
     errorMessage: sent.e,
@@ -241,11 +245,28 @@ export function decodeEntry(eventKey: string, text: string): TimelineEntry {
     reply: {
       state: state as RunStateName,
       opened: opened === "1",
-      deadlineMs: optional(deadline),
-      elapsedMs: optional(elapsed),
+      deadlineMs: after(deadline),
+      elapsedMs: elapsed ? Number(elapsed) : undefined,
       apdexSuccess: apdex ? apdex === "1" : undefined,
     },
   };
+}
+
+function splitEntry(text: string): { readonly values: readonly string[]; readonly rest: string } {
+  const values: string[] = [];
+  let from = 0;
+  while (values.length < valuesOfEntry) {
+    const to = text.indexOf("|", from);
+    if (to === -1) throw new TypeError("An entry of a timeline cannot be read");
+    values.push(text.slice(from, to));
+    from = to + 1;
+  }
+  return { values, rest: text.slice(from) };
+}
+
+function kindOf(letter: string | undefined): TimelineEntry["kind"] {
+  if (letter === "s") return "start";
+  return letter === "e" ? "end" : "intermediate";
 }
 
 /** What the script is told of the rules. `nowMs` is empty where the server's clock decides. */

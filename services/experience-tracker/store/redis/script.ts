@@ -21,8 +21,12 @@ const sharedValues = 6;
  * pa path; pm marks on it; b born; sa, ss, st start (occurred, server, trusted); q due; h* held end; l* last seen (ll only where it is not ly); ls last server time;
  * v* verdict; e* late end; n recorded; p position; a anomalies.
  *
- * A timeline holds two elements for each checkpoint, its event key and its entry: nine values that the step decides, then
- * what the producer sent as JSON, all joined with `|`.
+ * What follows from other fields is left out: ss is b, ls is ss, la is sa, st is 1, where the hash does not say otherwise.
+ *
+ * A timeline holds two elements for each checkpoint, its event key and its entry. Joined with `|` it says: digest (empty where
+ * the event key begins with it), server time, occurred time (empty where it is the client's), applied, anomalies, state, opened,
+ * deadline, elapsed, apdex, first letter of the kind, type, client's time, and as JSON what else the producer sent, if anything.
+ * All times but the first are milliseconds from it.
  */
 export const stepsScript = `
 local K_DUE, K_FINAL, K_COUNT, K_OUT, K_META = unpack(KEYS, 1, ${sharedKeys})
@@ -166,13 +170,26 @@ local function deadlineOf()
   return deadline
 end
 
+local function expand()
+  if r.sa then r.ss, r.st = r.ss or r.b, r.st or '1' end
+  r.ls = r.ls or r.ss or r.b
+  if r.ly then r.la = r.la or r.sa end
+end
+local function follows(field, value)
+  if field == 'ls' then return value == (r.ss or r.b) end
+  if field == 'ss' then return value == r.b end
+  if field == 'la' then return value == r.sa end
+  return field == 'st' and value == '1'
+end
 local function flatten()
   local flat = {}
   local last = 0
   for field, value in pairs(r) do
-    flat[last + 1] = field
-    flat[last + 2] = value
-    last = last + 2
+    if not follows(field, value) then
+      flat[last + 1] = field
+      flat[last + 2] = value
+      last = last + 2
+    end
   end
   return flat
 end
@@ -234,13 +251,14 @@ local function write(entryKey, entry, decided)
     redis.call('HSET', K_RUN, unpack(flat))
   else
     local changed, gone = {}, {}
-    for field, value in pairs(r) do
+    for place = 1, #flat, 2 do
+      local field, value = flat[place], flat[place + 1]
       if old[field] ~= value then
         changed[#changed + 1] = field
         changed[#changed + 1] = value
       end
     end
-    for field in pairs(old) do if not r[field] then gone[#gone + 1] = field end end
+    for field in pairs(old) do if not r[field] or follows(field, r[field]) then gone[#gone + 1] = field end end
     if #changed > 0 then redis.call('HSET', K_RUN, unpack(changed)) end
     if #gone > 0 then redis.call('HDEL', K_RUN, unpack(gone)) end
   end
@@ -398,9 +416,13 @@ local function expireOnly()
   return { 'expired', text, '', '', '', outboxed }
 end
 
+local function startsWith(text, part) return string.sub(text, 1, #part) == part end
+
 local function answerAgain(eventKey, entry, digest)
   local changed = expire()
-  local reused = string.match(entry, '^([^|]*)|') ~= digest and 'event_id_reused' or ''
+  local first = string.match(entry, '^([^|]*)|')
+  if first == '' and startsWith(eventKey, digest) then first = digest end
+  local reused = first ~= digest and 'event_id_reused' or ''
   if reused ~= '' then count('anomalies|event_id_reused') end
   local outboxed, text = 0, nil
   if changed then outboxed, text = write(nil, nil, nil) else text = snapshot() end
@@ -408,7 +430,7 @@ local function answerAgain(eventKey, entry, digest)
 end
 
 local function apply()
-  local eventKey, digest, given, sentJson = ARGV[base + 4], ARGV[base + 5], ARGV[base + 18], ARGV[base + 26]
+  local eventKey, digest, given, more = ARGV[base + 4], ARGV[base + 5], ARGV[base + 18], ARGV[base + 26]
   local client, sent, ulidTime = tonumber(ARGV[base + 10]), tonumber(ARGV[base + 11]), tonumber(ARGV[base + 12])
   kind, category, ctype, label = ARGV[base + 6], ARGV[base + 7], ARGV[base + 8], ARGV[base + 9]
   sequence, outcome = ARGV[base + 13], ARGV[base + 14]
@@ -445,8 +467,9 @@ local function apply()
   for _, name in ipairs(stepNotes) do note(own, name) end
   noteRun(own)
   for _, name in ipairs(own) do count('anomalies|' .. name) end
-  local entry = table.concat({ digest, nowText, num(at), applied and '1' or '0', table.concat(own, ','), r.s,
-    opened and '1' or '0', r.s == 'open' and num(deadlineOf()) or '', r.vl or '', r.vx or '', sentJson }, '|')
+  local entry = table.concat({ startsWith(eventKey, digest) and '' or digest, nowText, at == client and '' or num(at - now),
+    applied and '1' or '0', table.concat(own, ','), r.s, opened and '1' or '0', r.s == 'open' and num(deadlineOf() - now) or '',
+    r.vl or '', r.vx or '', string.sub(kind, 1, 1), ctype, num(client - now), more }, '|')
   if fits then r.n = num(tonumber(r.n) + 1) end
   local outboxed, text = write(eventKey, fits and entry or nil, verdict)
   return { applied and 'applied' or 'recorded', text, eventKey, entry, '', outboxed }
@@ -470,6 +493,7 @@ local function step(index)
       r[field] = value
       old[field] = value
     end
+    expand()
     before = r.s
     if isFinal(before) and r.vd and now - tonumber(r.vd) > retention then startsAnew, r, before = true, nil, nil end
   end
