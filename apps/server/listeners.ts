@@ -147,6 +147,8 @@ async function createTokenCheck(context: StartContext, database: Database): Prom
     key: await createTokenKey(dataPaths(config).directory, logger),
     isRevoked: (tokenId) => revocations.isRevoked(tokenId),
     audiences: [config.auth.audience],
+    // What producers of the forge ask their issuer for.
+    systemAudiences: { "covered-experience-tracker": "experience:" },
     issuers: config.auth.issuers.map(toIssuer),
     clock,
     logger,

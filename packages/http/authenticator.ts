@@ -22,6 +22,11 @@ export interface AuthenticatorOptions {
   readonly isRevoked: (tokenId: string) => boolean | Promise<boolean>;
   /** Accepted `aud` of own tokens, and of issuers that state none. */
   readonly audiences?: readonly string[];
+  /**
+   * Accepted `aud` beside these, each with what the names of its scopes begin with: a token for one system alone allows
+   * nothing of the others, whatever scopes it claims.
+   */
+  readonly systemAudiences?: Readonly<Record<string, string>>;
   readonly issuers?: readonly IssuerOptions[];
   readonly clock?: Clock;
   readonly logger?: Logger;
@@ -44,7 +49,7 @@ const maxVerified = 5000;
  * @throws {HttpSetupError} `HTTP_ISSUER_INVALID`.
  */
 export function createAuthenticator(options: AuthenticatorOptions): Authenticator {
-  const { key, isRevoked, audiences = [defaultAudience], clock = systemClock } = options;
+  const { key, isRevoked, audiences = [defaultAudience], systemAudiences = {}, clock = systemClock } = options;
   const logger = (options.logger ?? silentLogger).child("auth");
   const issuers = createIssuers(options.issuers ?? [], { clock, logger, fetchTimeoutMs: options.issuerTimeoutMs });
   const failures = authFailuresCounter(options.metrics ?? noMetrics);
@@ -71,16 +76,19 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
       if (algorithm !== "EdDSA") throw new TokenRefusal("algorithm_refused");
       if (keyId !== key.keyId) throw new TokenRefusal("unknown_key");
     }
+    const everywhere = trusted?.audiences ?? audiences;
+    const systems = trusted?.audiences ? {} : systemAudiences;
     const verifyingKey = trusted ? await trusted.keyFor(algorithm, keyId) : key.publicKey;
     const { payload } = await jwtVerify(token, verifyingKey, {
       algorithms: [algorithm],
       issuer,
-      audience: [...(trusted?.audiences ?? audiences)],
+      audience: [...everywhere, ...Object.keys(systems)],
       clockTolerance: leewayMs / 1000,
       currentDate: new Date(clock.nowMs()),
       requiredClaims: ["exp", "sub"],
     });
-    return trusted ? externalPrincipal(payload, trusted) : ownPrincipal(payload);
+    const principal = trusted ? externalPrincipal(payload, trusted) : ownPrincipal(payload);
+    return withinAudience(principal, payload.aud, everywhere, systems);
   };
 
   const check = async (token: string | undefined): Promise<Principal> => {
@@ -154,6 +162,19 @@ function externalPrincipal(payload: JWTPayload, trusted: TrustedIssuer): Princip
   // Without an id of its own a token shares its limits with the others of its subject.
   const tokenId = `${trusted.issuer} ${payload.jti ?? payload.sub}`;
   return toPrincipal(payload, trusted.issuer, trusted.scopesOf(payload), tokenId);
+}
+
+function withinAudience(
+  principal: Principal,
+  audience: JWTPayload["aud"],
+  everywhere: readonly string[],
+  systems: Readonly<Record<string, string>>,
+): Principal {
+  const sent = new Set([audience].flat());
+  if (everywhere.some((accepted) => sent.has(accepted))) return principal;
+  const prefixes = Object.entries(systems).flatMap(([accepted, prefix]) => (sent.has(accepted) ? [prefix] : []));
+  const scopes = [...principal.scopes].filter((scope) => prefixes.some((prefix) => scope.startsWith(prefix)));
+  return Object.freeze({ ...principal, scopes: new Set(scopes) });
 }
 
 /** `undefined` for errors that say nothing about the token. */

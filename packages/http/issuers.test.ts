@@ -28,7 +28,7 @@ beforeEach(async () => {
 afterEach(() => issuer.close());
 
 function authenticatorFor(...issuers: readonly IssuerOptions[]): Authenticator {
-  return createAuthenticator({ key, isRevoked: () => false, issuers, clock, logger, issuerTimeoutMs: 500 });
+  return createAuthenticator({ key, isRevoked: () => false, issuers, clock, logger, issuerTimeoutMs: 30_000 });
 }
 
 /** Why the last fetch of keys failed. */
@@ -116,6 +116,33 @@ describe("PF-033 tokens of external issuers", () => {
     const own = authenticatorFor({ issuer: issuer.url, audience: "forge" });
     await expect(own.authenticate(await issuer.sign({ aud: "signalbox" }))).rejects.toMatchObject(refused);
     await expect(own.authenticate(await issuer.sign({ aud: "forge" }))).resolves.toBeDefined();
+  });
+
+  test("XP-700 the audience of one system is accepted, for the scopes of that system alone", async () => {
+    const authenticator = createAuthenticator({
+      key,
+      isRevoked: () => false,
+      issuers: [{ issuer: issuer.url }],
+      systemAudiences: { "covered-experience-tracker": "experience:" },
+      clock,
+      logger,
+    });
+    const scopesOf = async (aud: string | string[]): Promise<readonly string[]> => {
+      const scope = "experience:write errors:admin admin";
+      return [...(await authenticator.authenticate(await issuer.sign({ aud, scope }))).scopes];
+    };
+    expect(await scopesOf("covered-experience-tracker")).toEqual(["experience:write"]);
+    expect(await scopesOf(["other", "covered-experience-tracker"])).toEqual(["experience:write"]);
+    expect(await scopesOf(["covered-experience-tracker", "signalbox"])).toEqual([
+      "experience:write",
+      "errors:admin",
+      "admin",
+    ]);
+    await expect(scopesOf("covered-experience")).rejects.toMatchObject(refused);
+    const strict = authenticatorFor({ issuer: issuer.url, audience: "forge" });
+    await expect(strict.authenticate(await issuer.sign({ aud: "covered-experience-tracker" }))).rejects.toMatchObject(
+      refused,
+    );
   });
 
   test("PF-033 scopes come from the claim that is configured, by mapping or as they are", async () => {
@@ -245,7 +272,9 @@ describe("PF-033 keys of external issuers", () => {
   });
 
   test("PF-033 answers that are huge, slow, redirected, broken or of another issuer leave the keys as they are", async () => {
-    const authenticator = authenticatorFor({ issuer: issuer.url });
+    const issuers = [{ issuer: issuer.url }];
+    const patience = { issuerTimeoutMs: 2_000 };
+    const authenticator = createAuthenticator({ key, isRevoked: () => false, issuers, clock, logger, ...patience });
     const token = await issuer.sign();
     await authenticator.authenticate(token);
     const good = await (await fetch(`${issuer.url}/keys`)).text();
