@@ -1,10 +1,12 @@
 import { crc32 } from "node:zlib";
 import { type Checkpoint, identityKey } from "@signalbox/experience";
 import { checkpointOf, definitionOf } from "@signalbox/experience/testing";
-import { createVirtualClock, errorCode, ulid } from "@signalbox/kernel";
+import { createVirtualClock, errorCode, systemClock, ulid } from "@signalbox/kernel";
 import { requireServers, startRedis, type TestServer } from "@signalbox/testing/servers";
 import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { createHeartbeat } from "../heartbeat.js";
+import { recordingLogger } from "../testing/start-tracker.js";
 import { createRedisStore, type RedisStoreOptions } from "./redis-store.js";
 
 const needed = requireServers(["redis-server"]);
@@ -168,6 +170,21 @@ describe.skipIf(needed.skip)(needed.title("what Redis must be"), () => {
         return codeOf(store.health());
       }, patient)
       .toBe("none");
+  });
+
+  test("XP-403 XP-374 a server that is full answers, but is not ready until it takes something again", async () => {
+    const store = await open({ prefix: "full" });
+    const { logger } = recordingLogger();
+    const watch = createHeartbeat({ store, replica: ulid(), inlineMetrics: false, clock: systemClock, logger });
+    await client.config("SET", "maxmemory", "1");
+    onTestFinished(async () => {
+      await client.config("SET", "maxmemory", "0");
+      await watch.service.stop({ deadlineMs: 1_000 });
+    });
+    await watch.service.start();
+    expect(await codeOf(watch.check())).toBe("state_store_unavailable");
+    await client.config("SET", "maxmemory", "0");
+    await expect.poll(() => codeOf(watch.check()), patient).toBe("none");
   });
 
   test("XP-403 XP-374 a server that is full or became a replica is away, not broken", async () => {
