@@ -13,7 +13,7 @@ test("ES-169 among a thousand left behind the guilty one is alone after three mo
   let lonely: Lease | undefined;
   while (!lonely) {
     const line = new Suspects(batch);
-    for (const lease of suspects) line.push(lease);
+    for (const lease of suspects) line.push(lease, lease.crashes);
     suspects = [];
     while (line.size > 0 && !lonely) {
       const { leases, alone } = line.take();
@@ -37,15 +37,15 @@ test("ES-169 among a thousand left behind the guilty one is alone after three mo
 
 test("ES-169 who died alone stays alone, and without batches everybody is from the start", () => {
   const inBatches = new Suspects(batch);
-  inBatches.push(suspected("once-alone", 2, 1));
-  inBatches.push(suspected("in-company", 2));
+  inBatches.push(suspected("once-alone", 2, 1), 2);
+  inBatches.push(suspected("in-company", 2), 2);
   expect(inBatches.take()).toMatchObject({ leases: [{ deliveryId: "once-alone" }], alone: true });
   expect(inBatches.take()).toMatchObject({ leases: [{ deliveryId: "in-company" }], alone: false });
   expect(inBatches.size).toBe(0);
 
   const single = new Suspects(null);
-  single.push(suspected("first", 2));
-  single.push(suspected("second", 2));
+  single.push(suspected("first", 2), 2);
+  single.push(suspected("second", 2), 2);
   expect(single.take()).toMatchObject({ leases: [{ deliveryId: "first" }], alone: true });
   expect(single.take()).toMatchObject({ leases: [{ deliveryId: "second" }], alone: true });
   expect(single.take()).toEqual({ leases: [], alone: false });
@@ -54,11 +54,11 @@ test("ES-169 who died alone stays alone, and without batches everybody is from t
 test("ES-169 a suspect whose lease is lost waits no longer; all may be handed back at once", () => {
   const suspects = new Suspects(batch);
   const lost = suspected("lost", 2);
-  suspects.push(lost);
+  suspects.push(lost, 2);
   suspects.remove(lost);
   expect(suspects.size).toBe(0);
-  suspects.push(suspected("twice", 2));
-  suspects.push(suspected("often", 9));
+  suspects.push(suspected("twice", 2), 2);
+  suspects.push(suspected("often", 9), 9);
   expect(suspects.takeAll().map(({ deliveryId }) => deliveryId)).toEqual(["twice", "often"]);
   expect(suspects.size).toBe(0);
 });

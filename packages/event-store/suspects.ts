@@ -27,18 +27,20 @@ export class Suspects {
   readonly #batch: EffectiveWork["batch"];
   /** By the most that may share a call, in the order in which the first of each came. */
   readonly #lines = new Map<number, Line>();
-  #size = 0;
+  /** In which of them each is. */
+  readonly #mostOf = new Map<Lease, number>();
 
   constructor(batch: EffectiveWork["batch"]) {
     this.#batch = batch;
   }
 
   get size(): number {
-    return this.#size;
+    return this.#mostOf.size;
   }
 
-  push(lease: Lease): void {
-    const most = this.#mostFor(lease);
+  /** @param crashes deaths under which it may have been; a lease that merely ran out is none */
+  push(lease: Lease, crashes: number): void {
+    const most = this.#mostFor(lease, crashes);
     const line = this.#lines.get(most) ?? {
       waiting: new WaitingLine(this.#batch),
       next: Math.max(1, Math.floor(most / fewerEachTime)),
@@ -46,7 +48,7 @@ export class Suspects {
     };
     this.#lines.set(most, line);
     line.waiting.push(lease);
-    this.#size++;
+    this.#mostOf.set(lease, most);
   }
 
   /**
@@ -58,7 +60,7 @@ export class Suspects {
       const leases = line.waiting.take(line.next);
       const alone = line.next === 1;
       line.next = Math.min(line.most, line.next * 2);
-      this.#size -= leases.length;
+      for (const lease of leases) this.#mostOf.delete(lease);
       if (line.waiting.isEmpty) this.#lines.delete(most);
       return { leases, alone };
     }
@@ -66,21 +68,22 @@ export class Suspects {
   }
 
   remove(lease: Lease): void {
-    const most = this.#mostFor(lease);
-    const line = this.#lines.get(most);
-    if (!line?.waiting.remove(lease)) return;
-    this.#size--;
+    const most = this.#mostOf.get(lease);
+    const line = most === undefined ? undefined : this.#lines.get(most);
+    if (most === undefined || !line) return;
+    this.#mostOf.delete(lease);
+    line.waiting.remove(lease);
     if (line.waiting.isEmpty) this.#lines.delete(most);
   }
 
   takeAll(): Lease[] {
     const leases = [...this.#lines.values()].flatMap(({ waiting }) => waiting.takeAll());
     this.#lines.clear();
-    this.#size = 0;
+    this.#mostOf.clear();
     return leases;
   }
 
-  #mostFor({ crashes, crashesAlone }: Lease): number {
+  #mostFor({ crashesAlone }: Lease, crashes: number): number {
     // Who died alone once is not put together with others again.
     if (this.#batch === null || crashesAlone > 0) return 1;
     return Math.max(1, Math.floor(this.#batch.maxSize / fewerEachTime ** (crashes - suspectAfterCrashes)));

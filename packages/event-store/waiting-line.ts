@@ -48,13 +48,10 @@ export class WaitingLine {
     return this.#leases.splice(0, count);
   }
 
-  /** False when it is not among them. */
-  remove(lease: Lease): boolean {
+  remove(lease: Lease): void {
     const left = this.#leases.filter((other) => other !== lease);
-    if (left.length === this.#leases.length) return false;
     this.takeAll();
     for (const other of left) this.push(other);
-    return true;
   }
 
   takeAll(): Lease[] {

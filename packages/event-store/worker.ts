@@ -54,6 +54,8 @@ const prefetchMs = 50;
 const maxPrefetch = 256;
 /** A batch waits for company anyway; looking for it after each publish would cost a transaction for every few deliveries. */
 const longestGatherMs = 25;
+/** More deliveries than a slow process can lose before they come back to it. */
+const maxLostHere = 20_000;
 /** A worker that holds this much takes nothing more until some of it is settled. */
 const maxHeldBytes = 67_108_864;
 
@@ -76,6 +78,8 @@ export class Worker implements SlotUser, CallHost {
   #consumer: Consumer | undefined;
   readonly #waiting: WaitingLine;
   readonly #suspects: Suspects;
+  /** How often the lease of a delivery ran out in this very process, which is alive: the transport counts it as a crash. */
+  readonly #lostHere = new Map<string, number>();
   readonly #calls = new Set<Call>();
   readonly #callOf = new Map<Lease, Call>();
   /** Looked up, or about to be started with the process for themselves. */
@@ -118,6 +122,7 @@ export class Worker implements SlotUser, CallHost {
       pause: () => deps.pause(this.subscriberName),
       onEnd: (lease, kind) => {
         this.#leases.drop(lease);
+        this.#lostHere.delete(lease.deliveryId);
         this.#handlingLog.ended(lease, kind);
       },
       onRound: () => this.#consumer?.wake(),
@@ -276,8 +281,11 @@ export class Worker implements SlotUser, CallHost {
   #line(leases: readonly Lease[]): void {
     for (const lease of leases) {
       if (lease.crashesAlone >= this.#deps.limits.maxCrashes) void this.#buryCrashed(lease);
-      else if (lease.crashes >= suspectAfterCrashes) this.#suspects.push(lease);
-      else this.#waiting.push(lease);
+      else {
+        const crashes = lease.crashes - (this.#lostHere.get(lease.deliveryId) ?? 0);
+        if (crashes >= suspectAfterCrashes) this.#suspects.push(lease, crashes);
+        else this.#waiting.push(lease);
+      }
     }
     this.#offerSuspects();
     this.#linger();
@@ -356,6 +364,11 @@ export class Worker implements SlotUser, CallHost {
   }
 
   #lose(lease: Lease): void {
+    this.#lostHere.set(lease.deliveryId, (this.#lostHere.get(lease.deliveryId) ?? 0) + 1);
+    for (const oldest of this.#lostHere.keys()) {
+      if (this.#lostHere.size <= maxLostHere) break;
+      this.#lostHere.delete(oldest);
+    }
     const call = this.#callOf.get(lease);
     if (!call) {
       this.#waiting.remove(lease);
