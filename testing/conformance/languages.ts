@@ -5,12 +5,13 @@ import { exists, type NeededPrograms, run } from "./toolchain.js";
 
 const programs = fileURLToPath(new URL(".", import.meta.url));
 
+/** One client: a language with its SDK, or an older line of SDKs that programs still have. */
 export interface Language {
   readonly name: string;
   /** The SDK as its registry calls it. */
   readonly sdk: string;
   readonly needs: NeededPrograms;
-  /** Fetches the newest SDK into the folder and makes the program ready to run. */
+  /** Fetches the newest SDK of this line into the folder and makes the program ready to run. */
   prepare(folder: string): Promise<Prepared>;
   readonly expected: Expected;
 }
@@ -42,25 +43,13 @@ const ownFrames = (first: string, library: string, last: string) => [
 ];
 
 export const languages: readonly Language[] = [
-  {
-    name: "python",
-    sdk: "sentry-sdk",
-    needs: [["python3", "--version"]],
-    async prepare(folder) {
-      const python = join(folder, "venv", "bin", "python");
-      if (!(await exists(python))) await run("python3", ["-m", "venv", join(folder, "venv")]);
-      await run(python, ["-m", "pip", "install", "--quiet", "--upgrade", "sentry-sdk"]);
-      const script = 'from importlib.metadata import version; print(version("sentry-sdk"))';
-      const version = await run(python, ["-c", script]);
-      return { version, command: python, args: [join(programs, "python", "shop.py")] };
-    },
-    expected: {
-      title: "BasketError: the basket is empty",
-      frames: ownFrames("open_shop", "raw_decode", "check_out"),
-      session: true,
-      attachment: true,
-    },
-  },
+  python({ name: "python", requirement: "sentry-sdk", program: "shop.py", session: true, attachment: true }),
+  python({ name: "python-1", requirement: "sentry-sdk<2", program: "shop_1.py", session: true, attachment: true }),
+  python({ name: "python-raven", requirement: "raven", program: "raven_shop.py", session: false, attachment: false }),
+  node({ name: "node", range: "latest" }),
+  ...[10, 9, 8, 7].map((major) => node({ name: `node-${major}`, range: `${major}` })),
+  node({ name: "node-6", range: "6", attachment: false }),
+  node({ name: "node-raven", sdk: "raven", range: "latest", program: "raven.cjs", session: false, attachment: false }),
   {
     name: "go",
     sdk: "github.com/getsentry/sentry-go",
@@ -80,34 +69,9 @@ export const languages: readonly Language[] = [
       attachment: true,
     },
   },
-  {
-    name: "java",
-    sdk: "io.sentry:sentry",
-    needs: [
-      ["java", "-version"],
-      ["mvn", "--version"],
-    ],
-    async prepare(folder) {
-      const classpath = join(folder, "classpath.txt");
-      const maven = [
-        "--batch-mode",
-        "--quiet",
-        "--update-snapshots",
-        `-Dmaven.repo.local=${join(folder, "repository")}`,
-      ];
-      const project = ["--file", join(programs, "java", "pom.xml")];
-      await run("mvn", [...maven, ...project, "dependency:build-classpath", `-Dmdep.outputFile=${classpath}`]);
-      const path = (await readFile(classpath, "utf8")).trim();
-      const version = /sentry-(\d[^/\\]*)\.jar/.exec(path)?.[1] ?? "unknown";
-      return { version, command: "java", args: ["-cp", path, join(programs, "java", "Shop.java")] };
-    },
-    expected: {
-      title: "Shop$BasketError: the basket is empty",
-      frames: ownFrames("openShop", "forEach", "checkOut"),
-      session: true,
-      attachment: true,
-    },
-  },
+  java("java", "RELEASE"),
+  java("java-7", "[7,8)"),
+  java("java-6", "[6,7)"),
   {
     name: "rust",
     sdk: "sentry",
@@ -139,11 +103,7 @@ export const languages: readonly Language[] = [
     sdk: "sentry-ruby",
     needs: [["ruby", "--version"]],
     async prepare(folder) {
-      const gems = { GEM_PATH: `${folder}:${await run("ruby", ["-e", "print Gem.path.join(':')"])}` };
-      // Where the registry is out of reach, what the system has installed is tried.
-      await run("gem", ["install", "--silent", "--no-document", "--install-dir", folder, "sentry-ruby"]).catch(
-        () => {},
-      );
+      const gems = await installGem(folder, "sentry-ruby");
       const look = 'require "sentry-ruby"; print Sentry::VERSION, " ", Sentry::Scope.method_defined?(:add_attachment)';
       const [version = "unknown", hasAttachments] = (await run("ruby", ["-e", look], folder, gems)).split(" ");
       return {
@@ -161,4 +121,123 @@ export const languages: readonly Language[] = [
       attachment: true,
     },
   },
+  {
+    name: "ruby-raven",
+    sdk: "sentry-raven",
+    needs: [["ruby", "--version"]],
+    async prepare(folder) {
+      const gems = await installGem(folder, "sentry-raven");
+      const version = await run("ruby", ["-e", 'require "sentry-raven"; print Raven::VERSION'], folder, gems);
+      return { version, command: "ruby", args: [join(programs, "ruby", "raven_shop.rb")], env: gems };
+    },
+    expected: {
+      title: "BasketError: the basket is empty",
+      frames: ownFrames("open_shop", "load", "check_out"),
+      session: false,
+      attachment: false,
+    },
+  },
 ];
+
+interface PythonClient {
+  readonly name: string;
+  /** As pip understands it. */
+  readonly requirement: string;
+  readonly program: string;
+  readonly session: boolean;
+  readonly attachment: boolean;
+}
+
+function python({ name, requirement, program, session, attachment }: PythonClient): Language {
+  const sdk = requirement.replace(/\W*\d+$/, "");
+  return {
+    name,
+    sdk,
+    needs: [["python3", "--version"]],
+    async prepare(folder) {
+      const interpreter = join(folder, "venv", "bin", "python");
+      if (!(await exists(interpreter))) await run("python3", ["-m", "venv", join(folder, "venv")]);
+      await run(interpreter, ["-m", "pip", "install", "--quiet", "--upgrade", requirement]);
+      const script = `from importlib.metadata import version; print(version("${sdk}"))`;
+      const version = await run(interpreter, ["-c", script]);
+      return { version, command: interpreter, args: [join(programs, "python", program)] };
+    },
+    expected: {
+      title: "BasketError: the basket is empty",
+      frames: ownFrames("open_shop", "raw_decode", "check_out"),
+      session,
+      attachment,
+    },
+  };
+}
+
+interface NodeClient {
+  readonly name: string;
+  readonly sdk?: string;
+  /** Tag or range of versions. */
+  readonly range: string;
+  readonly program?: string;
+  readonly session?: boolean;
+  readonly attachment?: boolean;
+}
+
+function node(client: NodeClient): Language {
+  const { name, sdk = "@sentry/node", range, program = "shop.cjs", session = true, attachment = true } = client;
+  return {
+    name,
+    sdk,
+    needs: [["npm", "--version"]],
+    async prepare(folder) {
+      // Found from where it stands, so it stands beside its packages.
+      await copyFile(join(programs, "node", program), join(folder, program));
+      await writeFile(join(folder, "package.json"), '{ "private": true }\n');
+      await run("npm", ["install", "--silent", "--no-audit", "--ignore-scripts", `${sdk}@${range}`], folder);
+      const { version } = JSON.parse(await readFile(join(folder, "node_modules", sdk, "package.json"), "utf8"));
+      return { version, command: process.execPath, args: [join(folder, program)] };
+    },
+    expected: {
+      title: "BasketError: the basket is empty",
+      frames: ownFrames("openShop", "emit", "checkOut"),
+      session,
+      attachment,
+    },
+  };
+}
+
+function java(name: string, range: string): Language {
+  return {
+    name,
+    sdk: "io.sentry:sentry",
+    needs: [
+      ["java", "-version"],
+      ["mvn", "--version"],
+    ],
+    async prepare(folder) {
+      const classpath = join(folder, "classpath.txt");
+      const maven = [
+        "--batch-mode",
+        "--quiet",
+        "--update-snapshots",
+        `-Dmaven.repo.local=${join(folder, "repository")}`,
+        `-Dsentry.version=${range}`,
+      ];
+      const project = ["--file", join(programs, "java", "pom.xml")];
+      await run("mvn", [...maven, ...project, "dependency:build-classpath", `-Dmdep.outputFile=${classpath}`]);
+      const path = (await readFile(classpath, "utf8")).trim();
+      const version = /sentry-(\d[^/\\]*)\.jar/.exec(path)?.[1] ?? "unknown";
+      return { version, command: "java", args: ["-cp", path, join(programs, "java", "Shop.java")] };
+    },
+    expected: {
+      title: "Shop$BasketError: the basket is empty",
+      frames: ownFrames("openShop", "forEach", "checkOut"),
+      session: true,
+      attachment: true,
+    },
+  };
+}
+
+/** The variables under which a gem is found. Where the registry is out of reach, what the system has installed is tried. */
+async function installGem(folder: string, gem: string): Promise<Record<string, string>> {
+  await run("gem", ["install", "--silent", "--no-document", "--install-dir", folder, gem]).catch(() => {});
+  return { GEM_PATH: `${folder}:${await run("ruby", ["-e", "print Gem.path.join(':')"])}` };
+}

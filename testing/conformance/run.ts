@@ -46,22 +46,23 @@ if (unknown.length > 0) {
 const rows: Row[] = [];
 for (const language of languages) {
   if (wanted.length > 0 && !wanted.includes(language.name)) continue;
-  rows.push(await tryLanguage(language));
+  rows.push(await tryLanguage(language).catch((error: unknown) => failed(language, error)));
 }
 printTable(["language", "sdk", "version", "exception", "message", "session", "attachment", "notes"], rows);
 if (rows.some((row) => Object.values(row).includes("WRONG"))) process.exitCode = 1;
 
+function untried({ name, sdk }: Language): Row {
+  return { language: name, sdk, version: "-", exception: "-", message: "-", session: "-", attachment: "-", notes: "" };
+}
+
+/** One that cannot be fetched, or whose program fails, does not keep the others from being tried. */
+function failed(language: Language, error: unknown): Row {
+  const notes = String(error).split("\n", 1)[0] ?? "";
+  return { ...untried(language), exception: "WRONG", notes };
+}
+
 async function tryLanguage(language: Language): Promise<Row> {
-  const row = {
-    language: language.name,
-    sdk: language.sdk,
-    version: "-",
-    exception: "-",
-    message: "-",
-    session: "-",
-    attachment: "-",
-    notes: "",
-  };
+  const row = untried(language);
   if (!(await hasPrograms(language.needs))) {
     return { ...row, notes: `not tried: needs ${language.needs.map(([program]) => program).join(" and ")}` };
   }

@@ -1,0 +1,28 @@
+const Raven = require("raven");
+const { EventEmitter } = require("node:events");
+
+class BasketError extends Error {
+  name = "BasketError";
+}
+
+function checkOut() {
+  throw new BasketError("the basket is empty");
+}
+
+function openShop() {
+  // Frames of the platform stand between this one and the last.
+  new EventEmitter().on("open", checkOut).emit("open");
+}
+
+// It wants the secret half that DSNs had in its time.
+Raven.config(process.env.SENTRY_DSN.replace("@", ":secret@"), { release: "shop@2.3.4" }).install();
+Raven.mergeContext({ user: { id: "buyer-7", username: "buyer" }, tags: { basket: "green" } });
+Raven.context(() => {
+  Raven.captureBreadcrumb({ category: "shop", message: "the shop opens", level: "info" });
+  try {
+    openShop();
+  } catch (error) {
+    Raven.captureException(error);
+  }
+  Raven.captureMessage("the shop closes", { level: "warning" });
+});
