@@ -25,8 +25,50 @@ describe("deletion", () => {
     expect(await rowsOf(project)).toEqual([1, 1]);
     const job = await api.kit.call("GET", `/api/v1/projects/${project}/errors/deletions/${answer.json().job_id}`);
     expect(job.json()).toMatchObject({ state: "done", counts: { issues: 1, events: 2 } });
-    await api.kit.store(project, [errorPayload("a")]);
+    await api.kit.store(project, [errorPayload("a"), { receivedAtMs: Date.now() + 1000 }]);
     expect((await errors(project)).map((one) => one.event_count)).toEqual([1, 1]);
+  });
+
+  test("ET-236 ET-380 what comes after a deletion stays, what was received before goes, whenever the rows are removed", async () => {
+    const project = await api.kit.newProject();
+    const by = (id: string) => errorPayload("a", { user: { id } });
+    await api.kit.store(project, [by("u1")], [by("u2")]);
+    const { url } = await only(project);
+    expect((await api.kit.call("DELETE", url)).statusCode).toBe(202);
+    const receivedAtMs = Date.now() + 1000;
+    const [late = "", next = ""] = await api.kit.store(
+      project,
+      [by("u3"), { receivedAtMs: Date.now() - 60_000 }],
+      [by("u4"), { receivedAtMs }],
+    );
+    const shown = async () => {
+      const found = await only(project);
+      const events = (await api.kit.call("GET", `${found.url}/events`)).json();
+      const ids = events.map((event: { event_id: string }) => event.event_id);
+      const error = (await api.kit.call("GET", found.url)).json();
+      return [error.event_count, error.approximated_user_count, ids];
+    };
+    // Rows of the deleted error are still there, and nobody sees them.
+    expect(await rowsOf(project)).toEqual([3, 3]);
+    expect(await shown()).toEqual([1, expect.any(Number), [next]]);
+    expect((await api.kit.call("GET", `/api/v1/projects/${project}/errors/events/${late}`)).statusCode).toBe(404);
+    for (const left of [1, 1]) {
+      await deletions();
+      expect(await rowsOf(project)).toEqual([left, left]);
+      expect(await shown()).toEqual([1, 1, [next]]);
+      await api.kit.stores.database.run("update error_deletions set next_run_at_ms = 0 where next_run_at_ms > 0");
+    }
+    await api.kit.store(project, [by("u5"), { receivedAtMs }]);
+    expect(await shown()).toMatchObject([2, 2, { length: 2 }]);
+    const { rows } = await api.kit.stores.database.run(
+      "select outcome, sum(quantity) as quantity from error_ledger where project_id = ? group by outcome order by outcome",
+      [project],
+    );
+    expect(rows).toEqual([
+      { outcome: "discarded", quantity: 1 },
+      { outcome: "received", quantity: 5 },
+      { outcome: "stored", quantity: 4 },
+    ]);
   });
 
   test("ET-220 numbers and short ids of deleted errors are never used again; hashes have one owner", async () => {
@@ -34,7 +76,8 @@ describe("deletion", () => {
     await api.kit.store(project, [errorPayload("a")], [errorPayload("b")]);
     const before = (await errors(project)).map((error) => error.fingerprint);
     for (const id of before) await api.kit.call("DELETE", `/api/v1/projects/${project}/errors/${id}`);
-    await api.kit.store(project, [errorPayload("a")], [errorPayload("b")]);
+    const receivedAtMs = Date.now() + 1000;
+    await api.kit.store(project, [errorPayload("a"), { receivedAtMs }], [errorPayload("b"), { receivedAtMs }]);
     const after = (await api.kit.call("GET", `/api/v1/projects/${project}/errors`)).json();
     const ids = after.map((error: ErrorBody) => error.fingerprint);
     expect(Math.min(...ids)).toBeGreaterThan(Math.max(...before));

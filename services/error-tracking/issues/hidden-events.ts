@@ -41,12 +41,16 @@ export async function withoutDeleted(database: Database, projectId?: number): Pr
     .selectFrom("error_deletions")
     .select(["project_id", "kind", "subject", "requested_at_ms"])
     .where("next_run_at_ms", "is not", null)
-    .where("kind", "in", ["event", "user"]);
+    .where("kind", "in", ["event", "user", "issue"]);
   const jobs = await (projectId === undefined ? waiting : waiting.where("project_id", "=", projectId)).execute();
   if (jobs.length === 0) return nothing;
   const params: Record<string, unknown> = {};
   const conditions = jobs.map(({ project_id, kind, subject, requested_at_ms }, index) => {
-    const { eventId, user }: { eventId?: string; user?: UserNames } = JSON.parse(subject);
+    const {
+      eventId,
+      user,
+      hashes = [],
+    }: { eventId?: string; user?: UserNames; hashes?: string[] } = JSON.parse(subject);
     const prefix = `gone${index}_`;
     params[`${prefix}project`] = project_id;
     const ofProject = `project_id = {${prefix}project:UInt64}`;
@@ -54,9 +58,16 @@ export async function withoutDeleted(database: Database, projectId?: number): Pr
       params[`${prefix}event`] = dashed(eventId ?? "0".repeat(32));
       return `(${ofProject} AND event_id = {${prefix}event:UUID})`;
     }
+    params[`${prefix}until`] = new Date(requested_at_ms).toISOString();
+    const before = `${ofProject} AND received_at <= {${prefix}until:DateTime64(3, 'UTC')}`;
+    if (kind === "issue") {
+      // Nobody finds rows of hashes without an issue; but a new one may have the same.
+      params[`${prefix}hashes`] = hashes.map(dashed);
+      return `(${before} AND primary_hash IN {${prefix}hashes:Array(UUID)})`;
+    }
     const named = namesUser(user ?? {}, prefix);
-    Object.assign(params, named.params, { [`${prefix}until`]: new Date(requested_at_ms).toISOString() });
-    return `(${ofProject} AND received_at <= {${prefix}until:DateTime64(3, 'UTC')} AND ${named.sql})`;
+    Object.assign(params, named.params);
+    return `(${before} AND ${named.sql})`;
   });
   return { sql: `AND NOT (${conditions.join(" OR ")})`, params };
 }

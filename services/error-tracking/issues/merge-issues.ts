@@ -329,7 +329,7 @@ async function makeIssue(
 }
 
 /** Users are counted by sets, which have no difference: issues that lost hashes are counted anew. */
-async function recountUsers(
+export async function recountUsers(
   { database, analytics }: Pick<MergeDependencies, "database" | "analytics">,
   issueIds: readonly number[],
 ): Promise<void> {

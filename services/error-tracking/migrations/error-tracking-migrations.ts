@@ -1,4 +1,5 @@
 import type { MigrationSet } from "@signalbox/database";
+import { deletedHashesMigration } from "./deleted-hashes-migration.js";
 import { issuePlacesMigration } from "./issue-places-migration.js";
 import { issuesMigration } from "./issues-migration.js";
 import { itemsMigration } from "./items-migration.js";
@@ -19,5 +20,6 @@ export const errorTrackingMigrations: MigrationSet = {
     quotasMigration,
     issuePlacesMigration,
     pinsMigration,
+    deletedHashesMigration,
   ],
 };

@@ -205,10 +205,13 @@ async function withoutDisabledKeys(
 }
 
 const findDiscarded = overRows(`
-  select unwanted.project_id, unwanted.hash from $rows
+  select unwanted.project_id, unwanted.hash, unwanted.until_ms from $rows
   join error_discarded_hashes as unwanted on unwanted.project_id = $int(0) and unwanted.hash = $1`);
 
-/** Events of issues that were discarded end here; they are remembered like others, and have no rows to wait for. */
+/**
+ * Events of issues that were discarded end here, and those that waited while their issue was deleted; they are remembered
+ * like others, and have no rows to wait for.
+ */
 async function withoutDiscarded(
   database: Database,
   fresh: readonly DigestedEvent[],
@@ -219,16 +222,23 @@ async function withoutDiscarded(
       .flatMap((event) => allHashesOf(event).map((hash) => ({ projectId: event.projectId, hash })))
       .map((key) => [hashKey(key), key]),
   );
-  const rows = await runOverRows<{ project_id: number; hash: string }>(
+  const rows = await runOverRows<{ project_id: number; hash: string; until_ms: number | null }>(
     database,
     findDiscarded,
     [...keys.values()].map(({ projectId, hash }) => [projectId, hash]),
     transaction,
   );
   if (rows.length === 0) return { wanted: fresh, discarded: [] };
-  const unwanted = new Set(rows.map((row) => hashKey({ projectId: row.project_id, hash: row.hash })));
+  const untilMs = new Map(
+    rows.map((row) => [
+      hashKey({ projectId: row.project_id, hash: row.hash }),
+      row.until_ms === null ? Number.POSITIVE_INFINITY : Number(row.until_ms),
+    ]),
+  );
   const isUnwanted = (event: DigestedEvent): boolean =>
-    allHashesOf(event).some((hash) => unwanted.has(hashKey({ projectId: event.projectId, hash })));
+    allHashesOf(event).some(
+      (hash) => event.receivedAtMs <= (untilMs.get(hashKey({ projectId: event.projectId, hash })) ?? 0),
+    );
   const discarded = fresh.filter(isUnwanted);
   await discardNewHashes(database, discarded, transaction);
   await markDropped(database, discarded, transaction);
@@ -240,8 +250,8 @@ function allHashesOf({ hashes, formerHashes = [] }: DigestedEvent): string[] {
 }
 
 const discardToo = overRows(`
-  insert into error_discarded_hashes (project_id, hash, title, actor, at_ms)
-  select known.project_id, $1, known.title, known.actor, known.at_ms from $rows
+  insert into error_discarded_hashes (project_id, hash, title, actor, at_ms, until_ms)
+  select known.project_id, $1, known.title, known.actor, known.at_ms, known.until_ms from $rows
   join error_discarded_hashes as known on known.project_id = $int(0) and known.hash = $2
   on conflict (project_id, hash) do nothing`);
 

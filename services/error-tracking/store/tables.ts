@@ -11,7 +11,14 @@ export interface IssueTables {
   error_event_ids: EventIdsTable;
   error_ledger: LedgerTable;
   error_activity: ActivityTable;
-  error_discarded_hashes: { project_id: number; hash: string; title: string; actor: string; at_ms: number };
+  error_discarded_hashes: {
+    project_id: number;
+    hash: string;
+    title: string;
+    actor: string;
+    at_ms: number;
+    until_ms: number | null;
+  };
   error_releases: ReleasesTable;
   error_comments: CommentsTable;
   error_deletions: DeletionsTable;

@@ -2,10 +2,11 @@ import type { Analytics } from "@signalbox/analytics";
 import type { Database } from "@signalbox/database";
 import type { DeadLetters } from "@signalbox/event-store";
 import type { Clock } from "@signalbox/kernel";
-import type { Selectable, Transaction } from "kysely";
+import { type Selectable, sql, type Transaction } from "kysely";
 import { userHashOf } from "../digest/prepare-event.js";
 import { dashed } from "../digest/user-counts.js";
 import { namesUser, type RowCondition, type UserNames } from "../issues/hidden-events.js";
+import { recountUsers } from "../issues/merge-issues.js";
 import { ReadError } from "../issues/read-errors.js";
 import type { ProjectTables } from "../migrations/projects-migration.js";
 import { removeAttachments } from "../store/attachments.js";
@@ -152,6 +153,12 @@ async function hideFeedback(
   return { feedback: Number(numDeletedRows) };
 }
 
+/** What was discarded for ever stays so when it is deleted once more. */
+const unlessForEver = {
+  until_ms: sql<number | null>`case when error_discarded_hashes.until_ms is null then null else excluded.until_ms end`,
+  title: sql<string>`case when error_discarded_hashes.until_ms is null then error_discarded_hashes.title else excluded.title end`,
+};
+
 async function hideIssue(
   transaction: Transaction<IssueTables>,
   projectId: number,
@@ -168,11 +175,12 @@ async function hideIssue(
   if (issue === undefined) throw new ReadError("ET_ISSUE_NOT_FOUND");
   const rows = await transaction.selectFrom("error_hashes").select("hash").where("issue_id", "=", issueId).execute();
   const hashes = rows.map(({ hash }) => hash);
-  if (discard && hashes.length > 0) {
+  if (hashes.length > 0) {
+    const unwanted = { project_id: projectId, title: discard ? issue.title : "", actor, at_ms: nowMs };
     await transaction
       .insertInto("error_discarded_hashes")
-      .values(hashes.map((hash) => ({ project_id: projectId, hash, title: issue.title, actor, at_ms: nowMs })))
-      .onConflict((conflict) => conflict.columns(["project_id", "hash"]).doNothing())
+      .values(hashes.map((hash) => ({ ...unwanted, hash, until_ms: discard ? null : nowMs })))
+      .onConflict((conflict) => conflict.columns(["project_id", "hash"]).doUpdateSet(unlessForEver))
       .execute();
   }
   const merged = await transaction.selectFrom("error_issues").select("id").where("merged_into", "=", issueId).execute();
@@ -300,11 +308,25 @@ export async function runDeletions(dependencies: DeletionDependencies, options: 
       })
       .where("id", "=", job.id)
       .execute();
+    if (isLast) await forgetWaiting(database, job);
     done++;
     if (isLast) ended++;
   }
   if (ended > 0 && !signal?.aborted) await purgeDeleted(dependencies.analytics);
   return done;
+}
+
+/** Nothing that was received before a deletion waits any more. */
+async function forgetWaiting(
+  database: Database,
+  { project_id: projectId, requested_at_ms: untilMs }: Selectable<IssueTables["error_deletions"]>,
+): Promise<void> {
+  await database
+    .as<IssueTables>()
+    .deleteFrom("error_discarded_hashes")
+    .where("project_id", "=", projectId)
+    .where("until_ms", "<=", untilMs)
+    .execute();
 }
 
 const tables = ["error_events", "error_payloads"] as const;
@@ -326,8 +348,8 @@ async function remove(
     case "issue":
       await removeBlobs(dependencies, blobs);
       return sum(
-        await removeHashes(dependencies, projectId, hashes),
-        await letters(dependencies, projectId, { kind, hashes }),
+        await removeHashes(dependencies, projectId, hashes, untilMs),
+        await letters(dependencies, projectId, { kind, hashes, untilMs }),
       );
     case "event":
       return sum(
@@ -418,7 +440,7 @@ async function removeUser(
       },
     );
     await removeBlobs(dependencies, blobs);
-    await removeHashes(dependencies, projectId, hashes);
+    await removeHashes(dependencies, projectId, hashes, untilMs);
   }
   return { ...removed, issues: emptied.length, sessions: await removeSessions(dependencies, projectId, user) };
 }
@@ -475,18 +497,18 @@ async function removeAttachmentsOfRows(
   }
 }
 
+/** Rows of events that were received up to a moment: what came later is a new issue's, whose hashes may be the same. */
 async function removeHashes(
   dependencies: DeletionDependencies,
   projectId: number,
   hashes: readonly string[],
+  untilMs: number,
 ): Promise<Record<string, number>> {
-  const { analytics, database } = dependencies;
-  // A hash that a new issue has meanwhile is that issue's.
-  const reborn = await ownedOf(database, projectId, hashes);
-  const gone = hashes.filter((hash) => !reborn.has(hash));
-  if (gone.length === 0) return {};
-  const params = { project: projectId, hashes: gone.map(dashed) };
-  const condition = "project_id = {project:UInt64} AND primary_hash IN {hashes:Array(UUID)}";
+  const { analytics } = dependencies;
+  if (hashes.length === 0) return {};
+  const params = { project: projectId, hashes: hashes.map(dashed), until: new Date(untilMs).toISOString() };
+  const ofHashes = "project_id = {project:UInt64} AND primary_hash IN {hashes:Array(UUID)}";
+  const condition = `${ofHashes} AND received_at <= {until:DateTime64(3, 'UTC')}`;
   const counts = await countRows(dependencies, condition, params);
   const attachments = await removeAttachmentsOfRows(dependencies, projectId, condition, params);
   await analytics.command(
@@ -495,21 +517,30 @@ async function removeHashes(
     { params },
   );
   await analytics.command(`DELETE FROM error_events WHERE ${condition}`, { params });
-  await analytics.command(`DELETE FROM error_users WHERE ${condition}`, { params });
+  await analytics.command(`DELETE FROM error_users WHERE ${ofHashes}`, { params });
+  // Sets of users do not tell who came when: those of the events that stay are made anew.
+  await analytics.command(
+    `INSERT INTO error_user_sightings (project_id, primary_hash, day, user_hash)
+    SELECT project_id, primary_hash, toDate(timestamp), user_hash FROM error_events
+    WHERE ${ofHashes} AND timestamp >= {oldest:DateTime64(3, 'UTC')} AND user_hash <> 0`,
+    { params: { ...params, oldest: beforeAll(dependencies) } },
+  );
+  await recountUsers(dependencies, await ownersOf(dependencies.database, projectId, hashes));
   return { ...counts, attachments };
 }
 
-async function ownedOf(database: Database, projectId: number, hashes: readonly string[]): Promise<Set<string>> {
-  const rows = await runOverRows<{ hash: string }>(
+/** Issues that have some of the hashes now. */
+async function ownersOf(database: Database, projectId: number, hashes: readonly string[]): Promise<number[]> {
+  const owners = await runOverRows<{ issue_id: number }>(
     database,
     owned,
     hashes.map((hash) => [projectId, hash]),
   );
-  return new Set(rows.map(({ hash }) => hash));
+  return owners.map((row) => Number(row.issue_id));
 }
 
 const owned = overRows(`
-  select known.hash from $rows
+  select distinct known.issue_id from $rows
   join error_hashes as known on known.project_id = $int(0) and known.hash = $1`);
 
 async function countRows(

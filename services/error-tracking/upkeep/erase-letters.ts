@@ -18,7 +18,8 @@ export interface LetterErasure {
 export type LetterSubject =
   | { readonly kind: "project" }
   | { readonly kind: "event"; readonly eventId: string }
-  | { readonly kind: "issue"; readonly hashes: readonly string[] }
+  /** Only what was received before: later events of these hashes are a new issue's. */
+  | { readonly kind: "issue"; readonly hashes: readonly string[]; readonly untilMs: number }
   /** Only what died before, so that what the user sends later stays. */
   | { readonly kind: "user"; readonly user: UserNames; readonly untilMs: number };
 
@@ -66,7 +67,7 @@ export async function forgetEndedLetters(letters: Pick<DeadLetters, "forget">): 
 }
 
 const ofHashes = overRows(`
-  select known.event_id, known.primary_hash from $rows
+  select known.event_id, known.primary_hash, known.received_at_ms from $rows
   join error_event_ids as known on known.project_id = $int(0) and known.event_id = $1`);
 
 /** Events among the letters that were counted under one of the hashes before their rows were refused. */
@@ -77,14 +78,14 @@ async function eventsOfHashes(
   letters: readonly DeadLetter[],
 ): Promise<ReadonlySet<string>> {
   if (subject.kind !== "issue") return new Set();
-  const rows = await runOverRows<{ event_id: string; primary_hash: string }>(
+  const rows = await runOverRows<{ event_id: string; primary_hash: string; received_at_ms: number }>(
     database,
     ofHashes,
     letters.map(({ id }) => [projectId, id.slice(prefixOf(projectId).length, prefixOf(projectId).length + 32)]),
   );
   return new Set(
     rows
-      .filter((row) => subject.hashes.includes(row.primary_hash))
+      .filter((row) => subject.hashes.includes(row.primary_hash) && Number(row.received_at_ms) <= subject.untilMs)
       .map((row) => `${prefixOf(projectId)}${row.event_id}.`),
   );
 }
