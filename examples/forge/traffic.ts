@@ -58,14 +58,20 @@ function diffFailed(): Error {
   });
 }
 
-async function push({ journeys, events, leaveBreadcrumb }: Forge, turn: number, user: string): Promise<void> {
+async function push(
+  { journeys, events, captureError, leaveBreadcrumb }: Forge,
+  turn: number,
+  user: string,
+): Promise<void> {
   const isFaulty = turn % pushesBetweenFaults === 1;
   const ref = isFaulty ? "refs/heads/new-runner" : (branches[turn % branches.length] ?? "refs/heads/main");
   leaveBreadcrumb("git", `${user} pushes to ${ref}`, { pipeline_id: 1_000 + turn });
   await journeys().withContext(async () => {
     journeys().start("run_pipeline", { ref });
-    await publishWithJourneys(journeys(), () =>
-      events().publish(pipelineCreated.create({ pipeline_id: 1_000 + turn, ref, author: user })),
-    );
+    await publishWithJourneys(
+      journeys(),
+      () => events().publish(pipelineCreated.create({ pipeline_id: 1_000 + turn, ref, author: user })),
+      // A queue that takes nothing just now costs this push, not the forge.
+    ).catch((error: unknown) => captureError(error, { user: { id: user, email: `${user}@example.com` } }));
   });
 }
