@@ -63,7 +63,7 @@ export function describeWebhookTurns(name: string, newDatabaseUrl?: () => Promis
     test("XP-515 of many at once one has the turn, whichever process asks", async () => {
       const { processes } = await open();
       const turns = await Promise.all(
-        Array.from({ length: 20 }, (_, n) => processes[n % 2]?.take(request(`event-${n}`))),
+        Array.from({ length: 20 }, async (_, n) => processes[n % 2]?.take(request(`event-${n}`))),
       );
       expect(turns.filter((turn) => turn?.kind === "granted")).toHaveLength(1);
     });
