@@ -12,7 +12,7 @@ const issues = scaled(1_000);
 /** So many events go all the way; the stores then copy each of them this often. */
 const factor = 25;
 const sent = events / factor;
-const questions = scaled(40);
+const questions = Math.min(40, scaled(40));
 const tag = { key: "shard", value: "s7" };
 
 /** Reading errors back over HTTP, against the same questions to rows in SQLite. */
