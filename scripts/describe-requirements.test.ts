@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { describeRequirements, findProofs } from "./describe-requirements.mjs";
+import { describeRequirements, findProofs, findRunners } from "./describe-requirements.mjs";
 
 test("finds ids at the beginning of titles, several in one, over line breaks, and in tables of cases", () => {
   const source = sourceText([
@@ -47,6 +47,28 @@ test("groups by system and lists the proofs of each id", () => {
   ]);
   expect(text).toContain(
     "## Platform\n\n**PF-001** It starts.\n\n- `a.test.ts`: starts\n- `b.test.ts`: starts again\n",
+  );
+});
+
+test("tells which tests run a suite or a table of cases, also through another suite", () => {
+  const sources = {
+    "contract.ts":
+      'import { cases } from "./cases.js";\nexport function describeStore() { for (const one of cases) one(); }',
+    "cases.ts": "export const cases = [];",
+    "sql.test.ts": "describeStore();",
+    "redis.test.ts": 'import { describeStore } from "./testing.js";',
+    "other.test.ts": "describeStores();",
+  };
+  const proofs = ["contract.ts", "cases.ts", "sql.test.ts"].map((file) => ({ ...proof, file }));
+  const suites = findRunners(sources, proofs);
+  expect(suites).toEqual({
+    "cases.ts": ["redis.test.ts", "sql.test.ts"],
+    "contract.ts": ["redis.test.ts", "sql.test.ts"],
+  });
+  const text = describeRequirements({ "PF-001": "It starts." }, proofs, suites);
+  expect(text).toContain("## Who runs the suites\n\n`cases.ts`\n\n- `redis.test.ts`\n- `sql.test.ts`\n");
+  expect(() => describeRequirements({ "PF-001": "It starts." }, proofs, { "cases.ts": [] })).toThrow(
+    "no test runs cases.ts",
   );
 });
 

@@ -4,7 +4,7 @@ import { fileURLToPath, pathToFileURL } from "node:url";
 import { build } from "./build.mjs";
 import { cataloguesOf, describeErrors } from "./describe-errors.mjs";
 import { withFigures } from "./describe-figures.mjs";
-import { describeRequirements, findProofs } from "./describe-requirements.mjs";
+import { describeRequirements, findProofs, findRunners } from "./describe-requirements.mjs";
 import { ensurePackages } from "./install-packages.mjs";
 import { refuseOldNode } from "./node-version.mjs";
 import { runCommand } from "./run-command.mjs";
@@ -67,8 +67,10 @@ function requirements() {
   const files = [...readWorkspaces(root).map(({ folder }) => folder), "scripts"].flatMap((folder) =>
     sourceFiles(root, folder),
   );
-  const proofs = files.flatMap((file) => findProofs(file, readText(file)));
-  return describeRequirements(readJson(join(root, "docs/requirements.json")), proofs);
+  const sources = Object.fromEntries(files.map((file) => [file, readText(file)]));
+  const proofs = files.flatMap((file) => findProofs(file, sources[file] ?? ""));
+  const sentences = readJson(join(root, "docs/requirements.json"));
+  return describeRequirements(sentences, proofs, findRunners(sources, proofs));
 }
 
 function keptFigures() {

@@ -9,8 +9,8 @@ const seed = Number(process.argv[4]);
 export const engine: Engine = {
   cannot: ["durability"],
   start: async () => ({ address: "", stop: async () => {} }),
-  async create() {
-    const inner = createMemoryTransport();
+  async create(_, clock) {
+    const inner = createMemoryTransport({ clock });
     const counting: Partial<Transport> = {
       remove: async (filter) => (await inner.remove(filter)) + (seed % 2 === 0 ? 1 : 0),
     };

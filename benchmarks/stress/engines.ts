@@ -14,6 +14,7 @@ import {
 import type { TransportUnderTest } from "@signalbox/event-store/testing";
 import { createBullmqTransport } from "@signalbox/event-store-bullmq";
 import { createJetStreamTransport, jetStreamMigrations } from "@signalbox/event-store-jetstream";
+import type { Clock } from "@signalbox/kernel";
 import { type PostgresServer, startNats, startPostgres, startRedis, type TestServer } from "@signalbox/testing/servers";
 import pg from "pg";
 
@@ -22,8 +23,8 @@ export interface Engine {
   readonly cannot: readonly TransportOptOut[];
   /** Starts what all runs share; its address is handed to the processes of the runs. */
   start(): Promise<{ readonly address: string; stop(): Promise<void> }>;
-  /** New, empty, for one run. */
-  create(address: string): Promise<TransportUnderTest>;
+  /** New, empty, for one run, by this clock. */
+  create(address: string, clock: Clock): Promise<TransportUnderTest>;
 }
 
 const nothing = async () => ({ address: "", stop: async () => {} });
@@ -34,28 +35,28 @@ export const engines: Readonly<Record<string, Engine>> = {
   memory: {
     cannot: ["durability"],
     start: nothing,
-    async create() {
-      const transport = createMemoryTransport();
+    async create(_, clock) {
+      const transport = createMemoryTransport({ clock });
       return { transport, another: () => transport, destroy: () => transport.close() };
     },
   },
   sqlite: {
     cannot: [],
     start: nothing,
-    create: () => onSqlite((database) => createSqlTransport({ database })),
+    create: (_, clock) => onSqlite((database) => createSqlTransport({ database, clock })),
   },
   postgres: {
     cannot: [],
     start: () => shared(startPostgres()),
-    async create(address) {
+    async create(address, clock) {
       const url = await createPostgresDatabase(address);
       // Many runs share one server.
       const databases = [await openPostgres({ url, poolSize: 3 }), await openPostgres({ url, poolSize: 3 })] as const;
       await migrate(databases[0], [eventStoreMigrations]);
-      const transport = createSqlTransport({ database: databases[0] });
+      const transport = createSqlTransport({ database: databases[0], clock });
       return {
         transport,
-        another: () => createSqlTransport({ database: databases[1] }),
+        another: () => createSqlTransport({ database: databases[1], clock }),
         async destroy() {
           await transport.close();
           for (const database of databases) await database.close();
@@ -64,25 +65,27 @@ export const engines: Readonly<Record<string, Engine>> = {
     },
   },
   bullmq: {
-    cannot: [],
+    cannot: ["retries-follow-clock"],
     start: () => shared(startRedis()),
-    async create(url) {
+    async create(url, clock) {
       const prefix = uniqueName();
-      const transport = createBullmqTransport({ url, prefix });
+      const transport = createBullmqTransport({ url, prefix, clock });
       return {
         transport,
-        another: () => createBullmqTransport({ url, prefix }),
+        another: () => createBullmqTransport({ url, prefix, clock }),
         destroy: () => transport.close(),
       };
     },
   },
   jetstream: {
-    cannot: ["key-isolation-exact"],
+    cannot: ["key-isolation-exact", "due-follows-clock", "retries-follow-clock"],
     start: () => shared(startNats()),
-    create(servers) {
+    create(servers, clock) {
       const name = uniqueName();
       const names = { stream: name.toUpperCase(), root: name };
-      return onSqlite((database) => createJetStreamTransport({ servers, database, names, maxBytes: 67_108_864 }));
+      return onSqlite((database) =>
+        createJetStreamTransport({ servers, database, names, maxBytes: 67_108_864, clock }),
+      );
     },
   },
 };

@@ -1,4 +1,5 @@
 import { assertTransport } from "@signalbox/event-store/testing";
+import { systemClock } from "@signalbox/kernel";
 import { disturb } from "./disturb.js";
 import { engineOf } from "./engines.js";
 import { SeededRandom } from "./random.js";
@@ -14,8 +15,8 @@ await assertTransport({
   name,
   cannot: engine.cannot,
   pace: Number(pace),
-  async create() {
-    const under = await engine.create(address);
+  async create(clock) {
+    const under = await engine.create(address, clock);
     // Where another one is the same, it is disturbed once.
     const transport = disturb(under.transport, random);
     const another = () => {
@@ -26,7 +27,7 @@ await assertTransport({
   },
 });
 
-const under = await engine.create(address);
+const under = await engine.create(address, systemClock);
 await torture(under, random, Number(pace));
 await under.destroy();
 // Whatever still holds the process has had its chance.

@@ -15,13 +15,14 @@ describe.skipIf(needed.skip)(needed.title("Redis"), () => {
   let prefixes = 0;
   describeTransport({
     name: "BullMQ",
+    cannot: ["retries-follow-clock"],
     runner: { describe, test, afterAll },
-    async create() {
+    async create(clock) {
       const prefix = `contract-${++prefixes}`;
-      const transport = createBullmqTransport({ url: server.url, prefix });
+      const transport = createBullmqTransport({ url: server.url, prefix, clock });
       return {
         transport,
-        another: () => createBullmqTransport({ url: server.url, prefix }),
+        another: () => createBullmqTransport({ url: server.url, prefix, clock }),
         destroy: () => transport.close(),
       };
     },

@@ -73,7 +73,7 @@ const prefixPattern = /^[A-Za-z0-9_-]{1,100}$/;
 
 class RedisTransport implements BullmqTransport {
   readonly name = "BullMQ";
-  readonly cannot = Object.freeze([]);
+  readonly cannot = Object.freeze(["retries-follow-clock"] as const);
   readonly keyIsolation = "exact";
   readonly needsDatabase = true;
   readonly #parts: RedisParts;

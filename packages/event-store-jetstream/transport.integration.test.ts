@@ -22,8 +22,8 @@ describe.skipIf(needed.skip)(needed.title("JetStream"), () => {
   describeTransport({
     name: "JetStream",
     runner: { describe, test, afterAll },
-    cannot: ["key-isolation-exact"],
-    async create() {
+    cannot: ["key-isolation-exact", "due-follows-clock", "retries-follow-clock"],
+    async create(clock) {
       const directory = await mkdtemp(join(tmpdir(), "event-store-"));
       const path = join(directory, "events.db");
       const database = await openSqlite({ path });
@@ -31,7 +31,7 @@ describe.skipIf(needed.skip)(needed.title("JetStream"), () => {
       const second = await openSqlite({ path });
       const names = { stream: `CONTRACT_${++stores}`, root: `contract${stores}` };
       const on = (own: Database) =>
-        createJetStreamTransport({ servers: server.url, database: own, names, maxBytes: 1_073_741_824 });
+        createJetStreamTransport({ servers: server.url, database: own, names, maxBytes: 1_073_741_824, clock });
       const transport = on(database);
       return {
         transport,

@@ -1,11 +1,12 @@
+import type { Clock } from "@signalbox/kernel";
 import { expect, test } from "vitest";
 import { assertTransport } from "../testing.js";
 import { createMemoryTransport, type MemoryTransport } from "./memory.js";
 
 /** The memory transport, changed in one respect. */
 function subject(change: (transport: MemoryTransport) => void = () => {}) {
-  return async () => {
-    const transport = createMemoryTransport();
+  return async (clock: Clock) => {
+    const transport = createMemoryTransport({ clock });
     change(transport);
     return { transport, another: () => transport, destroy: () => transport.close() };
   };

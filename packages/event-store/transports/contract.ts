@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { errorCode } from "@signalbox/kernel";
+import { type Clock, errorCode, systemClock } from "@signalbox/kernel";
 import { EventStoreError } from "../errors.js";
 import type {
   Consumer,
@@ -30,7 +30,8 @@ export interface TestRunner {
 
 export interface TransportContractOptions {
   readonly name: string;
-  create(): Promise<TransportUnderTest>;
+  /** All transports of the engine go by this clock, which a test may set. */
+  create(clock: Clock): Promise<TransportUnderTest>;
   /** Promises that this adapter does not make. */
   readonly cannot?: readonly TransportOptOut[];
   readonly runner: TestRunner;
@@ -79,7 +80,7 @@ export function describeTransport({ name, create, cannot = [], runner, pace = 1 
     let names = 0;
 
     const subject = async (): Promise<TransportUnderTest> => {
-      shared ??= create();
+      shared ??= create(systemClock);
       const under = await shared;
       await under.transport.open();
       return under;
@@ -102,7 +103,7 @@ export function describeTransport({ name, create, cannot = [], runner, pace = 1 
     // Life
 
     test("ES-200 opening and closing may be repeated, and nothing works after close", async () => {
-      const { transport, destroy } = await create();
+      const { transport, destroy } = await create(systemClock);
       await assert.rejects(transport.enqueue([queue().delivery()]), withCode("EVT_CLOSED"));
       await Promise.all([transport.open(), transport.open()]);
       await transport.open();
@@ -130,7 +131,7 @@ export function describeTransport({ name, create, cannot = [], runner, pace = 1 
     });
 
     test("ES-200 closing while busy lets the calls under way finish", async () => {
-      const { transport, destroy } = await create();
+      const { transport, destroy } = await create(systemClock);
       await transport.open();
       const busy = queue();
       const collector = new Collector(transport, busy.subscriber);
@@ -320,6 +321,29 @@ export function describeTransport({ name, create, cannot = [], runner, pace = 1 
       assert.equal((await transport.depth(own.subscriber)).ready, 1);
     });
 
+    test("ES-203 a stopped consumer keeps nothing that it was not handed: others get it at once", async () => {
+      const { transport } = await subject();
+      const own = queue();
+      const deliveries = Array.from({ length: 200 }, () => own.delivery());
+      await transport.enqueue(deliveries);
+      // Far beyond the patience of this suite.
+      const leaseMs = 600_000;
+      const stopped: Collector[] = [];
+      for (let round = 0; round < 10; round++) {
+        const collector = new Collector(transport, own.subscriber, { leaseMs, maxInFlight: 5, capacity: () => 5 });
+        stopped.push(collector);
+        // In the middle of whatever it does to get its first deliveries.
+        for (let turn = 0; turn < round; turn++) await sleep(turn % 3);
+        await collector.consumer.stop();
+      }
+      const held = stopped.flatMap((collector) => collector.ids());
+      const rest = new Collector(await another(), own.subscriber, { onLease: "done" });
+      await rest.has(deliveries.length - held.length);
+      assert.deepEqual([...held, ...rest.ids()].sort(), deliveries.map(({ id }) => id).sort());
+      for (const collector of stopped) await collector.finish();
+      await rest.finish();
+    });
+
     test("ES-203 batches are handed out on nobody's stack", async () => {
       const { transport } = await subject();
       const own = queue();
@@ -467,6 +491,89 @@ export function describeTransport({ name, create, cannot = [], runner, pace = 1 
       await third.finish();
     });
 
+    // A clock that somebody sets
+
+    /** An engine of its own on a clock of its own, and two transports on it. */
+    const onClock = async (work: (transport: Transport, other: Transport, clock: SettableClock) => Promise<void>) => {
+      const clock = settableClock();
+      const { transport, another: anotherOf, destroy } = await create(clock);
+      const other = anotherOf();
+      await transport.open();
+      await other.open();
+      try {
+        await work(transport, other, clock);
+      } finally {
+        await other.close();
+        await destroy();
+      }
+    };
+
+    test("ES-204 ES-206 when the clock is set forward, who lives keeps its leases, and what is due by it comes", () =>
+      onClock(async (transport, other, clock) => {
+        const own = queue();
+        const planned = own.delivery({ dueAtMs: clock.nowMs() + 2 * hourMs });
+        await transport.enqueue([own.delivery()]);
+        const holder = new Collector(transport, own.subscriber, { leaseMs: paced(4_000), maxInFlight: 1 });
+        await holder.has(1);
+        await transport.enqueue([planned]);
+        const rival = new Collector(other, own.subscriber, { leaseMs: paced(4_000) });
+        // Whoever looks at the time has looked.
+        await quiet();
+        clock.setBy(3 * hourMs);
+        const until = Date.now() + paced(5_000);
+        while (Date.now() < until || rival.leases.length === 0) {
+          assert.deepEqual(await transport.extend(holder.leases), ["extended"]);
+          assert.ok(Date.now() < until + patienceMs, "what is due by the clock does not come");
+          await sleep(200);
+        }
+        assert.deepEqual(new Set(rival.ids()), new Set([planned.id]));
+        assert.equal(await holder.settle(0, { kind: "done" }), "settled");
+        await holder.finish();
+        await rival.finish();
+      }));
+
+    if (!cannot.includes("due-follows-clock"))
+      test("ES-204 ES-206 when the clock is set back, what was due comes all the same, and leases end in their time", () =>
+        onClock(async (transport, other, clock) => {
+          const own = queue();
+          const [lost, ready, later] = [own.delivery(), own.delivery({ dueAtMs: clock.nowMs() }), own.delivery()];
+          await transport.enqueue([lost]);
+          const holder = new Collector(transport, own.subscriber, { leaseMs: paced(2_000), maxInFlight: 1 });
+          await holder.has(1);
+          await holder.consumer.stop();
+          await transport.enqueue([ready, own.delivery({ dueAtMs: clock.nowMs() + hourMs })]);
+          await quiet();
+          clock.setBy(-hourMs);
+          const rest = new Collector(other, own.subscriber, { onLease: "done", leaseMs: paced(2_000) });
+          await transport.enqueue([later]);
+          await rest.has(3);
+          assert.deepEqual(rest.ids(), [lost, ready, later].map(({ id }) => id).sort());
+          assert.equal(rest.leases.find(({ deliveryId }) => deliveryId === lost.id)?.crashes, 1);
+          assert.equal(await holder.settle(0, { kind: "done" }), "lease_lost");
+          await rest.finish();
+        }));
+
+    if (!cannot.includes("retries-follow-clock"))
+      test("ES-206 a retry keeps its delay when the clock is set back", () =>
+        onClock(async (transport, other, clock) => {
+          const own = queue();
+          const retried = own.delivery();
+          await transport.enqueue([retried]);
+          const trying = new Collector(transport, own.subscriber, { maxInFlight: 1 });
+          await trying.has(1);
+          const dueAtMs = clock.nowMs() + paced(2_000);
+          assert.equal(await trying.settle(0, { kind: "retry", dueAtMs, attempts: 1, progress: null }), "settled");
+          const sinceMs = clock.monotonicMs();
+          await trying.consumer.stop();
+          clock.setBy(-hourMs);
+          const rest = new Collector(other, own.subscriber, { onLease: "done" });
+          await rest.has(1);
+          assert.deepEqual([rest.ids(), rest.leases[0]?.attempts], [[retried.id], 1]);
+          // A clock is only known to the millisecond.
+          assert.ok(clock.monotonicMs() - sinceMs >= paced(2_000) - 50, "the retry was early");
+          await rest.finish();
+        }));
+
     // Delay
 
     test("ES-206 a delayed delivery is never early, whoever waits for it", async () => {
@@ -488,7 +595,7 @@ export function describeTransport({ name, create, cannot = [], runner, pace = 1 
 
     if (!cannot.includes("durability"))
       test("ES-206 what is due later survives its transport, delayed or retrying, and is not early afterwards", async () => {
-        const under = await create();
+        const under = await create(systemClock);
         await under.transport.open();
         const own = queue();
         const [delayed, retrying] = [own.delivery({ dueAtMs: Date.now() + paced(800) }), own.delivery()];
@@ -1049,6 +1156,26 @@ async function eventually(condition: () => Promise<boolean>): Promise<void> {
 
 function sleep(durationMs: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, durationMs));
+}
+
+const hourMs = 3_600_000;
+
+/** The time of the system until somebody sets it. */
+interface SettableClock extends Clock {
+  setBy(durationMs: number): void;
+}
+
+function settableClock(): SettableClock {
+  let offsetMs = 0;
+  return {
+    nowMs: () => systemClock.nowMs() + offsetMs,
+    monotonicMs: () => systemClock.monotonicMs(),
+    setTimer: (...args) => systemClock.setTimer(...args),
+    sleep: (...args) => systemClock.sleep(...args),
+    setBy(durationMs) {
+      offsetMs += durationMs;
+    },
+  };
 }
 
 function quiet(): Promise<void> {

@@ -8,8 +8,8 @@ describeTransport({
   name: "memory",
   cannot: ["durability"],
   runner: { describe, test, afterAll },
-  async create() {
-    const transport = createMemoryTransport();
+  async create(clock) {
+    const transport = createMemoryTransport({ clock });
     return { transport, another: () => transport, destroy: () => transport.close() };
   },
 });

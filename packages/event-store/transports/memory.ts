@@ -1,9 +1,9 @@
-import { type Clock, isVirtualClock, systemClock, type Timer, type VirtualClock } from "@signalbox/kernel";
+import { type Clock, isVirtualClock, systemClock, type VirtualClock } from "@signalbox/kernel";
 import { atRoot } from "../at-root.js";
 import { EventStoreError } from "../errors.js";
 import { optionRules, readTransportOptions } from "./check-transport-options.js";
-import { DueHeap } from "./due-heap.js";
-import { refillTokens, type TokenBucket, takeTokens } from "./token-bucket.js";
+import { describe, type Entry, isHeld } from "./memory-entry.js";
+import { Queue, type QueueHost } from "./memory-queue.js";
 import type {
   Consumer,
   ConsumeSpec,
@@ -47,56 +47,6 @@ const maxEnqueuesInTurn = 64;
 /** Ids of settled deliveries that are remembered at most, whatever the window. */
 const maxRememberedIds = 262_144;
 
-interface Entry {
-  readonly delivery: Delivery;
-  readonly firstDueAtMs: number;
-  /** Order of acceptance. */
-  readonly sequence: number;
-  state: "waiting" | "blocked" | "running" | "gone";
-  body: string;
-  dueAtMs: number;
-  attempts: number;
-  crashes: number;
-  crashesAlone: number;
-  progress: string | null;
-  lease: MemoryLease | null;
-}
-
-class MemoryLease implements Lease {
-  readonly deliveryId: string;
-  readonly subscription: string;
-  readonly body: string;
-  readonly key: string | null;
-  readonly attempts: number;
-  readonly crashes: number;
-  readonly crashesAlone: number;
-  readonly progress: string | null;
-  readonly dueAtMs: number;
-  readonly firstDueAtMs: number;
-  readonly outbox: boolean;
-  readonly entry: Entry;
-  readonly holder: MemoryConsumer;
-  deadlineMs: number;
-  alone = false;
-
-  constructor(entry: Entry, holder: MemoryConsumer, deadlineMs: number) {
-    this.deliveryId = entry.delivery.id;
-    this.subscription = entry.delivery.subscription;
-    this.body = entry.body;
-    this.key = entry.delivery.key;
-    this.attempts = entry.attempts;
-    this.crashes = entry.crashes;
-    this.crashesAlone = entry.crashesAlone;
-    this.progress = entry.progress;
-    this.dueAtMs = entry.dueAtMs;
-    this.firstDueAtMs = entry.firstDueAtMs;
-    this.outbox = entry.delivery.outbox === true;
-    this.entry = entry;
-    this.holder = holder;
-    this.deadlineMs = deadlineMs;
-  }
-}
-
 interface DedupEntry {
   readonly holder: Entry;
   readonly expiresAtMs: number;
@@ -113,7 +63,7 @@ export function createMemoryTransport(options: MemoryTransportOptions = {}): Mem
   );
 }
 
-class Memory implements MemoryTransport {
+class Memory implements MemoryTransport, QueueHost {
   readonly name = "memory";
   readonly cannot = Object.freeze(["durability"] as const);
   readonly keyIsolation = "exact";
@@ -175,12 +125,11 @@ class Memory implements MemoryTransport {
 
   async extend(leases: readonly Lease[], options: { readonly alone?: boolean } = {}): Promise<readonly ExtendResult[]> {
     this.#refuseUnlessOpen();
-    const nowMs = this.clock.nowMs();
     return leases.map((lease) => {
       if (!isHeld(lease)) return "lease_lost";
       lease.entry.lease = lease;
       if (options.alone) lease.alone = true;
-      this.queue(lease.entry.delivery.subscriber).extend(lease, nowMs);
+      this.queue(lease.entry.delivery.subscriber).extend(lease);
       return "extended";
     });
   }
@@ -416,319 +365,6 @@ class Memory implements MemoryTransport {
       this.#ids.delete(id);
     }
   }
-}
-
-/** Everything of one subscriber. */
-class Queue {
-  readonly entries = new Set<Entry>();
-  readonly #transport: Memory;
-  readonly #consumers: MemoryConsumer[] = [];
-  readonly #ready: Entry[] = [];
-  #readyHead = 0;
-  readonly #scheduled = new DueHeap<Entry>();
-  #dueTimer: { readonly dueAtMs: number; readonly timer: Timer } | null = null;
-  /** In order of deadline, because every lease of the queue lasts equally long. */
-  readonly #leases = new Set<MemoryLease>();
-  #leaseTimer: Timer | null = null;
-  /** Unsettled entries of each key in order of acceptance. */
-  readonly #keys = new Map<string, Entry[]>();
-  #perKey = 1;
-  #maxTotal = Number.POSITIVE_INFINITY;
-  #bucket: TokenBucket | null = null;
-  #bucketTimer: Timer | null = null;
-  #pumpRequested = false;
-  #nextConsumer = 0;
-
-  constructor(transport: Memory) {
-    this.#transport = transport;
-  }
-
-  addConsumer(spec: ConsumeSpec, onBatch: (leases: readonly Lease[]) => void): Consumer {
-    const consumer = new MemoryConsumer(spec, onBatch, this);
-    this.#consumers.push(consumer);
-    this.#maxTotal = spec.maxTotal ?? Number.POSITIVE_INFINITY;
-    this.#bucket ??= spec.rateLimit && { ...spec.rateLimit, tokens: spec.rateLimit.max, atMs: this.#nowMs() };
-    if (spec.perKey !== this.#perKey) {
-      this.#perKey = spec.perKey;
-      for (const key of this.#keys.keys()) this.#unblock(key);
-    }
-    this.requestPump();
-    return consumer;
-  }
-
-  removeConsumer(consumer: MemoryConsumer): void {
-    const index = this.#consumers.indexOf(consumer);
-    if (index !== -1) this.#consumers.splice(index, 1);
-    this.#transport.changed();
-  }
-
-  async close(): Promise<void> {
-    for (const consumer of [...this.#consumers]) await consumer.stop();
-    this.#dueTimer?.timer.cancel();
-    this.#leaseTimer?.cancel();
-    this.#bucketTimer?.cancel();
-  }
-
-  add(entry: Entry, nowMs: number): void {
-    this.entries.add(entry);
-    const { key } = entry.delivery;
-    if (key !== null) {
-      const line = this.#keys.get(key);
-      if (line) line.push(entry);
-      else this.#keys.set(key, [entry]);
-      if (line && line.length > this.#perKey) {
-        entry.state = "blocked";
-        return;
-      }
-    }
-    this.#offer(entry, nowMs);
-  }
-
-  putBack(entry: Entry, dueAtMs: number): void {
-    entry.dueAtMs = dueAtMs;
-    entry.state = "waiting";
-    this.#offer(entry, this.#nowMs());
-  }
-
-  /** Takes the entry out for good and lets the next one of its key go. */
-  delete(entry: Entry): void {
-    entry.state = "gone";
-    this.entries.delete(entry);
-    const { key } = entry.delivery;
-    if (key === null) return;
-    const line = this.#keys.get(key);
-    line?.splice(line.indexOf(entry), 1);
-    if (line?.length === 0) this.#keys.delete(key);
-    else this.#unblock(key);
-  }
-
-  extend(lease: MemoryLease, nowMs: number): void {
-    lease.deadlineMs = nowMs + lease.holder.spec.leaseMs;
-    this.#leases.delete(lease);
-    this.#leases.add(lease);
-  }
-
-  endLease(lease: MemoryLease): void {
-    this.#leases.delete(lease);
-    lease.entry.lease = null;
-    lease.holder.inFlight--;
-    this.requestPump();
-  }
-
-  hurry(): void {
-    for (const consumer of this.#consumers) consumer.spec.hurry();
-  }
-
-  isBusy(): boolean {
-    if (this.#leases.size > 0) return true;
-    if (this.#consumers.length === 0) return false;
-    this.#takeDue();
-    return this.#hasReady() && this.#allowance() > 0 && this.#consumers.some((consumer) => consumer.room() > 0);
-  }
-
-  depth(): QueueDepth {
-    const nowMs = this.#nowMs();
-    const depth = { ready: 0, scheduled: 0, running: 0, blocked: 0 };
-    let oldestReadyMs: number | null = null;
-    for (const entry of this.entries) {
-      const state = waitingState(entry, nowMs);
-      depth[state]++;
-      if (state === "ready") oldestReadyMs = Math.min(oldestReadyMs ?? entry.dueAtMs, entry.dueAtMs);
-    }
-    return { ...depth, oldestReadyMs };
-  }
-
-  /** Hands out soon, once for all that happens until then. */
-  requestPump(): void {
-    if (this.#pumpRequested || this.#consumers.length === 0) return;
-    this.#pumpRequested = true;
-    atRoot(() =>
-      setImmediate(() => {
-        this.#pumpRequested = false;
-        this.#pump();
-      }),
-    );
-  }
-
-  #pump(): void {
-    this.#takeDue();
-    for (let round = 0; round < this.#consumers.length && this.#hasReady(); round++) {
-      const consumer = this.#consumers[this.#nextConsumer++ % this.#consumers.length];
-      const room = consumer?.room() ?? 0;
-      if (consumer && room > 0) this.#handOut(consumer, room);
-    }
-  }
-
-  #handOut(consumer: MemoryConsumer, room: number): void {
-    const most = Math.min(room, this.#allowance());
-    const deadlineMs = this.#nowMs() + consumer.spec.leaseMs;
-    const batch: MemoryLease[] = [];
-    while (batch.length < most) {
-      const entry = this.#ready[this.#readyHead];
-      if (!entry) break;
-      this.#readyHead++;
-      if (entry.state !== "waiting") continue;
-      entry.state = "running";
-      const lease = new MemoryLease(entry, consumer, deadlineMs);
-      entry.lease = lease;
-      this.#leases.add(lease);
-      batch.push(lease);
-      if (entry.delivery.dedup) this.#transport.started(entry);
-    }
-    if (this.#readyHead * 2 > this.#ready.length) {
-      this.#ready.splice(0, this.#readyHead);
-      this.#readyHead = 0;
-    }
-    if (batch.length === 0) return;
-    if (this.#bucket) takeTokens(this.#bucket, batch.length);
-    consumer.inFlight += batch.length;
-    this.#watchLeases();
-    consumer.onBatch(batch);
-    this.#transport.changed();
-  }
-
-  /** How many more deliveries the limits over all consumers allow now. */
-  #allowance(): number {
-    const places = this.#maxTotal - this.#leases.size;
-    if (!this.#bucket) return places;
-    const nowMs = this.#nowMs();
-    const tokens = refillTokens(this.#bucket, nowMs);
-    if (tokens < 1 && !this.#bucketTimer) {
-      // Rounded up, or a fraction of a token could stay missing for ever.
-      const waitMs = Math.ceil(((1 - tokens) * this.#bucket.perMs) / this.#bucket.max);
-      if (this.#hasReady()) for (const { spec } of this.#consumers) spec.limited();
-      this.#bucketTimer = this.#transport.clock.setTimer(waitMs, () => {
-        this.#bucketTimer = null;
-        this.requestPump();
-      });
-    }
-    return Math.min(places, Math.floor(tokens));
-  }
-
-  #offer(entry: Entry, nowMs: number): void {
-    if (entry.dueAtMs <= nowMs) {
-      this.#ready.push(entry);
-      this.requestPump();
-      return;
-    }
-    this.#scheduled.push(entry.dueAtMs, entry);
-    this.#watchScheduled();
-  }
-
-  #takeDue(): void {
-    const nowMs = this.#nowMs();
-    for (let due = this.#scheduled.takeDue(nowMs); due; due = this.#scheduled.takeDue(nowMs)) {
-      // A handed back or removed entry may have left its old place behind.
-      if (due.state === "waiting" && due.dueAtMs <= nowMs) this.#ready.push(due);
-    }
-    this.#watchScheduled();
-  }
-
-  #watchScheduled(): void {
-    const dueAtMs = this.#scheduled.nextDueMs();
-    if (dueAtMs === undefined || (this.#dueTimer && this.#dueTimer.dueAtMs <= dueAtMs)) return;
-    this.#dueTimer?.timer.cancel();
-    const timer = this.#transport.clock.setTimer(dueAtMs - this.#nowMs(), () => {
-      this.#dueTimer = null;
-      this.#takeDue();
-      this.requestPump();
-    });
-    this.#dueTimer = { dueAtMs, timer };
-  }
-
-  #watchLeases(): void {
-    if (this.#leaseTimer) return;
-    const [first] = this.#leases;
-    if (!first) return;
-    this.#leaseTimer = this.#transport.clock.setTimer(Math.max(1, first.deadlineMs - this.#nowMs()), () => {
-      this.#leaseTimer = null;
-      this.#expireLeases();
-      this.#watchLeases();
-    });
-  }
-
-  #expireLeases(): void {
-    const nowMs = this.#nowMs();
-    for (const lease of this.#leases) {
-      if (lease.deadlineMs > nowMs) break;
-      const { entry } = lease;
-      if (lease.alone) entry.crashesAlone++;
-      else entry.crashes++;
-      this.endLease(lease);
-      this.putBack(entry, entry.dueAtMs);
-    }
-  }
-
-  #unblock(key: string): void {
-    const nowMs = this.#nowMs();
-    for (const entry of this.#keys.get(key)?.slice(0, this.#perKey) ?? []) {
-      if (entry.state !== "blocked") continue;
-      entry.state = "waiting";
-      this.#offer(entry, nowMs);
-    }
-  }
-
-  #hasReady(): boolean {
-    while (this.#readyHead < this.#ready.length && this.#ready[this.#readyHead]?.state !== "waiting") this.#readyHead++;
-    return this.#readyHead < this.#ready.length;
-  }
-
-  #nowMs(): number {
-    return this.#transport.clock.nowMs();
-  }
-}
-
-class MemoryConsumer implements Consumer {
-  readonly spec: ConsumeSpec;
-  readonly onBatch: (leases: readonly Lease[]) => void;
-  inFlight = 0;
-  readonly #queue: Queue;
-  #stopped = false;
-
-  constructor(spec: ConsumeSpec, onBatch: (leases: readonly Lease[]) => void, queue: Queue) {
-    this.spec = spec;
-    this.onBatch = onBatch;
-    this.#queue = queue;
-  }
-
-  room(): number {
-    if (this.#stopped) return 0;
-    return Math.min(this.spec.capacity(), this.spec.maxInFlight - this.inFlight);
-  }
-
-  wake(): void {
-    this.#queue.requestPump();
-  }
-
-  async stop(): Promise<void> {
-    this.#stopped = true;
-    this.#queue.removeConsumer(this);
-  }
-}
-
-function isHeld(lease: Lease): lease is MemoryLease {
-  return lease instanceof MemoryLease && lease.entry.lease === lease;
-}
-
-function waitingState(entry: Entry, nowMs: number): "ready" | "scheduled" | "running" | "blocked" {
-  if (entry.state === "running" || entry.state === "blocked") return entry.state;
-  return entry.dueAtMs <= nowMs ? "ready" : "scheduled";
-}
-
-function describe(entry: Entry, nowMs: number): QueuedDelivery {
-  const { id, subscriber, subscription, eventType, key } = entry.delivery;
-  const state = waitingState(entry, nowMs);
-  return {
-    id,
-    subscriber,
-    subscription,
-    eventType,
-    key,
-    state: state === "running" ? "ready" : state,
-    dueAtMs: entry.dueAtMs,
-    attempts: entry.attempts,
-    body: entry.body,
-  };
 }
 
 function nextTurn(): Promise<void> {

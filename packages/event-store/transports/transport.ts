@@ -155,7 +155,11 @@ export type TransportOptOut =
   /** Nothing survives the process. */
   | "durability"
   /** Other keys of the same partition may wait for a key. */
-  | "key-isolation-exact";
+  | "key-isolation-exact"
+  /** What was due when a clock is set back waits until it is due again. */
+  | "due-follows-clock"
+  /** A clock that is set back delays the retries that wait by as much. */
+  | "retries-follow-clock";
 
 /**
  * Carries deliveries from publishers to consumers.

@@ -17,15 +17,15 @@ describe.skipIf(needed.skip)(needed.title("PostgreSQL"), () => {
   describeTransport({
     name: "SQL on PostgreSQL",
     runner: { describe, test, afterAll },
-    async create() {
+    async create(clock) {
       const url = await server.createDatabase();
       const database = await openDatabase({ url });
       await migrate(database, [eventStoreMigrations]);
       const second = await openDatabase({ url });
-      const transport = createSqlTransport({ database });
+      const transport = createSqlTransport({ database, clock });
       return {
         transport,
-        another: () => createSqlTransport({ database: second }),
+        another: () => createSqlTransport({ database: second, clock }),
         async destroy() {
           await transport.close();
           await database.close();

@@ -10,7 +10,7 @@ import { createSqlTransport } from "./transport.js";
 describeTransport({
   name: "SQL on SQLite",
   runner: { describe, test, afterAll },
-  async create() {
+  async create(clock) {
     const directory = await mkdtemp(join(tmpdir(), "event-store-"));
     const databases: Database[] = [await openSqlite({ path: join(directory, "events.db") })];
     const [database] = databases;
@@ -19,10 +19,10 @@ describeTransport({
     // A file of its own connection, as another process would have it.
     const second = await openSqlite({ path: join(directory, "events.db") });
     databases.push(second);
-    const transport = createSqlTransport({ database });
+    const transport = createSqlTransport({ database, clock });
     return {
       transport,
-      another: () => createSqlTransport({ database: second }),
+      another: () => createSqlTransport({ database: second, clock }),
       async destroy() {
         await transport.close();
         for (const one of databases) await one.close();
