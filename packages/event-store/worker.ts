@@ -55,7 +55,7 @@ const maxPrefetch = 256;
 /** A batch waits for company anyway; looking for it after each publish would cost a transaction for every few deliveries. */
 const longestGatherMs = 25;
 /** More deliveries than a slow process can lose before they come back to it. */
-const maxLostHere = 20_000;
+const maxComeBack = 20_000;
 /** A worker that holds this much takes nothing more until some of it is settled. */
 const maxHeldBytes = 67_108_864;
 
@@ -78,8 +78,8 @@ export class Worker implements SlotUser, CallHost {
   #consumer: Consumer | undefined;
   readonly #waiting: WaitingLine;
   readonly #suspects: Suspects;
-  /** How often the lease of a delivery ran out in this very process, which is alive: the transport counts it as a crash. */
-  readonly #lostHere = new Map<string, number>();
+  /** How often deliveries that come back from a lease that ran out were taken here since this process began. */
+  readonly #comeBack = new Map<string, number>();
   readonly #calls = new Set<Call>();
   readonly #callOf = new Map<Lease, Call>();
   /** Looked up, or about to be started with the process for themselves. */
@@ -122,7 +122,7 @@ export class Worker implements SlotUser, CallHost {
       pause: () => deps.pause(this.subscriberName),
       onEnd: (lease, kind) => {
         this.#leases.drop(lease);
-        this.#lostHere.delete(lease.deliveryId);
+        this.#comeBack.delete(lease.deliveryId);
         this.#handlingLog.ended(lease, kind);
       },
       onRound: () => this.#consumer?.wake(),
@@ -282,7 +282,7 @@ export class Worker implements SlotUser, CallHost {
     for (const lease of leases) {
       if (lease.crashesAlone >= this.#deps.limits.maxCrashes) void this.#buryCrashed(lease);
       else {
-        const crashes = lease.crashes - (this.#lostHere.get(lease.deliveryId) ?? 0);
+        const crashes = this.#crashesElsewhere(lease);
         if (crashes >= suspectAfterCrashes) this.#suspects.push(lease, crashes);
         else this.#waiting.push(lease);
       }
@@ -290,6 +290,18 @@ export class Worker implements SlotUser, CallHost {
     this.#offerSuspects();
     this.#linger();
     this.#deps.slots.offer(this);
+  }
+
+  /** The transport counts each lease that ran out; whoever takes the same delivery again has not died of it meanwhile. */
+  #crashesElsewhere({ deliveryId, crashes }: Lease): number {
+    if (crashes === 0) return 0;
+    const takenBefore = this.#comeBack.get(deliveryId) ?? 0;
+    this.#comeBack.set(deliveryId, takenBefore + 1);
+    for (const oldest of this.#comeBack.keys()) {
+      if (this.#comeBack.size <= maxComeBack) break;
+      this.#comeBack.delete(oldest);
+    }
+    return crashes - takenBefore;
   }
 
   /** Lets the waiting deliveries wait for more, unless there are enough. */
@@ -364,11 +376,6 @@ export class Worker implements SlotUser, CallHost {
   }
 
   #lose(lease: Lease): void {
-    this.#lostHere.set(lease.deliveryId, (this.#lostHere.get(lease.deliveryId) ?? 0) + 1);
-    for (const oldest of this.#lostHere.keys()) {
-      if (this.#lostHere.size <= maxLostHere) break;
-      this.#lostHere.delete(oldest);
-    }
     const call = this.#callOf.get(lease);
     if (!call) {
       this.#waiting.remove(lease);
