@@ -21162,7 +21162,7 @@ export interface paths {
                                 link?: string;
                                 /** @description Id of the entry that caused it, which may be missing here. */
                                 caused_by?: string;
-                                /** @description Ids of entries that belong to it: errors and failed attempts of a journey that failed, journey and causes of an error. */
+                                /** @description Ids of entries that belong to it: errors and failed attempts of a journey that failed, journey and causes of an error; of each kind the first 100. */
                                 related: string[];
                                 /** @description Of a journey that failed: why, as far as this timeline tells. */
                                 explanation?: {

@@ -34,7 +34,7 @@ Sentry.withScope((scope) => {
 });
 Sentry.captureMessage("the shop closes", "warning");
 // The session hears of errors when they are sent.
-Sentry.flush(10_000).then(() => {
+void Sentry.flush(10_000).then(() => {
   session().endSession();
   return Sentry.close(10_000);
 });
