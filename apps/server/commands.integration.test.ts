@@ -126,6 +126,24 @@ describe("commands beside a server", () => {
     expect((await getJson(`${running.url}/api/v1/projects/1/errors`, other)).status).toBe(403);
   });
 
+  test("PF-032 a scope or project that is given again is added to those before", async () => {
+    const { id } = JSON.parse((await run("project", "create", "Third", "--json")).out);
+    const line = [
+      "--scope",
+      "errors:read",
+      "--scope",
+      "errors:read,errors:write",
+      "--project",
+      "1",
+      "--project",
+      `${id}`,
+    ];
+    const { scopes, token } = JSON.parse((await run("token", "create", ...line, "--json")).out);
+    expect(scopes).toEqual(["errors:read", "errors:write"]);
+    for (const project of [1, id])
+      expect((await getJson(`${running.url}/api/v1/projects/${project}/errors`, token)).status).toBe(200);
+  });
+
   test("revoking an unknown token is an error that names it", async () => {
     const unknown = await run("token", "revoke", "01JZ3V2M5T8Q4X9C7B6A1D0E2F");
     expect(unknown.exitCode).toBe(1);

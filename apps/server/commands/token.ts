@@ -133,17 +133,19 @@ function stateOf({ revokedAtMs, expiresAtMs }: IssuedToken): "revoked" | "expire
   return expiresAtMs <= systemClock.nowMs() ? "expired" : "valid";
 }
 
-function parseScopes(text: string): readonly Scope[] {
-  return text.split(",").map((name) => {
+/** An option that is given twice adds to what it said the first time. */
+function parseScopes(text: string, before: readonly Scope[] = []): readonly Scope[] {
+  const named = text.split(",").map((name) => {
     if (isScope(name)) return name;
     if (name === "") throw new InvalidArgumentError(`Expected some of ${scopes.join(", ")}, with commas.`);
     const near = nearestName(name, scopes);
     throw new InvalidArgumentError(near ? `${name} is no scope. Did you mean ${near}?` : `${name} is no scope.`);
   });
+  return [...new Set([...before, ...named])];
 }
 
-function parseProjects(text: string): readonly number[] {
-  return text.split(",").map(parseId);
+function parseProjects(text: string, before: readonly number[] = []): readonly number[] {
+  return [...new Set([...before, ...text.split(",").map(parseId)])];
 }
 
 function parseName(text: string): string {

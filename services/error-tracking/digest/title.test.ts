@@ -45,6 +45,14 @@ describe("title", () => {
       "just a string",
     ],
     [
+      "the value of a synthetic one beside threads of which none crashed",
+      {
+        exception: [{ type: "Minidump", value: "Minidump", mechanism: { synthetic: true } }],
+        threads: [{ id: "1", stacktrace: { frames: [mine] } }],
+      },
+      "Minidump",
+    ],
+    [
       "the type of a synthetic one that says nothing else",
       { exception: [{ type: "Error", mechanism: { synthetic: true } }] },
       "Error",

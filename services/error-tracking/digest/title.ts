@@ -49,9 +49,16 @@ function typedTitle(exception: Exception): Title | undefined {
 
 /** The function that crashed, unless it has none of the names that people give: `?`, `<anonymous>`. */
 function nameOfCrash(event: ErrorEvent): string {
-  const frame = event.exception === undefined ? undefined : crashFrame(event);
+  const frame = hasCrashStack(event) ? crashFrame(event) : undefined;
   const isNamed = frame !== undefined && functionName(frame, familyOf(frame.platform ?? event.platform)) !== undefined;
   return isNamed ? firstLine(frame.function) : "";
+}
+
+/** A thread tells of the crash only when it is the one that crashed. */
+function hasCrashStack({ exception, threads, stacktrace }: ErrorEvent): boolean {
+  if (exception === undefined) return false;
+  const crashed = threads?.values.some((thread) => thread.crashed === true) === true;
+  return crashed || stacktrace !== undefined || exception.values.some((one) => one.stacktrace !== undefined);
 }
 
 /** Where it happened, for people: the transaction, the last function of the application, or what the client says. */

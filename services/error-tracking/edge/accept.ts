@@ -28,7 +28,7 @@ import { IngestError } from "../http/ingest-errors.js";
 import { isForeignCsp } from "../security/csp.js";
 import { readSecurityReport } from "../security/read-report.js";
 import type { EventAttachment } from "../store/attachments.js";
-import { crashEvent } from "./crash-event.js";
+import { crashEvent, eventOfCrash } from "./crash-event.js";
 import type { EdgeOutcome, RecordOutcome } from "./edge-outcomes.js";
 import {
   type CollectedItem,
@@ -331,9 +331,10 @@ interface IncomingEvent {
 
 /** The event of an envelope, or the one that the report of a crash stands for. */
 function eventOf({ event, events, compressedEvent, attachments }: Gathered): IncomingEvent | undefined {
-  if (event !== undefined) return { payload: event, itemType: "event", attachments, compressed: compressedEvent };
-  const crash = events === 0 ? crashEvent(attachments) : undefined;
-  return crash && { payload: Buffer.from(JSON.stringify(crash)), itemType: "event", attachments };
+  const crash =
+    event === undefined && events === 0 ? crashEvent(attachments) : event && eventOfCrash(event, attachments);
+  if (crash !== undefined) return { payload: Buffer.from(JSON.stringify(crash)), itemType: "event", attachments };
+  return event && { payload: event, itemType: "event", attachments, compressed: compressedEvent };
 }
 
 function refusalOf(error: unknown) {

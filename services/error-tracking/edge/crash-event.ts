@@ -1,19 +1,55 @@
-import type { JsonObject, JsonValue } from "@signalbox/sentry-protocol";
+import {
+  isJsonObject,
+  type JsonObject,
+  type JsonValue,
+  ProtocolError,
+  parseJsonObject,
+} from "@signalbox/sentry-protocol";
 import type { EventAttachment } from "../store/attachments.js";
+import { eventDepth } from "./ingest-limits.js";
 
 /** Kinds of attachments that are the report of a crash: one that comes without an event makes one. */
-const crashTypes: ReadonlyMap<string | undefined, { readonly type: string; readonly platform: string }> = new Map([
+const crashTypes: ReadonlyMap<string | undefined, Crash> = new Map([
   ["event.minidump", { type: "Minidump", platform: "native" }],
   ["event.applecrashreport", { type: "AppleCrashReport", platform: "cocoa" }],
 ]);
 
+type Attachments = readonly Pick<EventAttachment, "attachment_type">[];
+type Crash = { readonly type: string; readonly platform: string };
+
 /** Undefined when none of the attachments reports a crash. */
-export function crashEvent(attachments: readonly Pick<EventAttachment, "attachment_type">[]): JsonObject | undefined {
+export function crashEvent(attachments: Attachments): JsonObject | undefined {
+  const crash = crashOf(attachments);
+  return crash && fillCrash({}, crash);
+}
+
+/**
+ * An event that came together with the report of a crash. Handlers outside of the crashed process send one that tells the
+ * circumstances only; it becomes the crash then. Undefined when the event is to be taken as it came.
+ */
+export function eventOfCrash(payload: Uint8Array, attachments: Attachments): JsonObject | undefined {
+  const crash = crashOf(attachments);
+  if (crash === undefined) return undefined;
+  const sent = readJson(payload);
+  return sent === undefined || hasOwnAccount(sent) || hasMessage(sent) ? undefined : fillCrash(sent, crash);
+}
+
+function crashOf(attachments: Attachments): Crash | undefined {
   for (const { attachment_type: type } of attachments) {
     const crash = crashTypes.get(type);
-    if (crash !== undefined) return fillCrash({}, crash);
+    if (crash !== undefined) return crash;
   }
   return undefined;
+}
+
+/** Undefined for what is refused where events are read. */
+function readJson(payload: Uint8Array): JsonObject | undefined {
+  try {
+    return parseJsonObject(payload, { maxDepth: eventDepth });
+  } catch (error) {
+    if (error instanceof ProtocolError) return undefined;
+    throw error;
+  }
 }
 
 /**
@@ -24,10 +60,7 @@ export function minidumpEvent(sent: JsonObject): JsonObject {
   return fillCrash(sent, { type: "Minidump", platform: "native" });
 }
 
-function fillCrash(
-  sent: JsonObject,
-  { type, platform }: { readonly type: string; readonly platform: string },
-): JsonObject {
+function fillCrash(sent: JsonObject, { type, platform }: Crash): JsonObject {
   const event: JsonObject = { platform, level: "fatal", ...sent };
   if (hasOwnAccount(sent)) return event;
   return {
@@ -41,7 +74,17 @@ function fillCrash(
 
 /** Whether the client describes the crash well enough to be grouped by that. */
 function hasOwnAccount(sent: JsonObject): boolean {
-  return ["exception", "threads", "stacktrace"].some((key) => isFilled(sent[key]));
+  return isFilled(sent["exception"]) || isFilled(sent["stacktrace"]) || hasCrashedThread(sent["threads"]);
+}
+
+/** Threads of which none crashed are those of the process that sends the report. */
+function hasCrashedThread(threads: JsonValue | undefined): boolean {
+  const values = Array.isArray(threads) ? threads : isJsonObject(threads) ? threads["values"] : undefined;
+  return Array.isArray(values) && values.some((thread) => isJsonObject(thread) && thread["crashed"] === true);
+}
+
+function hasMessage({ message, logentry }: JsonObject): boolean {
+  return (typeof message === "string" && message.trim() !== "") || isFilled(logentry) || isFilled(message);
 }
 
 function isFilled(value: JsonValue | undefined): boolean {

@@ -215,6 +215,32 @@ describe("crashes", () => {
     expect(dataOf(event).attachments).toMatchObject([{ attachment_type: type }]);
   });
 
+  const minidump = [
+    { type: "attachment", attachment_type: "event.minidump", filename: "crash.dmp" },
+    "MDMP...",
+  ] as const;
+
+  test("ET-057 ET-160 an event that tells only the circumstances of a crash becomes that crash", async () => {
+    // The threads are those of the process that reports: none of them crashed.
+    const threads = { values: [{ id: 1, current: true, stacktrace: { frames: [{ function: "report" }] } }] };
+    const sent = { release: "shop@2", tags: { module: "libgpu.so" }, threads };
+    await send(at("/envelope/"), envelope({ event_id: "e".repeat(32) }, [{ type: "event" }, sent], minidump));
+    const [event] = await newEvents(1);
+    expect(sentEvent(event)).toMatchObject({ ...sent, level: "fatal", fingerprint: ["minidump", "libgpu.so"] });
+    expect(exceptionOf(sentEvent(event))).toMatchObject({ type: "Minidump", mechanism: { synthetic: true } });
+    expect(dataOf(event).attachments).toMatchObject([{ attachment_type: "event.minidump" }]);
+  });
+
+  test.each([
+    ["an exception", { exception: { values: [{ type: "SIGSEGV", value: "at 0x10" }] } }],
+    ["a message", { message: "the renderer is gone" }],
+    ["the thread that crashed", { threads: { values: [{ id: 7, crashed: true, stacktrace: { frames: [] } }] } }],
+  ])("ET-160 an event that tells of the crash by %s stays as it came", async (_, sent) => {
+    await send(at("/envelope/"), envelope({}, [{ type: "event" }, sent], minidump));
+    const [event] = await newEvents(1);
+    expect(sentEvent(event)).toEqual(sent);
+  });
+
   test("ET-041 ET-057 the crash of an event that is not taken makes no second one", async () => {
     const crash = [{ type: "attachment", attachment_type: "event.minidump" }, "MDMP"] as const;
     const large = [{ type: "event" }, { message: "x".repeat(1024 * 1024) }] as const;
