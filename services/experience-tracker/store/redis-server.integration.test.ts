@@ -66,6 +66,19 @@ describe.skipIf(needed.skip)(needed.title("what Redis must be"), () => {
     expect(await store.apply([start()])).toMatchObject([{ result: "applied" }]);
   });
 
+  test.for([
+    ["what an earlier version wrote", null],
+    ["what a later version wrote", "99"],
+  ] as const)("XP-836 %s is not taken for our own", async ([, format]) => {
+    const prefix = `format-${format}`;
+    const meta = `${prefix}:{0}:meta`;
+    await open({ prefix });
+    expect(await client.hexists(meta, "format")).toBe(1);
+    if (format === null) await client.hdel(meta, "format");
+    else await client.hset(meta, "format", format);
+    await expect(open({ prefix })).rejects.toMatchObject({ code: "redis_format_unknown" });
+  });
+
   test("XP-400 XP-836 the number of shards stays what it was", async () => {
     await open({ prefix: "shards", shards: 4 });
     await open({ prefix: "shards", shards: 4 });

@@ -22,6 +22,11 @@ export const redisSetupErrors = defineErrors("Experiences on Redis", {
     message: "The state in Redis was written with another number of shards.",
     remedy: "Set `experience.redis_shards` back, or use another `experience.redis_prefix`.",
   },
+  redis_format_unknown: {
+    message: "The state in Redis was written by another version in another form.",
+    remedy:
+      "Run the version that wrote it, or begin anew with another `experience.redis_prefix`; journeys that are open then are lost.",
+  },
   redis_unsuitable: {
     message: "The Redis server cannot keep the state of experiences.",
     remedy: "Use a primary server of Redis 6.2 or newer.",
@@ -109,6 +114,9 @@ export interface RequireOptions {
   readonly server: ServerWatch;
 }
 
+/** How runs, entries and records are written; another number for every change that older code cannot read. */
+const format = "2";
+
 /** @throws {RedisSetupError} when the server or what is in it must not be used */
 export async function requireUsableServer(options: RequireOptions): Promise<void> {
   const { client, ack, logger, meta, shards, server } = options;
@@ -116,11 +124,7 @@ export async function requireUsableServer(options: RequireOptions): Promise<void
   try {
     if (client.status === "wait") await client.connect();
     await server.look();
-    const written = await client.hsetnx(meta, "shards", String(shards)).then(() => client.hget(meta, "shards"));
-    if (written !== String(shards))
-      throw new RedisSetupError("redis_shards_changed", {
-        message: `The state in Redis was written with ${written} shards, and ${shards} are configured.`,
-      });
+    await requireSameForm(client, meta, String(shards));
   } catch (error) {
     if (error instanceof RedisSetupError) throw error;
     // A server that is away now is no reason not to start; everything that needs it says so.
@@ -128,6 +132,20 @@ export async function requireUsableServer(options: RequireOptions): Promise<void
   }
   server.assertUsable();
   server.begin();
+}
+
+async function requireSameForm(client: Redis, meta: string, shards: string): Promise<void> {
+  if ((await client.hexists(meta, "shards")) === 0)
+    await client.multi().hsetnx(meta, "format", format).hsetnx(meta, "shards", shards).exec();
+  const [writtenShards, writtenFormat] = await client.hmget(meta, "shards", "format");
+  if (writtenShards !== shards)
+    throw new RedisSetupError("redis_shards_changed", {
+      message: `The state in Redis was written with ${writtenShards} shards, and ${shards} are configured.`,
+    });
+  if (writtenFormat !== format)
+    throw new RedisSetupError("redis_format_unknown", {
+      message: `The state in Redis has form ${writtenFormat ?? "1"}, and this version reads and writes ${format}.`,
+    });
 }
 
 /** What the operator of a Redis server should know about it. */
