@@ -214,7 +214,8 @@ describe.skipIf(needed.skip)(needed.title("the frame of the dashboard"), () => {
     expect(text).toContain(`${(at ?? "").replace("T", " ").replace("Z", "")} UTC`);
     expect(text).toContain(
       await page.evaluate<string>(
-        `new Date(${JSON.stringify(at)}).toLocaleString() + " (" + Intl.DateTimeFormat().resolvedOptions().timeZone + ")"`,
+        `new Date(${JSON.stringify(at)}).toLocaleString(undefined, { dateStyle: "medium", timeStyle: "medium", hourCycle: "h23" }) +
+          " (" + Intl.DateTimeFormat().resolvedOptions().timeZone + ")"`,
       ),
     );
   });
