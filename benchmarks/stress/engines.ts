@@ -78,7 +78,7 @@ export const engines: Readonly<Record<string, Engine>> = {
     },
   },
   jetstream: {
-    cannot: ["key-isolation-exact", "due-follows-clock", "retries-follow-clock"],
+    cannot: ["key-isolation-exact", "retries-follow-clock"],
     start: () => shared(startNats()),
     create(servers, clock) {
       const name = uniqueName();

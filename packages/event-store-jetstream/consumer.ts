@@ -10,7 +10,7 @@ import type { JetStreamParts } from "./parts.js";
 import { readMessage } from "./read-message.js";
 import { Source } from "./source.js";
 import type { Tick } from "./tick.js";
-import { acknowledgement, messageIdOf, readAckSubject, type Wire } from "./wire.js";
+import { acknowledgement, messageIdOf, readAckSubject, storedAtMs, type Wire } from "./wire.js";
 
 export interface ConsumerOptions {
   readonly spec: ConsumeSpec;
@@ -284,7 +284,7 @@ export class JetStreamConsumer implements Consumer, LeaseHolder {
     for (const one of arrived) {
       const lease = this.#leaseOf(one, known.get(messageIdOf(one.wire)));
       if (superseded.has(lease.messageId)) link.send(lease.ackSubject, acknowledgement);
-      else if (lease.dueAtMs > nowMs) early.push(lease);
+      else if (lease.dueAtMs > nowMs && !wasDueAtOnce(lease)) early.push(lease);
       else ready.push(lease);
     }
     // It keeps its place in its partition until it is due.
@@ -410,6 +410,11 @@ export class JetStreamConsumer implements Consumer, LeaseHolder {
       link.send(lease.ackSubject, "+WPI");
     }
   }
+}
+
+/** Such a one waits for no clock: the one that says it is early was set back meanwhile. */
+function wasDueAtOnce({ wire, dueAtMs, ackSubject }: JetStreamLease): boolean {
+  return dueAtMs === wire.dueAtMs && dueAtMs <= storedAtMs(ackSubject);
 }
 
 /** Nothing but the message has to be asked. */

@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import { openLink } from "./link.js";
 import { defaultNames, deliverySubject, durableName, nameOf, partitionOf, readSubject, tokenOf } from "./names.js";
 import { createJetStreamTransport } from "./transport.js";
-import { decodeWire, encodeWire, messageIdOf, readAckSubject, wireOf } from "./wire.js";
+import { decodeWire, encodeWire, messageIdOf, readAckSubject, storedAtMs, wireOf } from "./wire.js";
 
 test("ES-226 names that are no names of subscribers never reach a subject", () => {
   for (const name of [
@@ -71,9 +71,12 @@ test("ES-201 a delivery comes out of a message as it went in", () => {
     expect(decodeWire(foreign), foreign).toBeUndefined();
 });
 
-test("ES-204 how often a message was handed out is read from both forms of its answer subject", () => {
-  expect(readAckSubject("$JS.ACK.S.c.3.17.5.1795249893191415267.0")).toEqual({ delivered: 3, streamSeq: 17 });
-  expect(readAckSubject("$JS.ACK.hub.ACC.S.c.2.9.5.1795249893191415267.0.rnd")).toEqual({ delivered: 2, streamSeq: 9 });
+test("ES-204 how often a message was handed out, and when it was stored, is read from both forms of its answer subject", () => {
+  const short = "$JS.ACK.S.c.3.17.5.1795249893191415267.0";
+  const long = "$JS.ACK.hub.ACC.S.c.2.9.5.1795249893191415267.0.rnd";
+  expect(readAckSubject(short)).toEqual({ delivered: 3, streamSeq: 17 });
+  expect(readAckSubject(long)).toEqual({ delivered: 2, streamSeq: 9 });
+  for (const subject of [short, long]) expect(Math.floor(storedAtMs(subject))).toBe(1_795_249_893_191);
 });
 
 test.each([

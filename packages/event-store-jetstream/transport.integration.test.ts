@@ -22,7 +22,7 @@ describe.skipIf(needed.skip)(needed.title("JetStream"), () => {
   describeTransport({
     name: "JetStream",
     runner: { describe, test, afterAll },
-    cannot: ["key-isolation-exact", "due-follows-clock", "retries-follow-clock"],
+    cannot: ["key-isolation-exact", "retries-follow-clock"],
     async create(clock) {
       const directory = await mkdtemp(join(tmpdir(), "event-store-"));
       const path = join(directory, "events.db");

@@ -92,7 +92,7 @@ export function createJetStreamTransport(options: JetStreamTransportOptions): Je
 
 class JetStream implements JetStreamTransport {
   readonly name = "NATS JetStream";
-  readonly cannot = Object.freeze(["key-isolation-exact", "due-follows-clock", "retries-follow-clock"] as const);
+  readonly cannot = Object.freeze(["key-isolation-exact", "retries-follow-clock"] as const);
   readonly keyIsolation = "partition";
   readonly needsDatabase = true;
   readonly #options: JetStreamTransportOptions;

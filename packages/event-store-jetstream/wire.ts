@@ -216,3 +216,9 @@ export function readAckSubject(subject: string): AckSubject {
   const token = (index: number): number => Number(subject.slice(starts[index], (starts[index + 1] ?? 0) - 1));
   return { delivered: token(at), streamSeq: token(at + 1) };
 }
+
+/** When the server took a message that it handed out, by its own clock: the subject goes on `….<consumer seq>.<nanoseconds>.…`. */
+export function storedAtMs(ackSubject: string): number {
+  const tokens = ackSubject.split(".");
+  return Number(tokens[tokens.length >= 11 ? 9 : 7]) / 1_000_000;
+}

@@ -532,26 +532,25 @@ export function describeTransport({ name, create, cannot = [], runner, pace = 1 
         await rival.finish();
       }));
 
-    if (!cannot.includes("due-follows-clock"))
-      test("ES-204 ES-206 when the clock is set back, what was due comes all the same, and leases end in their time", () =>
-        onClock(async (transport, other, clock) => {
-          const own = queue();
-          const [lost, ready, later] = [own.delivery(), own.delivery({ dueAtMs: clock.nowMs() }), own.delivery()];
-          await transport.enqueue([lost]);
-          const holder = new Collector(transport, own.subscriber, { leaseMs: paced(2_000), maxInFlight: 1 });
-          await holder.has(1);
-          await holder.consumer.stop();
-          await transport.enqueue([ready, own.delivery({ dueAtMs: clock.nowMs() + hourMs })]);
-          await quiet();
-          clock.setBy(-hourMs);
-          const rest = new Collector(other, own.subscriber, { onLease: "done", leaseMs: paced(2_000) });
-          await transport.enqueue([later]);
-          await rest.has(3);
-          assert.deepEqual(rest.ids(), [lost, ready, later].map(({ id }) => id).sort());
-          assert.equal(rest.leases.find(({ deliveryId }) => deliveryId === lost.id)?.crashes, 1);
-          assert.equal(await holder.settle(0, { kind: "done" }), "lease_lost");
-          await rest.finish();
-        }));
+    test("ES-204 ES-206 when the clock is set back, what was due comes all the same, and leases end in their time", () =>
+      onClock(async (transport, other, clock) => {
+        const own = queue();
+        const [lost, ready, later] = [own.delivery(), own.delivery({ dueAtMs: clock.nowMs() }), own.delivery()];
+        await transport.enqueue([lost]);
+        const holder = new Collector(transport, own.subscriber, { leaseMs: paced(2_000), maxInFlight: 1 });
+        await holder.has(1);
+        await holder.consumer.stop();
+        await transport.enqueue([ready, own.delivery({ dueAtMs: clock.nowMs() + hourMs })]);
+        await quiet();
+        clock.setBy(-hourMs);
+        const rest = new Collector(other, own.subscriber, { onLease: "done", leaseMs: paced(2_000) });
+        await transport.enqueue([later]);
+        await rest.has(3);
+        assert.deepEqual(rest.ids(), [lost, ready, later].map(({ id }) => id).sort());
+        assert.equal(rest.leases.find(({ deliveryId }) => deliveryId === lost.id)?.crashes, 1);
+        assert.equal(await holder.settle(0, { kind: "done" }), "lease_lost");
+        await rest.finish();
+      }));
 
     if (!cannot.includes("retries-follow-clock"))
       test("ES-206 a retry keeps its delay when the clock is set back", () =>

@@ -156,8 +156,6 @@ export type TransportOptOut =
   | "durability"
   /** Other keys of the same partition may wait for a key. */
   | "key-isolation-exact"
-  /** What was due when a clock is set back waits until it is due again. */
-  | "due-follows-clock"
   /** A clock that is set back delays the retries that wait by as much. */
   | "retries-follow-clock";
 
