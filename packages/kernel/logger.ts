@@ -40,7 +40,8 @@ export interface LoggerOptions {
 /** Lines reach standard output in order, at the latest when the process exits. */
 export function createLogger(options: LoggerOptions): Logger {
   const output = options.destination ?? standardOutput();
-  const colour = options.destination === undefined && process.stdout.isTTY;
+  // A terminal's own answer heeds NO_COLOR.
+  const colour = options.destination === undefined && process.stdout.isTTY && process.stdout.hasColors();
   const root = pino(
     {
       level: options.level,
