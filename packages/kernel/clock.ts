@@ -45,11 +45,12 @@ class SystemClock implements Clock {
 
 function startTimer(delayMs: number, callback: () => void, options: { readonly keepsProcessAlive: boolean }): Timer {
   const dueMs = performance.now() + delayMs;
-  let handle: NodeJS.Timeout;
+  // A number in browsers, where timers keep nothing alive.
+  let handle: NodeJS.Timeout | number;
   const arm = (): void => {
     const remainingMs = Math.max(0, Math.ceil(dueMs - performance.now()));
     handle = setTimeout(onTimeout, Math.min(remainingMs, longestTimeoutMs));
-    if (!options.keepsProcessAlive) handle.unref();
+    if (!options.keepsProcessAlive && typeof handle === "object") handle.unref();
   };
   // Node's timers may fire a fraction of a millisecond early, and long ones come in pieces.
   const onTimeout = (): void => {

@@ -2,8 +2,9 @@ import { tmpdir } from "node:os";
 import { describe, expect, test } from "vitest";
 import { createVirtualClock } from "./clock.js";
 import { createDiskGuard, type DiskGuardOptions, type DiskState } from "./disk-guard.js";
-import { type Logger, silentLogger } from "./logger.js";
+import type { Logger } from "./logger.js";
 import { type Gauge, type GaugeOptions, type Metrics, noMetrics } from "./metrics.js";
+import { silentLogger } from "./silent-logger.js";
 
 const gibibyte = 1024 ** 3;
 

@@ -1,8 +1,9 @@
 import { statfs } from "node:fs/promises";
 import { type Clock, systemClock, type Timer } from "./clock.js";
 import { createService, type Service } from "./lifecycle.js";
-import { type Logger, silentLogger } from "./logger.js";
+import type { Logger } from "./logger.js";
 import { type Metrics, noMetrics } from "./metrics.js";
+import { silentLogger } from "./silent-logger.js";
 
 /** `full`: take nothing in. `low`: soon; only a warning. */
 export type DiskState = "ok" | "low" | "full";

@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import { createVirtualClock } from "./clock.js";
 import { createFailureLog } from "./failure-log.js";
-import { type LogFields, type Logger, silentLogger } from "./logger.js";
+import type { LogFields, Logger } from "./logger.js";
+import { silentLogger } from "./silent-logger.js";
 
 test("what fails again and again is said when it begins, then once a minute with a count, and when it is over", async () => {
   const lines: [string, string, LogFields | undefined][] = [];

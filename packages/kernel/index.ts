@@ -19,6 +19,7 @@ export * from "./pace.js";
 export { createPulse, type Pulse, type PulseOptions } from "./pulse.js";
 export * from "./read-correlation.js";
 export * from "./retry.js";
+export { silentLogger } from "./silent-logger.js";
 export * from "./ulid.js";
 export { whenThere } from "./when-there.js";
 export { startWorkerThread, type WorkerThreadOptions } from "./worker-thread.js";

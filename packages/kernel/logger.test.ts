@@ -2,7 +2,8 @@ import { expect, test } from "vitest";
 import { Secret } from "./config/secret.js";
 import { withContext } from "./context.js";
 import { KernelError } from "./kernel-errors.js";
-import { createLogger, type LoggerOptions, silentLogger } from "./logger.js";
+import { createLogger, type LoggerOptions } from "./logger.js";
+import { silentLogger } from "./silent-logger.js";
 
 test("PF-050 a line is one JSON object with time, level, msg, component and the data fields", () => {
   const { logger, lines, texts } = captured();

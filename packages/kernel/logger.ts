@@ -105,15 +105,3 @@ function lineInContext(component: string): Record<string, unknown> {
   if (meta) for (const key of Object.keys(meta)) line[`meta.${key}`] = meta[key];
   return line;
 }
-
-const ignore = (): void => {};
-
-/** Writes nothing. The default of every library. */
-export const silentLogger: Logger = Object.freeze({
-  debug: ignore,
-  info: ignore,
-  warn: ignore,
-  error: ignore,
-  child: () => silentLogger,
-  isEnabled: () => false,
-});

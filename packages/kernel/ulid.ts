@@ -1,8 +1,8 @@
-import { randomFillSync } from "node:crypto";
+// Browsers run this file too: nothing of Node's own in here.
 
 /** Crockford's base 32, as the ULID specification orders it. */
 const alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
-const letterCodes = Buffer.from(alphabet, "latin1");
+const letterCodes = [...alphabet].map((letter) => letter.charCodeAt(0));
 const values = new Map([...alphabet].map((letter, value) => [letter, value]));
 
 /** Largest time a ULID can carry: 48 bits of milliseconds. */
@@ -27,20 +27,21 @@ export type UlidFactory = () => string;
 export function createUlidFactory(nowMs: () => number): UlidFactory {
   // 80 random bits kept as 16 base-32 digits: counting up within a millisecond is then an increment with carry.
   const digits = new Uint8Array(16);
-  // The digits as letters behind those of the time. Adding letter to letter would leave a chain of sixteen strings.
-  const letters = Buffer.alloc(26);
+  // The same as letters. Adding letter to letter would leave a chain of sixteen strings.
+  const letters = new Uint8Array(16);
   const randomness = new Uint8Array(16 * 256);
   let randomnessUsed = randomness.length;
   let lastMs = -1;
+  let time = "";
 
   const put = (index: number, digit: number): void => {
     digits[index] = digit;
-    letters[10 + index] = letterCodes[digit] ?? 0;
+    letters[index] = letterCodes[digit] ?? 0;
   };
 
   const draw = (): void => {
     if (randomnessUsed === randomness.length) {
-      randomFillSync(randomness);
+      crypto.getRandomValues(randomness);
       randomnessUsed = 0;
     }
     // A clear top bit leaves at least 2^79 increments before the digits overflow.
@@ -62,13 +63,36 @@ export function createUlidFactory(nowMs: () => number): UlidFactory {
     const currentMs = Math.min(Math.max(0, Math.floor(nowMs())), maxTimeMs);
     if (currentMs > lastMs) {
       lastMs = currentMs;
-      letters.write(encodeTime(currentMs), "latin1");
+      time = encodeTime(currentMs);
       draw();
     } else {
       increment();
     }
-    return letters.toString("latin1");
+    return time + textOf(letters);
   };
+}
+
+/** Every letter as an argument of its own, which the engine makes into one flat string. */
+function textOf(letters: Uint8Array): string {
+  const [
+    a = 0,
+    b = 0,
+    c = 0,
+    d = 0,
+    e = 0,
+    f = 0,
+    g = 0,
+    h = 0,
+    i = 0,
+    j = 0,
+    k = 0,
+    l = 0,
+    m = 0,
+    n = 0,
+    o = 0,
+    p = 0,
+  ] = letters;
+  return String.fromCharCode(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p);
 }
 
 function encodeTime(timeMs: number): string {
