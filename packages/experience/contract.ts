@@ -19,6 +19,7 @@ import {
   identityKey,
   type ListCursor,
   openKey,
+  type ProducerActivity,
   type Run,
   type RunIdentity,
   recordKey,
@@ -489,6 +490,72 @@ export function describeExperienceStore({ name, create, cannot = [] }: StoreCont
         expect(alive).toEqual(["a"]);
         expect(await store.gaps(beganMs)).toEqual([gap]);
         expect(await store.gaps(beganMs + 39_001)).toEqual([]);
+      });
+
+      test("XP-737 a silence is news when it begins and when it ends, and lasts until then", async () => {
+        const { clock } = subject;
+        const fromMs = clock.nowMs();
+        const silence = { tenant: "default", producer: "ci|runners", types: ["sidekiq", "web"], goesOn: true };
+        const gap = { fromMs, toMs: fromMs + 600_000, reason: "producer_silent", replica: "a", silence } as const;
+        await clock.advanceBy(600_000);
+        const news = await Promise.all([1, 2, 3].map(() => store.recordSilence(gap)));
+        expect(news.filter(Boolean)).toHaveLength(1);
+        await clock.advanceBy(60_000);
+        expect(await store.gaps(fromMs)).toEqual([{ ...gap, toMs: fromMs + 660_000 }]);
+        // Beats go on beside it, and another producer's silence is another one.
+        await store.heartbeat({ replica: "silence", reason: "tracker_down" });
+        const other = { ...gap, silence: { ...silence, producer: "other" } };
+        expect(await store.recordSilence(other)).toBe(true);
+        const ended = { ...gap, toMs: fromMs + 650_000, silence: { ...silence, goesOn: false } };
+        const ends = await Promise.all([1, 2, 3].map(() => store.recordSilence(ended)));
+        expect(ends.filter(Boolean)).toHaveLength(1);
+        expect(await store.recordSilence(gap)).toBe(false);
+        await clock.advanceBy(60_000);
+        const silent = (await store.gaps(fromMs + 1)).filter(({ reason }) => reason === "producer_silent");
+        expect(silent).toHaveLength(2);
+        expect(silent).toEqual(expect.arrayContaining([ended, { ...other, toMs: clock.nowMs() }]));
+        expect(
+          await store.recordSilence({ ...other, toMs: clock.nowMs(), silence: { ...other.silence, goesOn: false } }),
+        ).toBe(true);
+      });
+
+      test("XP-737 what producers have sent is summed by hour and by five minutes, over processes, and forgotten", async () => {
+        const { clock } = subject;
+        const hourMs = 3_600_000;
+        await clock.advanceBy(hourMs - (clock.nowMs() % hourMs) + 10_000);
+        const fromMs = clock.nowMs() - 10_000;
+        const sent = (slot: number, more: Partial<ProducerActivity> = {}): ProducerActivity => ({
+          tenant: "default",
+          producer: "forge|web",
+          type: "web",
+          fromMs: fromMs + slot * 300_000,
+          checkpoints: 10,
+          anomalous: 1,
+          starts: 5,
+          ends: 4,
+          lastAtMs: fromMs + slot * 300_000 + 7_000,
+          ...more,
+        });
+        const second = shared ? await subject.another() : store;
+        const ci = sent(0, { producer: "ci", type: "sidekiq", lastAtMs: fromMs });
+        await Promise.all([store.addActivity([sent(0), sent(1), ci]), second.addActivity([sent(1), sent(0)])]);
+        await store.addActivity([]);
+        const twice = { checkpoints: 20, anomalous: 2, starts: 10, ends: 8 };
+        await clock.advanceBy(300_000);
+        const fine = await store.activity("five_minutes", fromMs);
+        expect(fine).toHaveLength(3);
+        expect(fine).toEqual(expect.arrayContaining([sent(0, twice), sent(1, twice), ci]));
+        expect(await store.activity("five_minutes", fromMs + 300_000)).toEqual([sent(1, twice)]);
+        const hours = await second.activity("hour", fromMs);
+        expect(hours).toHaveLength(2);
+        const four = { checkpoints: 40, anomalous: 4, starts: 20, ends: 16 };
+        expect(hours).toEqual(expect.arrayContaining([sent(0, { ...four, lastAtMs: fromMs + 307_000 }), ci]));
+        await clock.advanceBy(3 * hourMs);
+        expect(await store.activity("five_minutes", 0)).toEqual([]);
+        expect(await store.activity("hour", 0)).toHaveLength(2);
+        await clock.advanceBy(48 * hourMs);
+        expect(await store.activity("hour", 0)).toEqual([]);
+        if (second !== store) await second.close();
       });
     });
 

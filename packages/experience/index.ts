@@ -1,3 +1,4 @@
+export * from "./activity.js";
 export { type Admission, type AdmitOptions, admit, termsOf } from "./admit.js";
 export { builtInDefinitions } from "./built-in-definitions.js";
 export * from "./counters.js";
@@ -6,7 +7,7 @@ export * from "./definition-file.js";
 export { type FileReading, type FolderReading, readDefinitionFolder } from "./definition-folder.js";
 export { definitionSchema } from "./definition-schema.js";
 export { ExperienceError, type ExperienceErrorCode, experienceErrors } from "./errors.js";
-export { judgeBeat } from "./judge-beat.js";
+export { judgeBeat, untilNow } from "./judge-beat.js";
 export { createMemoryStore, type MemoryStoreOptions } from "./memory-store.js";
 export { type CheckpointRecord, type OutboxRecord, recordKey, type VerdictKind, type VerdictRecord } from "./outbox.js";
 export type { PathMark } from "./path.js";

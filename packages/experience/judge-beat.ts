@@ -8,6 +8,11 @@ export interface Watched {
   readonly holdUntilMs: number;
 }
 
+/** A silence that goes on has lasted until now. */
+export function untilNow(gap: Gap, nowMs: number): Gap {
+  return gap.silence?.goesOn ? { ...gap, toMs: Math.max(gap.toMs, nowMs) } : gap;
+}
+
 /** What follows from a heartbeat. */
 export interface BeatFindings {
   readonly gap: Gap | undefined;

@@ -1,7 +1,14 @@
 import { type Clock, systemClock } from "@signalbox/kernel";
+import {
+  type ActivityPeriod,
+  activityPeriods,
+  everyActivityPeriod,
+  gatherActivity,
+  type ProducerActivity,
+} from "./activity.js";
 import type { CounterKey } from "./counters.js";
 import { ExperienceError } from "./errors.js";
-import { judgeBeat } from "./judge-beat.js";
+import { judgeBeat, untilNow } from "./judge-beat.js";
 import { type OutboxRecord, recordKey } from "./outbox.js";
 import { defaultRules, type Rules } from "./rules.js";
 import { type Checkpoint, identityKey, isFinal, type Run, type TimelineEntry } from "./run.js";
@@ -12,6 +19,7 @@ import {
   type ListCursor,
   outboxLeaseMs,
   type RunFilter,
+  type SilenceGap,
   type StoreHealth,
 } from "./store.js";
 import { advance, type Expiry, expire, isForgotten, lastMomentMs, type Situation } from "./transition.js";
@@ -37,6 +45,8 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): ExperienceS
   const outbox = new Map<string, { readonly record: OutboxRecord; leasedUntilMs: number }>();
   const alive = new Map<string, number>();
   const gaps: Gap[] = [];
+  const silences = new Map<string, SilenceGap>();
+  const activity = new Map<ActivityPeriod, readonly ProducerActivity[]>();
   let holdUntilMs = 0;
   let closed = false;
 
@@ -152,7 +162,29 @@ export function createMemoryStore(options: MemoryStoreOptions = {}): ExperienceS
       alive.set(beat.replica, nowMs);
       return { gap: found.gap, alive: found.alive };
     },
-    gaps: async (sinceMs) => gaps.filter(({ toMs }) => toMs > sinceMs),
+    async gaps(sinceMs) {
+      const nowMs = clock.nowMs();
+      const silent = [...silences.values()].map((gap) => untilNow(gap, nowMs));
+      return [...gaps, ...silent].filter(({ toMs }) => toMs > sinceMs).sort((a, b) => a.fromMs - b.fromMs);
+    },
+    async recordSilence(gap) {
+      const { tenant, producer, goesOn } = gap.silence;
+      const key = `${gap.fromMs}|${tenant}|${producer}`;
+      const known = silences.get(key);
+      if (known && (goesOn || !known.silence.goesOn)) return false;
+      silences.set(key, gap);
+      return true;
+    },
+    async addActivity(added) {
+      for (const period of everyActivityPeriod) {
+        const known = [...(activity.get(period) ?? []), ...added];
+        activity.set(period, [...gatherActivity(period, known).values()]);
+      }
+    },
+    async activity(period, sinceMs) {
+      const oldestMs = Math.max(sinceMs, clock.nowMs() - activityPeriods[period].keptMs);
+      return (activity.get(period) ?? []).filter(({ fromMs }) => fromMs >= oldestMs);
+    },
     async health(): Promise<StoreHealth> {
       const [oldest] = outbox.values();
       return {

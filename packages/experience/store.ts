@@ -1,3 +1,4 @@
+import type { ActivityPeriod, ProducerActivity } from "./activity.js";
 import type { CounterKey } from "./counters.js";
 import type { ExperienceError } from "./errors.js";
 import type { OutboxRecord } from "./outbox.js";
@@ -61,8 +62,23 @@ export interface ExperienceStore {
    */
   heartbeat(beat: Heartbeat): Promise<HeartbeatResult>;
 
-  /** Gaps of the measurement that began or ended after `sinceMs`, oldest first. */
+  /** Gaps of the measurement that began or ended after `sinceMs`, oldest first. One that goes on has lasted until now. */
   gaps(sinceMs: number): Promise<readonly Gap[]>;
+
+  /**
+   * Remembers that a producer is or was silent, under tenant, producer and beginning. Resolves with whether that is news:
+   * it was not known, or it went on and has ended. Of several callers only one hears that it is.
+   */
+  recordSilence(gap: SilenceGap): Promise<boolean>;
+
+  /**
+   * Adds to what producers have sent, over all processes. Each `fromMs` begins five minutes; the hours are added to as well.
+   * A repetition is added again.
+   */
+  addActivity(activity: readonly ProducerActivity[]): Promise<void>;
+
+  /** What producers have sent in the periods that began at `sinceMs` or later, as far back as they are kept; in any order. */
+  activity(period: ActivityPeriod, sinceMs: number): Promise<readonly ProducerActivity[]>;
 
   /** @throws {ExperienceError} when the store cannot take checkpoints now */
   health(): Promise<StoreHealth>;
@@ -122,18 +138,32 @@ export interface OutboxItem {
 export interface Heartbeat {
   readonly replica: string;
   /** Why a gap before this beat was one. */
-  readonly reason: GapReason;
+  readonly reason: OutageReason;
 }
 
-export type GapReason = "tracker_down" | "store_down";
+export type OutageReason = "tracker_down" | "store_down";
 
-/** A time in which checkpoints could not arrive. */
+/** A time in which checkpoints could not arrive, or those of one producer did not. */
 export interface Gap {
   readonly fromMs: number;
   readonly toMs: number;
-  readonly reason: GapReason;
+  readonly reason: OutageReason | "producer_silent";
+  /** Who found it. */
   readonly replica: string;
+  /** With `producer_silent`: whose checkpoints are missing. Those of others have arrived. */
+  readonly silence?: Silence;
 }
+
+export interface Silence {
+  readonly tenant: string;
+  readonly producer: string;
+  /** Types that it sends. */
+  readonly types: readonly string[];
+  /** Whether it is silent still. */
+  readonly goesOn: boolean;
+}
+
+export type SilenceGap = Gap & { readonly reason: "producer_silent"; readonly silence: Silence };
 
 export interface HeartbeatResult {
   readonly gap: Gap | undefined;

@@ -20,10 +20,36 @@ const webhooksMigration: Migration = {
   },
 };
 
+/** What each producer has sent in which period. */
+const activityMigration: Migration = {
+  name: "0003_producer_activity",
+  async up(db, engine) {
+    await sql.raw(activityStatement(engine)).execute(db);
+  },
+};
+
 export const experienceMigrations: MigrationSet = {
   name: "experience",
-  migrations: [stateMigration, webhooksMigration],
+  migrations: [stateMigration, webhooksMigration, activityMigration],
 };
+
+function activityStatement(engine: Engine): string {
+  const token = engine === "sqlite" ? "text" : 'text collate "C"';
+  const keyed = engine === "sqlite" ? " without rowid" : "";
+  return `create table experience_producer_activity (
+      period ${token} not null,
+      from_ms bigint not null,
+      tenant ${token} not null,
+      producer ${token} not null,
+      type ${token} not null,
+      checkpoints bigint not null,
+      anomalous bigint not null,
+      starts bigint not null,
+      ends bigint not null,
+      last_at_ms bigint not null,
+      primary key (period, from_ms, tenant, producer, type)
+    )${keyed}`;
+}
 
 function webhookStatements(engine: Engine): readonly string[] {
   const token = engine === "sqlite" ? "text" : 'text collate "C"';

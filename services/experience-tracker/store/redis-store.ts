@@ -4,10 +4,6 @@ import {
   type ClaimResult,
   defaultRules,
   type ExperienceStore,
-  type Gap,
-  gapAfterMs,
-  type Heartbeat,
-  type HeartbeatResult,
   identityKey,
   isForgotten,
   type OutboxItem,
@@ -21,6 +17,7 @@ import {
 } from "@signalbox/experience";
 import { type Clock, type Logger, silentLogger, systemClock, ulid } from "@signalbox/kernel";
 import { Redis } from "ioredis";
+import { addActivity, readActivity } from "./redis/activity.js";
 import {
   checkpointArguments,
   decodeEntry,
@@ -29,12 +26,13 @@ import {
   runArguments,
   situationArguments,
 } from "./redis/codec.js";
+import { beat, readGaps, recordSilence } from "./redis/heartbeat.js";
 import { createKeys, type ShardKeys } from "./redis/keys.js";
 import { listRuns } from "./redis/list-runs.js";
 import { decodeRecord, type StreamEntry } from "./redis/outbox.js";
 import { RedisSetupError, requireUsableServer, watchServer } from "./redis/require-server.js";
 import { maxSteps, stepsScript } from "./redis/script.js";
-import { ackOutboxScript, createScript, heartbeatScript, takeOutboxScript } from "./redis/scripts.js";
+import { ackOutboxScript, createScript, takeOutboxScript } from "./redis/scripts.js";
 import { away } from "./store-error.js";
 
 export interface RedisStoreOptions {
@@ -58,10 +56,8 @@ export interface RedisStoreOptions {
 
 const maxWaiting = 10_000;
 const defaultMaxSilenceMs = 10_000;
-const rememberedGapsMs = 90 * 86_400_000;
 const waitAofMs = 5_000;
 const steps = createScript(stepsScript);
-const beat = createScript(heartbeatScript);
 const take = createScript(takeOutboxScript);
 const forget = createScript(ackOutboxScript);
 
@@ -269,51 +265,6 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
     return { run, timeline };
   };
 
-  const heartbeat = async ({ replica: name, reason }: Heartbeat): Promise<HeartbeatResult> => {
-    const [first, ...others] = keys.shards;
-    if (!first) throw new RangeError("There is at least one shard");
-    const nowMs = await serverNowMs();
-    const answer = await beat.run(
-      client,
-      [first.meta],
-      [
-        String(nowArgument() ?? ""),
-        name,
-        reason,
-        String(gapAfterMs),
-        String(rules.recoveryGraceMs),
-        String(nowMs - rememberedGapsMs),
-      ],
-    );
-    if (!Array.isArray(answer)) throw new TypeError("The heartbeat's answer cannot be read");
-    const [gap, hold, alive] = answer;
-    // The others learn of the hold from the first; each of its beats tells them again.
-    await Promise.all(others.map(({ meta }) => client.hset(meta, "hold_until_ms", String(hold))));
-    const [from, to] = String(gap).split("|");
-    return {
-      gap: gap === "" ? undefined : { fromMs: Number(from), toMs: Number(to), reason, replica: name },
-      alive: Array.isArray(alive) ? alive.map(String) : [name],
-    };
-  };
-
-  const gaps = async (sinceMs: number): Promise<Gap[]> => {
-    const [first] = keys.shards;
-    const meta = first ? await client.hgetall(first.meta) : {};
-    return Object.entries(meta)
-      .filter(([name]) => name.startsWith("gap:"))
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([, value]): Gap => {
-        const [from, to, reason, name = ""] = value.split("|");
-        return {
-          fromMs: Number(from),
-          toMs: Number(to),
-          reason: reason === "store_down" ? "store_down" : "tracker_down",
-          replica: name,
-        };
-      })
-      .filter(({ toMs }) => toMs > sinceMs);
-  };
-
   const takeOutbox = async (limit: number): Promise<OutboxItem[]> => {
     const items: OutboxItem[] = [];
     for (const [number, shard] of keys.shards.entries()) {
@@ -360,7 +311,7 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
 
   return {
     open() {
-      opened ??= requireUsableServer({ client, ack, logger, meta: keys.shards[0]?.meta ?? "", shards, server });
+      opened ??= requireUsableServer({ client, ack, logger, meta: keys.first.meta, shards, server });
       return opened;
     },
     apply: (checkpoints) => ask(() => apply(checkpoints)),
@@ -382,8 +333,17 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
       }),
     takeOutbox: (limit) => ask(() => takeOutbox(limit)),
     ackOutbox: (ids) => ask(() => ackOutbox(ids)),
-    heartbeat: (heartbeatOf) => ask(() => heartbeat(heartbeatOf)),
-    gaps: (sinceMs) => ask(() => gaps(sinceMs)),
+    heartbeat: (heartbeat) =>
+      ask(async () => {
+        const injectedNowMs = nowArgument();
+        const nowMs = await serverNowMs();
+        return beat({ client, shards: keys.shards, rules, nowMs, injectedNowMs }, heartbeat);
+      }),
+    gaps: (sinceMs) => ask(async () => readGaps(client, keys.first, sinceMs, await serverNowMs())),
+    recordSilence: (gap) => ask(() => recordSilence(client, keys.first, gap)),
+    addActivity: (added) => ask(() => addActivity(client, keys.first, added)),
+    activity: (period, sinceMs) =>
+      ask(async () => readActivity(client, keys.first, period, { sinceMs, nowMs: await serverNowMs() })),
     health: () => ask(health),
     close() {
       closing ??= (async () => {

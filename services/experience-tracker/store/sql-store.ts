@@ -3,11 +3,12 @@ import { defaultRules, type ExperienceStore, isForgotten, type Rules, type RunId
 import { type Clock, errorCode, type Logger, retry, silentLogger, systemClock, ulid } from "@signalbox/kernel";
 import { sql } from "kysely";
 import { decodeEntry, decodeRun } from "./codec.js";
+import { addActivity, readActivity } from "./sql/activity.js";
 import { applyGroup } from "./sql/apply-group.js";
 import { claimDue } from "./sql/claim-due.js";
 import { metaNames, type PublishInTransaction, type SqlStoreDependencies } from "./sql/dependencies.js";
 import { createApplyQueue } from "./sql/group.js";
-import { beat, readGap } from "./sql/heartbeat.js";
+import { beat, readGaps, recordSilence } from "./sql/heartbeat.js";
 import { listRuns } from "./sql/list-runs.js";
 import { forgetRecords, takeRecords } from "./sql/outbox.js";
 import { identityMatch, identityValues, numberOf, textOf } from "./sql/rows.js";
@@ -162,14 +163,13 @@ export function createSqlStore(options: SqlStoreOptions): ExperienceStore {
       ),
     ackOutbox: (ids) => ask(() => step((transaction) => forgetRecords(dependencies, ids, transaction))),
     heartbeat: (heartbeat) => ask(() => step((transaction) => beat(dependencies, heartbeat, transaction))),
-    gaps: (sinceMs) =>
+    gaps: (sinceMs) => ask(() => readGaps(dependencies, sinceMs)),
+    recordSilence: (gap) => ask(() => step((transaction) => recordSilence(dependencies, gap, transaction))),
+    addActivity: (added) =>
       ask(async () => {
-        const { rows } = await sql<{ value: string }>`
-          select value from experience_meta where name >= 'gap:' and name < 'gap;' order by name`.execute(
-          database.reader(),
-        );
-        return rows.map(({ value }) => readGap(value)).filter(({ toMs }) => toMs > sinceMs);
+        if (added.length > 0) await step((transaction) => addActivity(dependencies, added, transaction));
       }),
+    activity: (period, sinceMs) => ask(() => readActivity(dependencies, period, sinceMs)),
     health: () =>
       ask(async () => {
         const { rows } = await sql<Record<string, number | null>>`

@@ -1,4 +1,4 @@
-import { identityKey, type RunIdentity } from "@signalbox/experience";
+import { type ActivityPeriod, identityKey, type RunIdentity } from "@signalbox/experience";
 
 /** Names of keys. Everything of one shard has one hash tag, so that a cluster keeps it on one node. */
 export interface ShardKeys {
@@ -10,10 +10,14 @@ export interface ShardKeys {
   run(identity: string): string;
   timeline(identity: string): string;
   open(identity: RunIdentity): string;
+  /** What producers have sent in one period. */
+  activity(period: ActivityPeriod, fromMs: number): string;
 }
 
 export interface RedisKeys {
   readonly shards: readonly ShardKeys[];
+  /** Has what is not about single runs. */
+  readonly first: ShardKeys;
   of(identity: RunIdentity): ShardKeys;
 }
 
@@ -29,11 +33,12 @@ export function createKeys(prefix: string, shards: number): RedisKeys {
       run: (identity) => `${base}:run:${identity}`,
       timeline: (identity) => `${base}:tl:${identity}`,
       open: ({ tenant, experienceId }) => `${base}:open:${tenant}|${experienceId}`,
+      activity: (period, fromMs) => `${base}:activity:${period}:${fromMs}`,
     };
   });
   const [first] = all;
   if (!first) throw new RangeError("There is at least one shard");
-  return { shards: all, of: (identity) => all[crc32(identityKey(identity)) % shards] ?? first };
+  return { shards: all, first, of: (identity) => all[crc32(identityKey(identity)) % shards] ?? first };
 }
 
 const crcTable = Uint32Array.from({ length: 256 }, (_, index) => {

@@ -50,7 +50,7 @@ for i = 1, #all, 2 do
     if math.abs(now - at) > gapAfter then
       if other ~= replica then redis.call('HDEL', meta, name) end
     elseif other ~= replica then alive[#alive + 1] = other end
-  elseif string.sub(name, 1, 4) == 'gap:' and tonumber(string.sub(name, 5)) < tonumber(ARGV[6]) then
+  elseif string.sub(name, 1, 4) == 'gap:' and tonumber(string.sub(name, 5, 19)) < tonumber(ARGV[6]) then
     redis.call('HDEL', meta, name)
   end
 end
@@ -62,6 +62,18 @@ end
 if hold ~= held then redis.call('HSET', meta, 'hold_until_ms', string.format('%.0f', hold)) end
 redis.call('HSET', meta, 'replica:' .. replica, string.format('%.0f', now))
 return { gap, string.format('%.0f', hold), alive }
+`;
+
+/**
+ * KEYS: meta of the first shard. ARGV: name, gap, `goes_on` or `over`. 1 when the silence was not known, or went on until
+ * now; what goes on is marked with `~`.
+ */
+export const silenceScript = `
+local known = redis.call('HGET', KEYS[1], ARGV[1])
+local goesOn = ARGV[3] == 'goes_on'
+if known and (goesOn or string.sub(known, 1, 1) ~= '~') then return 0 end
+redis.call('HSET', KEYS[1], ARGV[1], (goesOn and '~' or '') .. ARGV[2])
+return 1
 `;
 
 /**

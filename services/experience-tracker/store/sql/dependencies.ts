@@ -18,13 +18,14 @@ export interface SqlStoreDependencies {
   readonly publish: PublishInTransaction | undefined;
 }
 
-/** Names in `experience_meta`. */
+/** Names in `experience_meta`. Those of gaps sort by their beginning. */
 export const metaNames = {
   holdUntil: "hold_until_ms",
   outboxLease: "outbox_lease",
   replica: (name: string) => `replica:${name}`,
   replicas: "replica:",
   gap: (fromMs: number) => `gap:${String(fromMs).padStart(15, "0")}`,
+  silence: (fromMs: number, tenant: string, producer: string) => `${metaNames.gap(fromMs)}:${tenant}|${producer}`,
   gaps: "gap:",
 } as const;
 

@@ -1,5 +1,13 @@
 import type { TransactionHandle } from "@signalbox/database";
-import { type Gap, type Heartbeat, type HeartbeatResult, judgeBeat } from "@signalbox/experience";
+import {
+  type Gap,
+  type Heartbeat,
+  type HeartbeatResult,
+  judgeBeat,
+  type SilenceGap,
+  untilNow,
+} from "@signalbox/experience";
+import { sql } from "kysely";
 import { askClock, clockOf, metaNames, type SqlStoreDependencies } from "./dependencies.js";
 import { textOf } from "./rows.js";
 
@@ -52,6 +60,34 @@ export async function beat(
   return { gap, alive };
 }
 
-export function readGap(text: string): Gap {
+/** See `recordSilence` of the port. */
+export async function recordSilence(
+  { database }: SqlStoreDependencies,
+  gap: SilenceGap,
+  transaction: TransactionHandle,
+): Promise<boolean> {
+  const { tenant, producer, goesOn } = gap.silence;
+  const name = metaNames.silence(gap.fromMs, tenant, producer);
+  const { changes } = await database.run(
+    "insert into experience_meta (name, value) values (?, ?) on conflict (name) do nothing",
+    [name, JSON.stringify(gap)],
+    transaction,
+  );
+  if (changes > 0 || goesOn) return changes > 0;
+  const lock = database.engine === "postgres" ? " for update" : "";
+  const { rows } = await database.run(`select value from experience_meta where name = ?${lock}`, [name], transaction);
+  if (!readGap(textOf(rows[0]?.["value"])).silence?.goesOn) return false;
+  await database.run(upsertMeta, [name, JSON.stringify(gap)], transaction);
+  return true;
+}
+
+export async function readGaps({ database, clock }: SqlStoreDependencies, sinceMs: number): Promise<Gap[]> {
+  const { rows } = await sql<{ value: string }>`
+    select value from experience_meta where name >= 'gap:' and name < 'gap;' order by name`.execute(database.reader());
+  const nowMs = clock.nowMs();
+  return rows.map(({ value }) => untilNow(readGap(value), nowMs)).filter(({ toMs }) => toMs > sinceMs);
+}
+
+function readGap(text: string): Gap {
   return JSON.parse(text);
 }
