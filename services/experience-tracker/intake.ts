@@ -15,6 +15,7 @@ import {
 import type { Definitions } from "./definitions.js";
 import type { TrackerErrorCode } from "./errors.js";
 import type { IntakeMetrics } from "./intake-metrics.js";
+import type { ProducerActivityBook } from "./producer-activity.js";
 import type { ProducerAdmission } from "./producers.js";
 
 /** Takes checkpoints: reads them, judges them by the registry, and has the store apply them. */
@@ -50,6 +51,7 @@ export interface IntakeOptions {
   readonly payload: Omit<PayloadOptions, "idempotencyKey">;
   readonly admission: Omit<AdmitOptions, "tenant" | "producer">;
   readonly metrics: IntakeMetrics;
+  readonly activity: Pick<ProducerActivityBook, "note">;
   /** Whether too much waits for being published. */
   readonly isBacklogFull: () => boolean;
   /** Called when runs were closed or records were written. */
@@ -61,7 +63,7 @@ type Prepared =
   | Extract<TakeOutcome, { kind: "refused" }>;
 
 export function createIntake(options: IntakeOptions): Intake {
-  const { store, definitions, metrics } = options;
+  const { store, definitions, metrics, activity } = options;
 
   const prepare = (item: unknown, { tenant, producer, idempotencyKey }: Sender): Prepared => {
     const reading = readPayload(item, { ...options.payload, idempotencyKey });
@@ -93,6 +95,7 @@ export function createIntake(options: IntakeOptions): Intake {
         const result = results[next++];
         if (!result) throw new TypeError("The store gave too few results");
         metrics.applied(item.checkpoint, result);
+        activity.note(item.checkpoint, result);
         return outcomeOf(result);
       });
     },

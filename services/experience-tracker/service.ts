@@ -34,6 +34,7 @@ import { closedRun, createIntake } from "./intake.js";
 import { createIntakeMetrics } from "./intake-metrics.js";
 import { createLogLines, hasLine } from "./log-lines.js";
 import { experienceMigrations } from "./migrations.js";
+import { createProducerActivity } from "./producer-activity.js";
 import { createProducers } from "./producers.js";
 import { publishRecords } from "./publish-records.js";
 import { createPublisher } from "./publisher.js";
@@ -142,6 +143,7 @@ export function createExperienceTracker(dependencies: TrackerDependencies): Expe
     clock,
     logger,
   });
+  const activity = createProducerActivity({ store, clock, logger });
   const intakeMetrics = createIntakeMetrics(metrics);
   const sli = createSliMetrics({
     store,
@@ -193,6 +195,7 @@ export function createExperienceTracker(dependencies: TrackerDependencies): Expe
       timeouts,
     },
     metrics: intakeMetrics,
+    activity,
     isBacklogFull: () => gauges.isBacklogFull(),
     onApplied(results: readonly ApplyResult[]) {
       if (results.some((result) => "outboxed" in result && result.outboxed > 0)) publisher.wake();
@@ -240,6 +243,7 @@ export function createExperienceTracker(dependencies: TrackerDependencies): Expe
       definitions,
       intake,
       producers,
+      activity,
       reaper,
       watch,
       history,
@@ -261,6 +265,7 @@ export function createExperienceTracker(dependencies: TrackerDependencies): Expe
       },
       watch.service,
       gauges.service,
+      activity.service,
     ]),
     intake: createServiceGroup("experience intake", [
       publisher.service,

@@ -7,6 +7,7 @@ import type { StoreWatch } from "../heartbeat.js";
 import type { History } from "../history.js";
 import type { Intake } from "../intake.js";
 import type { IntakeMetrics } from "../intake-metrics.js";
+import type { ProducerActivityBook } from "../producer-activity.js";
 import type { Producers } from "../producers.js";
 import type { Reaper } from "../reaper.js";
 import type { Reports } from "../reports.js";
@@ -17,6 +18,7 @@ export interface RouteDependencies {
   readonly intake: Intake;
   readonly producers: Producers;
   readonly reaper: Reaper;
+  readonly activity: ProducerActivityBook;
   readonly watch: StoreWatch;
   readonly history: History;
   readonly reports: Reports;
