@@ -27,16 +27,15 @@ export type UlidFactory = () => string;
 export function createUlidFactory(nowMs: () => number): UlidFactory {
   // 80 random bits kept as 16 base-32 digits: counting up within a millisecond is then an increment with carry.
   const digits = new Uint8Array(16);
-  // The same as letters. Adding letter to letter would leave a chain of sixteen strings.
-  const letters = new Uint8Array(16);
+  // The codes of all letters, those of the time first. Adding letter to letter would leave a chain of strings.
+  const letters: number[] = Array.from({ length: 26 }, () => 0);
   const randomness = new Uint8Array(16 * 256);
   let randomnessUsed = randomness.length;
   let lastMs = -1;
-  let time = "";
 
   const put = (index: number, digit: number): void => {
     digits[index] = digit;
-    letters[index] = letterCodes[digit] ?? 0;
+    letters[10 + index] = letterCodes[digit] ?? 0;
   };
 
   const draw = (): void => {
@@ -63,36 +62,14 @@ export function createUlidFactory(nowMs: () => number): UlidFactory {
     const currentMs = Math.min(Math.max(0, Math.floor(nowMs())), maxTimeMs);
     if (currentMs > lastMs) {
       lastMs = currentMs;
-      time = encodeTime(currentMs);
+      const time = encodeTime(currentMs);
+      for (let index = 0; index < 10; index++) letters[index] = time.charCodeAt(index);
       draw();
     } else {
       increment();
     }
-    return time + textOf(letters);
+    return String.fromCharCode.apply(null, letters);
   };
-}
-
-/** Every letter as an argument of its own, which the engine makes into one flat string. */
-function textOf(letters: Uint8Array): string {
-  const [
-    a = 0,
-    b = 0,
-    c = 0,
-    d = 0,
-    e = 0,
-    f = 0,
-    g = 0,
-    h = 0,
-    i = 0,
-    j = 0,
-    k = 0,
-    l = 0,
-    m = 0,
-    n = 0,
-    o = 0,
-    p = 0,
-  ] = letters;
-  return String.fromCharCode(a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p);
 }
 
 function encodeTime(timeMs: number): string {
