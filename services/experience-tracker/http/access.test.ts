@@ -282,6 +282,31 @@ test("XP-175 pages of configured origins may send checkpoints, others are not to
   expect(sent.headers.get("access-control-allow-origin")).toBe("https://forge.example");
 });
 
+test("XP-175 a page of a configured origin can read why it is refused, and when to come again", async () => {
+  const tracker = await start({ environment: { SIGNALBOX_EXPERIENCE_CORS_ORIGINS: "https://forge.example" } });
+  const send = (path: string, authorization: string, body: string) =>
+    fetch(`${tracker.url}${path}`, {
+      method: "POST",
+      headers: { origin: "https://forge.example", "content-type": "application/json", authorization },
+      body,
+    });
+  const { authorization = "" } = await tracker.headers("experience:write");
+  for (const path of ["/checkpoints", "/checkpoints/batch"]) {
+    const refused = [await send(path, "Bearer no-token", "{}"), await send(path, authorization, "{")];
+    expect(refused.map(({ status }) => status)).toEqual([401, 400]);
+    for (const { headers } of refused) {
+      expect(headers.get("access-control-allow-origin")).toBe("https://forge.example");
+      expect(headers.get("access-control-expose-headers")).toBe("retry-after, x-correlation-id");
+      expect(headers.get("vary")).toBe("origin");
+    }
+  }
+  // Only what pages send: they read nothing else here.
+  const read = await fetch(`${tracker.url}/runs`, {
+    headers: { origin: "https://forge.example", ...(await tracker.headers("experience:read")) },
+  });
+  expect([read.status, read.headers.get("access-control-allow-origin")]).toEqual([200, null]);
+});
+
 test("XP-479 what an SDK says it dropped is counted under known reasons", async () => {
   const tracker = await start({});
   await tracker.send({}, { "x-experience-dropped": "queue_full=3, closed=1,made_up=2,broken" });

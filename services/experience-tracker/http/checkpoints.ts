@@ -4,6 +4,7 @@ import { currentContext, enterContext } from "@signalbox/kernel";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { storeProblem, trackerErrors, trackerProblem } from "../errors.js";
 import type { Sender, TakeOutcome } from "../intake.js";
+import { allowPages } from "./allow-pages.js";
 import { type RouteDependencies, tenantOf } from "./dependencies.js";
 import { addCheckpointParser, BatchText, isBatch, parseCheckpointJson } from "./read-json.js";
 import { replyOf } from "./reply.js";
@@ -94,7 +95,7 @@ export function registerCheckpointRoutes(app: FastifyInstance, dependencies: Rou
     },
   });
 
-  registerCors(app, dependencies.corsOrigins);
+  allowPages(app, dependencies.corsOrigins, ["/checkpoints", "/checkpoints/batch"]);
 }
 
 async function takeBatch(bytes: Uint8Array, request: FastifyRequest, dependencies: RouteDependencies): Promise<object> {
@@ -203,43 +204,4 @@ function resultOf(index: number, outcome: TakeOutcome, { metrics }: RouteDepende
 /** As text: the answer was made by us field by field, and looking at each again would cost as much as making it. */
 function sendJson(reply: FastifyReply, status: number, body: object): FastifyReply {
   return reply.code(status).type("application/json; charset=utf-8").send(JSON.stringify(body));
-}
-
-const corsHeaders =
-  "authorization, content-type, content-encoding, idempotency-key, x-correlation-id, x-experience-dropped";
-
-/** Lets pages of the configured origins send checkpoints; without origins nothing is added. */
-function registerCors(app: FastifyInstance, origins: readonly string[]): void {
-  if (origins.length === 0) return;
-  const allowed = new Set(origins.map((origin) => new URL(origin).origin));
-  const allow = (request: FastifyRequest, reply: FastifyReply): boolean => {
-    const { origin } = request.headers;
-    reply.header("vary", "origin");
-    if (origin === undefined || !allowed.has(origin)) return false;
-    reply.header("access-control-allow-origin", origin);
-    return true;
-  };
-  app.addHook("onRequest", async (request, reply) => {
-    allow(request, reply);
-  });
-  for (const path of ["/checkpoints", "/checkpoints/batch"]) {
-    app.options(path, {
-      config: { access: "public", rateLimit: "own" },
-      schema: {
-        summary: "Say whether a page of another origin may send checkpoints",
-        tags: ["experiences"],
-        response: { 204: { description: "What may be sent.", type: "null" } },
-      },
-      async handler(request, reply) {
-        reply.header("allow", "POST, OPTIONS");
-        if (allow(request, reply))
-          reply.headers({
-            "access-control-allow-methods": "POST",
-            "access-control-allow-headers": corsHeaders,
-            "access-control-max-age": "600",
-          });
-        return reply.code(204).send();
-      },
-    });
-  }
 }
