@@ -157,6 +157,32 @@ const keys = {
     description: "Origins of web pages that may send checkpoints. Absent: none.",
     default: [],
   }),
+  journeys: setting.map(
+    setting.objects({
+      description: "The experiences of a journey.",
+      minItems: 1,
+      maxItems: 50,
+      of: {
+        id: setting.string({
+          description: "An experience's id.",
+          pattern: /^[a-z][a-z0-9_]{0,63}$/,
+          expected: "the id of an experience",
+          required: true,
+        }),
+        weight: setting.number({
+          description: "How much it matters among the others.",
+          min: 0.001,
+          max: 1000,
+          required: true,
+        }),
+      },
+    }),
+    {
+      description:
+        "Rows of reports that stand for several experiences, by name: ratios are means by `weight`. As `checkout: [{ id: pay, weight: 3 }]`.",
+      default: {},
+    },
+  ),
   webhooks: setting.objects({
     description: "Addresses that are told of verdicts, each request signed and repeated for a day.",
     default: [],

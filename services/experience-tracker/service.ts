@@ -39,7 +39,7 @@ import { createProducers } from "./producers.js";
 import { publishRecords } from "./publish-records.js";
 import { createPublisher } from "./publisher.js";
 import { createReaper, type Reaper } from "./reaper.js";
-import { createReports } from "./reports.js";
+import { createReports } from "./reports/reports.js";
 import { createSliMetrics, idLabelOf } from "./sli-metrics.js";
 import type { PublishInTransaction } from "./store/sql/dependencies.js";
 import { createStoreGauges } from "./store-gauges.js";
@@ -248,6 +248,7 @@ export function createExperienceTracker(dependencies: TrackerDependencies): Expe
       watch,
       history,
       reports,
+      journeys: settings.journeys,
       metrics: intakeMetrics,
       clock,
       corsOrigins: settings.corsOrigins,

@@ -69,7 +69,21 @@ function share(part: number, whole: number): number | null {
   return whole === 0 ? null : round(part / whole);
 }
 
+/** Values by their weights; those that are unknown or weigh nothing have no say. Null when none has. */
+export function weightedMean(
+  parts: readonly { readonly weight: number; readonly value: number | null }[],
+): number | null {
+  let weights = 0;
+  let sum = 0;
+  for (const { weight, value } of parts) {
+    if (value === null) continue;
+    weights += weight;
+    sum += weight * value;
+  }
+  return weights === 0 ? null : round(sum / weights);
+}
+
 /** To five digits behind the point. */
-function round(value: number): number {
+export function round(value: number): number {
   return Math.round(value * 100_000) / 100_000;
 }

@@ -10,7 +10,8 @@ import type { IntakeMetrics } from "../intake-metrics.js";
 import type { ProducerActivityBook } from "../producer-activity.js";
 import type { Producers } from "../producers.js";
 import type { Reaper } from "../reaper.js";
-import type { Reports } from "../reports.js";
+import type { JourneySettings } from "../reports/journeys.js";
+import type { Reports } from "../reports/reports.js";
 
 export interface RouteDependencies {
   readonly store: ExperienceStore;
@@ -22,6 +23,7 @@ export interface RouteDependencies {
   readonly watch: StoreWatch;
   readonly history: History;
   readonly reports: Reports;
+  readonly journeys: JourneySettings;
   readonly metrics: IntakeMetrics;
   readonly clock: Clock;
   readonly corsOrigins: readonly string[];

@@ -5,7 +5,7 @@ import { registerCheckpointRoutes } from "./checkpoints.js";
 import { registerDefinitionRoutes } from "./definitions.js";
 import type { RouteDependencies } from "./dependencies.js";
 import { registerReaperRoutes } from "./reaper.js";
-import { registerReportRoutes } from "./reports.js";
+import { registerReportRoutes } from "./reports/routes.js";
 import { registerRunRoutes } from "./runs.js";
 
 /** Headers of GitLab's clients that go into the log and decide nothing. */
