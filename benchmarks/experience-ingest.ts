@@ -1,30 +1,24 @@
 import { spawn } from "node:child_process";
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { gzipSync } from "node:zlib";
 import { createTokenKey, mintToken } from "@signalbox/http";
 import { ulid } from "@signalbox/kernel";
-import { installSignalbox, type SignalboxServer, startRedis } from "@signalbox/testing/servers";
+import { type SignalboxServer, startRedis } from "@signalbox/testing/servers";
 import { chunksOf, payloadOf } from "./experience/checkpoints.js";
 import { withRedisStore, withSqliteStore } from "./experience/stores.js";
+import { connections, sendBatches, sendOneByOne, withTracker } from "./experience/tracker.js";
 import { applyInGroups, applyOneByOne } from "./experience/transitions.js";
 import { type Benchmark, scaled } from "./harness.js";
 import { commandOf } from "./load/command-of.js";
 import { scrape, sumOf } from "./load/errors-server.js";
-import { type HttpLoadResult, runHttpLoad } from "./load/http-load.js";
+import type { HttpLoadResult } from "./load/http-load.js";
 
 const singles = scaled(20_000);
 const batched = scaled(100_000);
 const batchSize = 100;
 /** As many as the benchmark of the stores applies. */
 const transitions = scaled(40_000);
-const connections = 64;
-
-interface Target {
-  readonly url: string;
-  readonly token: string;
-}
 
 interface Engine {
   readonly engine: string;
@@ -38,73 +32,6 @@ interface Engine {
 function payloads(count: number): object[] {
   const ids = Array.from({ length: count / 2 }, () => ulid());
   return [...ids.map((id) => payloadOf(id, "start")), ...ids.map((id) => payloadOf(id, "end"))];
-}
-
-function load({ url, token }: Target, path: string, bodies: Buffer[], more: Record<string, string> = {}) {
-  const { hostname, port } = new URL(url);
-  return runHttpLoad({
-    host: hostname,
-    port: Number(port),
-    path: `/api/v1/experience/checkpoints${path}`,
-    headers: { "Content-Type": "application/json", Authorization: `Bearer ${token}`, ...more },
-    bodies,
-    connections,
-    requests: bodies.length,
-  });
-}
-
-const oneByOne = (target: Target, count: number): Promise<HttpLoadResult> =>
-  load(
-    target,
-    "",
-    payloads(count).map((payload) => Buffer.from(JSON.stringify(payload))),
-  );
-
-const inBatches = (target: Target, count: number): Promise<HttpLoadResult> =>
-  load(
-    target,
-    "/batch",
-    chunksOf(payloads(count), batchSize).map((checkpoints) => gzipSync(JSON.stringify({ checkpoints }))),
-    { "Content-Encoding": "gzip" },
-  );
-
-/** A data directory with a definition and a token. Servers of different roles may be started on it, one after the other. */
-interface Tracker {
-  start(roles: string): Promise<SignalboxServer>;
-  targetOf(server: SignalboxServer): Target;
-}
-
-async function withTracker<T>(env: Record<string, string>, work: (tracker: Tracker) => Promise<T>): Promise<T> {
-  const directory = await mkdtemp(join(tmpdir(), "signalbox-bench-"));
-  const definitions = join(directory, "definitions");
-  await mkdir(definitions);
-  await writeFile(
-    join(definitions, "create_merge_request.yml"),
-    "description: A user opens a merge request\nfeature_category: code_review_workflow\nurgency: sync_fast\n",
-  );
-  const install = (roles: string) =>
-    installSignalbox({
-      dataDirectory: join(directory, "data"),
-      env: {
-        SIGNALBOX_LOG_LEVEL: "error",
-        SIGNALBOX_EXPERIENCE_DEFINITIONS: definitions,
-        SIGNALBOX_EXPERIENCE_RATE: "1000000",
-        SIGNALBOX_EXPERIENCE_BURST: "10000000",
-        ...env,
-      },
-      flags: ["--only", roles],
-    });
-  const first = await install("tracker");
-  const made = await first.command("token", "create", "--scope", "experience:write,experience:read");
-  const token = typeof made === "object" && made !== null && "token" in made ? String(made.token) : "";
-  try {
-    return await work({
-      start: async (roles) => (await install(roles)).start(),
-      targetOf: ({ url }) => ({ url, token }),
-    });
-  } finally {
-    await rm(directory, { recursive: true });
-  }
 }
 
 /** Waits until no record and no event of journeys waits any more. */
@@ -132,8 +59,8 @@ async function runPeer(): Promise<HttpLoadResult> {
     child.once("exit", () => reject(new Error("the peer did not start")));
   });
   const target = { url: `http://127.0.0.1:${port}`, token };
-  await oneByOne(target, scaled(2_000));
-  const result = await oneByOne(target, singles);
+  await sendOneByOne(target, payloads(scaled(2_000)));
+  const result = await sendOneByOne(target, payloads(singles));
   const ended = new Promise((resolve) => child.once("exit", resolve));
   child.kill();
   await ended;
@@ -182,9 +109,9 @@ export const experienceIngest: Benchmark = {
       await withTracker(env, async (tracker) => {
         const server = await tracker.start("tracker");
         const target = tracker.targetOf(server);
-        await oneByOne(target, scaled(2_000));
+        await sendOneByOne(target, payloads(scaled(2_000)));
         const beforeSingle = await processorUs(server.pid);
-        const single = await oneByOne(target, singles);
+        const single = await sendOneByOne(target, payloads(singles));
         const singleUs = ((await processorUs(server.pid)) - beforeSingle) / singles;
         report({
           workload: `${singles} checkpoints one by one over ${connections} connections, ${engine}`,
@@ -195,7 +122,7 @@ export const experienceIngest: Benchmark = {
           notes: { p99_ms: single.latencyMs.p99, processor_us_each: Math.round(singleUs), ...statusNotes(single) },
         });
         const beforeBatches = await processorUs(server.pid);
-        const batches = await inBatches(target, batched);
+        const batches = await sendBatches(target, chunksOf(payloads(batched), batchSize));
         const batchedUs = ((await processorUs(server.pid)) - beforeBatches) / batched;
         report({
           workload: `${batched} checkpoints in gzipped batches of ${batchSize}, ${engine}`,

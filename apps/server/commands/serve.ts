@@ -6,6 +6,7 @@ import { bannerLines } from "../banner.js";
 import { startServer } from "../compose.js";
 import type { ServerConfig } from "../config.js";
 import { dataPaths } from "../data-paths.js";
+import { keepHeapSmall } from "../heap-growth.js";
 import { endOnStrayErrors, untilStopped } from "../lifetime.js";
 import { loadApp } from "../load-app.js";
 import { isRole, type Role, roles } from "../roles.js";
@@ -68,7 +69,9 @@ async function run(terminal: Terminal, options: ServeOptions): Promise<void> {
   };
   endOnStrayErrors(logger, exit);
   const app = options.app === undefined ? undefined : await loadApp(options.app);
-  const starting = startServer({ config, roles: new Set(options.only), logger, shutdown, env: terminal.env, app });
+  const running = new Set(options.only);
+  keepHeapSmall(running);
+  const starting = startServer({ config, roles: running, logger, shutdown, env: terminal.env, app });
   const stop = async (): Promise<void> => {
     shutdown.begin();
     await starting.catch(() => {});
