@@ -8,7 +8,7 @@ import type { ServerConfig } from "./config.js";
 import { createHealth } from "./health.js";
 import { analyticsMigrations } from "./migrations.js";
 import { createShutdown } from "./shutdown.js";
-import { publicUrl } from "./stores.js";
+import { publicUrl, urlOf } from "./stores.js";
 
 export interface LocalOptions {
   readonly config: ServerConfig;
@@ -44,7 +44,12 @@ export async function composeLocally({ config, withAnalytics, configure }: Local
     if (withAnalytics) await holdDataDirectory(context);
     const stores = await openStores(context);
     if (withAnalytics) await migrateAnalytics(stores.analytics, analyticsMigrations);
-    const surroundings = { serverUrl: () => publicUrl(config), isDiskFull: () => false, isDiskLow: () => false };
+    const surroundings = {
+      serverUrl: () => publicUrl(config),
+      ownUrl: () => urlOf(config.listen),
+      isDiskFull: () => false,
+      isDiskLow: () => false,
+    };
     const { running, eventStore } = await composeSystems(context, stores, surroundings, configure);
     shutdown.add(() => eventStore.stop({ deadlineMs: shutdown.remainingMs }));
     const app = await createHttpServer({

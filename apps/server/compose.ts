@@ -232,11 +232,15 @@ async function startSystems(
   const { config, roles, shutdown } = context;
   let listeningUrl = urlOf(config.listen);
   const serverUrl = (): string => config.publicUrl?.replace(/\/+$/, "") ?? listeningUrl;
+  // The public address may lead to another process, or nowhere from here.
+  const ownUrl = (): string =>
+    urlOf({ ...config.listen, port: config.listen.port || Number(new URL(listeningUrl).port) });
   const isDiskFull = (): boolean => disk.isFull();
   const isDiskLow = (): boolean => disk.state !== "ok";
 
   const { running, eventStore, routes } = await composeSystems(context, stores, {
     serverUrl,
+    ownUrl,
     isDiskFull,
     isDiskLow,
   });
@@ -270,7 +274,7 @@ export interface ComposedSystems {
 export async function composeSystems(
   context: StartContext,
   stores: Stores,
-  surroundings: Pick<SystemContext, "serverUrl" | "isDiskFull" | "isDiskLow">,
+  surroundings: Pick<SystemContext, "serverUrl" | "ownUrl" | "isDiskFull" | "isDiskLow">,
   configure?: readonly Configure[],
 ): Promise<ComposedSystems> {
   const { clock, metrics, logger, health } = context;

@@ -125,6 +125,14 @@ const keys = {
     default: 1_000_000,
     min: 1,
   }),
+  canary_interval_s: setting.integer({
+    description:
+      "How often the tracker sends a journey to itself and looks whether it was measured; 0: never. See docs/how-to/monitor.md.",
+    unit: "s",
+    default: 60,
+    min: 0,
+    max: 86_400,
+  }),
   history_days: setting.integer({
     description: "Days for which checkpoints and verdicts are kept in the analytics store.",
     unit: "days",

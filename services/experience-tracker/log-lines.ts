@@ -2,6 +2,7 @@ import { type DomainEvent, defineSubscriber, type Subscriber } from "@signalbox/
 import { inContext, type LogFields, type Logger } from "@signalbox/kernel";
 import type { CheckpointData, VerdictData } from "./event-data.js";
 import { checkpointRecorded, verdictEvents } from "./events.js";
+import { canaryId } from "./list-runs.js";
 
 export interface LogLinesOptions {
   readonly logger: Logger;
@@ -59,8 +60,10 @@ function write({ message, isFailure, experienceId, fields, meta }: Line, options
     ...Object.fromEntries(kept.map(([key, value]) => [`meta.${key}`, value])),
     ...Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined && value !== "")),
   };
+  // The tracker's own journeys tell the tracker, by metrics; to people their lines would be noise.
+  const level = experienceId === canaryId ? "debug" : isFailure ? "warn" : "info";
   // The line is about the journey, not about who handles the event.
-  inContext({}, () => (isFailure ? logger.warn(message, line) : logger.info(message, line)));
+  inContext({}, () => logger[level](message, line));
 }
 
 function checkpointLine(data: CheckpointData): Line {

@@ -30,6 +30,8 @@ export type ProducerAdmission =
   | {
       readonly kind: "admitted";
       readonly name: string;
+      /** Whose its checkpoints are; absent: the token says. */
+      readonly tenant?: string;
       /** Why a checkpoint may not be sent; `undefined` when it may. */
       refusalOf(experienceId: string, type: string): TrackerErrorCode | undefined;
       /** Takes the worth of so many checkpoints, or nothing. 0, else the wait in milliseconds. */

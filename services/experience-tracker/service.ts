@@ -5,6 +5,7 @@ import {
   type ApplyResult,
   apdexKey,
   type ExperienceStore,
+  type Gap,
   type Registry,
   type Rules,
   type Run,
@@ -24,6 +25,7 @@ import {
 } from "@signalbox/kernel";
 import type { FastifyPluginAsync } from "fastify";
 import { experienceAnalytics } from "./analytics-migrations.js";
+import { createCanary, type OwnProducer } from "./canary.js";
 import type { ExperienceSettings } from "./config.js";
 import { createDefinitions, type Definitions } from "./definitions.js";
 import { createHeartbeat, noticingSilence, type StoreWatch } from "./heartbeat.js";
@@ -58,6 +60,8 @@ export interface TrackerDependencies {
   readonly egress: EgressGuard;
   /** Address under which this server is reached; stands in webhooks. */
   readonly serverUrl: () => string;
+  /** How the tracker reaches itself, to see whether it measures. Absent: it does not. */
+  readonly self?: OwnProducer | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly metrics: Metrics;
@@ -78,7 +82,7 @@ export interface StoreRequest {
 
 /**
  * The experience tracker, put together. In this order: migrate; make the event store with `configure`; `attach` it; start
- * `service`; start the event store; start `intake`; serve `routes`. Stop in the reverse order.
+ * `service`; start the event store; start `intake`; serve `routes`; start `client`. Stop in the reverse order.
  */
 export interface ExperienceTracker {
   readonly configure: Configure;
@@ -93,6 +97,8 @@ export interface ExperienceTracker {
   readonly service: Service;
   /** The reaper, where it runs by itself, and the publisher of the outbox. */
   readonly intake: Service;
+  /** The canary, where there is one: starts last, when requests are answered, and stops first. */
+  readonly client: Service | undefined;
   readonly migrations: MigrationSet;
   readonly analyticsMigrations: AnalyticsMigrationSet;
   readonly definitions: Definitions;
@@ -215,6 +221,24 @@ export function createExperienceTracker(dependencies: TrackerDependencies): Expe
   });
   const history = createHistory(analytics);
   const reports = createReports(analytics);
+  const canary =
+    dependencies.self &&
+    settings.canaryIntervalS > 0 &&
+    createCanary({
+      ...dependencies.self,
+      store,
+      history,
+      intervalMs: settings.canaryIntervalS * 1000,
+      // Nobody knows when somebody else's timer closes runs.
+      unendedEvery: settings.reaper === "on" ? 10 : 0,
+      holdUntilMs: () => holdUntilMs(watch.gaps, rules),
+      // Tenants do not see it among their own runs.
+      tenant: settings.tenantClaim === undefined ? "default" : "signalbox",
+      types: settings.types,
+      clock,
+      logger,
+      metrics,
+    });
   const storeService: Service = {
     name: "experience store",
     start: async () => opened.open?.(),
@@ -242,7 +266,7 @@ export function createExperienceTracker(dependencies: TrackerDependencies): Expe
       store,
       definitions,
       intake,
-      producers,
+      producers: canary ? { ...producers, admit: (who) => canary.admit(who) ?? producers.admit(who) } : producers,
       activity,
       reaper,
       watch,
@@ -272,6 +296,7 @@ export function createExperienceTracker(dependencies: TrackerDependencies): Expe
       publisher.service,
       ...(settings.reaper === "on" ? [reaper.service] : []),
     ]),
+    client: canary ? canary.service : undefined,
     migrations: experienceMigrations,
     analyticsMigrations: experienceAnalytics,
     definitions,
@@ -290,6 +315,12 @@ function rulesOf(settings: ExperienceSettings): Rules {
     retentionMs: settings.terminalRetentionS * 1000,
     rejectSkew: settings.skew === "reject",
   };
+}
+
+/** The moment from which runs expire again after the last time that checkpoints could not arrive. */
+function holdUntilMs(gaps: readonly Gap[], { recoveryGraceMs }: Rules): number {
+  const outages = gaps.filter(({ silence }) => silence === undefined);
+  return Math.max(0, ...outages.map(({ fromMs, toMs }) => toMs + Math.min(toMs - fromMs, recoveryGraceMs)));
 }
 
 function customThresholdsMs({ definitions }: Registry): number[] {

@@ -6,8 +6,10 @@ import {
   createSqlStore,
   trackerErrors,
 } from "@signalbox/experience-tracker";
+import { createTokenKey } from "@signalbox/http";
 import { createEgressGuard } from "@signalbox/kernel";
 import type { ServerConfig } from "../config.js";
+import { dataPaths } from "../data-paths.js";
 import { ServerError } from "../errors.js";
 import type { SystemDefinition } from "./system.js";
 
@@ -15,7 +17,7 @@ export const experience: SystemDefinition = {
   name: "experience tracker",
   catalogues: [experienceErrors, trackerErrors],
 
-  async create({ stores, streams, serverUrl, clock, logger, metrics, config, roles, health }) {
+  async create({ stores, streams, serverUrl, ownUrl, clock, logger, metrics, config, roles, health }) {
     const settings = config.experience;
     const { createRedisStore } =
       settings.store === "redis" ? await import("@signalbox/experience-tracker/redis-store") : {};
@@ -45,12 +47,19 @@ export const experience: SystemDefinition = {
       database: stores.database,
       egress: createEgressGuard({ allowPrivate: config.egress.allowPrivate, clock }),
       serverUrl,
+      self: {
+        url: ownUrl,
+        key: () => createTokenKey(dataPaths(config).directory),
+        audience: config.auth.audience,
+        // An engine inside the process has what this process handles itself.
+        seesHistory: roles.has("worker") || stores.analytics.engine === "clickhouse",
+      },
       clock,
       logger,
       metrics,
       settings,
     });
-    const { configure, attach, routes, service, storeService, intake, sliFamilies } = tracker;
+    const { configure, attach, routes, service, storeService, intake, client, sliFamilies } = tracker;
     const timeline = createJourneyTimelineSource({ analytics: stores.analytics, tenantClaim: settings.tenantClaim });
     if (!roles.has("tracker")) return { configure, attach, timeline, service: storeService };
     health.add("experiences", () => tracker.watch.check());
@@ -67,6 +76,7 @@ export const experience: SystemDefinition = {
         ),
       service,
       intake,
+      ...(client && { client }),
       timeline,
       routes: [{ role: "tracker", plugin: routes }],
       families: {

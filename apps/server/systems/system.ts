@@ -12,6 +12,8 @@ export interface SystemContext extends StartContext {
   readonly stores: Stores;
   /** Address under which clients reach the API listener; asked for each time, since it may be known late. */
   serverUrl(): string;
+  /** Address under which this process reaches its own API listener. Asked for once it listens. */
+  ownUrl(): string;
   /** True while the disk is too full to take anything. */
   isDiskFull(): boolean;
   /** True from twice that free space on: what can be done without is refused first. */

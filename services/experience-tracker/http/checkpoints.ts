@@ -139,7 +139,7 @@ function senderOf(request: FastifyRequest, dependencies: RouteDependencies, chec
   if (typeof dropped === "string") dependencies.metrics.sdkDropped(dropped);
   const idempotencyKey = request.headers["idempotency-key"];
   return {
-    tenant: tenantOf(principal, dependencies.tenantClaim),
+    tenant: producer.tenant ?? tenantOf(principal, dependencies.tenantClaim),
     producer,
     ...(typeof idempotencyKey === "string" && !isBatch(request) ? { idempotencyKey } : {}),
   };

@@ -12,6 +12,7 @@ import {
   createPrometheusMetrics,
   type FamilySource,
   type Scope,
+  type TokenKey,
 } from "@signalbox/http";
 import { createTestTokens } from "@signalbox/http/testing";
 import {
@@ -42,6 +43,8 @@ export interface TrackerUnderTest {
   readonly analytics: Analytics;
   readonly lines: readonly LogLine[];
   readonly definitionsDirectory: string;
+  /** Signs tokens that it takes. */
+  readonly key: TokenKey;
   define(id: string, content: object): Promise<void>;
   headers(...scopes: Scope[]): Promise<Record<string, string>>;
   /** Sends a checkpoint with the given fields, and what is required besides. */
@@ -75,6 +78,8 @@ export interface TrackerOptions {
   /** A server that takes its place. */
   readonly analyticsUrl?: string;
   readonly withReaper?: boolean;
+  /** Whether it sends journeys to itself. */
+  readonly withCanary?: boolean;
   readonly corsOrigins?: string;
   /** What webhooks may call although it is not public. */
   readonly allowPrivate?: readonly string[];
@@ -109,8 +114,11 @@ export async function startTracker(options: TrackerOptions = {}): Promise<Tracke
   const settings = settingsOf({
     SIGNALBOX_EXPERIENCE_DEFINITIONS: definitionsDirectory,
     ...(options.withReaper === false ? { SIGNALBOX_EXPERIENCE_REAPER: "off" } : {}),
+    ...(options.withCanary ? {} : { SIGNALBOX_EXPERIENCE_CANARY_INTERVAL_S: "0" }),
     ...options.environment,
   });
+  const tokens = await createTestTokens();
+  const app = await createHttpServer({ ...ports, authenticator: options.authenticator ?? tokens.authenticator });
   const tracker = createExperienceTracker({
     ...ports,
     openStore: (request) =>
@@ -119,6 +127,12 @@ export async function startTracker(options: TrackerOptions = {}): Promise<Tracke
     database,
     egress: createEgressGuard({ allowPrivate: options.allowPrivate ?? [], clock }),
     serverUrl: () => "https://signalbox.example",
+    self: {
+      url: () => app.listeningOrigin,
+      key: async () => tokens.key,
+      audience: "signalbox",
+      seesHistory: withHistory,
+    },
     settings,
   });
   const eventStore = createEventStore({
@@ -130,8 +144,6 @@ export async function startTracker(options: TrackerOptions = {}): Promise<Tracke
   });
   tracker.attach(eventStore);
 
-  const tokens = await createTestTokens();
-  const app = await createHttpServer({ ...ports, authenticator: options.authenticator ?? tokens.authenticator });
   await app.register(tracker.routes);
   const pages = new Map<string, FamilySource>([["/metrics/experience", tracker.sliFamilies]]);
   if (settings.sliMetrics === "inline") metrics.addSource("experience counters", tracker.sliFamilies);
@@ -144,6 +156,7 @@ export async function startTracker(options: TrackerOptions = {}): Promise<Tracke
   ]);
   await running.start();
   const origin = await app.listen({ host: "127.0.0.1", port: 0 });
+  await tracker.client?.start();
   const url = `${origin}/api/v1/experience`;
   const headers = (...scopes: Scope[]): Promise<Record<string, string>> => tokens.bearer(scopes);
   const writing = await headers("experience:write");
@@ -157,6 +170,7 @@ export async function startTracker(options: TrackerOptions = {}): Promise<Tracke
     analytics,
     lines,
     definitionsDirectory,
+    key: tokens.key,
     define,
     headers,
     async send(fields, more = {}) {
@@ -172,6 +186,7 @@ export async function startTracker(options: TrackerOptions = {}): Promise<Tracke
       return answerOf(await fetch(`${url}${path}`, { headers: await headers(...wanted) }));
     },
     async close() {
+      await tracker.client?.stop({});
       app.server.closeAllConnections();
       await app.close();
       await running.stop();
