@@ -1,4 +1,4 @@
-import type { ExtendResult, Lease, SettleItem, Settlement, SettleResult } from "@signalbox/event-store";
+import type { ExtendResult, Lease, LeaseMark, SettleItem, Settlement, SettleResult } from "@signalbox/event-store";
 import { JobLease } from "./lease.js";
 import { perform, type RedisParts } from "./parts.js";
 import { script } from "./redis.js";
@@ -34,10 +34,14 @@ export async function settleJobs(items: readonly SettleItem[], parts: RedisParts
 }
 
 /** Moves deadlines; one result for each lease, in order. */
-export async function extendJobs(leases: readonly Lease[], alone: boolean, parts: RedisParts): Promise<ExtendResult[]> {
+export async function extendJobs(
+  leases: readonly Lease[],
+  mark: LeaseMark | undefined,
+  parts: RedisParts,
+): Promise<ExtendResult[]> {
   const ours = leases.filter((lease) => lease instanceof JobLease).filter((lease) => !lease.ended);
   if (ours.length === 0) return leases.map(() => "lease_lost");
-  const values: (string | number)[] = [alone ? 1 : 0];
+  const values: (string | number)[] = [mark ?? ""];
   for (const { holder, jobId, token } of ours) values.push(holder.subscriber, jobId, token, holder.leaseMs);
   const answer = (await perform(parts, extend, values)) as readonly number[];
   const extended = new Set<Lease>(ours.filter((_, index) => answer[index] === 1));

@@ -6,6 +6,7 @@ import {
   EventStoreError,
   type ExtendResult,
   type Lease,
+  type LeaseMark,
   type QueueDepth,
   type QueuedDelivery,
   type QueueFilter,
@@ -162,9 +163,12 @@ class RedisTransport implements BullmqTransport {
     return items.length === 0 ? [] : this.#settles.add(items);
   }
 
-  async extend(leases: readonly Lease[], { alone = false } = {}): Promise<readonly ExtendResult[]> {
+  async extend(
+    leases: readonly Lease[],
+    { mark }: { readonly mark?: LeaseMark } = {},
+  ): Promise<readonly ExtendResult[]> {
     this.#refuseUnlessOpen();
-    return extendJobs(leases, alone, this.#parts);
+    return extendJobs(leases, mark, this.#parts);
   }
 
   async depth(subscriber: string): Promise<QueueDepth> {

@@ -1,4 +1,4 @@
-import type { Lease } from "@signalbox/event-store";
+import type { Lease, LeaseMark } from "@signalbox/event-store";
 import type { Note } from "./notes.js";
 import { type AckSubject, messageIdOf, type Wire } from "./wire.js";
 
@@ -32,8 +32,8 @@ export class JetStreamLease implements Lease {
   settling = false;
   /** The same message is to be handed out again after that end. */
   comesBack = false;
-  /** What the note will say of crashes while alone. */
-  readonly notedCrashesAlone: number;
+  /** What the note will say of crashes after it was marked. */
+  readonly notedCrashes: Readonly<Record<LeaseMark, number>>;
   readonly dueAtMs: number;
   readonly attempts: number;
   readonly crashes: number;
@@ -61,10 +61,15 @@ export class JetStreamLease implements Lease {
     const unsent = note?.waiting ? Math.max(0, delivered - 1 - (note.handedOut ?? delivered)) : 0;
     this.notedReturned = note?.returned ?? 0;
     this.returned = this.notedReturned + unsent;
-    const crashedAlone = note?.aloneAt !== null && note?.aloneAt !== undefined && note.aloneAt < delivered ? 1 : 0;
-    this.notedCrashesAlone = (note?.crashesAlone ?? 0) + crashedAlone;
-    // After its own end a server may have forgotten how often it had handed the message out.
-    this.crashes = wire.crashes + Math.max(0, delivered - 1 - this.returned - this.notedCrashesAlone);
+    const crashesSince = (markedAt: number | null | undefined): number =>
+      markedAt != null && markedAt < delivered ? 1 : 0;
+    this.notedCrashes = {
+      alone: (note?.crashesAlone ?? 0) + crashesSince(note?.aloneAt),
+      begun: (note?.crashesBegun ?? 0) + crashesSince(note?.begunAt),
+    };
+    const unmarked = delivered - 1 - this.returned - this.notedCrashes.alone - this.notedCrashes.begun;
+    // Without a mark the first one counts alone. A server may have forgotten at its own end how often it had handed it out.
+    this.crashes = Math.max(wire.crashes, Math.min(1, unmarked)) + this.notedCrashes.begun;
     this.dueAtMs = note?.dueAtMs ?? wire.dueAtMs;
     this.attempts = note?.attempts ?? wire.attempts;
     this.progress = note?.attempts === null || note === undefined ? wire.progress : note.progress;
@@ -84,7 +89,7 @@ export class JetStreamLease implements Lease {
   }
 
   get crashesAlone(): number {
-    return this.wire.crashesAlone + this.notedCrashesAlone;
+    return this.wire.crashesAlone + this.notedCrashes.alone;
   }
 
   get firstDueAtMs(): number {

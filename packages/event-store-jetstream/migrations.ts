@@ -7,6 +7,7 @@ export const jetStreamMigrations: MigrationSet = {
   migrations: [
     { name: "0001_notes_and_permits", up: createTables },
     { name: "0002_notes_say_who_is_at_work", up: addWhoIsAtWork },
+    { name: "0003_notes_say_what_began", up: addWhatBegan },
   ],
 };
 
@@ -62,4 +63,15 @@ async function addWhoIsAtWork(db: Kysely<unknown>): Promise<void> {
   await db.schema.alterTable(notes).addColumn("held_until_ms", "bigint").execute();
   // How often the server had handed it out when it came back.
   await db.schema.alterTable(notes).addColumn("handed_out", "integer").execute();
+}
+
+async function addWhatBegan(db: Kysely<unknown>): Promise<void> {
+  const notes = "event_jetstream_notes";
+  // Crashes in company after it was marked as begun.
+  await db.schema
+    .alterTable(notes)
+    .addColumn("crashes_begun", "integer", (column) => column.notNull().defaultTo(0))
+    .execute();
+  // The time it was handed out after which it is marked so.
+  await db.schema.alterTable(notes).addColumn("begun_at", "integer").execute();
 }

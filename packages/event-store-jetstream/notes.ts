@@ -1,4 +1,5 @@
 import type { BatchStatement, Database, SqlValue } from "@signalbox/database";
+import type { LeaseMark } from "@signalbox/event-store";
 import type { Clock } from "@signalbox/kernel";
 import type { JetStreamLease } from "./lease.js";
 import { messageIdOf, type Wire } from "./wire.js";
@@ -15,6 +16,9 @@ export interface Note {
   readonly handedOut: number | null;
   readonly crashesAlone: number;
   readonly aloneAt: number | null;
+  /** Crashes in company after it was marked as begun, and the time it was handed out after which it is. */
+  readonly crashesBegun: number;
+  readonly begunAt: number | null;
   /** `null`: as in the message. */
   readonly attempts: number | null;
   readonly progress: string | null;
@@ -30,7 +34,7 @@ export interface RetryInPlace {
 }
 
 const columns =
-  "message_id, stream_seq, waiting, delivered, due_at_ms, returned, handed_out, crashes_alone, alone_at, attempts, progress, body";
+  "message_id, stream_seq, waiting, delivered, due_at_ms, returned, handed_out, crashes_alone, alone_at, crashes_begun, begun_at, attempts, progress, body";
 
 const select = `select ${columns} from event_jetstream_notes where message_id = ?`;
 const selectWaiting = `select ${columns} from event_jetstream_notes where subscriber = ? and waiting = 1`;
@@ -42,6 +46,7 @@ const giveBack = `insert into event_jetstream_notes
     values (?, ?, ?, 1, 1, ?, ?, ?, ?)
   on conflict (message_id) do update set stream_seq = excluded.stream_seq, waiting = 1, delivered = 1,
     due_at_ms = excluded.due_at_ms, returned = excluded.returned, handed_out = excluded.handed_out, alone_at = null,
+    begun_at = null,
     updated_at_ms = excluded.updated_at_ms`;
 const retryInPlace = `insert into event_jetstream_notes
     (message_id, subscriber, stream_seq, waiting, delivered, due_at_ms, returned, handed_out, attempts, progress, body,
@@ -49,16 +54,18 @@ const retryInPlace = `insert into event_jetstream_notes
     values (?, ?, ?, 1, 1, ?, ?, ?, ?, ?, ?, ?)
   on conflict (message_id) do update set stream_seq = excluded.stream_seq, waiting = 1, delivered = 1,
     due_at_ms = excluded.due_at_ms, returned = excluded.returned, handed_out = excluded.handed_out, alone_at = null,
+    begun_at = null,
     attempts = excluded.attempts,
     progress = excluded.progress, body = coalesce(excluded.body, event_jetstream_notes.body),
     updated_at_ms = excluded.updated_at_ms`;
-const markAlone = `insert into event_jetstream_notes
-    (message_id, subscriber, stream_seq, delivered, due_at_ms, returned, alone_at, updated_at_ms)
+const markIn = (column: "alone_at" | "begun_at"): string => `insert into event_jetstream_notes
+    (message_id, subscriber, stream_seq, delivered, due_at_ms, returned, ${column}, updated_at_ms)
     values (?, ?, ?, 1, ?, ?, ?, ?)
-  on conflict (message_id) do update set alone_at = excluded.alone_at, updated_at_ms = excluded.updated_at_ms`;
+  on conflict (message_id) do update set ${column} = excluded.${column}, updated_at_ms = excluded.updated_at_ms`;
+const marks: Readonly<Record<LeaseMark, string>> = { alone: markIn("alone_at"), begun: markIn("begun_at") };
 const takeUp = `update event_jetstream_notes
-  set waiting = 0, delivered = 1, stream_seq = ?, returned = ?, crashes_alone = ?, alone_at = null, held_until_ms = ?,
-    updated_at_ms = ?
+  set waiting = 0, delivered = 1, stream_seq = ?, returned = ?, crashes_alone = ?, alone_at = null,
+    crashes_begun = ?, begun_at = null, held_until_ms = ?, updated_at_ms = ?
   where message_id = ? and returned = ? and (waiting = 1 or held_until_ms is null or held_until_ms <= ?)
   returning message_id`;
 const leaveAlone = "update event_jetstream_notes set returned = returned + 1 where message_id = ?";
@@ -124,7 +131,7 @@ export class Notes {
     await this.#run({ sql: retryInPlace, rows: [[...keyOf(lease), ...values]] });
   }
 
-  async markAlone(leases: readonly JetStreamLease[]): Promise<void> {
+  async mark(leases: readonly JetStreamLease[], mark: LeaseMark): Promise<void> {
     const nowMs = this.#clock.nowMs();
     const rows = leases.map((lease): SqlValue[] => [
       ...keyOf(lease),
@@ -133,7 +140,7 @@ export class Notes {
       lease.delivered,
       nowMs,
     ]);
-    if (rows.length > 0) await this.#run({ sql: markAlone, rows });
+    if (rows.length > 0) await this.#run({ sql: marks[mark], rows });
   }
 
   /**
@@ -143,8 +150,8 @@ export class Notes {
   async takeUp(leases: readonly JetStreamLease[], heldMs: number): Promise<ReadonlySet<string>> {
     if (leases.length === 0) return new Set();
     const nowMs = this.#clock.nowMs();
-    const rows = leases.map(({ streamSeq, returned, notedReturned, notedCrashesAlone, messageId }): SqlValue[] => [
-      ...[streamSeq, returned, notedCrashesAlone, nowMs + heldMs, nowMs],
+    const rows = leases.map(({ streamSeq, returned, notedReturned, notedCrashes, messageId }): SqlValue[] => [
+      ...[streamSeq, returned, notedCrashes.alone, notedCrashes.begun, nowMs + heldMs, nowMs],
       ...[messageId, notedReturned, nowMs],
     ]);
     return idsOf(await this.#run({ sql: takeUp, rows }));
@@ -214,6 +221,8 @@ function toNote(row: Record<string, unknown>): Note {
     handedOut: number(row["handed_out"]),
     crashesAlone: Number(row["crashes_alone"]),
     aloneAt: number(row["alone_at"]),
+    crashesBegun: Number(row["crashes_begun"]),
+    begunAt: number(row["begun_at"]),
     attempts: number(row["attempts"]),
     progress: text(row["progress"]),
     body: text(row["body"]),

@@ -1,4 +1,4 @@
-import type { Delivery, ExtendResult, Lease, SettleItem, SettleResult } from "@signalbox/event-store";
+import type { Delivery, ExtendResult, Lease, LeaseMark, SettleItem, SettleResult } from "@signalbox/event-store";
 import { nakAfter } from "./consumer.js";
 import { JetStreamLease } from "./lease.js";
 import { deliverySubject } from "./names.js";
@@ -169,13 +169,13 @@ function conclude({ lease, isOver, againAfterMs }: Answer, { bounds, clock, sett
 /** Moves deadlines; one result for each lease, in order. */
 export async function extendLeases(
   leases: readonly Lease[],
-  alone: boolean,
+  mark: LeaseMark | undefined,
   parts: JetStreamParts,
 ): Promise<ExtendResult[]> {
   const nowMs = parts.clock.monotonicMs();
   const held = leases.filter((lease) => lease instanceof JetStreamLease).filter((lease) => !lease.isOver(nowMs));
-  if (alone) {
-    await parts.notes.markAlone(held);
+  if (mark) {
+    await parts.notes.mark(held, mark);
     for (const lease of held) lease.noted = true;
   }
   const alive = held.filter((lease) => !lease.settling).map((lease) => ({ lease, payload: "+WPI" }));

@@ -8,6 +8,7 @@ import {
   EventStoreError,
   type ExtendResult,
   type Lease,
+  type LeaseMark,
   type QueueDepth,
   type QueuedDelivery,
   type QueueFilter,
@@ -183,9 +184,12 @@ class JetStream implements JetStreamTransport {
     return this.#track(this.#settle(items));
   }
 
-  async extend(leases: readonly Lease[], { alone = false } = {}): Promise<readonly ExtendResult[]> {
+  async extend(
+    leases: readonly Lease[],
+    { mark }: { readonly mark?: LeaseMark } = {},
+  ): Promise<readonly ExtendResult[]> {
     const { parts } = this.#opened();
-    return this.#track(extendLeases(leases, alone, parts));
+    return this.#track(extendLeases(leases, mark, parts));
   }
 
   async depth(subscriber: string): Promise<QueueDepth> {

@@ -100,6 +100,33 @@ export function endDelivery(
   };
 }
 
+/** The end of a delivery that killed its process while nothing ran beside it, as often as that is tolerated. */
+export function buryCrashed(lease: Lease, items: readonly Item[], nowMs: number): DeliveryEnd {
+  const error = new Error(`The process died ${lease.crashesAlone} times while only this delivery was running`);
+  error.name = "ProcessCrashed";
+  const letters = items.map((item) => letterOf(item, "crashed", error, item.progress, nowMs));
+  const hasBlobs = items.some(({ wire }) => dataRefOf(wire) !== undefined);
+  return { lease, settlement: { kind: "dead" }, kind: "dead", letters, pause: false, hasBlobs, verdicts: nothing };
+}
+
+/** The items of a call by the delivery they came in. */
+export function* byLease(
+  leases: readonly Lease[],
+  handled: readonly HandledItem[],
+): Generator<readonly [Lease, readonly HandledItem[]]> {
+  if (leases.length === 1 && leases[0] && handled.length > 0) {
+    yield [leases[0], handled];
+    return;
+  }
+  const items = new Map<Lease, HandledItem[]>();
+  for (const one of handled) {
+    const own = items.get(one.item.lease);
+    if (own) own.push(one);
+    else items.set(one.item.lease, [one]);
+  }
+  yield* items;
+}
+
 function endOf(letters: readonly NewDeadLetter[]): Pick<DeliveryEnd, "settlement" | "kind"> {
   if (letters.length > 0) return { settlement: { kind: "dead" }, kind: "dead" };
   return { settlement: done, kind: "discarded" };

@@ -452,7 +452,7 @@ describe("crashes", () => {
     running.push(made);
     const poison = BuildFinished.create({ build_id: 1 });
     await made.store.publish(poison);
-    for (let crash = 1; crash <= 5; crash++) await crashOnce(made, crash > 2);
+    for (let crash = 1; crash <= 5; crash++) await crashOnce(made, crash > 2 ? "alone" : "begun");
     await made.store.start();
     await made.runUntilIdle();
     expect(handled).toEqual([]);
@@ -489,7 +489,7 @@ describe("crashes", () => {
     });
     running.push(made);
     await publish(made, 1);
-    for (let crash = 1; crash <= 4; crash++) await crashOnce(made, false);
+    for (let crash = 1; crash <= 4; crash++) await crashOnce(made, "begun");
     await publish(made, 2, 3);
     await made.store.start();
     await made.advanceBy(60_000);
@@ -516,7 +516,7 @@ describe("crashes", () => {
     running.push(made);
     const left = Array.from({ length: 256 }, (_, index) => index + 1);
     await publish(made, ...left);
-    for (let crash = 1; crash <= 2; crash++) await crashOnce(made, false, left.length);
+    for (let crash = 1; crash <= 2; crash++) await crashOnce(made, "begun", left.length);
     await publish(made, 257);
     await made.store.start();
     await made.runUntilIdle();
@@ -525,6 +525,59 @@ describe("crashes", () => {
     // An eighth of a batch, and more each time that it went well.
     expect(suspected.map(({ length }) => length)).toEqual([32, 64, 128, 32]);
     expect((await made.store.dead.list()).letters).toEqual([]);
+  });
+
+  test("ES-169 what killed processes had only fetched is no suspect: it runs beside others as ever", async () => {
+    const calls: number[][] = [];
+    const made = createTestStore({
+      configure: (registry) =>
+        registry.subscribe(
+          defineSubscriber("notes.remember_builds", {
+            batch: {},
+            handleBatch: async (events: readonly DomainEvent<Build>[]) =>
+              void calls.push(events.map(({ data }) => data.build_id)),
+          }),
+          { to: BuildFinished },
+        ),
+    });
+    running.push(made);
+    const left = Array.from({ length: 256 }, (_, index) => index + 1);
+    await publish(made, ...left);
+    for (let crash = 1; crash <= 5; crash++) await crashOnce(made, undefined, left.length);
+    await made.store.start();
+    await made.runUntilIdle();
+    expect(calls).toEqual([left]);
+  });
+
+  test("ES-169 who came back from a crash is marked before it begins, in one call to the transport for all of its batch", async () => {
+    const order: string[] = [];
+    const made = createTestStore({
+      configure: (registry) =>
+        registry.subscribe(
+          defineSubscriber("notes.remember_builds", {
+            batch: {},
+            handleBatch: async (events: readonly DomainEvent<Build>[]) => void order.push(`handled ${events.length}`),
+          }),
+          { to: BuildFinished },
+        ),
+    });
+    running.push(made);
+    const { transport } = made;
+    const extend = transport.extend.bind(transport);
+    transport.extend = async (leases, options) => {
+      const results = await extend(leases, options);
+      order.push(`${options?.mark} ${leases.length}`);
+      return results;
+    };
+    await publish(made, 1, 2, 3);
+    await crashOnce(made, undefined, 3);
+    await publish(made, 4);
+    await made.store.start();
+    await made.runUntilIdle();
+    await publish(made, 5);
+    await made.runUntilIdle();
+    // The fourth had not crashed, and nor had the fifth, for which nothing is written.
+    expect(order).toEqual(["begun 3", "handled 4", "handled 1"]);
   });
 
   test("ES-169 ES-204 a lease that runs out in a process that lives makes no suspect there", async () => {
@@ -549,7 +602,7 @@ describe("crashes", () => {
     const extend = transport.extend.bind(transport);
     // As on a machine that is too busy: no sign of life arrives in time, and each comes when it is too late.
     transport.extend = async (leases, options) => {
-      await made.clock.sleep(11_000);
+      if (!options?.mark) await made.clock.sleep(11_000);
       return extend(leases, options);
     };
     const all = Array.from({ length: 64 }, (_, index) => index + 1);
@@ -563,7 +616,11 @@ describe("crashes", () => {
   });
 
   /** What a process does that dies with the delivery: it takes the lease and is never heard of again. */
-  async function crashOnce({ transport, clock }: TestStore, alone: boolean, count = 1): Promise<void> {
+  async function crashOnce(
+    { transport, clock }: TestStore,
+    mark: "begun" | "alone" | undefined,
+    count = 1,
+  ): Promise<void> {
     let leases: Parameters<Parameters<typeof transport.consume>[1]>[0] = [];
     await transport.open();
     const consumer = transport.consume(
@@ -584,7 +641,7 @@ describe("crashes", () => {
     );
     await expect.poll(() => leases.length).toBe(count);
     await consumer.stop();
-    if (alone) await transport.extend(leases, { alone: true });
+    if (mark) await transport.extend(leases, { mark });
     await clock.advanceBy(10_001);
   }
 });

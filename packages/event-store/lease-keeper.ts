@@ -1,5 +1,5 @@
 import type { Clock, Timer } from "@signalbox/kernel";
-import type { Lease, Transport } from "./transports/transport.js";
+import type { Lease, LeaseMark, Transport } from "./transports/transport.js";
 
 export interface LeaseKeeperOptions {
   readonly transport: Transport;
@@ -55,12 +55,12 @@ export class LeaseKeeper {
     this.#timer = undefined;
   }
 
-  /** Remembers durably that the delivery runs with nothing beside it. False when the lease is lost. */
-  async markAlone(lease: Lease): Promise<boolean> {
-    const [result] = await this.#options.transport.extend([lease], { alone: true });
-    if (result === "extended") return true;
-    this.#lose(lease);
-    return false;
+  /** Remembers durably what begins now. Resolves with those that are not lost. */
+  async mark(leases: readonly Lease[], mark: LeaseMark): Promise<readonly Lease[]> {
+    const results = await this.#options.transport.extend(leases, { mark });
+    for (const [index, lease] of leases.entries())
+      if (results[index] !== "extended" && this.#held.has(lease)) this.#lose(lease);
+    return leases.filter((lease) => this.#held.has(lease));
   }
 
   #arm(): void {

@@ -1,13 +1,14 @@
 import { type Clock, createFailureLog, type Logger, type Timer } from "@signalbox/kernel";
 import { atRoot } from "./at-root.js";
+import { BegunHere } from "./begun-here.js";
 import { Call, type CallHost } from "./call.js";
 import type { DispatchLog } from "./dispatch-log.js";
-import { type DeliveryEnd, endDelivery, type HandledItem, letterOf } from "./end-delivery.js";
+import { buryCrashed, byLease, type DeliveryEnd, endDelivery, type HandledItem } from "./end-delivery.js";
 import type { Codec } from "./envelope.js";
 import { EventStoreError } from "./errors.js";
 import type { EventBlobs } from "./event-blobs.js";
 import type { EventLines } from "./event-lines.js";
-import { dataRefOf, readItems } from "./handled-items.js";
+import { readItems } from "./handled-items.js";
 import { HandlingLog } from "./handling-log.js";
 import { LeaseKeeper } from "./lease-keeper.js";
 import type { Limits } from "./limits.js";
@@ -20,7 +21,7 @@ import { Settler } from "./settler.js";
 import type { SlotPool, SlotUser } from "./slots.js";
 import { Suspects, suspectAfterCrashes } from "./suspects.js";
 import type { Tracing } from "./tracing.js";
-import type { Consumer, Lease, Transport } from "./transports/transport.js";
+import type { Consumer, Lease, LeaseMark, Transport } from "./transports/transport.js";
 import { WaitingLine } from "./waiting-line.js";
 import type { StoreWatchers } from "./watch.js";
 
@@ -54,8 +55,6 @@ const prefetchMs = 50;
 const maxPrefetch = 256;
 /** A batch waits for company anyway; looking for it after each publish would cost a transaction for every few deliveries. */
 const longestGatherMs = 25;
-/** More deliveries than a slow process can lose before they come back to it. */
-const maxComeBack = 20_000;
 /** A worker that holds this much takes nothing more until some of it is settled. */
 const maxHeldBytes = 67_108_864;
 
@@ -78,12 +77,13 @@ export class Worker implements SlotUser, CallHost {
   #consumer: Consumer | undefined;
   readonly #waiting: WaitingLine;
   readonly #suspects: Suspects;
-  /** How often deliveries that come back from a lease that ran out were taken here since this process began. */
-  readonly #comeBack = new Map<string, number>();
+  readonly #begunHere = new BegunHere();
   readonly #calls = new Set<Call>();
   readonly #callOf = new Map<Lease, Call>();
-  /** Looked up, or about to be started with the process for themselves. */
+  /** Looked up, marked, or about to be started with the process for themselves. */
   #starting = 0;
+  /** Calls that have a slot and begin when their deliveries are marked. */
+  #marking = 0;
   #onIdle: (() => void)[] = [];
   #timeoutTimer: Timer | undefined;
   #lingerTimer: Timer | undefined;
@@ -122,7 +122,7 @@ export class Worker implements SlotUser, CallHost {
       pause: () => deps.pause(this.subscriberName),
       onEnd: (lease, kind) => {
         this.#leases.drop(lease);
-        this.#comeBack.delete(lease.deliveryId);
+        if (kind !== "lease_lost") this.#begunHere.forget(lease);
         this.#handlingLog.ended(lease, kind);
       },
       onRound: () => this.#consumer?.wake(),
@@ -168,13 +168,13 @@ export class Worker implements SlotUser, CallHost {
   canStart(): boolean {
     const { batch, concurrency } = this.#registered.work;
     if (this.#stopped.signal.aborted || this.#waiting.isEmpty) return false;
-    return this.#calls.size < concurrency.perProcess && (batch === null || this.#isRipe());
+    return this.#active < concurrency.perProcess && (batch === null || this.#isRipe());
   }
 
   start(release: () => void): void {
     this.#lingerTimer?.cancel();
     this.#lingerTimer = undefined;
-    this.#begin(this.#waiting.take(), release);
+    this.#start(this.#waiting.take(), release);
     // What is left waits for company of its own.
     this.#ripe = false;
     this.#linger();
@@ -238,7 +238,7 @@ export class Worker implements SlotUser, CallHost {
       // A delivery may be a hundred events: what fills a call is enough to have at hand.
       if (batch.joinGroups && this.#waiting.isFull()) return 0;
       const ahead = this.#callMs !== undefined && this.#callMs < prefetchMs ? 2 : 1;
-      return batch.maxSize * (Math.min(this.#calls.size, concurrency.perProcess) + ahead) - unhandled;
+      return batch.maxSize * (Math.min(this.#active, concurrency.perProcess) + ahead) - unhandled;
     }
     const ahead = this.#callMs === undefined ? 1 : prefetchMs / Math.max(this.#callMs, 0.01);
     const prefetch = Math.min(maxPrefetch, Math.floor(concurrency.perProcess * ahead));
@@ -282,7 +282,7 @@ export class Worker implements SlotUser, CallHost {
     for (const lease of leases) {
       if (lease.crashesAlone >= this.#deps.limits.maxCrashes) void this.#buryCrashed(lease);
       else {
-        const crashes = this.#crashesElsewhere(lease);
+        const crashes = this.#begunHere.crashesElsewhere(lease);
         if (crashes >= suspectAfterCrashes) this.#suspects.push(lease, crashes);
         else this.#waiting.push(lease);
       }
@@ -290,18 +290,6 @@ export class Worker implements SlotUser, CallHost {
     this.#offerSuspects();
     this.#linger();
     this.#deps.slots.offer(this);
-  }
-
-  /** The transport counts each lease that ran out; whoever takes the same delivery again has not died of it meanwhile. */
-  #crashesElsewhere({ deliveryId, crashes }: Lease): number {
-    if (crashes === 0) return 0;
-    const takenBefore = this.#comeBack.get(deliveryId) ?? 0;
-    this.#comeBack.set(deliveryId, takenBefore + 1);
-    for (const oldest of this.#comeBack.keys()) {
-      if (this.#comeBack.size <= maxComeBack) break;
-      this.#comeBack.delete(oldest);
-    }
-    return crashes - takenBefore;
   }
 
   /** Lets the waiting deliveries wait for more, unless there are enough. */
@@ -327,6 +315,48 @@ export class Worker implements SlotUser, CallHost {
   }
 
   // Calls
+
+  /** Calls that have a slot. */
+  get #active(): number {
+    return this.#calls.size + this.#marking;
+  }
+
+  #start(leases: readonly Lease[], release: () => void): void {
+    if (leases.every(({ crashes, crashesAlone }) => crashes + crashesAlone === 0)) {
+      this.#begin(leases, release);
+      return;
+    }
+    this.#starting++;
+    this.#marking++;
+    void this.#beginMarked(leases, "begun", release).finally(() => {
+      this.#starting--;
+      this.#marking--;
+      this.#tellIdle();
+    });
+  }
+
+  /**
+   * A killed process cannot say what it had begun and what it had only fetched. What it left behind says so first the next
+   * time, so that what never begins is never taken for the reason, however often its process is killed.
+   */
+  async #beginMarked(leases: readonly Lease[], mark: LeaseMark, release: () => void): Promise<void> {
+    const { logger } = this.#deps;
+    try {
+      const doubtful = leases.filter((lease) => mark === "alone" || lease.crashes + lease.crashesAlone > 0);
+      await this.#leases.mark(doubtful, mark);
+      if (mark === "begun") for (const lease of doubtful) this.#begunHere.note(lease);
+      const held = leases.filter((lease) => this.#leases.has(lease));
+      if (held.length > 0 && !this.#stopped.signal.aborted) {
+        this.#begin(held, release);
+        return;
+      }
+      this.#settler.handBack(held);
+    } catch (error) {
+      logger.warn("deliveries could not be marked as begun", { error, subscriber: this.subscriberName });
+      this.#settler.handBack(leases.filter((lease) => this.#leases.has(lease)));
+    }
+    release();
+  }
 
   #begin(leases: readonly Lease[], release: () => void): void {
     const { clock, logger } = this.#deps;
@@ -407,37 +437,18 @@ export class Worker implements SlotUser, CallHost {
 
   async #startSuspects(release: () => void): Promise<void> {
     const { leases, alone } = this.#suspects.take();
-    const [first] = leases;
-    try {
-      if (!first || this.#stopped.signal.aborted) {
-        this.#settler.handBack(leases);
-        release();
-        return;
-      }
-      // Until they are settled they would be blamed for a crash of the next ones.
-      const releaseSettled = (): void => void this.#settler.idle().then(release);
-      if (!alone || (await this.#leases.markAlone(first))) this.#begin(leases, releaseSettled);
-      else release();
-    } catch (error) {
-      this.#deps.logger.warn("a delivery could not be started alone", { error, delivery_id: first?.deliveryId });
-      this.#settler.handBack(leases);
-      release();
-    }
+    // Until they are settled they would be blamed for a crash of the next ones.
+    const releaseSettled = (): void => void this.#settler.idle().then(release);
+    if (leases.length === 0) release();
+    else await this.#beginMarked(leases, alone ? "alone" : "begun", releaseSettled);
   }
 
   async #buryCrashed(lease: Lease): Promise<void> {
     const { clock, logger } = this.#deps;
-    const nowMs = clock.nowMs();
-    const error = new Error(`The process died ${lease.crashesAlone} times while only this delivery was running`);
-    error.name = "ProcessCrashed";
-    const items = await readItems(lease, this.#deps);
-    const letters = items.map((item) => letterOf(item, "crashed", error, item.progress, nowMs));
-    const hasBlobs = items.some(({ wire }) => dataRefOf(wire) !== undefined);
     const { deliveryId, subscription } = lease;
+    const items = await readItems(lease, this.#deps);
     logger.error("delivery failed", { subscription, delivery_id: deliveryId, reason: "crashed", job_status: "fail" });
-    this.#settler.add([
-      { lease, settlement: { kind: "dead" }, kind: "dead", letters, pause: false, hasBlobs, verdicts: [] },
-    ]);
+    this.#settler.add([buryCrashed(lease, items, clock.nowMs())]);
   }
 
   // Time
@@ -470,22 +481,4 @@ export class Worker implements SlotUser, CallHost {
   #tellIdle(): void {
     for (const tell of this.#onIdle.splice(0)) tell();
   }
-}
-
-/** The items of a call by the delivery they came in. */
-function* byLease(
-  leases: readonly Lease[],
-  handled: readonly HandledItem[],
-): Generator<readonly [Lease, readonly HandledItem[]]> {
-  if (leases.length === 1 && leases[0] && handled.length > 0) {
-    yield [leases[0], handled];
-    return;
-  }
-  const items = new Map<Lease, HandledItem[]>();
-  for (const one of handled) {
-    const own = items.get(one.item.lease);
-    if (own) own.push(one);
-    else items.set(one.item.lease, [one]);
-  }
-  yield* items;
 }

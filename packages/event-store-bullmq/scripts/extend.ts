@@ -2,7 +2,7 @@ import { isHeldFunction } from "./hold.js";
 import { queueFunctions } from "./queue.js";
 
 /**
- * Moves deadlines. ARGV: prefix, now, 1 when each runs alone from now on, then for each: queue, id, token, lease in ms.
+ * Moves deadlines. ARGV: prefix, now, the mark that each gets (or empty), then for each: queue, id, token, lease in ms.
  * Answers with 1 for each that is still held, else 0.
  */
 export const extendScript = `${queueFunctions}
@@ -15,7 +15,7 @@ for place = 4, #ARGV, 4 do
     rcall('SET', jobKey .. ':lock', token, 'PX', leaseMs)
     rcall('SREM', q.stalled, id)
     rcall('ZADD', q.leases, string.format('%.0f', serverTime() + leaseMs), id)
-    if ARGV[3] == '1' then rcall('HSET', jobKey, 'sbo', '1') end
+    if ARGV[3] ~= '' then rcall('HSET', jobKey, 'sbo', ARGV[3]) end
     results[#results + 1] = 1
   else
     results[#results + 1] = 0

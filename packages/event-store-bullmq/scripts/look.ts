@@ -14,7 +14,7 @@ ${acceptFunctions}
 ${holdFunctions}
 local function expire(q, id)
   local jobKey = q.base .. id
-  local job = rcall('HMGET', jobKey, 'pb', 'sbo')
+  local job = rcall('HMGET', jobKey, 'pb', 'sbo', 'sbc')
   rcall('SET', jobKey .. ':lock', job[1] or '', 'PX', 10000)
   if not job[1] or not putBack(q, id, job[1]) then
     rcall('DEL', jobKey .. ':lock')
@@ -22,7 +22,8 @@ local function expire(q, id)
     return
   end
   rcall('HINCRBY', jobKey, 'stc', 1)
-  if job[2] then rcall('HINCRBY', jobKey, 'sbl', 1) else rcall('HINCRBY', jobKey, 'sbc', 1) end
+  if job[2] and job[2] ~= 'begun' then rcall('HINCRBY', jobKey, 'sbl', 1)
+  elseif job[2] or not job[3] then rcall('HINCRBY', jobKey, 'sbc', 1) end
   rcall('HDEL', jobKey, 'sbo', 'pb')
   rcall('XADD', q.events, 'MAXLEN', '~', 10000, '*', 'event', 'stalled', 'jobId', id)
 end

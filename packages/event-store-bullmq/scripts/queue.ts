@@ -10,7 +10,7 @@
  *     <prefix>:<queue>:!bucket         hash: token bucket
  *
  * Fields of ours in a job's hash: `sb` what never changes (JSON), `sbd` due time, `sba` attempts, `sbc` crashes,
- * `sbl` crashes alone, `sbo` runs alone, `sbp` progress, `sbk` lock that ends when it starts. BullMQ's `pb` (processed by) holds the token of the lease.
+ * `sbl` crashes alone, `sbo` mark of the lease (`begun`, `alone`), `sbp` progress, `sbk` lock that ends when it starts. BullMQ's `pb` (processed by) holds the token of the lease.
  */
 export const queueFunctions = `
 local prefix = ARGV[1]

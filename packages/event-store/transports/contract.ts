@@ -480,7 +480,7 @@ export function describeTransport({ name, create, cannot = [], runner, pace = 1 
       const first = new Collector(transport, own.subscriber, { leaseMs: paced(1_000), maxInFlight: 1 });
       await first.has(1);
       await first.consumer.stop();
-      assert.deepEqual(await transport.extend(first.leases, { alone: true }), ["extended"]);
+      assert.deepEqual(await transport.extend(first.leases, { mark: "alone" }), ["extended"]);
       const second = new Collector(await another(), own.subscriber, { leaseMs: paced(400), maxInFlight: 1 });
       await second.has(1);
       await second.consumer.stop();
@@ -489,6 +489,31 @@ export function describeTransport({ name, create, cannot = [], runner, pace = 1 
       await third.has(1);
       assert.deepEqual([third.leases[0]?.crashes, third.leases[0]?.crashesAlone], [1, 1]);
       await third.finish();
+    });
+
+    test("ES-204 ES-169 without a mark only the first lease that runs out counts; one that was marked as begun counts each time", async () => {
+      const { transport } = await subject();
+      const processes = [transport, await another()];
+      const own = queue();
+      await transport.enqueue([own.delivery()]);
+      const seen: (number | undefined)[] = [];
+      // Marks and hand-backs are gone with their lease.
+      const turns = ["", "", "begun", "begun, handed back", ""];
+      for (const [index, turn] of turns.entries()) {
+        const process = processes[index % 2] ?? transport;
+        // Long enough that a mark is written while the lease lasts.
+        const holder = new Collector(process, own.subscriber, { leaseMs: paced(1_500), maxInFlight: 1 });
+        await holder.has(1);
+        await holder.consumer.stop();
+        seen.push(holder.leases[0]?.crashes);
+        if (turn !== "") assert.deepEqual(await process.extend(holder.leases, { mark: "begun" }), ["extended"]);
+        if (turn.endsWith("back")) assert.equal(await holder.settle(0, { kind: "hand_back" }), "settled");
+      }
+      const last = new Collector(transport, own.subscriber);
+      await last.has(1);
+      assert.deepEqual([...seen, last.leases[0]?.crashes], [0, 1, 1, 2, 2, 2]);
+      assert.deepEqual([last.leases[0]?.crashesAlone, last.leases[0]?.attempts], [0, 0]);
+      await last.finish();
     });
 
     // A clock that somebody sets

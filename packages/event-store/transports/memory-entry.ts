@@ -1,4 +1,4 @@
-import type { ConsumeSpec, Delivery, Lease, QueuedDelivery } from "./transport.js";
+import type { ConsumeSpec, Delivery, Lease, LeaseMark, QueuedDelivery } from "./transport.js";
 
 /** A delivery in memory, until it is settled for good. */
 export interface Entry {
@@ -38,7 +38,7 @@ export class MemoryLease implements Lease {
   readonly holder: LeaseHolder;
   /** On the monotonic clock, which nobody sets. */
   deadlineMs: number;
-  alone = false;
+  mark: LeaseMark | undefined;
 
   constructor(entry: Entry, holder: LeaseHolder, deadlineMs: number) {
     this.deliveryId = entry.delivery.id;

@@ -273,8 +273,8 @@ export class Queue {
     for (const lease of this.#leases) {
       if (lease.deadlineMs > nowMs) break;
       const { entry } = lease;
-      if (lease.alone) entry.crashesAlone++;
-      else entry.crashes++;
+      if (lease.mark === "alone") entry.crashesAlone++;
+      else if (lease.mark === "begun" || entry.crashes === 0) entry.crashes++;
       this.endLease(lease);
       this.putBack(entry, entry.dueAtMs);
     }

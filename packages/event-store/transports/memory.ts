@@ -11,6 +11,7 @@ import type {
   EnqueueResult,
   ExtendResult,
   Lease,
+  LeaseMark,
   QueueDepth,
   QueuedDelivery,
   QueueFilter,
@@ -123,12 +124,15 @@ class Memory implements MemoryTransport, QueueHost {
     return items.map(({ lease, settlement }) => this.#settleOne(lease, settlement));
   }
 
-  async extend(leases: readonly Lease[], options: { readonly alone?: boolean } = {}): Promise<readonly ExtendResult[]> {
+  async extend(
+    leases: readonly Lease[],
+    options: { readonly mark?: LeaseMark } = {},
+  ): Promise<readonly ExtendResult[]> {
     this.#refuseUnlessOpen();
     return leases.map((lease) => {
       if (!isHeld(lease)) return "lease_lost";
       lease.entry.lease = lease;
-      if (options.alone) lease.alone = true;
+      if (options.mark) lease.mark = options.mark;
       this.queue(lease.entry.delivery.subscriber).extend(lease);
       return "extended";
     });

@@ -17,6 +17,7 @@ import {
 } from "./process-lab.js";
 import type { ProcessTask } from "./process-program.js";
 import { startStopwatch } from "./stopwatch.js";
+import type { Lease } from "./transport.js";
 
 export interface ProcessContractOptions {
   readonly name: string;
@@ -128,6 +129,28 @@ export function describeTransportProcesses(options: ProcessContractOptions): voi
     );
 
     test(
+      "ES-169 what killed processes had taken and not begun is held against it once at most, however often that happens",
+      inLab(async (lab) => {
+        const publisher = lab.open();
+        await publishSteps(publisher, range(0, 16));
+        const begun: string[] = [];
+        for (let kill = 1; kill <= 2; kill++) {
+          const doomed = lab.start("begin", { leaseMs: shortLeaseMs });
+          // As many begin at once. It has taken the others, too.
+          await doomed.says((lines) => lines.length >= 8);
+          await until(async () => (await lab.running()) === 16);
+          await doomed.kill();
+          if (kill > 1) begun.push(...doomed.said);
+        }
+        for (const { body, crashes, crashesAlone } of await lab.take(16)) {
+          const step: number = JSON.parse(body).data.step;
+          const doings = begun.filter((said) => Number(said) === step).length;
+          assert.ok(crashes + crashesAlone <= 1 + doings, `${step} crashed ${crashes} times`);
+        }
+      }),
+    );
+
+    test(
       "ES-183 the order of each key survives the death of a worker",
       inLab(async (lab) => {
         const followed: Step[] = [];
@@ -210,6 +233,25 @@ class Lab {
     const started = new LabProcess(child);
     this.#processes.push(started);
     return started;
+  }
+
+  /** How many deliveries of steps are with a consumer. */
+  async running(): Promise<number> {
+    return (await this.#opened.transport.depth(stepSubscriber)).running;
+  }
+
+  /** Takes so many deliveries of steps as a consumer does, and handles none of them. */
+  async take(count: number): Promise<readonly Lease[]> {
+    const leases: Lease[] = [];
+    const limits = { maxInFlight: count, leaseMs: 60_000, maxTotal: null, perKey: 1, rateLimit: null };
+    const spec = { ...limits, capacity: () => count - leases.length, limited: () => {}, hurry: () => {} };
+    const consumer = this.#opened.transport.consume(
+      { subscriber: stepSubscriber, ...spec },
+      (batch) => void leases.push(...batch),
+    );
+    await until(() => leases.length === count);
+    await consumer.stop();
+    return leases;
   }
 
   /** Resolves when nothing is left to be done. */

@@ -47,7 +47,10 @@ export interface Lease {
   readonly key: string | null;
   /** Counted failures before this attempt. */
   readonly attempts: number;
-  /** How often a lease ran out, not counting those in `crashesAlone`. */
+  /**
+   * How often a lease ran out under which a handler may have begun, not counting those in `crashesAlone`: the first one in
+   * any case, from then on those that were marked.
+   */
   readonly crashes: number;
   /** How often a lease ran out after it was marked as running alone. */
   readonly crashesAlone: number;
@@ -90,6 +93,9 @@ export interface SettleItem {
 /** `lease_lost`: the deadline had passed and the delivery was offered again, or it was settled before; no effect. */
 export type SettleResult = "settled" | "lease_lost";
 export type ExtendResult = "extended" | "lease_lost";
+
+/** What is remembered of a lease until it ends: its handler may begin, or may begin with nothing beside it in its process. */
+export type LeaseMark = "begun" | "alone";
 
 export interface ConsumeSpec {
   readonly subscriber: string;
@@ -213,10 +219,10 @@ export interface Transport {
   settle(items: readonly SettleItem[]): Promise<readonly SettleResult[]>;
 
   /**
-   * Moves the deadlines to `leaseMs` from now. With `alone` it also remembers, durably, that nothing else runs in this
-   * process from now on: a lease that runs out then counts in `crashesAlone`.
+   * Moves the deadlines to `leaseMs` from now. With `mark` it also remembers, durably, what begins now: a lease that runs out
+   * then counts in `crashesAlone`, or in `crashes` however often others ran out before.
    */
-  extend(leases: readonly Lease[], options?: { readonly alone?: boolean }): Promise<readonly ExtendResult[]>;
+  extend(leases: readonly Lease[], options?: { readonly mark?: LeaseMark }): Promise<readonly ExtendResult[]>;
 
   /** Exact to ±1 s. */
   depth(subscriber: string): Promise<QueueDepth>;

@@ -1,4 +1,5 @@
 import type { BatchStatement, SqlValue } from "@signalbox/database";
+import type { LeaseMark } from "../transport.js";
 
 /** `event_deliveries.state` of a row that waits for an earlier one of its key; 0 waits, 1 runs, 3 is settled. */
 export const blocked = 2;
@@ -91,7 +92,7 @@ export interface SqlEngine {
   /** Ends leases for good; changes count the rows that were ours. */
   settle(rows: readonly LeaseRow[], nowMs: number): BatchStatement;
   /** Moves deadlines; the rows of the result have the `seq` of those that were ours. */
-  extend(rows: readonly (LeaseRow & { readonly untilMs: number })[], alone: boolean): BatchStatement;
+  extend(rows: readonly (LeaseRow & { readonly untilMs: number })[], mark: LeaseMark | undefined): BatchStatement;
   /** Lets the first rows of each key go that may. */
   release(keys: readonly KeyOf[]): BatchStatement;
   /** Offers rows again whose lease ran out. */

@@ -11,12 +11,21 @@ export const eventStoreMigrations: MigrationSet = {
     { name: "0002_identity", up: createIdentity },
     { name: "0003_dead_letter_notes", up: addNotes },
     { name: "0004_outbox", up: createOutbox },
+    { name: "0005_deliveries_say_what_began", up: addBegun },
   ],
 };
 
 /** Why an operator discarded a letter. */
 async function addNotes(db: Kysely<unknown>): Promise<void> {
   await db.schema.alterTable("event_dead_letters").addColumn("note", "text").execute();
+}
+
+/** Only what had begun when its lease ran out may have killed its process. */
+async function addBegun(db: Kysely<unknown>): Promise<void> {
+  await db.schema
+    .alterTable("event_deliveries")
+    .addColumn("begun", "smallint", (column) => column.notNull().defaultTo(0))
+    .execute();
 }
 
 /** By this one row a connection tells whether it is on the same database as another one. */

@@ -40,7 +40,8 @@ const settleLeases = `update event_deliveries as delivery
   where delivery.seq = ours.seq and delivery.lease = ours.lease and delivery.state = 1`;
 
 const extendLeases = `update event_deliveries as delivery
-  set available_at_ms = ours."untilMs", alone = case when ? = 1 then 1 else delivery.alone end
+  set available_at_ms = ours."untilMs", alone = case when ? = 1 then 1 else delivery.alone end,
+    begun = case when ? = 1 then 1 else delivery.begun end
   from json_to_recordset(?::json) as ours (seq bigint, lease bigint, "untilMs" bigint)
   where delivery.seq = ours.seq and delivery.lease = ours.lease and delivery.state = 1
   returning delivery.seq`;
@@ -51,8 +52,9 @@ const releaseKey = `update event_deliveries set state = 0, available_at_ms = due
     select seq from event_deliveries where subscriber = ? and key = ? order by seq limit ?)`;
 
 const expireLeases = `update event_deliveries
-  set state = 0, available_at_ms = due_at_ms, lease = null, alone = 0,
-    crashes = crashes + (1 - alone), crashes_alone = crashes_alone + alone
+  set state = 0, available_at_ms = due_at_ms, lease = null, alone = 0, begun = 0,
+    crashes = crashes + case when alone = 0 and (begun = 1 or crashes = 0) then 1 else 0 end,
+    crashes_alone = crashes_alone + alone
   where seq in (
     select seq from event_deliveries
     where subscriber in (select json_array_elements_text(?::json)) and state = 1 and available_at_ms <= ?
@@ -80,7 +82,8 @@ export const postgresEngine: SqlEngine = {
 
   settle: (rows, nowMs) => statement(settleLeases, nowMs, JSON.stringify(rows)),
 
-  extend: (rows, alone) => statement(extendLeases, alone ? 1 : 0, JSON.stringify(rows)),
+  extend: (rows, mark) =>
+    statement(extendLeases, mark === "alone" ? 1 : 0, mark === "begun" ? 1 : 0, JSON.stringify(rows)),
 
   release: (keys) => ({ sql: releaseKey, rows: keys.map(({ subscriber, key, perKey }) => [subscriber, key, perKey]) }),
 

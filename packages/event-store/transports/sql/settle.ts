@@ -1,13 +1,13 @@
 import type { BatchStatement, RunResult } from "@signalbox/database";
-import type { ExtendResult, Lease, SettleItem, SettleResult } from "../transport.js";
+import type { ExtendResult, Lease, LeaseMark, SettleItem, SettleResult } from "../transport.js";
 import type { KeyOf } from "./engine.js";
 import { SqlLease } from "./lease.js";
 import type { Execute, SqlParts } from "./parts.js";
 
 const retryRow = `update event_deliveries
-  set state = 0, available_at_ms = ?, due_at_ms = ?, attempts = ?, progress = ?, body = coalesce(?, body), lease = null, alone = 0
+  set state = 0, available_at_ms = ?, due_at_ms = ?, attempts = ?, progress = ?, body = coalesce(?, body), lease = null, alone = 0, begun = 0
   where seq = ? and lease = ? and state = 1 returning seq`;
-const handBackRow = `update event_deliveries set state = 0, available_at_ms = due_at_ms, lease = null, alone = 0
+const handBackRow = `update event_deliveries set state = 0, available_at_ms = due_at_ms, lease = null, alone = 0, begun = 0
   where seq = ? and lease = ? and state = 1 returning seq`;
 const settledRow = "select seq from event_deliveries where seq = ? and lease = ? and state = 3";
 
@@ -106,14 +106,14 @@ async function settledAmong(
 /** Moves deadlines; one result for each lease, in order. */
 export async function extendLeases(
   leases: readonly Lease[],
-  alone: boolean,
+  mark: LeaseMark | undefined,
   { database, clock, engine }: SqlParts,
 ): Promise<ExtendResult[]> {
   const ours = leases.filter((lease) => lease instanceof SqlLease).filter((lease) => !lease.ended);
   if (ours.length === 0) return leases.map(() => "lease_lost");
   const nowMs = clock.nowMs();
   const rows = ours.map(({ seq, lease, holder }) => ({ seq, lease, untilMs: nowMs + holder.leaseMs }));
-  const [result] = await database.batch([engine.extend(rows, alone)]);
+  const [result] = await database.batch([engine.extend(rows, mark)]);
   const extended = seqsOf(result);
   return leases.map((lease) => {
     if (!(lease instanceof SqlLease)) return "lease_lost";

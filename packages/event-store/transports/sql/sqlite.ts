@@ -43,7 +43,8 @@ const settleOfLease = `update event_deliveries
 
 /** A batch of a thousand that takes longer than usual is extended again and again: one statement, not a thousand. */
 const extendLeases = `update event_deliveries
-  set available_at_ms = ours.value ->> 'untilMs', alone = case when ? = 1 then 1 else alone end
+  set available_at_ms = ours.value ->> 'untilMs', alone = case when ? = 1 then 1 else alone end,
+    begun = case when ? = 1 then 1 else begun end
   from json_each(?) as ours
   where event_deliveries.seq = ours.value ->> 'seq' and event_deliveries.lease = ours.value ->> 'lease'
     and event_deliveries.state = 1
@@ -55,8 +56,9 @@ const releaseKey = `update event_deliveries set state = 0, available_at_ms = due
     select seq from event_deliveries where subscriber = ? and key = ? order by seq limit ?)`;
 
 const expireLeases = `update event_deliveries
-  set state = 0, available_at_ms = due_at_ms, lease = null, alone = 0,
-    crashes = crashes + (1 - alone), crashes_alone = crashes_alone + alone
+  set state = 0, available_at_ms = due_at_ms, lease = null, alone = 0, begun = 0,
+    crashes = crashes + case when alone = 0 and (begun = 1 or crashes = 0) then 1 else 0 end,
+    crashes_alone = crashes_alone + alone
   where subscriber = ? and state = 1 and available_at_ms <= ?`;
 
 const nextTimes = `select value as subscriber,
@@ -111,7 +113,8 @@ export const sqliteEngine: SqlEngine = {
     return { sql: settleOfLease, rows: [...byLease].map(([lease, seqs]) => [nowMs, JSON.stringify(seqs), lease]) };
   },
 
-  extend: (rows, alone) => statement(extendLeases, alone ? 1 : 0, JSON.stringify(rows)),
+  extend: (rows, mark) =>
+    statement(extendLeases, mark === "alone" ? 1 : 0, mark === "begun" ? 1 : 0, JSON.stringify(rows)),
 
   release: (keys) => ({ sql: releaseKey, rows: keys.map(({ subscriber, key, perKey }) => [subscriber, key, perKey]) }),
 

@@ -11,6 +11,7 @@ import type {
   EnqueueResult,
   ExtendResult,
   Lease,
+  LeaseMark,
   QueueDepth,
   QueuedDelivery,
   QueueFilter,
@@ -153,9 +154,12 @@ class SqlTransport implements Transport {
     return items.length === 0 ? [] : this.#settles.add(items);
   }
 
-  async extend(leases: readonly Lease[], { alone = false } = {}): Promise<readonly ExtendResult[]> {
+  async extend(
+    leases: readonly Lease[],
+    { mark }: { readonly mark?: LeaseMark } = {},
+  ): Promise<readonly ExtendResult[]> {
     this.#refuseUnlessOpen();
-    return this.#guard(() => extendLeases(leases, alone, this.#parts));
+    return this.#guard(() => extendLeases(leases, mark, this.#parts));
   }
 
   async depth(subscriber: string): Promise<QueueDepth> {
