@@ -17,6 +17,7 @@ import {
 } from "@signalbox/experience";
 import { type Clock, type Logger, silentLogger, systemClock, ulid } from "@signalbox/kernel";
 import { Redis } from "ioredis";
+import { createApplyQueue } from "./apply-queue.js";
 import { addActivity, readActivity } from "./redis/activity.js";
 import {
   checkpointArguments,
@@ -55,6 +56,8 @@ export interface RedisStoreOptions {
 }
 
 const maxWaiting = 10_000;
+/** While the server works on some steps, those before them are read and those behind them are written. */
+const applyLanes = 2;
 const defaultMaxSilenceMs = 10_000;
 const waitAofMs = 5_000;
 const steps = createScript(stepsScript);
@@ -79,7 +82,6 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
   const nowArgument = (): number | undefined => ((options.serverClock ?? true) ? undefined : clock.nowMs());
   const client = connect(options.url, options.maxSilenceMs ?? defaultMaxSilenceMs);
   let closing: Promise<void> | undefined;
-  let waiting = 0;
   let opened: Promise<void> | undefined;
   const server = watchServer({ client, ack, clock, logger });
   let lastClaim: Promise<unknown> = Promise.resolve();
@@ -150,20 +152,16 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
       throw away(new Error("Redis did not write to its disk in time"));
   };
 
-  const apply = async (checkpoints: readonly Checkpoint[]): Promise<readonly ApplyResult[]> => {
-    if (checkpoints.length === 0) return [];
-    if (waiting + checkpoints.length > maxWaiting) throw away(new Error("Too many checkpoints wait"), "backlog_full");
-    waiting += checkpoints.length;
-    try {
+  const queue = createApplyQueue({
+    async commit(checkpoints) {
       const results = await applyAll(checkpoints);
-      const [first] = results;
-      if (first?.result === "failed" && results.every(({ result }) => result === "failed")) throw first.error;
       if (server.waitsForDisk) await waitForDisk();
       return results;
-    } finally {
-      waiting -= checkpoints.length;
-    }
-  };
+    },
+    maxTogether: maxSteps * shards,
+    maxWaiting,
+    lanes: applyLanes,
+  });
 
   const serverNowMs = async (): Promise<number> => {
     const injected = nowArgument();
@@ -314,7 +312,7 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
       opened ??= requireUsableServer({ client, ack, logger, meta: keys.first.meta, shards, server });
       return opened;
     },
-    apply: (checkpoints) => ask(() => apply(checkpoints)),
+    apply: (checkpoints) => ask(() => queue.apply(checkpoints)),
     claimDue: (limit) => ask(() => claimDue(limit)),
     nextDue: () => ask(nextDue),
     putAside: (identity, untilMs) =>
@@ -348,6 +346,7 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
     close() {
       closing ??= (async () => {
         server.stop();
+        await queue.idle();
         // Commands under way are answered before the connection is given up.
         if (client.status === "ready") await client.quit().catch(() => client.disconnect());
         else client.disconnect();

@@ -25,7 +25,8 @@ export interface BeatContext {
 }
 
 /** The first shard remembers who is alive and what the gaps were. */
-export async function beat(context: BeatContext, { replica, reason }: Heartbeat): Promise<HeartbeatResult> {
+export async function beat(context: BeatContext, heartbeat: Heartbeat): Promise<HeartbeatResult> {
+  const { replica, reason, silentMs } = heartbeat;
   const { client, rules, nowMs, injectedNowMs } = context;
   const [first, ...others] = context.shards;
   if (!first) throw new RangeError("There is at least one shard");
@@ -39,15 +40,15 @@ export async function beat(context: BeatContext, { replica, reason }: Heartbeat)
       String(gapAfterMs),
       String(rules.recoveryGraceMs),
       String(nowMs - rememberedMs),
+      String(silentMs ?? ""),
     ],
   );
   if (!Array.isArray(answer)) throw new TypeError("The heartbeat's answer cannot be read");
   const [gap, hold, alive] = answer;
   // The others learn of the hold from the first; each of its beats tells them again.
   await Promise.all(others.map(({ meta }) => client.hset(meta, "hold_until_ms", String(hold))));
-  const [from, to] = String(gap).split("|");
   return {
-    gap: gap === "" ? undefined : { fromMs: Number(from), toMs: Number(to), reason, replica },
+    gap: gap === "" ? undefined : gapOf(`${gap}|${replica}`),
     alive: Array.isArray(alive) ? alive.map(String) : [replica],
   };
 }

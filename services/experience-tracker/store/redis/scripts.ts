@@ -25,8 +25,8 @@ export function createScript(source: string): Script {
 }
 
 /**
- * KEYS: meta of the first shard. ARGV: now or empty, replica, reason, gap after, recovery grace, forget gaps before.
- * Gives the gap as `from|to` or nothing, the moment until which nothing expires, and who is alive.
+ * KEYS: meta of the first shard. ARGV: now or empty, replica, reason, gap after, recovery grace, forget gaps before, how long
+ * ago the replica was heard or empty. Gives the gap as `from|to|reason` or nothing, the moment until which nothing expires, and who is alive.
  */
 export const heartbeatScript = `
 local meta = KEYS[1]
@@ -36,6 +36,8 @@ if not now then
   now = tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
 end
 local replica, reason, gapAfter, grace = ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[5])
+local heard = tonumber(ARGV[7])
+if heard and heard <= gapAfter then reason = 'store_down' end
 local all = redis.call('HGETALL', meta)
 local last, alive, gap = nil, { replica }, ''
 local held = tonumber(redis.call('HGET', meta, 'hold_until_ms') or '0')
@@ -56,8 +58,8 @@ for i = 1, #all, 2 do
 end
 if last and now - last > gapAfter then
   hold = math.max(hold, now + math.min(now - last, grace))
-  gap = string.format('%.0f|%.0f', last, now)
-  redis.call('HSET', meta, 'gap:' .. string.format('%015.0f', last), gap .. '|' .. reason .. '|' .. replica)
+  gap = string.format('%.0f|%.0f|%s', last, now, reason)
+  redis.call('HSET', meta, 'gap:' .. string.format('%015.0f', last), gap .. '|' .. replica)
 end
 if hold ~= held then redis.call('HSET', meta, 'hold_until_ms', string.format('%.0f', hold)) end
 redis.call('HSET', meta, 'replica:' .. replica, string.format('%.0f', now))

@@ -1,7 +1,7 @@
-import { type ApplyResult, type Checkpoint, ExperienceError } from "@signalbox/experience";
-import { away } from "../store-error.js";
+import { type ApplyResult, type Checkpoint, ExperienceError, identityKey } from "@signalbox/experience";
+import { away } from "./store-error.js";
 
-/** Checkpoints of all callers wait here for the transaction that they share. */
+/** Checkpoints of all callers wait here for the commit that they share: a transaction, or a call of a script. */
 export interface ApplyQueue {
   apply(checkpoints: readonly Checkpoint[]): Promise<readonly ApplyResult[]>;
   /** Resolves when nothing waits any more. */
@@ -13,13 +13,15 @@ export interface ApplyQueueOptions {
   readonly commit: (checkpoints: readonly Checkpoint[]) => Promise<readonly ApplyResult[]>;
   readonly maxTogether: number;
   readonly maxWaiting: number;
+  /** Commits under way at the same time, never of the same run. Default 1. */
+  readonly lanes?: number;
 }
 
-/** The checkpoints of one call, which may be spread over several transactions. */
+/** The checkpoints of one call, which may be spread over several commits. */
 interface Call {
   readonly checkpoints: readonly Checkpoint[];
   readonly results: ApplyResult[];
-  /** How many have been handed to a transaction, and how many have their result. */
+  /** How many have been handed to a commit, and how many have their result. */
   taken: number;
   settled: number;
   readonly whenSettled: () => void;
@@ -33,26 +35,34 @@ interface Place {
 }
 
 /**
- * One transaction at a time takes all that gathered while the one before was committed, in the order of arrival. A
- * single caller waits for nobody.
+ * Each lane takes what gathered meanwhile, in the order of arrival, and comes back for more when it is committed. A single
+ * caller waits for nobody.
  */
-export function createApplyQueue({ commit, maxTogether, maxWaiting }: ApplyQueueOptions): ApplyQueue {
+export function createApplyQueue({ commit, maxTogether, maxWaiting, lanes = 1 }: ApplyQueueOptions): ApplyQueue {
   const calls: Call[] = [];
+  const lanesUnderWay = new Set<Promise<void>>();
+  const runsUnderWay = new Set<string>();
   let waiting = 0;
-  let running: Promise<void> | undefined;
+  let openLanes = 0;
+  let committing = 0;
 
+  /** A share for each lane that is free; nothing behind a checkpoint whose run has another one under way. */
   const takeSome = (): Place[] => {
+    const share = Math.min(maxTogether, Math.ceil(waiting / (lanes - committing)));
     const places: Place[] = [];
-    while (places.length < maxTogether) {
+    while (places.length < share) {
       const [call] = calls;
-      if (!call) break;
-      const checkpoint = call.checkpoints[call.taken];
+      const checkpoint = call?.checkpoints[call.taken];
+      if (!call || (checkpoint && isUnderWay(checkpoint))) break;
       if (checkpoint) places.push({ call, index: call.taken++, checkpoint });
       else calls.shift();
     }
     waiting -= places.length;
     return places;
   };
+
+  const isUnderWay = ({ identity }: Checkpoint): boolean =>
+    runsUnderWay.size > 0 && runsUnderWay.has(identityKey(identity));
 
   const settle = ({ call, index }: Place, result: ApplyResult): void => {
     call.results[index] = result;
@@ -76,9 +86,33 @@ export function createApplyQueue({ commit, maxTogether, maxWaiting }: ApplyQueue
     }
   };
 
+  const commitInLane = async (places: readonly Place[]): Promise<void> => {
+    const runs = lanes > 1 ? places.map(({ checkpoint }) => identityKey(checkpoint.identity)) : [];
+    for (const run of runs) runsUnderWay.add(run);
+    committing++;
+    await commitAll(places);
+    committing--;
+    for (const run of runs) runsUnderWay.delete(run);
+  };
+
   const drain = async (): Promise<void> => {
-    while (waiting > 0) await commitAll(takeSome());
-    running = undefined;
+    for (;;) {
+      // What else this turn of the event loop brings goes along.
+      await new Promise<void>((resolve) => setImmediate(resolve));
+      const places = takeSome();
+      if (places.length === 0) {
+        // What waits nevertheless is taken by the lane that it has to wait for.
+        openLanes--;
+        return;
+      }
+      await commitInLane(places);
+    }
+  };
+
+  const openLane = (): void => {
+    openLanes++;
+    const lane = drain().finally(() => lanesUnderWay.delete(lane));
+    lanesUnderWay.add(lane);
   };
 
   return {
@@ -90,15 +124,14 @@ export function createApplyQueue({ commit, maxTogether, maxWaiting }: ApplyQueue
       const settled = new Promise<void>((whenSettled) => {
         calls.push({ checkpoints, results, taken: 0, settled: 0, whenSettled });
       });
-      // What else this turn of the event loop brings goes along.
-      running ??= new Promise<void>((resolve) => setImmediate(resolve)).then(drain);
+      while (openLanes < Math.min(lanes, waiting)) openLane();
       await settled;
       const [first] = results;
       if (first?.result === "failed" && results.every(({ result }) => result === "failed")) throw first.error;
       return results;
     },
     async idle() {
-      while (running) await running;
+      while (lanesUnderWay.size > 0) await Promise.all(lanesUnderWay);
     },
   };
 }
