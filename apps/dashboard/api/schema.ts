@@ -17935,7 +17935,7 @@ export interface paths {
         };
         /**
          * Report on experiences
-         * @description One row for each definition, the smallest error budget first.
+         * @description One row for each definition, the smallest budget first, and one for each journey of the configuration: sums of its experiences, and the means of their ratios by weight. As CSV a journey's name is in the first column.
          */
         get: {
             parameters: {
@@ -17956,10 +17956,15 @@ export interface paths {
                      */
                     to?: string;
                     /**
-                     * @description False: what timed out or ended while checkpoints could not arrive is left out.
+                     * @description False: what timed out or ended while checkpoints could not arrive counts neither as error nor as run.
                      * @example true
                      */
                     charge_gaps?: boolean;
+                    /**
+                     * @description `csv`: the same rows as text, the first line names the columns.
+                     * @example json
+                     */
+                    format?: "json" | "csv";
                 };
                 header?: never;
                 path?: never;
@@ -17973,44 +17978,6 @@ export interface paths {
                         [name: string]: unknown;
                     };
                     content: {
-                        /**
-                         * @example {
-                         *       "from": "2026-02-01T00:00:00.000Z",
-                         *       "to": "2026-03-01T00:00:00.000Z",
-                         *       "experiences": [
-                         *         {
-                         *           "covered_experience_id": "create_merge_request",
-                         *           "feature_category": "code_review_workflow",
-                         *           "urgency": "sync_fast",
-                         *           "threshold_s": 2,
-                         *           "timeout_s": 30,
-                         *           "slo": {
-                         *             "apdex_pct": 99.95,
-                         *             "error_pct": 0.05
-                         *           },
-                         *           "operations": 1000,
-                         *           "errors": 10,
-                         *           "timeouts": 4,
-                         *           "apdex_weight": 990,
-                         *           "apdex_success": 980,
-                         *           "apdex_ratio": 0.9899,
-                         *           "error_ratio": 0.01,
-                         *           "p50_s": 0.4,
-                         *           "p95_s": 1.9,
-                         *           "p99_s": 3.2,
-                         *           "late_success": 1,
-                         *           "discards": 3,
-                         *           "availability": 0.98995,
-                         *           "error_budget_remaining": -19,
-                         *           "apdex_budget_remaining": -19.2,
-                         *           "timeouts_in_gap": 0,
-                         *           "gap_s": 0,
-                         *           "complete": true,
-                         *           "open": 12
-                         *         }
-                         *       ]
-                         *     }
-                         */
                         "application/json": {
                             /** Format: date-time */
                             from: string;
@@ -18050,9 +18017,9 @@ export interface paths {
                                 discards: number;
                                 /** @description Apdex and errors together; null without traffic. */
                                 availability: number | null;
-                                /** @description 1: untouched, 0: used up, negative: overspent. */
+                                /** @description 1: untouched, 0: used up, negative: overspent; null without traffic. */
                                 error_budget_remaining: number | null;
-                                /** @description 1: untouched, 0: used up, negative: overspent. */
+                                /** @description 1: untouched, 0: used up, negative: overspent; null without traffic. */
                                 apdex_budget_remaining: number | null;
                                 /** @description Timeouts while checkpoints could not arrive. */
                                 timeouts_in_gap: number;
@@ -18060,10 +18027,303 @@ export interface paths {
                                 gap_s: number;
                                 /** @description Whether there was no such time. */
                                 complete: boolean;
+                                /** @description With what ended or timed out while checkpoints could not arrive. */
+                                with_gaps: {
+                                    operations: number;
+                                    errors: number;
+                                    /** @description Null without traffic. */
+                                    error_ratio: number | null;
+                                    /** @description Null without traffic. */
+                                    availability: number | null;
+                                    /** @description 1: untouched, 0: used up, negative: overspent; null without traffic. */
+                                    error_budget_remaining: number | null;
+                                };
+                                /** @description Without it. */
+                                without_gaps: {
+                                    operations: number;
+                                    errors: number;
+                                    /** @description Null without traffic. */
+                                    error_ratio: number | null;
+                                    /** @description Null without traffic. */
+                                    availability: number | null;
+                                    /** @description 1: untouched, 0: used up, negative: overspent; null without traffic. */
+                                    error_budget_remaining: number | null;
+                                };
                                 /** @description Runs under way now, at most 1,000 are counted. */
                                 open: number;
                             }[];
+                            journeys: {
+                                /** @description Name in the configuration. */
+                                journey: string;
+                                experiences: {
+                                    id: string;
+                                    weight: number;
+                                }[];
+                                /** @description Runs that ended or timed out. */
+                                operations: number;
+                                /** @description Of these: failed or timed out. */
+                                errors: number;
+                                timeouts: number;
+                                /** @description Runs that count for apdex. */
+                                apdex_weight: number;
+                                /** @description Of these: satisfied. */
+                                apdex_success: number;
+                                /** @description Null without traffic. */
+                                apdex_ratio: number | null;
+                                /** @description Null without traffic. */
+                                error_ratio: number | null;
+                                /** @description Seconds; null when no run has ended. */
+                                p50_s: number | null;
+                                /** @description Seconds. */
+                                p95_s: number | null;
+                                /** @description Seconds. */
+                                p99_s: number | null;
+                                /** @description Timeouts whose end came later as a success. */
+                                late_success: number;
+                                discards: number;
+                                /** @description Apdex and errors together; null without traffic. */
+                                availability: number | null;
+                                /** @description 1: untouched, 0: used up, negative: overspent; null without traffic. */
+                                error_budget_remaining: number | null;
+                                /** @description 1: untouched, 0: used up, negative: overspent; null without traffic. */
+                                apdex_budget_remaining: number | null;
+                                /** @description Timeouts while checkpoints could not arrive. */
+                                timeouts_in_gap: number;
+                                /** @description How long checkpoints could not arrive, in seconds. */
+                                gap_s: number;
+                                /** @description Whether there was no such time. */
+                                complete: boolean;
+                                /** @description With what ended or timed out while checkpoints could not arrive. */
+                                with_gaps: {
+                                    operations: number;
+                                    errors: number;
+                                    /** @description Null without traffic. */
+                                    error_ratio: number | null;
+                                    /** @description Null without traffic. */
+                                    availability: number | null;
+                                    /** @description 1: untouched, 0: used up, negative: overspent; null without traffic. */
+                                    error_budget_remaining: number | null;
+                                };
+                                /** @description Without it. */
+                                without_gaps: {
+                                    operations: number;
+                                    errors: number;
+                                    /** @description Null without traffic. */
+                                    error_ratio: number | null;
+                                    /** @description Null without traffic. */
+                                    availability: number | null;
+                                    /** @description 1: untouched, 0: used up, negative: overspent; null without traffic. */
+                                    error_budget_remaining: number | null;
+                                };
+                            }[];
                         };
+                        "text/csv": string;
+                    };
+                };
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `invalid_parameter`: The request does not have the expected form.
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `state_store_unavailable`: The store of the experiences' state does not answer
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/experience/reports/feature-categories": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Report on feature categories
+         * @description One row for each category that a definition names, the smallest budget first. Budgets are the means of those of its experiences, weighed by their runs.
+         */
+        get: {
+            parameters: {
+                query?: {
+                    /**
+                     * @description Time to look at, until now; unless `from` says otherwise.
+                     * @example 28d
+                     */
+                    window?: "7d" | "28d";
+                    /**
+                     * @description Beginning of the time to look at.
+                     * @example 2026-02-01T00:00:00Z
+                     */
+                    from?: string;
+                    /**
+                     * @description End of it. Default: now.
+                     * @example 2026-03-01T00:00:00Z
+                     */
+                    to?: string;
+                    /**
+                     * @description False: what timed out or ended while checkpoints could not arrive counts neither as error nor as run.
+                     * @example true
+                     */
+                    charge_gaps?: boolean;
+                    /**
+                     * @description `csv`: the same rows as text, the first line names the columns.
+                     * @example json
+                     */
+                    format?: "json" | "csv";
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The rows. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": {
+                            /** Format: date-time */
+                            from: string;
+                            /** Format: date-time */
+                            to: string;
+                            feature_categories: {
+                                feature_category: string;
+                                /** @description How many definitions name it. */
+                                experiences: number;
+                                /** @description Runs that ended or timed out. */
+                                operations: number;
+                                /** @description Of these: failed or timed out. */
+                                errors: number;
+                                timeouts: number;
+                                /** @description Runs that count for apdex. */
+                                apdex_weight: number;
+                                /** @description Of these: satisfied. */
+                                apdex_success: number;
+                                /** @description Null without traffic. */
+                                apdex_ratio: number | null;
+                                /** @description Null without traffic. */
+                                error_ratio: number | null;
+                                /** @description Seconds; null when no run has ended. */
+                                p50_s: number | null;
+                                /** @description Seconds. */
+                                p95_s: number | null;
+                                /** @description Seconds. */
+                                p99_s: number | null;
+                                /** @description Timeouts whose end came later as a success. */
+                                late_success: number;
+                                discards: number;
+                                /** @description Apdex and errors together; null without traffic. */
+                                availability: number | null;
+                                /** @description 1: untouched, 0: used up, negative: overspent; null without traffic. */
+                                error_budget_remaining: number | null;
+                                /** @description 1: untouched, 0: used up, negative: overspent; null without traffic. */
+                                apdex_budget_remaining: number | null;
+                                /** @description Timeouts while checkpoints could not arrive. */
+                                timeouts_in_gap: number;
+                                /** @description How long checkpoints could not arrive, in seconds. */
+                                gap_s: number;
+                                /** @description Whether there was no such time. */
+                                complete: boolean;
+                                /** @description With what ended or timed out while checkpoints could not arrive. */
+                                with_gaps: {
+                                    operations: number;
+                                    errors: number;
+                                    /** @description Null without traffic. */
+                                    error_ratio: number | null;
+                                    /** @description Null without traffic. */
+                                    availability: number | null;
+                                    /** @description 1: untouched, 0: used up, negative: overspent; null without traffic. */
+                                    error_budget_remaining: number | null;
+                                };
+                                /** @description Without it. */
+                                without_gaps: {
+                                    operations: number;
+                                    errors: number;
+                                    /** @description Null without traffic. */
+                                    error_ratio: number | null;
+                                    /** @description Null without traffic. */
+                                    availability: number | null;
+                                    /** @description 1: untouched, 0: used up, negative: overspent; null without traffic. */
+                                    error_budget_remaining: number | null;
+                                };
+                                /** @description The time, by as much as was missing from availability; null without traffic. */
+                                spent_minutes: number | null;
+                                /** @description The part of the time that 99.95 % leaves; 20.16 for 28 days. */
+                                allowed_minutes: number;
+                            }[];
+                        };
+                        "text/csv": string;
                     };
                 };
                 /**
@@ -18521,7 +18781,7 @@ export interface paths {
         };
         /**
          * Show how far runs come
-         * @description The steps in their usual order, and where runs that time out were seen last.
+         * @description The steps in their usual order, which is that of their median place in runs that succeed, and where runs that time out were seen last.
          */
         get: {
             parameters: {
@@ -18561,26 +18821,35 @@ export interface paths {
                     content: {
                         /**
                          * @example {
-                         *       "from": "2026-02-06T14:30:00.000Z",
-                         *       "to": "2026-02-07T14:30:00.000Z",
+                         *       "from": "2026-02-01T00:00:00.000Z",
+                         *       "to": "2026-03-01T00:00:00.000Z",
                          *       "runs": 1000,
+                         *       "looked_at": 1000,
                          *       "steps": [
                          *         {
+                         *           "type": "web",
                          *           "step": "saved",
                          *           "runs": 990,
                          *           "share": 0.99,
                          *           "p50_s": 0.2,
                          *           "p95_s": 0.8,
                          *           "p99_s": 1.4,
-                         *           "usual_next": "end"
+                         *           "usual_next": {
+                         *             "type": "sidekiq",
+                         *             "step": "job_started"
+                         *           }
                          *         }
                          *       ],
                          *       "died_after": [
                          *         {
+                         *           "type": "web",
                          *           "step": "saved",
                          *           "count": 4,
                          *           "share": 1,
-                         *           "usual_next": "end"
+                         *           "usual_next": {
+                         *             "type": "sidekiq",
+                         *             "step": "job_started"
+                         *           }
                          *         }
                          *       ]
                          *     }
@@ -18592,11 +18861,16 @@ export interface paths {
                             to: string;
                             /** @description Runs that ended or timed out. */
                             runs: number;
+                            /** @description Of these: looked at. All, or an even sample where they are more than 200,000. */
+                            looked_at: number;
                             steps: {
+                                /** @description The component that sends it. */
+                                type: string;
+                                /** @description Its category, or which kind of checkpoint it is; `other` for categories beyond the first 50, of which those of the definition are the first. */
                                 step: string;
-                                /** @description Runs that reached it. */
+                                /** @description Runs looked at that reached it. */
                                 runs: number;
-                                /** @description Of all runs. */
+                                /** @description Of all runs looked at. */
                                 share: number | null;
                                 /** @description From this step to the next, in seconds. */
                                 p50_s: number | null;
@@ -18605,17 +18879,619 @@ export interface paths {
                                 /** @description Seconds. */
                                 p99_s: number | null;
                                 /** @description What follows most often in runs that succeed. */
-                                usual_next: string | null;
+                                usual_next: {
+                                    /** @description The component that sends it. */
+                                    type: string;
+                                    /** @description Its category, or which kind of checkpoint it is; `other` for categories beyond the first 50, of which those of the definition are the first. */
+                                    step: string;
+                                } | null;
                             }[];
                             died_after: {
+                                /** @description The component that sends it. */
+                                type: string;
+                                /** @description Its category, or which kind of checkpoint it is; `other` for categories beyond the first 50, of which those of the definition are the first. */
                                 step: string;
                                 /** @description Runs that timed out and were seen last here. */
                                 count: number;
                                 /** @description Of all timeouts. */
                                 share: number | null;
                                 /** @description What should have come. */
-                                usual_next: string | null;
+                                usual_next: {
+                                    /** @description The component that sends it. */
+                                    type: string;
+                                    /** @description Its category, or which kind of checkpoint it is; `other` for categories beyond the first 50, of which those of the definition are the first. */
+                                    step: string;
+                                } | null;
                             }[];
+                        };
+                    };
+                };
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `invalid_parameter`: The request does not have the expected form.
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `definition_not_found`: There is no definition with this id. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `state_store_unavailable`: The store of the experiences' state does not answer
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/experience/reports/lateness": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show what came of timeouts
+         * @description How many runs ended after they had timed out, how late, and which timeout would have been enough.
+         */
+        get: {
+            parameters: {
+                query: {
+                    /**
+                     * @description Time to look at, until now; unless `from` says otherwise.
+                     * @example 28d
+                     */
+                    window?: "7d" | "28d";
+                    /**
+                     * @description Beginning of the time to look at.
+                     * @example 2026-02-01T00:00:00Z
+                     */
+                    from?: string;
+                    /**
+                     * @description End of it. Default: now.
+                     * @example 2026-03-01T00:00:00Z
+                     */
+                    to?: string;
+                    /**
+                     * @description Id of the experience.
+                     * @example create_merge_request
+                     */
+                    experience: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description What is known of timeouts. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "from": "2026-02-01T00:00:00.000Z",
+                         *       "to": "2026-03-01T00:00:00.000Z",
+                         *       "timeout_s": 30,
+                         *       "timeouts": 14,
+                         *       "ended_later": {
+                         *         "success": 9,
+                         *         "error": 1,
+                         *         "discarded": 0
+                         *       },
+                         *       "lateness_p50_s": 4.2,
+                         *       "lateness_p90_s": 31,
+                         *       "lateness_p99_s": 55.7,
+                         *       "bars": [
+                         *         {
+                         *           "up_to_s": 60,
+                         *           "count": 10
+                         *         }
+                         *       ],
+                         *       "known_ends": 1210,
+                         *       "suggested_timeout_s": 35
+                         *     }
+                         */
+                        "application/json": {
+                            /** Format: date-time */
+                            from: string;
+                            /** Format: date-time */
+                            to: string;
+                            /** @description As the definition says now. */
+                            timeout_s: number;
+                            /** @description Runs that timed out. */
+                            timeouts: number;
+                            /** @description How many of them ended after all, and how. */
+                            ended_later: {
+                                success: number;
+                                error: number;
+                                discarded: number;
+                            };
+                            /** @description Seconds after the deadline; null when none ended. */
+                            lateness_p50_s: number | null;
+                            /** @description Seconds. */
+                            lateness_p90_s: number | null;
+                            /** @description Seconds. */
+                            lateness_p99_s: number | null;
+                            /** @description How many were late by more than the bar before and at most so long; the last has no end. */
+                            bars: {
+                                /** @description Seconds. */
+                                up_to_s: number | null;
+                                count: number;
+                            }[];
+                            /** @description Runs that ended, in time or late. */
+                            known_ends: number;
+                            /** @description The least timeout, rounded up to two digits, that would have been enough for 99 of 100 of these; null while they are fewer than 100. */
+                            suggested_timeout_s: number | null;
+                        };
+                    };
+                };
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `invalid_parameter`: The request does not have the expected form.
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `definition_not_found`: There is no definition with this id. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `state_store_unavailable`: The store of the experiences' state does not answer
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/experience/reports/what-if": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Judge past runs by other terms
+         * @description The row of the report as it is, and as it would be with another threshold, timeout or objective. What is not given stays: each run is judged by the threshold and the timeout that it had. With a longer timeout, runs that ended late count by their end; those that nobody heard of again stay timeouts. Nothing is changed by it.
+         */
+        get: {
+            parameters: {
+                query: {
+                    /**
+                     * @description Time to look at, until now; unless `from` says otherwise.
+                     * @example 28d
+                     */
+                    window?: "7d" | "28d";
+                    /**
+                     * @description Beginning of the time to look at.
+                     * @example 2026-02-01T00:00:00Z
+                     */
+                    from?: string;
+                    /**
+                     * @description End of it. Default: now.
+                     * @example 2026-03-01T00:00:00Z
+                     */
+                    to?: string;
+                    /**
+                     * @description Id of the experience.
+                     * @example create_merge_request
+                     */
+                    experience: string;
+                    /**
+                     * @description Seconds up to which a run satisfies.
+                     * @example 3
+                     */
+                    threshold_s?: number;
+                    /**
+                     * @description Seconds after which a run has failed.
+                     * @example 60
+                     */
+                    timeout_s?: number;
+                    /**
+                     * @description Objective: satisfied runs, of 100.
+                     * @example 99.5
+                     */
+                    apdex_pct?: number;
+                    /**
+                     * @description Objective: failed runs, of 100, at most.
+                     * @example 0.1
+                     */
+                    error_pct?: number;
+                    /**
+                     * @description False: what timed out or ended while checkpoints could not arrive counts neither as error nor as run.
+                     * @example true
+                     */
+                    charge_gaps?: boolean;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Both rows. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "from": "2026-02-01T00:00:00.000Z",
+                         *       "to": "2026-03-01T00:00:00.000Z",
+                         *       "real": {
+                         *         "covered_experience_id": "create_merge_request",
+                         *         "feature_category": "code_review_workflow",
+                         *         "urgency": "sync_fast",
+                         *         "threshold_s": 2,
+                         *         "timeout_s": 30,
+                         *         "slo": {
+                         *           "apdex_pct": 99.95,
+                         *           "error_pct": 0.05
+                         *         },
+                         *         "operations": 1000,
+                         *         "errors": 10,
+                         *         "timeouts": 4,
+                         *         "apdex_weight": 990,
+                         *         "apdex_success": 980,
+                         *         "apdex_ratio": 0.9899,
+                         *         "error_ratio": 0.01,
+                         *         "p50_s": 0.4,
+                         *         "p95_s": 1.9,
+                         *         "p99_s": 3.2,
+                         *         "late_success": 1,
+                         *         "discards": 3,
+                         *         "availability": 0.98995,
+                         *         "error_budget_remaining": -19,
+                         *         "apdex_budget_remaining": -19.2,
+                         *         "timeouts_in_gap": 0,
+                         *         "gap_s": 0,
+                         *         "complete": true,
+                         *         "with_gaps": {
+                         *           "operations": 1000,
+                         *           "errors": 10,
+                         *           "error_ratio": 0.01,
+                         *           "availability": 0.98995,
+                         *           "error_budget_remaining": -19
+                         *         },
+                         *         "without_gaps": {
+                         *           "operations": 1000,
+                         *           "errors": 10,
+                         *           "error_ratio": 0.01,
+                         *           "availability": 0.98995,
+                         *           "error_budget_remaining": -19
+                         *         }
+                         *       },
+                         *       "what_if": {
+                         *         "covered_experience_id": "create_merge_request",
+                         *         "feature_category": "code_review_workflow",
+                         *         "urgency": "sync_fast",
+                         *         "threshold_s": 2,
+                         *         "timeout_s": 30,
+                         *         "slo": {
+                         *           "apdex_pct": 99.95,
+                         *           "error_pct": 0.05
+                         *         },
+                         *         "operations": 1000,
+                         *         "errors": 10,
+                         *         "timeouts": 4,
+                         *         "apdex_weight": 990,
+                         *         "apdex_success": 980,
+                         *         "apdex_ratio": 0.9899,
+                         *         "error_ratio": 0.01,
+                         *         "p50_s": 0.4,
+                         *         "p95_s": 1.9,
+                         *         "p99_s": 3.2,
+                         *         "late_success": 1,
+                         *         "discards": 3,
+                         *         "availability": 0.98995,
+                         *         "error_budget_remaining": -19,
+                         *         "apdex_budget_remaining": -19.2,
+                         *         "timeouts_in_gap": 0,
+                         *         "gap_s": 0,
+                         *         "complete": true,
+                         *         "with_gaps": {
+                         *           "operations": 1000,
+                         *           "errors": 10,
+                         *           "error_ratio": 0.01,
+                         *           "availability": 0.98995,
+                         *           "error_budget_remaining": -19
+                         *         },
+                         *         "without_gaps": {
+                         *           "operations": 1000,
+                         *           "errors": 10,
+                         *           "error_ratio": 0.01,
+                         *           "availability": 0.98995,
+                         *           "error_budget_remaining": -19
+                         *         }
+                         *       }
+                         *     }
+                         */
+                        "application/json": {
+                            /** Format: date-time */
+                            from: string;
+                            /** Format: date-time */
+                            to: string;
+                            real: {
+                                covered_experience_id: string;
+                                feature_category: string;
+                                urgency: string;
+                                threshold_s: number;
+                                timeout_s: number;
+                                slo: {
+                                    apdex_pct: number;
+                                    error_pct: number;
+                                };
+                                /** @description Runs that ended or timed out. */
+                                operations: number;
+                                /** @description Of these: failed or timed out. */
+                                errors: number;
+                                timeouts: number;
+                                /** @description Runs that count for apdex. */
+                                apdex_weight: number;
+                                /** @description Of these: satisfied. */
+                                apdex_success: number;
+                                /** @description Null without traffic. */
+                                apdex_ratio: number | null;
+                                /** @description Null without traffic. */
+                                error_ratio: number | null;
+                                /** @description Seconds; null when no run has ended. */
+                                p50_s: number | null;
+                                /** @description Seconds. */
+                                p95_s: number | null;
+                                /** @description Seconds. */
+                                p99_s: number | null;
+                                /** @description Timeouts whose end came later as a success. */
+                                late_success: number;
+                                discards: number;
+                                /** @description Apdex and errors together; null without traffic. */
+                                availability: number | null;
+                                /** @description 1: untouched, 0: used up, negative: overspent; null without traffic. */
+                                error_budget_remaining: number | null;
+                                /** @description 1: untouched, 0: used up, negative: overspent; null without traffic. */
+                                apdex_budget_remaining: number | null;
+                                /** @description Timeouts while checkpoints could not arrive. */
+                                timeouts_in_gap: number;
+                                /** @description How long checkpoints could not arrive, in seconds. */
+                                gap_s: number;
+                                /** @description Whether there was no such time. */
+                                complete: boolean;
+                                /** @description With what ended or timed out while checkpoints could not arrive. */
+                                with_gaps: {
+                                    operations: number;
+                                    errors: number;
+                                    /** @description Null without traffic. */
+                                    error_ratio: number | null;
+                                    /** @description Null without traffic. */
+                                    availability: number | null;
+                                    /** @description 1: untouched, 0: used up, negative: overspent; null without traffic. */
+                                    error_budget_remaining: number | null;
+                                };
+                                /** @description Without it. */
+                                without_gaps: {
+                                    operations: number;
+                                    errors: number;
+                                    /** @description Null without traffic. */
+                                    error_ratio: number | null;
+                                    /** @description Null without traffic. */
+                                    availability: number | null;
+                                    /** @description 1: untouched, 0: used up, negative: overspent; null without traffic. */
+                                    error_budget_remaining: number | null;
+                                };
+                            };
+                            what_if: {
+                                covered_experience_id: string;
+                                feature_category: string;
+                                urgency: string;
+                                threshold_s: number;
+                                timeout_s: number;
+                                slo: {
+                                    apdex_pct: number;
+                                    error_pct: number;
+                                };
+                                /** @description Runs that ended or timed out. */
+                                operations: number;
+                                /** @description Of these: failed or timed out. */
+                                errors: number;
+                                timeouts: number;
+                                /** @description Runs that count for apdex. */
+                                apdex_weight: number;
+                                /** @description Of these: satisfied. */
+                                apdex_success: number;
+                                /** @description Null without traffic. */
+                                apdex_ratio: number | null;
+                                /** @description Null without traffic. */
+                                error_ratio: number | null;
+                                /** @description Seconds; null when no run has ended. */
+                                p50_s: number | null;
+                                /** @description Seconds. */
+                                p95_s: number | null;
+                                /** @description Seconds. */
+                                p99_s: number | null;
+                                /** @description Timeouts whose end came later as a success. */
+                                late_success: number;
+                                discards: number;
+                                /** @description Apdex and errors together; null without traffic. */
+                                availability: number | null;
+                                /** @description 1: untouched, 0: used up, negative: overspent; null without traffic. */
+                                error_budget_remaining: number | null;
+                                /** @description 1: untouched, 0: used up, negative: overspent; null without traffic. */
+                                apdex_budget_remaining: number | null;
+                                /** @description Timeouts while checkpoints could not arrive. */
+                                timeouts_in_gap: number;
+                                /** @description How long checkpoints could not arrive, in seconds. */
+                                gap_s: number;
+                                /** @description Whether there was no such time. */
+                                complete: boolean;
+                                /** @description With what ended or timed out while checkpoints could not arrive. */
+                                with_gaps: {
+                                    operations: number;
+                                    errors: number;
+                                    /** @description Null without traffic. */
+                                    error_ratio: number | null;
+                                    /** @description Null without traffic. */
+                                    availability: number | null;
+                                    /** @description 1: untouched, 0: used up, negative: overspent; null without traffic. */
+                                    error_budget_remaining: number | null;
+                                };
+                                /** @description Without it. */
+                                without_gaps: {
+                                    operations: number;
+                                    errors: number;
+                                    /** @description Null without traffic. */
+                                    error_ratio: number | null;
+                                    /** @description Null without traffic. */
+                                    availability: number | null;
+                                    /** @description 1: untouched, 0: used up, negative: overspent; null without traffic. */
+                                    error_budget_remaining: number | null;
+                                };
+                            };
                         };
                     };
                 };
