@@ -94,12 +94,12 @@ export interface Answer<Data> {
   readonly response: Response;
 }
 
-/** The data of an answer. @throws {ApiError} with the problem's code and correlation id */
-export async function dataOf<Data>(answer: Promise<Answer<Data>>): Promise<Data> {
+/** The data of an answer, which is JSON: text is what some routes answer to others. @throws {ApiError} with the problem's code and correlation id */
+export async function dataOf<Data>(answer: Promise<Answer<Data>>): Promise<Exclude<Data, string>> {
   const { data, error, response } = await answer;
   if (!response.ok) throw toError(response, error);
   // A successful answer without a body has no data either way.
-  return data as Data;
+  return data as Exclude<Data, string>;
 }
 
 export interface Page<Item> {

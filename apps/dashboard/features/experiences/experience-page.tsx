@@ -1,4 +1,4 @@
-import { Anchor, Badge, Breadcrumbs, Button, Code, Group, SimpleGrid, Stack, Table, Text } from "@mantine/core";
+import { Anchor, Breadcrumbs, Button, Code, SimpleGrid, Stack, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { lazy, Suspense } from "react";
 import { Link, useParams } from "react-router";
@@ -13,8 +13,10 @@ import { formatSeconds } from "../../shared/time.js";
 import { useRangeSearch, useTimeRange } from "../../shared/time-range.js";
 import { BudgetBar } from "./budget-bar.js";
 import { definitionAsYaml } from "./definition-as-yaml.js";
-import type { ExperienceReport, FunnelAnswer } from "./figures.js";
+import type { ExperienceReport } from "./figures.js";
+import { DiedAfter, Funnel } from "./funnel.js";
 import { Oddities } from "./oddities.js";
+import { WhatIf } from "./what-if.js";
 
 // The library of charts is loaded with the first chart.
 const SliChart = lazy(async () => ({ default: (await import("./charts.js")).SliChart }));
@@ -33,17 +35,18 @@ export function ExperiencePage() {
     queryKey: ["experience", "reports", "detail", experience, range.key],
     queryFn: async () => {
       const window = { from: range.since(), ...(range.until === undefined ? {} : { to: range.until }) };
-      const [definition, budgets, now, series, latency, funnel] = await Promise.all([
+      const [definition, budgets, now, series, latency, funnel, lateness] = await Promise.all([
         dataOf(api.GET("/api/v1/experience/definitions/{id}", { params: { path: { id: experience } } })),
         dataOf(api.GET("/api/v1/experience/reports/experiences", { params: { query: { window: "28d" } } })),
         dataOf(api.GET("/api/v1/experience/reports/experiences", { params: { query: window } })),
         dataOf(api.GET("/api/v1/experience/reports/series", { params: { query: { ...window, points, experience } } })),
         dataOf(api.GET("/api/v1/experience/reports/latency", { params: { query: { ...window, experience } } })),
         dataOf(api.GET("/api/v1/experience/reports/funnel", { params: { query: { ...window, experience } } })),
+        dataOf(api.GET("/api/v1/experience/reports/lateness", { params: { query: { ...window, experience } } })),
       ]);
       const find = ({ experiences }: typeof now) =>
         experiences.find(({ covered_experience_id: id }) => id === experience);
-      return { definition, budget: find(budgets), now: find(now), series, latency, funnel };
+      return { definition, budget: find(budgets), now: find(now), series, latency, funnel, lateness };
     },
     refetchInterval: 30_000,
     placeholderData: (previous) => previous,
@@ -73,7 +76,7 @@ export function ExperiencePage() {
         }
       >
         <Loaded query={report} skeleton={12}>
-          {({ definition, budget, now, series, latency, funnel }) => (
+          {({ definition, budget, now, series, latency, funnel, lateness }) => (
             <Stack gap="md">
               {budget && now && <Figures budget={budget} now={now} />}
               {now?.operations === 0 ? (
@@ -95,9 +98,10 @@ export function ExperiencePage() {
                     <DiedAfter funnel={funnel} experience={experience} />
                   </SimpleGrid>
                   <Funnel funnel={funnel} />
-                  <Oddities experience={experience} report={now} />
+                  <Oddities experience={experience} lateness={lateness} />
                 </Suspense>
               )}
+              {budget && <WhatIf definition={definition} report={budget} />}
               <Card
                 title="Definition"
                 actions={<Copy value={definitionAsYaml(definition)} label="Copy the definition" />}
@@ -144,104 +148,6 @@ function Figures({ budget, now }: { readonly budget: ExperienceReport; readonly 
         {formatSeconds(now.p95_s)}
       </Figure>
     </SimpleGrid>
-  );
-}
-
-/** Where journeys that timed out were seen last, and what should have come. */
-function DiedAfter({ funnel, experience }: { readonly funnel: FunnelAnswer; readonly experience: string }) {
-  return (
-    <Card title="Where timed-out runs died">
-      {funnel.died_after.length === 0 ? (
-        <Text size="sm" c="dimmed" py="md">
-          None timed out.
-        </Text>
-      ) : (
-        <Stack gap="sm">
-          {funnel.died_after.slice(0, 6).map(({ step, count, share, usual_next: next }) => (
-            <div key={step}>
-              <Group justify="space-between" gap="xs">
-                <Text size="sm">
-                  after <b>{step.replaceAll("_", " ")}</b>
-                  {next && (
-                    <Text span size="sm" c="dimmed">
-                      , where {next.replaceAll("_", " ")} should have come
-                    </Text>
-                  )}
-                </Text>
-                <Anchor
-                  component={Link}
-                  size="sm"
-                  className="figure"
-                  to={`/experiences/runs?state=timed_out&experience=${encodeURIComponent(experience)}`}
-                >
-                  {formatCount(count)}
-                </Anchor>
-              </Group>
-              <Bar share={share ?? 0} color="var(--app-bad)" />
-            </div>
-          ))}
-        </Stack>
-      )}
-    </Card>
-  );
-}
-
-function Bar({ share, color }: { readonly share: number; readonly color: string }) {
-  return (
-    <div style={{ height: 8, borderRadius: 4, background: "var(--app-quiet)", marginTop: 4, overflow: "hidden" }}>
-      <div style={{ width: `${Math.min(100, share * 100)}%`, height: "100%", background: color }} />
-    </div>
-  );
-}
-
-/** How far runs come, step by step. */
-function Funnel({ funnel }: { readonly funnel: FunnelAnswer }) {
-  return (
-    <Card title={`Steps of ${formatCount(funnel.runs)} runs`} flush>
-      <Table.ScrollContainer minWidth={560}>
-        <Table fz="sm">
-          <Table.Thead>
-            <Table.Tr>
-              <Table.Th w={180}>Step</Table.Th>
-              <Table.Th>Runs that reached it</Table.Th>
-              <Table.Th w={90} ta="right">
-                Runs
-              </Table.Th>
-              <Table.Th w={150} ta="right">
-                To the next, p50 / p95
-              </Table.Th>
-            </Table.Tr>
-          </Table.Thead>
-          <Table.Tbody>
-            {funnel.steps.map(({ step, runs, share, p50_s: p50, p95_s: p95 }) => (
-              <Table.Tr key={step}>
-                <Table.Td>{step.replaceAll("_", " ")}</Table.Td>
-                <Table.Td>
-                  <Group gap="sm" wrap="nowrap">
-                    <div style={{ flex: 1 }}>
-                      <Bar share={share ?? 0} color="var(--app-chart)" />
-                    </div>
-                    <Text size="xs" c="dimmed" w={52} ta="right" className="figure">
-                      {formatShare(share)}
-                    </Text>
-                  </Group>
-                </Table.Td>
-                <Table.Td ta="right">{formatCount(runs)}</Table.Td>
-                <Table.Td ta="right">
-                  {p50 === null ? (
-                    <Badge size="xs" variant="light" color="gray">
-                      last
-                    </Badge>
-                  ) : (
-                    `${formatSeconds(p50)} / ${formatSeconds(p95)}`
-                  )}
-                </Table.Td>
-              </Table.Tr>
-            ))}
-          </Table.Tbody>
-        </Table>
-      </Table.ScrollContainer>
-    </Card>
   );
 }
 

@@ -10,6 +10,8 @@ export type ExperienceReport = Answer<"/api/v1/experience/reports/experiences">[
 export type SeriesAnswer = Answer<"/api/v1/experience/reports/series">;
 export type SeriesPoint = SeriesAnswer["series"][number]["points"][number];
 export type LatencyAnswer = Answer<"/api/v1/experience/reports/latency">;
+export type LatenessAnswer = Answer<"/api/v1/experience/reports/lateness">;
+export type WhatIfAnswer = Answer<"/api/v1/experience/reports/what-if">;
 export type FunnelAnswer = Answer<"/api/v1/experience/reports/funnel">;
 
 /** One value for each part of the time, zero where there was no traffic. */

@@ -1,27 +1,20 @@
-import { Anchor, Group, SimpleGrid, Stack, Table, Text } from "@mantine/core";
+import { Anchor, Group, SimpleGrid, Stack, Text } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "react-router";
 import { api, dataOf } from "../../api/client.js";
 import { Card } from "../../shared/card.js";
 import { formatCount } from "../../shared/numbers.js";
 import { Loaded } from "../../shared/states.js";
-import { Ago, formatSeconds } from "../../shared/time.js";
 import { useTimeRange } from "../../shared/time-range.js";
-import type { ExperienceReport } from "./figures.js";
-import { anomalies, type Run, runPath } from "./run.js";
+import type { LatenessAnswer } from "./figures.js";
+import { LateEnds } from "./late-ends.js";
+import { anomalies, type Run } from "./run.js";
 
 /** The newest runs with something odd are looked at; more of them tell nothing else. */
 const looked = 200;
-const shownLateEnds = 5;
 
 /** Runs that ended after they had been given up, and what was odd about checkpoints. */
-export function Oddities({
-  experience,
-  report,
-}: {
-  readonly experience: string;
-  readonly report: ExperienceReport | undefined;
-}) {
+export function Oddities({ experience, lateness }: { readonly experience: string; readonly lateness: LatenessAnswer }) {
   const range = useTimeRange();
   const odd = useQuery({
     queryKey: ["experience", "reports", "detail", experience, "odd", range.key],
@@ -50,49 +43,11 @@ export function Oddities({
     <Loaded query={odd} skeleton={3}>
       {(runs) => (
         <SimpleGrid cols={{ base: 1, md: 2 }} spacing="md" style={{ alignItems: "start" }}>
-          <LateEnds runs={runs.filter(({ late_end: end }) => end !== undefined)} report={report} />
+          <LateEnds runs={runs.filter(({ late_end: end }) => end !== undefined)} lateness={lateness} />
           <Anomalies runs={runs} experience={experience} />
         </SimpleGrid>
       )}
     </Loaded>
-  );
-}
-
-function LateEnds({ runs, report }: { readonly runs: readonly Run[]; readonly report: ExperienceReport | undefined }) {
-  return (
-    <Card title="Ended after they were given up">
-      {runs.length === 0 ? (
-        <Text size="sm" c="dimmed">
-          No run that timed out ended later.
-        </Text>
-      ) : (
-        <Stack gap="xs">
-          <Text size="sm">
-            {formatCount(runs.length)} of {formatCount(report?.timeouts ?? runs.length)} timeouts ended after all,{" "}
-            {formatCount(report?.late_success ?? 0)} of them well. The latest came{" "}
-            <b>{formatSeconds(Math.max(...runs.map(({ late_end: end }) => end?.lateness_s ?? 0)))}</b> after the timeout
-            of {formatSeconds(report?.timeout_s)}.
-          </Text>
-          <Table fz="sm" verticalSpacing={4}>
-            <Table.Tbody>
-              {runs.slice(0, shownLateEnds).map((run) => (
-                <Table.Tr key={runPath(run)}>
-                  <Table.Td>
-                    <Anchor component={Link} to={runPath(run)} size="sm">
-                      {formatSeconds(run.late_end?.lateness_s)} late
-                    </Anchor>
-                  </Table.Td>
-                  <Table.Td>{run.late_end?.outcome.replaceAll("_", " ")}</Table.Td>
-                  <Table.Td ta="right">
-                    <Ago at={run.late_end?.at ?? null} />
-                  </Table.Td>
-                </Table.Tr>
-              ))}
-            </Table.Tbody>
-          </Table>
-        </Stack>
-      )}
-    </Card>
   );
 }
 
