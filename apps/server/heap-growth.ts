@@ -2,7 +2,7 @@ import { setFlagsFromString } from "node:v8";
 import type { Role } from "./roles.js";
 
 /** How much garbage may lie beside what is in use, per cent of it. */
-const growthPercent = 40;
+const growthPercent = 30;
 
 /**
  * On a machine with much memory the engine lets a heap grow to four times of what is in use before it looks what can go.

@@ -1,7 +1,7 @@
 import { constants } from "node:fs";
 import { open, readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { errorMessage } from "@signalbox/kernel";
+import { createPace, errorMessage } from "@signalbox/kernel";
 import type { DefinitionOptions, DefinitionReading } from "./definition.js";
 import { definitionIdOf, parseDefinitionFile } from "./definition-file.js";
 
@@ -19,16 +19,39 @@ export interface FolderReading {
   readonly files: readonly FileReading[];
 }
 
-const maxFileBytes = 262_144;
+/** What files said when they were read last, by name. Good for one set of options. */
+export type KnownFiles = Map<string, { readonly text: string; readonly reading: DefinitionReading }>;
+
+/** Of a definition; one that uses all it may have is a tenth of it. */
+export const maxDefinitionBytes = 65_536;
+
+/** Each has a file open: a folder may hold more of them than a process may open. */
+const filesAtOnce = 8;
 
 /**
  * Reads `*.yml` and `*.yaml` directly in the folder; dotfiles, folders and everything else are left alone. A file that
- * cannot be read is invalid, a folder that cannot be listed is not found. Never rejects.
+ * cannot be read is invalid, a folder that cannot be listed is not found. Never rejects. Others have their turn in
+ * between, however many files there are.
+ * @param known is read and brought up to date: a file with the same text as before is not parsed again.
  */
-export async function readDefinitionFolder(directory: string, options: DefinitionOptions = {}): Promise<FolderReading> {
+export async function readDefinitionFolder(
+  directory: string,
+  options: DefinitionOptions = {},
+  known: KnownFiles = new Map(),
+): Promise<FolderReading> {
   const names = await definitionFiles(directory);
   if (!names) return { found: false, files: [] };
-  const files = await Promise.all(names.map((name) => readOne(directory, name, options)));
+  const files: FileReading[] = [];
+  const pace = createPace();
+  for (let start = 0; start < names.length; start += filesAtOnce) {
+    const texts = names.slice(start, start + filesAtOnce).map((name) => tryReadText(directory, name));
+    for (const found of await Promise.all(texts)) {
+      files.push(readingOf(found, options, known));
+      await pace();
+    }
+  }
+  const present = new Set(names);
+  for (const name of known.keys()) if (!present.has(name)) known.delete(name);
   return { found: true, files: withoutTwins(files) };
 }
 
@@ -44,13 +67,25 @@ async function definitionFiles(directory: string): Promise<string[] | undefined>
   }
 }
 
-async function readOne(directory: string, file: string, options: DefinitionOptions): Promise<FileReading> {
-  const id = definitionIdOf(file) ?? "";
+type FileText = { readonly file: string; readonly text: string } | { readonly file: string; readonly fault: string };
+
+async function tryReadText(directory: string, file: string): Promise<FileText> {
   try {
-    return { file, id, reading: parseDefinitionFile(file, await readText(join(directory, file)), options) };
+    return { file, text: await readText(join(directory, file)) };
   } catch (error) {
-    return { file, id, reading: refused(`The file cannot be read: ${errorMessage(error)}`) };
+    return { file, fault: `The file cannot be read: ${errorMessage(error)}` };
   }
+}
+
+function readingOf(found: FileText, options: DefinitionOptions, known: KnownFiles): FileReading {
+  const { file } = found;
+  const id = definitionIdOf(file) ?? "";
+  if ("fault" in found) return { file, id, reading: refused(found.fault) };
+  const { text } = found;
+  const before = known.get(file);
+  const reading = before?.text === text ? before.reading : parseDefinitionFile(file, text, options);
+  known.set(file, { text, reading });
+  return { file, id, reading };
 }
 
 /** A pipe would never end, a device neither: only files are read, and none that is too long to be a definition. */
@@ -59,7 +94,7 @@ async function readText(path: string): Promise<string> {
   try {
     const stat = await file.stat();
     if (!stat.isFile()) throw new TypeError("it is no file");
-    if (stat.size > maxFileBytes) throw new RangeError(`it has more than ${maxFileBytes} bytes`);
+    if (stat.size > maxDefinitionBytes) throw new RangeError(`it has more than ${maxDefinitionBytes} bytes`);
     return await file.readFile("utf8");
   } finally {
     await file.close();

@@ -8,6 +8,7 @@ import {
   createRegistry,
   type Definition,
   type DefinitionOptions,
+  type KnownFiles,
   parseDefinition,
   parseDefinitionFile,
   readDefinitionFolder,
@@ -189,9 +190,36 @@ describe("a folder of definitions", () => {
     ]);
   });
 
+  test("XP-011 a file whose text is as before is not parsed again; another text is, and one that is gone is forgotten", async () => {
+    write("same.yml");
+    write("other.yml");
+    write("gone.yml");
+    const known: KnownFiles = new Map();
+    const readings = async () =>
+      new Map((await readDefinitionFolder(directory, {}, known)).files.map(({ id, reading }) => [id, reading]));
+    const before = await readings();
+    write("other.yml", { ...valid, description: "Another" });
+    rmSync(join(directory, "gone.yml"));
+    const after = await readings();
+    expect(after.get("same")).toBe(before.get("same"));
+    expect(after.get("other")).toMatchObject({ definition: { description: "Another" } });
+    expect([...known.keys()].sort()).toEqual(["other.yml", "same.yml"]);
+  });
+
   test("XP-010 a folder that is missing gives no files", async () => {
     expect(await readDefinitionFolder(join(directory, "nowhere"))).toEqual({ found: false, files: [] });
   });
+});
+
+test("XP-010 a key that stands twice, and aliases without number, are faults of their file", () => {
+  const read = (text: string) => parseDefinitionFile("checkout.yml", text);
+  const content = "description: Checkout\nfeature_category: billing\nurgency: sync_fast\n";
+  const aliases = (count: number): string => `x: &x 1\ny: [${Array.from({ length: count }, () => "*x").join()}]\n`;
+  expect(read(`${content}slo:\n  apdex_pct: 99\n  apdex_pct: 98\n`)).toMatchObject({
+    errors: [{ message: "Map keys must be unique at line 6" }],
+  });
+  expect(read(content + aliases(50)).kind).toBe("valid");
+  expect(read(content + aliases(101))).toMatchObject({ errors: [{ message: "More than 100 aliases" }] });
 });
 
 test("XP-001 the built-in definitions are in every registry, and nothing replaces them", () => {

@@ -4,7 +4,13 @@ export { builtInDefinitions } from "./built-in-definitions.js";
 export * from "./counters.js";
 export * from "./definition.js";
 export * from "./definition-file.js";
-export { type FileReading, type FolderReading, readDefinitionFolder } from "./definition-folder.js";
+export {
+  type FileReading,
+  type FolderReading,
+  type KnownFiles,
+  maxDefinitionBytes,
+  readDefinitionFolder,
+} from "./definition-folder.js";
 export { definitionSchema } from "./definition-schema.js";
 export { ExperienceError, type ExperienceErrorCode, experienceErrors } from "./errors.js";
 export { judgeBeat, untilNow } from "./judge-beat.js";

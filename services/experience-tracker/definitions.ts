@@ -5,6 +5,7 @@ import {
   createRegistry,
   type Definition,
   type DefinitionFault,
+  type KnownFiles,
   parseYaml,
   type Registry,
   readDefinitionFolder,
@@ -78,12 +79,16 @@ export function createDefinitions(options: DefinitionsOptions): Definitions {
   let loading: Promise<ReloadCounts> | undefined;
 
   const categories = createFeatureCategories(options.featureCategoriesFile, logger);
+  let known: KnownFiles = new Map();
+  let knownCategories: string | undefined;
   const load = async (): Promise<ReloadCounts> => {
     const featureCategories = await categories.read();
-    const reading = await readDefinitionFolder(directory, {
-      featureCategories,
-      ...(options.timeouts ? { timeouts: options.timeouts } : {}),
-    });
+    const allowed = JSON.stringify(featureCategories && [...featureCategories]);
+    // What a file says depends on them.
+    if (allowed !== knownCategories) known = new Map();
+    knownCategories = allowed;
+    const readOptions = { featureCategories, ...(options.timeouts ? { timeouts: options.timeouts } : {}) };
+    const reading = await readDefinitionFolder(directory, readOptions, known);
     if (!reading.found && found) logger.warn("the folder of experience definitions is missing", { directory });
     found = reading.found;
     const next = reading.files.map(({ file, id, reading: { kind, ...rest } }): DefinitionFile => {

@@ -1,5 +1,11 @@
 import type { IncomingMessage } from "node:http";
-import { type Definition, definitionSchema, parseDefinition, parseYaml } from "@signalbox/experience";
+import {
+  type Definition,
+  definitionSchema,
+  maxDefinitionBytes,
+  parseDefinition,
+  parseYaml,
+} from "@signalbox/experience";
 import { readBody } from "@signalbox/http";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { DefinitionFile } from "../definitions.js";
@@ -25,7 +31,7 @@ const definitionAnswer = {
   properties: { id: { type: "string" }, version: { type: "string" }, state: { type: "string" } },
 } as const;
 
-const yamlLimits = { maxBytes: 65_536, maxInflatedBytes: 65_536 } as const;
+const yamlLimits = { maxBytes: maxDefinitionBytes, maxInflatedBytes: maxDefinitionBytes } as const;
 const readOrWrite = ["experience:read", "experience:write"] as const;
 
 /** The registry as it is in force. Files are its only source: nothing here changes a definition. */
