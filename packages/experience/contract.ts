@@ -492,6 +492,18 @@ export function describeExperienceStore({ name, create, cannot = [] }: StoreCont
         expect(await store.gaps(beganMs + 39_001)).toEqual([]);
       });
 
+      test("XP-735 a gap that grew while the beat of a living process waited for the store is the store's", async () => {
+        const beat = (silentMs?: number) =>
+          store.heartbeat({ replica: "w", reason: "tracker_down", ...(silentMs === undefined ? {} : { silentMs }) });
+        await beat();
+        await subject.clock.advanceBy(20_000);
+        expect((await beat(5_000)).gap).toMatchObject({ reason: "store_down", replica: "w" });
+        await subject.clock.advanceBy(20_000);
+        expect((await beat(20_000)).gap).toMatchObject({ reason: "tracker_down" });
+        const reasons = (await store.gaps(subject.clock.nowMs() - 30_000)).map(({ reason }) => reason);
+        expect(reasons.slice(-2)).toEqual(["store_down", "tracker_down"]);
+      });
+
       test("XP-737 a silence is news when it begins and when it ends, and lasts until then", async () => {
         const { clock } = subject;
         const fromMs = clock.nowMs();

@@ -28,13 +28,14 @@ export interface BeatFindings {
  * lasts, were written before the clock went back: neither counts, or nothing would expire until the clock is there again.
  */
 export function judgeBeat(
-  { replica, reason }: Heartbeat,
+  { replica, reason: supposed, silentMs: heardMs = Number.POSITIVE_INFINITY }: Heartbeat,
   { beats, holdUntilMs }: Watched,
   nowMs: number,
   { recoveryGraceMs }: Pick<Rules, "recoveryGraceMs">,
 ): BeatFindings {
   const lastMs = Math.max(...beats.values());
   const silentMs = nowMs - lastMs;
+  const reason = heardMs <= gapAfterMs ? "store_down" : supposed;
   const gap = beats.size > 0 && silentMs > gapAfterMs ? { fromMs: lastMs, toMs: nowMs, reason, replica } : undefined;
   const heldMs = holdUntilMs > nowMs + recoveryGraceMs ? 0 : holdUntilMs;
   const others = [...beats].filter(([name]) => name !== replica);

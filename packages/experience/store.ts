@@ -139,6 +139,11 @@ export interface Heartbeat {
   readonly replica: string;
   /** Why a gap before this beat was one. */
   readonly reason: OutageReason;
+  /**
+   * How long ago this process was heard when it sent the beat; absent: never before. It was there until then, so that a gap
+   * which grew while the beat waited to be written is the store's.
+   */
+  readonly silentMs?: number;
 }
 
 export type OutageReason = "tracker_down" | "store_down";

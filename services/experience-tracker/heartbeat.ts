@@ -1,4 +1,10 @@
-import { type ExperienceStore, type Gap, gapAfterMs } from "@signalbox/experience";
+import {
+  ExperienceError,
+  type ExperienceStore,
+  type Gap,
+  gapAfterMs,
+  type HeartbeatResult,
+} from "@signalbox/experience";
 import { type Clock, errorMessage, type Logger, type Service } from "@signalbox/kernel";
 import { createLoop } from "./loop.js";
 
@@ -38,8 +44,10 @@ export function createHeartbeat({ store, replica, inlineMetrics, clock, logger }
   let failure: { readonly error: unknown } | undefined;
   let warnedRiskMs = Number.NEGATIVE_INFINITY;
   let gaps: readonly Gap[] = [];
-  /** By the clock that deadlines go by. */
-  let beatAtMs: number | undefined;
+  /** The last beat that was written: by the clock that deadlines go by, and by the one that nobody sets. */
+  let heard: { readonly atMs: number; readonly monotonicMs: number } | undefined;
+  /** Beats that wait for the store. While one does, the process is there and the store is not. */
+  let waiting = 0;
   let noticing: Promise<void> | undefined;
   let first: { readonly others: ReadonlySet<string>; readonly atMs: number } | undefined;
 
@@ -51,16 +59,35 @@ export function createHeartbeat({ store, replica, inlineMetrics, clock, logger }
     return others.some((name) => !before.has(name) || clock.monotonicMs() - atMs > gapAfterMs);
   };
 
+  /** Whichever clock says more: one stands still while a machine sleeps, the other may be set. */
+  const silentMs = (since: NonNullable<typeof heard>): number =>
+    Math.max(clock.nowMs() - since.atMs, clock.monotonicMs() - since.monotonicMs);
+
+  /** A store that does not answer for so long is away, though it may answer in the end. */
+  const written = async (): Promise<HeartbeatResult> => {
+    const tooLong = clock.setTimer(gapAfterMs, () =>
+      failed(new ExperienceError("state_store_unavailable", { message: "The store does not answer" })),
+    );
+    waiting++;
+    try {
+      return await store.heartbeat({
+        replica,
+        reason: downSinceMs === undefined && waiting === 1 ? "tracker_down" : "store_down",
+        ...(heard && { silentMs: silentMs(heard) }),
+      });
+    } finally {
+      waiting--;
+      tooLong.cancel();
+    }
+  };
+
   const beat = async (): Promise<void> => {
-    const result = await store.heartbeat({
-      replica,
-      reason: downSinceMs === undefined ? "tracker_down" : "store_down",
-    });
+    const result = await written();
     if (downSinceMs !== undefined)
       logger.info("experience.store_up", { outage_s: (clock.monotonicMs() - downSinceMs) / 1000 });
     downSinceMs = undefined;
     failure = undefined;
-    beatAtMs = clock.nowMs();
+    heard = { atMs: clock.nowMs(), monotonicMs: clock.monotonicMs() };
     if (result.gap) {
       const { fromMs, toMs, reason: cause } = result.gap;
       logger.warn("experience.gap_recorded", {
@@ -129,7 +156,7 @@ export function createHeartbeat({ store, replica, inlineMetrics, clock, logger }
       if (failure) throw failure.error;
     },
     noticeSilence() {
-      if (beatAtMs === undefined || Math.abs(clock.nowMs() - beatAtMs) <= gapAfterMs) return undefined;
+      if (!heard || Math.abs(clock.nowMs() - heard.atMs) <= gapAfterMs) return undefined;
       noticing ??= beatOrFail();
       return noticing;
     },
