@@ -3,6 +3,7 @@ import { Ajv2020, type ErrorObject, type Options, type ValidateFunction } from "
 import formats from "ajv-formats";
 import type { FastifyServerOptions } from "fastify";
 import { HttpSetupError } from "./errors.js";
+import { checkOfNumbers } from "./parameter-numbers.js";
 import { HttpProblem, type ProblemItem } from "./problems.js";
 
 /** Most faults that one answer lists. */
@@ -63,35 +64,21 @@ function buildValidator(
     const inBody = httpPart === "body";
     const compiled = madeOnce(compilation, () => (inBody ? bodies : parameters).compile(asSchema(schema)));
     const prefix = inBody ? "" : `/${partNames[httpPart] ?? httpPart}`;
+    const numbers = inBody ? undefined : checkOfNumbers(schema);
     return (value) => {
       const validate = compiled();
+      const faultsOf = numbers && isRecord(value) ? numbers(value) : undefined;
       if (validate(value)) {
-        const name = inBody ? undefined : endlessIn(value);
-        return name === undefined
-          ? { value }
-          : { error: new HttpProblem("invalid_parameter", { errors: [endless(`${prefix}/${name}`)] }) };
+        const faults = faultsOf && isRecord(value) ? faultsOf(value) : [];
+        if (faults.length === 0) return { value };
+        const errors = faults.map((fault) => ({ ...fault, pointer: `${prefix}${fault.pointer}` }));
+        return { error: new HttpProblem("invalid_parameter", { errors }) };
       }
       // An absent body reaches validators as null.
       if (inBody && value === null) return { error: new HttpProblem("empty_body") };
       return { error: invalidParameter(validate.errors ?? [], prefix) };
     };
   };
-}
-
-/** The parameter whose digits make a number beyond all numbers: the validator converts it, and compares it with nothing. */
-function endlessIn(parameters: unknown): string | undefined {
-  if (!isRecord(parameters)) return undefined;
-  for (const [name, value] of Object.entries(parameters))
-    if (isEndless(value) || (Array.isArray(value) && value.some(isEndless))) return name;
-  return undefined;
-}
-
-function isEndless(value: unknown): boolean {
-  return typeof value === "number" && !Number.isFinite(value);
-}
-
-function endless(pointer: string): ProblemItem {
-  return { pointer, code: "invalid", message: "is no number that can be told" };
 }
 
 function madeOnce<T>(compilation: SchemaCompilation, make: () => T): () => T {

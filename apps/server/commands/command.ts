@@ -93,6 +93,16 @@ export function parseCount(text: string): number {
   return count;
 }
 
+/** For options that are a whole number from `min` to `max`, in decimal digits. */
+export function wholeNumber(min: number, max: number): (text: string) => number {
+  return (text) => {
+    const number = Number(text);
+    if (!/^[0-9]+$/.test(text) || number < min || number > max)
+      throw new InvalidArgumentError(`Expected ${min} to ${max}.`);
+    return number;
+  };
+}
+
 /** For arguments and options that are an id. */
 export function parseId(text: string): number {
   const id = Number(text);

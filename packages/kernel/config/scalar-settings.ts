@@ -70,7 +70,7 @@ export function integer<const Options extends NumberOptions>(
     expected,
     unit: options.unit,
     read: orReport(expected, (raw) => {
-      const value = toNumber(raw);
+      const value = typeof raw === "string" && !/^-?\d+$/.test(raw) ? undefined : toNumber(raw);
       return Number.isSafeInteger(value) ? inRange(value, options) : undefined;
     }),
     format: String,

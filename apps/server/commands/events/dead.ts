@@ -1,4 +1,4 @@
-import { type Command, InvalidArgumentError } from "commander";
+import type { Command } from "commander";
 import {
   addConfigOptions,
   addJsonOption,
@@ -9,6 +9,7 @@ import {
   readCommandConfig,
   type Terminal,
   table,
+  wholeNumber,
 } from "../command.js";
 import { at, items, paragraph, text, texts } from "../shapes.js";
 import { type EventsApi, withEventsApi } from "./api.js";
@@ -36,7 +37,7 @@ export function addDead(events: Command, terminal: Terminal): void {
     .option("--discard", "give the letter, or those that match, up for good; needs --reason")
     .option("--reason <text>", "with --discard why; else only what was given up for this reason")
     .option("--audit", "show who replayed and discarded what")
-    .option("--limit <count>", "most letters that are listed", parseLimit, 100);
+    .option("--limit <count>", "most letters that are listed", wholeNumber(1, 100_000), 100);
   addSelectionOptions(dead);
   addJsonOption(addConfigOptions(dead)).action(
     async (id: string | undefined, options: DeadOptions, command: Command) => {
@@ -159,10 +160,4 @@ function* letterLines(letter: unknown): Generator<string> {
 function errorText(error: unknown): string {
   const name = [text(error, "class"), text(error, "code")].filter((word) => word !== "").join(" ");
   return `${name}: ${text(error, "message")}`;
-}
-
-function parseLimit(value: string): number {
-  const limit = Number(value);
-  if (!Number.isInteger(limit) || limit < 1 || limit > 100_000) throw new InvalidArgumentError("Expected 1 to 100000.");
-  return limit;
 }

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { systemClock } from "@signalbox/kernel";
-import { type Command, InvalidArgumentError } from "commander";
+import type { Command } from "commander";
 import {
   addConfigOptions,
   addJsonOption,
@@ -10,6 +10,7 @@ import {
   type JsonOption,
   readCommandConfig,
   type Terminal,
+  wholeNumber,
 } from "../command.js";
 import { at, count, items, text } from "../shapes.js";
 import { type EventsApi, withEventsApi } from "./api.js";
@@ -38,8 +39,8 @@ export function addReplay(events: Command, terminal: Terminal): void {
   )
     .argument("[ids...]", "letters, as `events dead` lists them")
     .option("--dry-run", "change nothing; say what would happen")
-    .option("--rate <count>", "letters a second", integer(1, 100_000))
-    .option("--limit <count>", "most letters that are replayed", integer(1, 10_000))
+    .option("--rate <count>", "letters a second", wholeNumber(1, 100_000))
+    .option("--limit <count>", "most letters that are replayed", wholeNumber(1, 10_000))
     .option("--force", "also what was replayed as often as allowed")
     .option("--yes", "do not ask");
   addSelectionOptions(replay);
@@ -130,13 +131,4 @@ function provenSubscribers(): ReadonlySet<string> {
   } catch {
     return new Set();
   }
-}
-
-function integer(min: number, max: number): (value: string) => number {
-  return (value) => {
-    const number = Number(value);
-    if (!Number.isInteger(number) || number < min || number > max)
-      throw new InvalidArgumentError(`Expected ${min} to ${max}.`);
-    return number;
-  };
 }
