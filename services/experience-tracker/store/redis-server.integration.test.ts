@@ -85,6 +85,26 @@ describe.skipIf(needed.skip)(needed.title("what Redis must be"), () => {
     await expect(open({ prefix: "shards", shards: 5 })).rejects.toMatchObject({ code: "redis_shards_changed" });
   });
 
+  test("XP-836 XP-374 a server that was away at the start is looked at before anything is written to it", async () => {
+    const late = await startRedis();
+    onTestFinished(() => late.stop());
+    const before = createRedisStore({ url: late.url, shards: 2 });
+    await before.open();
+    await before.close();
+    await late.kill();
+    const store = createRedisStore({ url: late.url, shards: 3 });
+    onTestFinished(() => store.close());
+    await store.open();
+    await late.restart();
+    const taken: string[] = [];
+    const healthOf = async (): Promise<string> => {
+      taken.push(await codeOf(store.apply([start()])));
+      return codeOf(store.health());
+    };
+    await expect.poll(healthOf, patient).toBe("redis_shards_changed");
+    expect(new Set(taken)).toEqual(new Set(["state_store_unavailable"]));
+  });
+
   test("XP-401 of checkpoints that come together, one that cannot be taken fails alone, and nothing else is missing", async () => {
     for (const shards of [1, 3]) {
       const prefix = `together-${shards}`;

@@ -3,6 +3,7 @@ import {
   type Checkpoint,
   type ClaimResult,
   defaultRules,
+  ExperienceError,
   type ExperienceStore,
   identityKey,
   isForgotten,
@@ -31,7 +32,7 @@ import { beat, readGaps, recordSilence } from "./redis/heartbeat.js";
 import { createKeys, type ShardKeys } from "./redis/keys.js";
 import { listRuns } from "./redis/list-runs.js";
 import { decodeRecord, type StreamEntry } from "./redis/outbox.js";
-import { RedisSetupError, requireUsableServer, watchServer } from "./redis/require-server.js";
+import { createGate, RedisSetupError, watchServer } from "./redis/require-server.js";
 import { maxSteps, stepsScript } from "./redis/script.js";
 import { ackOutboxScript, createScript, takeOutboxScript } from "./redis/scripts.js";
 import { away } from "./store-error.js";
@@ -86,15 +87,32 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
   const server = watchServer({ client, ack, clock, logger });
   let lastClaim: Promise<unknown> = Promise.resolve();
 
+  const gate = createGate({ client, meta: keys.first.meta, shards, server });
+
+  const reach = async <T>(work: () => Promise<T>): Promise<T> => {
+    if (closing) throw new Error("The store is closed");
+    await gate();
+    return work();
+  };
+
   const ask = async <T>(work: () => Promise<T>): Promise<T> => {
-    if (closing) throw away(new Error("The store is closed"));
     try {
-      if (client.status === "wait") await client.connect();
-      return await work();
+      return await reach(work);
     } catch (error) {
-      // What is wrong with the server is worth more to its operator than that it cannot be used.
-      throw error instanceof RedisSetupError ? error : away(error);
+      throw error instanceof ExperienceError ? error : away(error);
     }
+  };
+
+  const open = async (): Promise<void> => {
+    if (ack === "memory") logger.warn("checkpoints are answered before they are on Redis' disk");
+    try {
+      await reach(async () => {});
+    } catch (error) {
+      if (error instanceof RedisSetupError) throw error;
+      // A server that is away now is no reason not to start; everything that needs it says so.
+      logger.warn("Redis does not answer yet", { error });
+    }
+    server.begin();
   };
 
   /** Steps of one shard, in their order; one answer for each. All have as many values. */
@@ -309,7 +327,7 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
 
   return {
     open() {
-      opened ??= requireUsableServer({ client, ack, logger, meta: keys.first.meta, shards, server });
+      opened ??= open();
       return opened;
     },
     apply: (checkpoints) => ask(() => queue.apply(checkpoints)),
@@ -342,7 +360,14 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
     addActivity: (added) => ask(() => addActivity(client, keys.first, added)),
     activity: (period, sinceMs) =>
       ask(async () => readActivity(client, keys.first, period, { sinceMs, nowMs: await serverNowMs() })),
-    health: () => ask(health),
+    async health() {
+      try {
+        return await reach(health);
+      } catch (error) {
+        // What is wrong with the server is worth more to its operator than that it cannot be used.
+        throw error instanceof RedisSetupError ? error : away(error);
+      }
+    },
     close() {
       closing ??= (async () => {
         server.stop();

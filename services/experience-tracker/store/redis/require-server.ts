@@ -104,34 +104,52 @@ export function watchServer({ client, ack, clock, logger }: WatchOptions): Serve
   };
 }
 
-export interface RequireOptions {
+export interface GateOptions {
   readonly client: Redis;
-  readonly ack: "disk" | "memory";
-  readonly logger: Logger;
   /** Key of the first shard's meta. */
   readonly meta: string;
   readonly shards: number;
-  readonly server: ServerWatch;
+  readonly server: Pick<ServerWatch, "look" | "assertUsable">;
 }
 
 /** How runs, entries and records are written; another number for every change that older code cannot read. */
 const format = "2";
 
-/** @throws {RedisSetupError} when the server or what is in it must not be used */
-export async function requireUsableServer(options: RequireOptions): Promise<void> {
-  const { client, ack, logger, meta, shards, server } = options;
-  if (ack === "memory") logger.warn("checkpoints are answered before they are on Redis' disk");
-  try {
+/**
+ * What stands before every use of a connection. Each new one may lead to another server than the one before, or to the
+ * first that answers at all since the start, so it is looked at before it is used.
+ * @returns a function that resolves when the server may be used, or gives nothing when that is known; it rejects with
+ * {RedisSetupError} when the server or what is in it must not be used, and then looks again the next time
+ */
+export function createGate({ client, meta, shards, server }: GateOptions): () => Promise<void> | undefined {
+  let looking: Promise<void> | undefined;
+  let usable = false;
+  client.on("close", () => {
+    looking = undefined;
+    usable = false;
+  });
+  const look = async (): Promise<void> => {
     if (client.status === "wait") await client.connect();
     await server.look();
+    server.assertUsable();
     await requireSameForm(client, meta, String(shards));
-  } catch (error) {
-    if (error instanceof RedisSetupError) throw error;
-    // A server that is away now is no reason not to start; everything that needs it says so.
-    logger.warn("Redis does not answer yet", { error });
-  }
-  server.assertUsable();
-  server.begin();
+  };
+  return () => {
+    if (usable) return undefined;
+    if (looking) return looking;
+    const mine = look().then(
+      () => {
+        // Unless the connection was lost meanwhile.
+        if (looking === mine) usable = true;
+      },
+      (error: unknown) => {
+        if (looking === mine) looking = undefined;
+        throw error;
+      },
+    );
+    looking = mine;
+    return mine;
+  };
 }
 
 async function requireSameForm(client: Redis, meta: string, shards: string): Promise<void> {
