@@ -42,6 +42,8 @@ import { publishRecords } from "./publish-records.js";
 import { createPublisher } from "./publisher.js";
 import { createReaper, type Reaper } from "./reaper.js";
 import { createReports } from "./reports/reports.js";
+import { createRuleFiles } from "./rule-files.js";
+import type { RuleSettings } from "./rules/index.js";
 import { createSliMetrics, idLabelOf } from "./sli-metrics.js";
 import type { PublishInTransaction } from "./store/sql/dependencies.js";
 import { createStoreGauges } from "./store-gauges.js";
@@ -66,6 +68,8 @@ export interface TrackerDependencies {
   readonly logger: Logger;
   readonly metrics: Metrics;
   readonly settings: ExperienceSettings;
+  /** What generated rules say of this server. */
+  readonly ruleSettings: RuleSettings;
 }
 
 /** Some stores look at their server before they are used. */
@@ -272,6 +276,7 @@ export function createExperienceTracker(dependencies: TrackerDependencies): Expe
       watch,
       history,
       reports,
+      ruleFiles: createRuleFiles(definitions, dependencies.ruleSettings),
       journeys: settings.journeys,
       metrics: intakeMetrics,
       clock,

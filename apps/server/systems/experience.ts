@@ -6,6 +6,7 @@ import {
   createSqlStore,
   trackerErrors,
 } from "@signalbox/experience-tracker";
+import { ruleSettingsOf } from "@signalbox/experience-tracker/rules";
 import { createTokenKey } from "@signalbox/http";
 import { createEgressGuard } from "@signalbox/kernel";
 import type { ServerConfig } from "../config.js";
@@ -58,6 +59,7 @@ export const experience: SystemDefinition = {
       logger,
       metrics,
       settings,
+      ruleSettings: ruleSettingsOf(config),
     });
     const { configure, attach, routes, service, storeService, intake, client, sliFamilies } = tracker;
     const timeline = createJourneyTimelineSource({ analytics: stores.analytics, tenantClaim: settings.tenantClaim });

@@ -7,10 +7,11 @@ import {
   parseYaml,
 } from "@signalbox/experience";
 import { readBody } from "@signalbox/http";
-import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { DefinitionFile } from "../definitions.js";
 import { trackerProblem } from "../errors.js";
 import type { RouteDependencies } from "./dependencies.js";
+import { isKnown } from "./entity-tag.js";
 
 const definitionExample = {
   id: "create_merge_request",
@@ -175,15 +176,6 @@ function contentOf(body: unknown): ReturnType<typeof parseYaml> {
 
 function statesOf(files: readonly DefinitionFile[]): ReadonlyMap<string, DefinitionFile["state"]> {
   return new Map(files.map(({ id, state }) => [id, state]));
-}
-
-/** Sets the entity tag, and answers 304 to whoever has this one already. */
-function isKnown(request: FastifyRequest, reply: FastifyReply, etag: string): boolean {
-  reply.header("etag", etag);
-  const known = (request.headers["if-none-match"] ?? "").split(",").map((tag) => tag.trim().replace(/^W\//, ""));
-  if (!known.includes(etag) && !known.includes("*")) return false;
-  reply.code(304).send();
-  return true;
 }
 
 export function bodyOf(definition: Definition, states: ReadonlyMap<string, DefinitionFile["state"]>) {

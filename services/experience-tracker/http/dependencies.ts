@@ -12,6 +12,7 @@ import type { Producers } from "../producers.js";
 import type { Reaper } from "../reaper.js";
 import type { JourneySettings } from "../reports/journeys.js";
 import type { Reports } from "../reports/reports.js";
+import type { RuleFiles } from "../rule-files.js";
 
 export interface RouteDependencies {
   readonly store: ExperienceStore;
@@ -23,6 +24,7 @@ export interface RouteDependencies {
   readonly watch: StoreWatch;
   readonly history: History;
   readonly reports: Reports;
+  readonly ruleFiles: RuleFiles;
   readonly journeys: JourneySettings;
   readonly metrics: IntakeMetrics;
   readonly clock: Clock;

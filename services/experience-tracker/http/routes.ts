@@ -6,6 +6,7 @@ import { registerDefinitionRoutes } from "./definitions.js";
 import type { RouteDependencies } from "./dependencies.js";
 import { registerReaperRoutes } from "./reaper.js";
 import { registerReportRoutes } from "./reports/routes.js";
+import { registerRuleRoutes } from "./rules.js";
 import { registerRunRoutes } from "./runs.js";
 
 /** Headers of GitLab's clients that go into the log and decide nothing. */
@@ -36,6 +37,7 @@ export function createRoutes(dependencies: RouteDependencies): FastifyPluginAsyn
         await api.register(async (scoped) => registerDefinitionRoutes(scoped, dependencies));
         registerRunRoutes(api, dependencies);
         registerReportRoutes(api, dependencies);
+        registerRuleRoutes(api, dependencies);
         registerReaperRoutes(api, dependencies);
       },
       { prefix: "/api/v1/experience" },

@@ -1,3 +1,5 @@
+import { literally } from "./text.js";
+
 /** Pages of the dashboard that somebody who is called should open. */
 export function experienceLinks(publicUrl: string | undefined, id: string, runs: "failed" | "finished" | "open") {
   return linksTo(publicUrl, `/experiences/${id}`, `/experiences/runs?state=${runs}&experience=${id}`);
@@ -8,5 +10,7 @@ export function trackerLinks(publicUrl: string | undefined) {
 }
 
 function linksTo(publicUrl: string | undefined, page: string, runs: string): Readonly<Record<string, string>> {
-  return publicUrl === undefined ? {} : { runbook_url: `${publicUrl}${runs}`, dashboard_url: `${publicUrl}${page}` };
+  if (publicUrl === undefined) return {};
+  const server = literally(publicUrl);
+  return { runbook_url: `${server}${runs}`, dashboard_url: `${server}${page}` };
 }

@@ -29,6 +29,7 @@ import {
 import { experienceAnalytics } from "../analytics-migrations.js";
 import { type ExperienceSettings, experienceSection } from "../config.js";
 import { experienceMigrations } from "../migrations.js";
+import { ruleSettingsOf } from "../rules/index.js";
 import { createExperienceTracker, type ExperienceTracker, type StoreRequest } from "../service.js";
 import { createSqlStore } from "../store/sql-store.js";
 
@@ -134,6 +135,7 @@ export async function startTracker(options: TrackerOptions = {}): Promise<Tracke
       seesHistory: withHistory,
     },
     settings,
+    ruleSettings: ruleSettingsOf({ experience: settings, metricsListen: { host: "127.0.0.1", port: 9464 } }),
   });
   const eventStore = createEventStore({
     ...ports,
