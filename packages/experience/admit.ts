@@ -8,6 +8,8 @@ import { defaultTimeoutMs, type TimeoutOverrides, thresholdsMs, type Urgency } f
 export interface AdmitOptions {
   readonly tenant: string;
   readonly producer?: string | undefined;
+  /** What the producer sends is recorded and not counted. */
+  readonly uncounted?: boolean;
   /** Values of `type` that are labels; others count as `other`. */
   readonly types: ReadonlySet<string>;
   /** Discard reasons that are labels; others count as `other`. */
@@ -48,6 +50,7 @@ export function admit(payload: ReadPayload, registry: Registry, options: AdmitOp
     discardLabel: discardReason && (options.discardReasons.has(discardReason) ? discardReason : "other"),
     meta: payload.meta,
     producer: options.producer,
+    uncounted: options.uncounted ? true : undefined,
     anomalies: anomaliesOf(payload, definition, known),
     warnings: payload.warnings,
     terms,

@@ -335,6 +335,7 @@ function newRecord({ checkpoint, nowMs }: Arrival): Run {
     lastServerMs: nowMs,
     verdict: undefined,
     lateEnd: undefined,
+    uncounted: undefined,
     recorded: 0,
     position: 0,
     anomalies: [],

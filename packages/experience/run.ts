@@ -63,6 +63,8 @@ export interface Checkpoint {
   readonly discardLabel: string | undefined;
   readonly meta: Readonly<Record<string, string>> | undefined;
   readonly producer: string | undefined;
+  /** Its producer is not believed: it moves the run, and no counter but those of anomalies. */
+  readonly uncounted: true | undefined;
   /** Found before the store saw it. */
   readonly anomalies: readonly Anomaly[];
   readonly warnings: readonly PayloadWarning[];
@@ -160,6 +162,8 @@ export interface Run {
   readonly lastServerMs: number;
   readonly verdict: Verdict | undefined;
   readonly lateEnd: LateEnd | undefined;
+  /** A checkpoint that is not counted came before the verdict, so the run counts nowhere. */
+  readonly uncounted: true | undefined;
   /** Length of the timeline. */
   readonly recorded: number;
   /** Number of outbox records so far. */

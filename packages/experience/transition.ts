@@ -90,7 +90,7 @@ function expireEffect(run: Run, nowMs: number, { holdUntilMs }: Situation): Effe
   if (isFinal(run.state) || run.dueMs === undefined) return undefined;
   if (nowMs <= lastMomentMs(run.dueMs, holdUntilMs)) return undefined;
   const effect = expired(run, nowMs);
-  return { ...effect, run: noted(effect.run, effect.anomalies) };
+  return { ...effect, run: noted(effect.run, effect.anomalies), counts: run.uncounted ? [] : effect.counts };
 }
 
 /** A step without what belongs to the whole of it. */
@@ -116,7 +116,8 @@ function take(
   const fits = hasRoom(current, judged, checkpoint);
   const effect = fits || current === undefined ? judged : notRecorded(current);
   const anomalies = distinct([...checkpoint.anomalies, ...occurred.anomalies, ...effect.anomalies]);
-  const run = noted(effect.run, anomalies);
+  const run = noted(fits ? marked(effect.run, current, checkpoint) : effect.run, anomalies);
+  const counts = checkpoint.uncounted || run.uncounted ? [] : effect.counts;
   const answer = entryOf(checkpoint, occurred, nowMs, { applied: effect.applied, anomalies, run, opened });
   return {
     result: effect.applied ? "applied" : "recorded",
@@ -124,9 +125,18 @@ function take(
     entry: fits ? answer : undefined,
     answer,
     anomalies,
-    counts: anomalies.length === 0 ? effect.counts : [...effect.counts, ...anomalies.map(anomalyKey)],
+    counts: anomalies.length === 0 ? counts : [...counts, ...anomalies.map(anomalyKey)],
     verdict: effect.verdict,
   };
+}
+
+/**
+ * What is not counted makes the whole run count nowhere, since nobody can tell its part of the verdict from the others'. A
+ * verdict that was counted stays so.
+ */
+function marked(run: Run, before: Run | undefined, { uncounted }: Checkpoint): Run {
+  const hasVerdict = before !== undefined && isFinal(before.state) && before.state !== "orphaned";
+  return uncounted && !hasVerdict ? { ...run, uncounted } : run;
 }
 
 /** A full timeline takes only ends that still have an effect. */

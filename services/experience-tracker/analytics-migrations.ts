@@ -76,6 +76,9 @@ const verdicts = `
   ORDER BY (tenant, covered_experience_id, toDate(verdict_at), correlation_id, run)
   ${settings}`;
 
+/** Whether reports know of it; not where its producer was not believed. */
+const counted = "ALTER TABLE experience_verdicts ADD COLUMN IF NOT EXISTS counted Bool DEFAULT true";
+
 /** Times in which checkpoints could not arrive. */
 const gaps = `
   CREATE TABLE IF NOT EXISTS experience_gaps (
@@ -90,7 +93,10 @@ const gaps = `
 
 export const experienceAnalytics: AnalyticsMigrationSet = {
   name: "experience",
-  migrations: [{ name: "0001_history", statements: [checkpoints, verdicts, gaps] }],
+  migrations: [
+    { name: "0001_history", statements: [checkpoints, verdicts, gaps] },
+    { name: "0002_counted", statements: [counted] },
+  ],
 };
 
 /** Statements that set how long history is kept. Rows go with later merges. */

@@ -165,6 +165,12 @@ const keys = {
     description: "Origins of web pages that may send checkpoints. Absent: none.",
     default: [],
   }),
+  quarantine: setting.choice({
+    description:
+      "What becomes of producers most of whose checkpoints are odd: `off` reports them, `enforce` also records what they send without counting it.",
+    choices: ["off", "enforce"],
+    default: "off",
+  }),
   journeys: setting.map(
     setting.objects({
       description: "The experiences of a journey.",

@@ -49,6 +49,8 @@ export interface VerdictData extends RunData {
   readonly type: string;
   readonly reason?: string;
   readonly error: boolean;
+  /** False: its producer was not believed, and no counter knows of it. */
+  readonly counted?: false;
   readonly apdex_success?: boolean;
   readonly ended_at?: string;
   readonly verdict_at: string;
@@ -137,6 +139,7 @@ function verdictOf(run: Run, entry: TimelineEntry | undefined, atMs: number): Ve
     anomalies: run.anomalies,
     recorded_at: formatTimestamp(atMs),
   };
+  if (run.uncounted) data.counted = false;
   if (run.start) data.started_at = formatTimestamp(run.start.occurredAtMs);
   if (verdict.endedAtMs !== undefined) data.ended_at = formatTimestamp(verdict.endedAtMs);
   if (verdict.elapsedMs !== undefined) data.elapsed_s = verdict.elapsedMs / 1000;

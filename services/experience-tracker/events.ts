@@ -37,6 +37,7 @@ const verdictSchema: TypedSchema<VerdictData> & JsonSchema = {
     type: text,
     reason: { type: "string", enum: ["error", "timeout", "inactivity", "missing_start"] },
     error: { type: "boolean" },
+    counted: { type: "boolean", description: "False: its producer was not believed, and no counter knows of it" },
     apdex_success: { type: "boolean" },
     ended_at: time,
     verdict_at: time,

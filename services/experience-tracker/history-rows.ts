@@ -70,6 +70,7 @@ export function verdictRow(data: VerdictData, gaps: readonly Gap[]): object {
     discard_reason: data.discard_reason ?? "",
     in_measurement_gap: overlapsGap(data, gaps),
     definition_version: data.definition_version,
+    counted: data.counted ?? true,
     inserted_at: column(data.recorded_at),
   };
 }

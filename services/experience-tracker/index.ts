@@ -1,10 +1,13 @@
 export { experienceAnalytics } from "./analytics-migrations.js";
 export { type ExperienceSettings, experienceSection } from "./config.js";
+export { createDefinitions, type Definitions, type DefinitionsOptions } from "./definitions.js";
 export { type TrackerErrorCode, trackerErrors } from "./errors.js";
 export type { CheckpointData, VerdictData } from "./event-data.js";
 export { checkpointRecorded, verdictEvents } from "./events.js";
 export { createHistory, type History } from "./history.js";
 export { experienceMigrations } from "./migrations.js";
+export { createReports, type Reports } from "./reports/reports.js";
+export type { ReportWindow } from "./reports/window.js";
 export type { CheckpointView, RunView, VerdictView } from "./run-view.js";
 export {
   createExperienceTracker,

@@ -88,6 +88,7 @@ export function createIntakeMetrics(metrics: Metrics): IntakeMetrics {
 
   const decided = (run: Run): void => {
     const { verdict, terms, identity } = run;
+    if (run.uncounted) return;
     const labels = outcomeLabels.get(run.state)?.(terms.experienceLabel);
     if (verdict?.elapsedMs === undefined || !labels) return;
     duration?.observe(verdict.elapsedMs / 1000, labels, { correlation_id: identity.correlationId });
@@ -112,7 +113,7 @@ export function createIntakeMetrics(metrics: Metrics): IntakeMetrics {
       const clientMs = checkpoint.sentAtMs ?? checkpoint.clientAtMs;
       skew.observe(Math.abs(answer.serverAtMs - clientMs) / 1000, typeLabels(checkpoint.typeLabel));
       if (run.verdict?.decidedAtMs === answer.serverAtMs) decided(run);
-      if (run.lateEnd && answer.anomalies.includes("late_end"))
+      if (run.lateEnd && !run.uncounted && !checkpoint.uncounted && answer.anomalies.includes("late_end"))
         lateness.observe(run.lateEnd.latenessMs / 1000, experienceLabels(run.terms.experienceLabel));
     },
     rejected: () => events.add(1, resultLabels.get("rejected")),

@@ -17,6 +17,7 @@ import type { TrackerErrorCode } from "./errors.js";
 import type { IntakeMetrics } from "./intake-metrics.js";
 import type { ProducerActivityBook } from "./producer-activity.js";
 import type { ProducerAdmission } from "./producers.js";
+import type { Quarantine } from "./quarantine.js";
 
 /** Takes checkpoints: reads them, judges them by the registry, and has the store apply them. */
 export interface Intake {
@@ -52,6 +53,7 @@ export interface IntakeOptions {
   readonly admission: Omit<AdmitOptions, "tenant" | "producer">;
   readonly metrics: IntakeMetrics;
   readonly activity: Pick<ProducerActivityBook, "note">;
+  readonly quarantine: Pick<Quarantine, "holds">;
   /** Whether too much waits for being published. */
   readonly isBacklogFull: () => boolean;
   /** Called when runs were closed or records were written. */
@@ -71,7 +73,12 @@ export function createIntake(options: IntakeOptions): Intake {
     const { payload } = reading;
     const refusal = producer.refusalOf(payload.experienceId, payload.type);
     if (refusal) return { kind: "refused", code: refusal, faults: [] };
-    const admission = admit(payload, definitions.registry, { ...options.admission, tenant, producer: producer.name });
+    const admission = admit(payload, definitions.registry, {
+      ...options.admission,
+      tenant,
+      producer: producer.name,
+      uncounted: options.quarantine.holds(tenant, producer.name),
+    });
     if (admission.kind === "refused") {
       const fault = { pointer: "/covered_experience_id", code: "not_in_enum", message: "has no definition" } as const;
       return { kind: "refused", code: admission.code, faults: [fault] };

@@ -40,6 +40,7 @@ import { createProducerActivity } from "./producer-activity.js";
 import { createProducers } from "./producers.js";
 import { publishRecords } from "./publish-records.js";
 import { createPublisher } from "./publisher.js";
+import { createQuarantine } from "./quarantine.js";
 import { createReaper, type Reaper } from "./reaper.js";
 import { createReports } from "./reports/reports.js";
 import { createRuleFiles } from "./rule-files.js";
@@ -154,6 +155,7 @@ export function createExperienceTracker(dependencies: TrackerDependencies): Expe
     logger,
   });
   const activity = createProducerActivity({ store, clock, logger });
+  const quarantine = createQuarantine({ store, enforce: settings.quarantine === "enforce", clock, logger });
   const intakeMetrics = createIntakeMetrics(metrics);
   const sli = createSliMetrics({
     store,
@@ -166,7 +168,7 @@ export function createExperienceTracker(dependencies: TrackerDependencies): Expe
   });
   const rememberVerdict = (run: Run, typeLabel: string): void => {
     const { terms, verdict, identity, state } = run;
-    if (state === "discarded" || state === "orphaned") return;
+    if (run.uncounted || state === "discarded" || state === "orphaned") return;
     sli.remember(totalKey(terms, typeLabel, state !== "succeeded"), identity.correlationId);
     if (verdict?.apdexSuccess !== undefined)
       sli.remember(apdexKey(terms, typeLabel, verdict.apdexSuccess), identity.correlationId);
@@ -206,6 +208,7 @@ export function createExperienceTracker(dependencies: TrackerDependencies): Expe
     },
     metrics: intakeMetrics,
     activity,
+    quarantine,
     isBacklogFull: () => gauges.isBacklogFull(),
     onApplied(results: readonly ApplyResult[]) {
       if (results.some((result) => "outboxed" in result && result.outboxed > 0)) publisher.wake();
@@ -272,6 +275,7 @@ export function createExperienceTracker(dependencies: TrackerDependencies): Expe
       intake,
       producers: canary ? { ...producers, admit: (who) => canary.admit(who) ?? producers.admit(who) } : producers,
       activity,
+      quarantine,
       reaper,
       watch,
       history,
@@ -296,6 +300,7 @@ export function createExperienceTracker(dependencies: TrackerDependencies): Expe
       watch.service,
       gauges.service,
       activity.service,
+      quarantine.service,
     ]),
     intake: createServiceGroup("experience intake", [
       publisher.service,

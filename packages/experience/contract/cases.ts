@@ -17,6 +17,7 @@ export interface TransitionCase {
     readonly deadline?: number;
     readonly due?: number;
     readonly lateByMs?: number;
+    readonly uncounted?: boolean;
   };
 }
 
@@ -41,6 +42,8 @@ export interface CaseStep {
   readonly eventId?: string;
   readonly reason?: string;
   readonly sequence?: number;
+  /** Whether its producer is not believed. */
+  readonly uncounted?: boolean;
   /** How often this step is done; default once. */
   readonly times?: number;
   /** What counts in the end of the step: `C(start)`, `T(true)`, `A(false)`, `timeout`, `late(error)`, `discard(cancelled)`. */
@@ -729,5 +732,61 @@ export const transitionCases: readonly TransitionCase[] = [
       { at: 30_300, do: "reap" },
     ],
     ends: { state: "succeeded", anomalies: ["path_violation", "missing_start"] },
+  },
+  {
+    title: "XP-706 what is not counted moves a run that counts nowhere, also by what others send later",
+    steps: [
+      { at: 0, do: "start", uncounted: true, counts: [], result: "applied", opens: true },
+      { at: 1_000, do: "intermediate", counts: [] },
+      { at: 1_500, do: "end", counts: [] },
+      { at: 1_600, do: "end", outcome: "error", counts: [] },
+    ],
+    ends: { state: "succeeded", elapsedMs: 1_500, recorded: 4, uncounted: true, anomalies: ["conflicting_end"] },
+  },
+  {
+    title: "XP-706 a run that began well and ends by what is not counted has a verdict that counts nowhere",
+    steps: [
+      { at: 0, do: "start", counts: ["C(start)"] },
+      { at: 1_000, do: "end", outcome: "error", uncounted: true, counts: [] },
+    ],
+    ends: { state: "failed", reason: "error", uncounted: true },
+  },
+  {
+    title: "XP-706 nor does such a run count when it times out, or when its end comes late",
+    steps: [
+      { at: 0, do: "start", counts: ["C(start)"] },
+      { at: 500, do: "start", uncounted: true, counts: [] },
+      { at: 30_001, do: "reap", counts: [] },
+      { at: 31_000, do: "end", counts: [] },
+    ],
+    ends: { state: "timed_out", uncounted: true, lateByMs: 1_000, anomalies: ["duplicate_start", "late_end"] },
+  },
+  {
+    title: "XP-706 a verdict that was counted stays counted, whatever comes later",
+    steps: [
+      { at: 0, do: "start", counts: ["C(start)"] },
+      { at: 30_001, do: "end", uncounted: true, counts: ["T(true)", "timeout"] },
+    ],
+    ends: { state: "timed_out", uncounted: false, lateByMs: 1 },
+  },
+  {
+    title: "XP-706 a run that was given up and begins anew counts",
+    steps: [
+      { at: 0, do: "intermediate", uncounted: true, counts: [] },
+      { at: 30_001, do: "reap", counts: [] },
+      { at: 31_000, do: "start", counts: ["C(start)"] },
+      { at: 32_000, do: "end", counts: ["C(end)", "T(false)", "A(true)"] },
+    ],
+    ends: { state: "succeeded", uncounted: false },
+  },
+  {
+    title: "XP-706 what finds no room in the timeline leaves the run as it is",
+    steps: [
+      { at: 0, do: "start", counts: ["C(start)"] },
+      { at: 1, do: "intermediate", times: 999 },
+      { at: 2, do: "intermediate", uncounted: true, counts: [] },
+      { at: 1_000, do: "end", counts: ["C(end)", "T(false)", "A(true)"] },
+    ],
+    ends: { state: "succeeded", uncounted: false },
   },
 ];

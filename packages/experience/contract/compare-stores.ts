@@ -27,6 +27,7 @@ interface Move {
   readonly category: string | undefined;
   readonly eventId: string | undefined;
   readonly sequence: number | undefined;
+  readonly uncounted: boolean;
 }
 
 const waits = fc.oneof(
@@ -51,6 +52,7 @@ const moves: fc.Arbitrary<Move> = fc.record({
   category: fc.option(fc.constantFrom("a", "b"), { nil: undefined }),
   eventId: fc.option(fc.constantFrom("x", "y"), { nil: undefined, freq: 3 }),
   sequence: fc.option(fc.integer({ min: 0, max: 3 }), { nil: undefined }),
+  uncounted: fc.constantFrom(...Array<boolean>(11).fill(false), true),
 });
 
 let histories = 0;
@@ -135,7 +137,7 @@ function checkpointOfMove(
   nowMs: number,
   index: number,
 ): Checkpoint {
-  return checkpointOf(journey.definition, {
+  const sent = {
     correlation_id: journey.id,
     checkpoint: kind,
     client_timestamp: at(nowMs + move.clockMs),
@@ -149,7 +151,8 @@ function checkpointOfMove(
     ...(move.category === undefined ? {} : { checkpoint_category: move.category, meta: { user: move.category } }),
     ...(move.sentMs === undefined ? {} : { sent_timestamp: at(nowMs + move.sentMs) }),
     ...(move.sequence === undefined ? {} : { sequence: move.sequence }),
-  });
+  };
+  return checkpointOf(journey.definition, sent, { uncounted: move.uncounted });
 }
 
 function sorted(runs: readonly Run[]): Run[] {

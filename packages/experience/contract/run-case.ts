@@ -57,7 +57,7 @@ async function play(store: ExperienceStore, { step, definition, identity, beganM
     await store.heartbeat({ replica: "a", reason: "tracker_down" });
     return;
   }
-  const checkpoint = checkpointOf(definition, {
+  const sent = {
     correlation_id: identity.correlationId,
     checkpoint: step.do,
     client_timestamp: at(beganMs + (step.occurred ?? step.at)),
@@ -68,7 +68,8 @@ async function play(store: ExperienceStore, { step, definition, identity, beganM
     ...(step.outcome === undefined ? {} : { outcome: step.outcome }),
     ...(step.reason === undefined ? {} : { discard_reason: step.reason }),
     ...(step.sequence === undefined ? {} : { sequence: step.sequence }),
-  });
+  };
+  const checkpoint = checkpointOf(definition, sent, { uncounted: step.uncounted ?? false });
   const [applied] = await store.apply([checkpoint]);
   if (step.result) expect(applied?.result).toBe(step.result);
   if (step.opens !== undefined)
@@ -112,5 +113,6 @@ function summaryOf(run: Run | undefined, beganMs: number): Record<string, unknow
     deadline: relative(run.deadlineMs),
     due: relative(run.dueMs),
     lateByMs: run.lateEnd?.latenessMs,
+    uncounted: run.uncounted ?? false,
   };
 }

@@ -9,6 +9,7 @@ import type { Intake } from "../intake.js";
 import type { IntakeMetrics } from "../intake-metrics.js";
 import type { ProducerActivityBook } from "../producer-activity.js";
 import type { Producers } from "../producers.js";
+import type { Quarantine } from "../quarantine.js";
 import type { Reaper } from "../reaper.js";
 import type { JourneySettings } from "../reports/journeys.js";
 import type { Reports } from "../reports/reports.js";
@@ -19,8 +20,9 @@ export interface RouteDependencies {
   readonly definitions: Definitions;
   readonly intake: Intake;
   readonly producers: Producers;
-  readonly reaper: Reaper;
   readonly activity: ProducerActivityBook;
+  readonly quarantine: Quarantine;
+  readonly reaper: Reaper;
   readonly watch: StoreWatch;
   readonly history: History;
   readonly reports: Reports;

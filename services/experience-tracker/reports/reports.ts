@@ -10,6 +10,7 @@ import {
 import { type Funnel, readFunnel } from "./funnel.js";
 import { readGapSeconds } from "./gap-seconds.js";
 import { type Lateness, readLateness } from "./lateness.js";
+import { type ProducerFigures, readProducers } from "./producers.js";
 import { type LatencyBar, readLatency, readSeries, type SeriesPoint } from "./series.js";
 import { type OtherTerms, readWhatIf } from "./what-if.js";
 import { type ReportWindow, reportReader } from "./window.js";
@@ -28,6 +29,8 @@ export interface Reports {
     window: ReportWindow,
     definitions: readonly Definition[],
   ): Promise<readonly CategoryFigures[]>;
+  /** What each producer has sent, those who sent most first. */
+  producers(tenant: string, window: ReportWindow): Promise<readonly ProducerFigures[]>;
   /** `points` parts of equal length for each experience that had traffic, or for one; parts without traffic are absent. */
   series(tenant: string, window: ReportWindow, points: number, experienceId?: string): Promise<readonly SeriesPoint[]>;
   latency(tenant: string, window: ReportWindow, experienceId: string): Promise<readonly LatencyBar[]>;
@@ -46,6 +49,7 @@ export function createReports(analytics: Analytics): Reports {
   return {
     experiences: (tenant, window, definitions) => readExperiences(read, tenant, window, definitions),
     categories: (tenant, window, definitions) => readCategories(read, tenant, window, definitions),
+    producers: (tenant, window) => readProducers(read, tenant, window),
     series: (tenant, window, points, experienceId) => readSeries(read, tenant, window, points, experienceId),
     latency: (tenant, window, experienceId) => readLatency(read, tenant, window, experienceId),
     funnel: (tenant, window, { id, checkpointCategories }) =>

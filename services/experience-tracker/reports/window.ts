@@ -27,7 +27,7 @@ export function windowParams(tenant: string, { fromMs, toMs }: ReportWindow) {
 }
 
 /** Rows of the verdicts that a report is about. */
-export const inWindow = `tenant = {tenant:String}
+export const inWindow = `tenant = {tenant:String} AND counted
   AND verdict_at >= fromUnixTimestamp64Milli({from:Int64}) AND verdict_at < fromUnixTimestamp64Milli({to:Int64})`;
 export const ofExperience = `${inWindow} AND covered_experience_id = {experience:String}`;
 

@@ -23,6 +23,7 @@ export interface PastRun {
   /** After the beginning of the time looked at; may lie outside. */
   readonly verdictMs: number;
   readonly inGap: boolean;
+  readonly counted: boolean;
   readonly steps: readonly PastStep[];
 }
 
@@ -85,6 +86,7 @@ export const randomHistory: fc.Arbitrary<PastRun> = fc.record({
     { weight: 2, arbitrary: fc.constantFrom(-1, 0, windowMs - 1, windowMs, -40 * 86_400_000) },
   ),
   inGap: fc.boolean(),
+  counted: fc.constantFrom(true, true, true, true, true, true, false),
   steps: fc.array(step, { maxLength: 6 }),
 });
 
@@ -97,6 +99,7 @@ const emptyRun: PastRun = {
   late: undefined,
   verdictMs: 0,
   inGap: false,
+  counted: true,
   steps: [],
 };
 
@@ -139,6 +142,7 @@ export function verdictRows(tenant: string, history: readonly PastRun[]): object
       discard_reason: "",
       in_measurement_gap: run.inGap,
       definition_version: "",
+      counted: run.counted,
       inserted_at: text(verdictMs + 2),
     };
     const before = {
@@ -201,7 +205,7 @@ function timesOf(run: PastRun): { readonly step: PastStep; readonly atMs: number
 
 type Counted = Omit<ExperienceFigures, "definition">;
 
-const isIn = ({ verdictMs }: PastRun): boolean => verdictMs >= 0 && verdictMs < windowMs;
+const isIn = ({ verdictMs, counted }: PastRun): boolean => counted && verdictMs >= 0 && verdictMs < windowMs;
 const isOperation = ({ state }: PastRun): boolean =>
   state === "succeeded" || state === "failed" || state === "timed_out";
 const ascending = (values: readonly number[]): number[] => [...values].sort((a, b) => a - b);

@@ -1,8 +1,10 @@
 import type { FastifyReply } from "fastify";
 import { journeysOf } from "../../reports/journeys.js";
+import type { ReportWindow } from "../../reports/window.js";
 import { tenantOfRequest } from "../dependencies.js";
 import { answeringForStore } from "../store-answer.js";
 import { columnsOf, toCsv } from "./csv.js";
+import { producerExample, producerRows, producersSchema } from "./producers.js";
 import type { ReportRoute } from "./routes.js";
 import { categoryRow, experienceRow, journeyRow, type RowContext, smallestBudgetFirst } from "./rows.js";
 import {
@@ -24,10 +26,21 @@ interface ReportQuery extends WindowQuery {
   readonly format: "json" | "csv";
 }
 
+interface ExperiencesQuery extends ReportQuery {
+  readonly by: "experience" | "producer";
+}
+
 const querystring = {
   type: "object",
   additionalProperties: false,
   properties: { ...windowParameters, charge_gaps: chargeGapsParameter, format: formatParameter },
+} as const;
+
+const byParameter = {
+  enum: ["experience", "producer"],
+  default: "experience",
+  description: "What a row stands for; the other list is empty.",
+  examples: ["experience"],
 } as const;
 
 /** Most open runs that are counted for a row. */
@@ -51,7 +64,7 @@ const journeyExample = {
 } as const;
 
 export function registerExperiences({ app, config, dependencies }: ReportRoute): void {
-  const { definitions, reports, store, clock, journeys } = dependencies;
+  const { definitions, reports, store, clock, journeys, activity, quarantine } = dependencies;
 
   const countOpen = async (tenant: string): Promise<ReadonlyMap<string, number>> => {
     const { runs } = await store.list({ tenant, states: ["open"] }, { limit: maxOpen });
@@ -60,14 +73,17 @@ export function registerExperiences({ app, config, dependencies }: ReportRoute):
     return counts;
   };
 
-  app.get<{ Querystring: ReportQuery }>("/reports/experiences", {
+  const readProducers = async (tenant: string, window: ReportWindow) =>
+    producerRows(tenant, await reports.producers(tenant, window), await activity.lastHour(tenant), quarantine);
+
+  app.get<{ Querystring: ExperiencesQuery }>("/reports/experiences", {
     config,
     schema: {
       summary: "Report on experiences",
       description:
-        "One row for each definition, the smallest budget first, and one for each journey of the configuration: sums of its experiences, and the means of their ratios by weight. As CSV a journey's name is in the first column.",
+        "One row for each definition, the smallest budget first, and one for each journey of the configuration: sums of its experiences, and the means of their ratios by weight. As CSV a journey's name is in the first column. By producer: what each has sent, the odd ones first.",
       tags: ["experiences"],
-      querystring,
+      querystring: { ...querystring, properties: { ...querystring.properties, by: byParameter } },
       response: {
         200: jsonOrCsv(
           "The rows.",
@@ -75,8 +91,9 @@ export function registerExperiences({ app, config, dependencies }: ReportRoute):
             ...windowProperties,
             experiences: listOf({ ...experienceRowProperties, open: openProperty }),
             journeys: listOf(journeyProperties),
+            producers: producersSchema,
           }),
-          { ...windowExample, experiences: [exampleRow], journeys: [journeyExample] },
+          { ...windowExample, experiences: [exampleRow], journeys: [journeyExample], producers: [] },
           toCsv(["journey", ...columnsOf(exampleRow)], [exampleRow]),
         ),
       },
@@ -85,6 +102,11 @@ export function registerExperiences({ app, config, dependencies }: ReportRoute):
       answeringForStore(async () => {
         const tenant = tenantOfRequest(request, dependencies);
         const window = windowOf(request.query, clock.nowMs());
+        if (request.query.by === "producer") {
+          const producers = await readProducers(tenant, window);
+          if (request.query.format === "csv") return sendCsv(reply, columnsOf(producerExample), producers);
+          return { ...windowBody(window), experiences: [], journeys: [], producers };
+        }
         const figures = await reports.experiences(tenant, window, definitions.registry.definitions);
         const context = contextOf(request.query, await reports.gapSeconds(window));
         const open = await countOpen(tenant);
@@ -101,7 +123,7 @@ export function registerExperiences({ app, config, dependencies }: ReportRoute):
         );
         if (request.query.format === "csv")
           return sendCsv(reply, ["journey", ...columnsOf(exampleRow)], [...experiences, ...journeyRows]);
-        return { ...windowBody(window), experiences, journeys: journeyRows };
+        return { ...windowBody(window), experiences, journeys: journeyRows, producers: [] };
       }),
   });
 }

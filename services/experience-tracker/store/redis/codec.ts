@@ -60,6 +60,7 @@ export function decodeRun(identity: RunIdentity, fields: RunFields): Run {
     lastServerMs: lastServerMsOf(time) ?? 0,
     verdict: decodeVerdict(text, time),
     lateEnd: decodeLateEnd(text, time),
+    uncounted: text("nc") === "1" ? true : undefined,
     recorded: time("n") ?? 0,
     position: time("p") ?? 0,
     anomalies: decodeAnomalies(text("a") ?? ""),
@@ -289,7 +290,7 @@ export function checkpointArguments(checkpoint: Checkpoint): string[] {
   const { terms } = checkpoint;
   const optional = (value: string | number | undefined): string => (value === undefined ? "" : String(value));
   return [
-    "apply",
+    checkpoint.uncounted ? "record" : "apply",
     checkpoint.eventKey,
     checkpoint.digest,
     checkpoint.kind,

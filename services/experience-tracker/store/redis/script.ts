@@ -19,7 +19,7 @@ const sharedValues = 6;
  *
  * Fields of the run's hash: s state; v version, x label where it is not the id, f category, u urgency, th threshold, to timeout, ia inactivity;
  * pa path; pm marks on it; b born; sa, ss, st start (occurred, server, trusted); q due; h* held end; l* last seen (ll only where it is not ly); ls last server time;
- * v* verdict; e* late end; n recorded; p position; a anomalies.
+ * v* verdict; e* late end; nc counts nowhere; n recorded; p position; a anomalies.
  *
  * What follows from other fields is left out: ss is b, ls is ss, la is sa, st is 1, where the hash does not say otherwise.
  *
@@ -48,7 +48,7 @@ local expiredAs, expiredState, expirySnapshot
 local counts, gauges, due, final, open
 -- The checkpoint that it is about.
 local kind, category, ctype, label, sequence, outcome, message, reason, reasonLabel
-local at, trusted, opened, applied, verdict, stepNotes
+local at, trusted, opened, applied, verdict, stepNotes, uncounted
 
 local function num(n)
   if n == math.floor(n) then return string.format('%d', n) end
@@ -65,7 +65,9 @@ local function isHeld()
   return now <= holdUntil
 end
 
-local function count(key) counts[#counts + 1] = key end
+-- What is not counted, and what comes to a run that is not, raises anomalies only.
+local function count(key) if not (uncounted or r.nc) then counts[#counts + 1] = key end end
+local function countAnomaly(name) counts[#counts + 1] = 'anomalies|' .. name end
 local function xlabel() return r.x or ownId end
 local function series() return xlabel() .. '|' .. r.f .. '|' .. r.u .. '|' end
 
@@ -203,7 +205,7 @@ local function expire()
   local function notePath()
     if not leftPath then return end
     noteRun({ 'path_violation' })
-    count('anomalies|path_violation')
+    countAnomaly('path_violation')
   end
   if r.s == 'open' then
     local deadline = deadlineOf()
@@ -219,12 +221,12 @@ local function expire()
     if expiredAs == 'failed' then r.vr = 'missing_start' end
     notePath()
     noteRun({ 'missing_start' })
-    count('anomalies|missing_start')
+    countAnomaly('missing_start')
   else
     conclude('orphaned', { reason = 'missing_start', at = due, type = r.ly or 'other' })
     expiredAs = 'orphaned'
     noteRun({ 'missing_start' })
-    count('anomalies|missing_start')
+    countAnomaly('missing_start')
   end
   expiredState = r.s
   return true
@@ -423,7 +425,7 @@ local function answerAgain(eventKey, entry, digest)
   local first = string.match(entry, '^([^|]*)|')
   if first == '' and startsWith(eventKey, digest) then first = digest end
   local reused = first ~= digest and 'event_id_reused' or ''
-  if reused ~= '' then count('anomalies|event_id_reused') end
+  if reused ~= '' then countAnomaly('event_id_reused') end
   local outboxed, text = 0, nil
   if changed then outboxed, text = write(nil, nil, nil) else text = snapshot() end
   return { 'duplicate', text, eventKey, entry, reused, outboxed }
@@ -462,11 +464,16 @@ local function apply()
   if r and tonumber(r.n) >= maxTimeline then
     fits = kind == 'end' and (opened or r.s == 'open' or (r.s == 'orphan' and not r.ho) or (r.s == 'timed_out' and not r.ea))
   end
-  if fits then judge() else note(stepNotes, 'timeline_full') end
+  local hasVerdict = r and isFinal(r.s) and not opened
+  uncounted = ARGV[base + 3] == 'record'
+  if fits then
+    judge()
+    if uncounted and not hasVerdict then r.nc = '1' end
+  else note(stepNotes, 'timeline_full') end
 
   for _, name in ipairs(stepNotes) do note(own, name) end
   noteRun(own)
-  for _, name in ipairs(own) do count('anomalies|' .. name) end
+  for _, name in ipairs(own) do countAnomaly(name) end
   local entry = table.concat({ startsWith(eventKey, digest) and '' or digest, nowText, at == client and '' or num(at - now),
     applied and '1' or '0', table.concat(own, ','), r.s, opened and '1' or '0', r.s == 'open' and num(deadlineOf() - now) or '',
     r.vl or '', r.vx or '', string.sub(kind, 1, 1), ctype, num(client - now), more }, '|')
@@ -482,7 +489,7 @@ local function step(index)
   identity, member = ARGV[base + 1], ARGV[base + 2]
   ownId = string.match(identity, '^[^|]*|([^|]*)|')
   r, old, before, startsAnew, leftPath = nil, nil, nil, false, false
-  expiredAs, expiredState, expirySnapshot = nil, nil, nil
+  expiredAs, expiredState, expirySnapshot, uncounted = nil, nil, nil, false
   counts, gauges, due, final, open = {}, {}, nil, nil, nil
 
   local stored = redis.call('HGETALL', K_RUN)
