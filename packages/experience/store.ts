@@ -137,7 +137,7 @@ export interface OutboxItem {
 
 export interface Heartbeat {
   readonly replica: string;
-  /** Why a gap before this beat was one. */
+  /** Why a gap before this beat was one, as far as the process knows. */
   readonly reason: OutageReason;
   /**
    * How long ago this process was heard when it sent the beat; absent: never before. It was there until then, so that a gap

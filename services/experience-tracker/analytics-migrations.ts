@@ -91,11 +91,18 @@ const gaps = `
   ORDER BY (from, to, reason)
   ${settings}`;
 
+/** Whose checkpoints were missing, where it were not everybody's. */
+const silences = `ALTER TABLE experience_gaps
+  ADD COLUMN IF NOT EXISTS tenant ${lowText},
+  ADD COLUMN IF NOT EXISTS producer String,
+  ADD COLUMN IF NOT EXISTS types Array(${lowText})`;
+
 export const experienceAnalytics: AnalyticsMigrationSet = {
   name: "experience",
   migrations: [
     { name: "0001_history", statements: [checkpoints, verdicts, gaps] },
     { name: "0002_counted", statements: [counted] },
+    { name: "0003_silences", statements: [silences] },
   ],
 };
 

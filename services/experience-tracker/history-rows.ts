@@ -40,7 +40,7 @@ export function checkpointRow(data: CheckpointData): object {
   };
 }
 
-export function verdictRow(data: VerdictData, gaps: readonly Gap[]): object {
+export function verdictRow(data: VerdictData, inGap: boolean): object {
   return {
     tenant: data.tenant,
     correlation_id: data.correlation_id,
@@ -68,20 +68,22 @@ export function verdictRow(data: VerdictData, gaps: readonly Gap[]): object {
     late_end_outcome: data.late_end_outcome ?? "",
     lateness_s: data.lateness_s ?? null,
     discard_reason: data.discard_reason ?? "",
-    in_measurement_gap: overlapsGap(data, gaps),
+    in_measurement_gap: inGap,
     definition_version: data.definition_version,
     counted: data.counted ?? true,
     inserted_at: column(data.recorded_at),
   };
 }
 
-export function gapRow({ fromMs, toMs, reason, replica }: Gap): object {
+export function gapRow({ fromMs, toMs, reason, replica, silence }: Gap): object {
   const timeOf = (timeMs: number): string => column(new Date(timeMs).toISOString());
-  return { from: timeOf(fromMs), to: timeOf(toMs), reason, replica };
-}
-
-function overlapsGap({ started_at, verdict_at }: VerdictData, gaps: readonly Gap[]): boolean {
-  const toMs = Date.parse(verdict_at);
-  const fromMs = started_at === undefined ? toMs : Date.parse(started_at);
-  return gaps.some((gap) => gap.fromMs < toMs && gap.toMs > fromMs);
+  return {
+    from: timeOf(fromMs),
+    to: timeOf(toMs),
+    reason,
+    replica,
+    tenant: silence?.tenant ?? "",
+    producer: silence?.producer ?? "",
+    types: silence?.types ?? [],
+  };
 }

@@ -7,11 +7,14 @@ import { retentionStatements } from "./analytics-migrations.js";
 import type { CheckpointData, VerdictData } from "./event-data.js";
 import { checkpointRecorded } from "./events.js";
 import { checkpointRow, gapRow, verdictRow } from "./history-rows.js";
+import { isInGap, type KnownTypes, markEarlierVerdicts } from "./measurement-gaps.js";
 
 export interface HistoryOptions {
   readonly analytics: Analytics;
   readonly store: Pick<ExperienceStore, "gaps">;
   readonly retentionDays: number;
+  /** Tells whom the silence of a producer concerns. */
+  readonly known: KnownTypes;
   readonly clock: Clock;
   readonly logger: Logger;
 }
@@ -20,6 +23,8 @@ const outagePauseMs = 1_000;
 /** How long the list of gaps is good for. */
 const gapsAgeMs = 5_000;
 const gapsMs = 90 * 86_400_000;
+/** A silence that ended before was looked into by whoever ran then. */
+const markAgainMs = 3_600_000;
 
 /**
  * Writes checkpoints and verdicts to the analytics store and settles them after the insert. The rows of a repetition
@@ -47,11 +52,20 @@ export function createHistorySubscriber(options: HistoryOptions): Subscriber<Che
     if (rows.length > 0) await analytics.insert(table, rows, { deduplicationToken: `${table}:${token}`, signal });
   };
 
+  /** A gap is written when it is over, a silence looked into when it begins as well. */
   const writeGaps = async (found: readonly Gap[], signal: AbortSignal): Promise<void> => {
-    const fresh = found.filter((gap) => !writtenGaps.has(JSON.stringify(gap)));
-    const token = fresh.map(({ fromMs, toMs }) => `${fromMs}-${toMs}`).join();
-    await insert("experience_gaps", fresh.map(gapRow), token, signal);
-    for (const gap of fresh) writtenGaps.add(JSON.stringify(gap));
+    const fresh = found.filter((gap) => !writtenGaps.has(nameOf(gap)));
+    const over = fresh.filter(({ silence }) => !silence?.goesOn);
+    const token = over.map(nameOf).join();
+    await insert("experience_gaps", over.map(gapRow), token, signal);
+    for (const gap of fresh) {
+      const { silence } = gap;
+      if (silence && clock.nowMs() - gap.toMs < markAgainMs) {
+        const { sql, params } = markEarlierVerdicts(gap, silence, options.known);
+        await analytics.command(sql, { params, signal });
+      }
+      writtenGaps.add(nameOf(gap));
+    }
   };
 
   return defineSubscriber<CheckpointData | VerdictData>("experience.history", {
@@ -84,12 +98,18 @@ export function createHistorySubscriber(options: HistoryOptions): Subscriber<Che
       ];
       await insert(
         "experience_verdicts",
-        verdicts.map((verdict) => verdictRow(verdict, found)),
+        verdicts.map((verdict) => verdictRow(verdict, isInGap(verdict, found, options.known))),
         token,
         signal,
       );
     },
   });
+}
+
+/** What goes on has no end yet, and is the same as long as it does. */
+function nameOf({ fromMs, toMs, reason, silence }: Gap): string {
+  if (!silence) return `${fromMs}-${toMs}-${reason}`;
+  return `${fromMs}-${silence.goesOn ? "" : toMs}-${silence.tenant}-${silence.producer}`;
 }
 
 function isCheckpoint(event: DomainEvent<CheckpointData | VerdictData>): event is DomainEvent<CheckpointData> {

@@ -14,7 +14,7 @@ export interface ProducerActivityOptions {
   readonly clock: Clock;
   readonly logger: Logger;
   /** Called with what was added to the store. */
-  readonly onAdded?: (activity: readonly ProducerActivity[]) => void;
+  readonly onAdded?: (activity: readonly ProducerActivity[]) => Promise<void>;
 }
 
 /** What producers send: gathered in memory, and added to the store every few seconds, where it is summed over processes. */
@@ -78,7 +78,7 @@ export function createProducerActivity(options: ProducerActivityOptions): Produc
       }
       throw error;
     }
-    options.onAdded?.([...sent.values()]);
+    await options.onAdded?.([...sent.values()]);
   };
 
   /** One after the other, so that nothing is sent twice. */

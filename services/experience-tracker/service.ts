@@ -37,6 +37,7 @@ import { createIntakeMetrics } from "./intake-metrics.js";
 import { createLogLines, hasLine } from "./log-lines.js";
 import { experienceMigrations } from "./migrations.js";
 import { createProducerActivity } from "./producer-activity.js";
+import { createProducerSilence } from "./producer-silence.js";
 import { createProducers } from "./producers.js";
 import { publishRecords } from "./publish-records.js";
 import { createPublisher } from "./publisher.js";
@@ -154,7 +155,13 @@ export function createExperienceTracker(dependencies: TrackerDependencies): Expe
     clock,
     logger,
   });
-  const activity = createProducerActivity({ store, clock, logger });
+  const silence = createProducerSilence({ store, replica, clock, logger });
+  const activity = createProducerActivity({
+    store,
+    clock,
+    logger,
+    onAdded: (added) => silence.heard(added),
+  });
   const quarantine = createQuarantine({ store, enforce: settings.quarantine === "enforce", clock, logger });
   const intakeMetrics = createIntakeMetrics(metrics);
   const sli = createSliMetrics({
@@ -257,7 +264,14 @@ export function createExperienceTracker(dependencies: TrackerDependencies): Expe
     configure: configureExperiences(
       [
         {
-          subscriber: createHistorySubscriber({ analytics, store, retentionDays: settings.historyDays, clock, logger }),
+          subscriber: createHistorySubscriber({
+            analytics,
+            store,
+            retentionDays: settings.historyDays,
+            known: { registry: () => definitions.registry, types: settings.types },
+            clock,
+            logger,
+          }),
         },
         {
           subscriber: createLogLines({ logger, idLabel: idLabelOf(settings.metricPrefix), logPii: settings.logPii }),
@@ -300,6 +314,7 @@ export function createExperienceTracker(dependencies: TrackerDependencies): Expe
       watch.service,
       gauges.service,
       activity.service,
+      silence.service,
       quarantine.service,
     ]),
     intake: createServiceGroup("experience intake", [

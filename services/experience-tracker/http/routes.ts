@@ -4,6 +4,7 @@ import type { FastifyPluginAsync, FastifyRequest } from "fastify";
 import { registerCheckpointRoutes } from "./checkpoints.js";
 import { registerDefinitionRoutes } from "./definitions.js";
 import type { RouteDependencies } from "./dependencies.js";
+import { registerGapRoute } from "./gaps.js";
 import { registerReaperRoutes } from "./reaper.js";
 import { registerReportRoutes } from "./reports/routes.js";
 import { registerRuleRoutes } from "./rules.js";
@@ -38,6 +39,7 @@ export function createRoutes(dependencies: RouteDependencies): FastifyPluginAsyn
         registerRunRoutes(api, dependencies);
         registerReportRoutes(api, dependencies);
         registerRuleRoutes(api, dependencies);
+        registerGapRoute(api, dependencies);
         registerReaperRoutes(api, dependencies);
       },
       { prefix: "/api/v1/experience" },
