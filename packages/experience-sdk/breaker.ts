@@ -1,4 +1,4 @@
-import type { Clock } from "@signalbox/kernel";
+import type { Time } from "./platform.js";
 
 const failuresToOpen = 5;
 const firstPauseMs = 5_000;
@@ -19,7 +19,7 @@ export interface Breaker {
   open(): void;
 }
 
-export function createBreaker(clock: Clock): Breaker {
+export function createBreaker(clock: Time): Breaker {
   let failures = 0;
   let pauseMs = firstPauseMs;
   /** Monotonic; set while open. */

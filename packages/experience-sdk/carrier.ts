@@ -1,4 +1,4 @@
-import { canonicalCorrelationId, isCorrelationId } from "@signalbox/kernel";
+import { canonicalCorrelationId, isCorrelationId } from "@signalbox/kernel/portable";
 import type { CarriedExperience } from "./activity.js";
 import type { Signature, Signer } from "./signature.js";
 
@@ -20,13 +20,13 @@ export interface ExtractOptions {
   readonly nowMs: number;
   isKnown(id: string): boolean;
   onIgnored(reason: IgnoredReason): void;
+  /** What else than headers is read. */
+  readonly otherCandidates?: ((carrier: object) => readonly Candidate[]) | undefined;
 }
 
 const headerName = "X-Covered-Experiences";
 const correlationHeader = "X-Correlation-ID";
-const jobKey = "covered_experiences";
-const labkitJobKeys = ["labkit_covered_experiences", "labkit_user_experiences"];
-const mostEntries = 16;
+export const mostEntries = 16;
 const longestHeader = 2_048;
 const furthestAheadMs = 60_000;
 
@@ -54,34 +54,14 @@ export function injectHeaders(
     setHeader(carrier, correlationHeader, correlationId);
 }
 
-/** Writes the job's form, and its `correlation_id` unless there is one. */
-export function injectJob(
-  data: object,
-  entries: readonly CarriedExperience[],
-  correlationId: string | undefined,
-  signer: Signer,
-): void {
-  const written: Record<string, object> = {};
-  for (const entry of newestFirst(entries)) {
-    const signature = signer.sign(entry);
-    written[entry.id] = {
-      start_time: new Date(entry.startedAtMs).toISOString(),
-      correlation_id: entry.correlationId,
-      run: entry.run,
-      ...(signature ? { key_id: signature.keyId, signature: signature.value } : {}),
-    };
-  }
-  if (Object.keys(written).length > 0) Object.assign(data, { [jobKey]: written });
-  if (correlationId !== undefined && member(data, "correlation_id") === undefined)
-    Object.assign(data, { correlation_id: correlationId });
-}
-
-/** Reads both forms, and those of LabKit. What cannot be believed is passed over entry by entry; never throws. */
+/** Reads headers, and what else there is to be read. What cannot be believed is passed over entry by entry; never throws. */
 export function extract(carrier: Carrier | undefined, options: ExtractOptions): Extracted {
   const experiences = new Map<string, CarriedExperience>();
-  if (typeof carrier !== "object" || carrier === null) return { correlationId: undefined, experiences };
+  let correlationId: string | undefined;
   try {
-    for (const candidate of [...headerCandidates(carrier), ...jobCandidates(carrier)]) {
+    if (typeof carrier !== "object" || carrier === null) return { correlationId, experiences };
+    correlationId = carriedCorrelation(carrier);
+    for (const candidate of [...headerCandidates(carrier), ...(options.otherCandidates?.(carrier) ?? [])]) {
       if (experiences.size === mostEntries) {
         options.onIgnored("too_many");
         break;
@@ -94,10 +74,11 @@ export function extract(carrier: Carrier | undefined, options: ExtractOptions): 
   } catch {
     options.onIgnored("malformed");
   }
-  return { correlationId: carriedCorrelation(carrier) ?? firstCorrelation(experiences), experiences };
+  return { correlationId: correlationId ?? firstCorrelation(experiences), experiences };
 }
 
-interface Candidate {
+/** An entry that may be believed or not. */
+export interface Candidate {
   /** Absent when it cannot be read. */
   readonly entry: CarriedExperience | undefined;
   readonly signature: Signature | undefined;
@@ -113,7 +94,7 @@ function whyIgnored(
   return signer.accepts(entry, signature) ? undefined : "forged_context";
 }
 
-function newestFirst(entries: readonly CarriedExperience[]): readonly CarriedExperience[] {
+export function newestFirst(entries: readonly CarriedExperience[]): readonly CarriedExperience[] {
   return [...entries].sort((left, right) => right.startedAtMs - left.startedAtMs).slice(0, mostEntries);
 }
 
@@ -134,45 +115,22 @@ function headerCandidates(carrier: Carrier): Candidate[] {
 
 function parseHeaderEntry(text: string): Candidate {
   const [id = "", ...parts] = text.trim().split(";", 8);
-  const values = new Map(parts.map((part) => [part.slice(0, part.indexOf("=")), part.slice(part.indexOf("=") + 1)]));
-  const keyId = values.get("k");
-  const value = values.get("s");
-  const time = values.get("t") ?? "";
+  const partOf = (name: string): string | undefined => parts.find((part) => part.startsWith(`${name}=`))?.slice(2);
+  const keyId = partOf("k");
+  const value = partOf("s");
+  const time = partOf("t") ?? "";
   return {
-    entry: toEntry(id, values.get("c"), values.get("r"), /^\d{1,16}$/.test(time) ? Number(time) : Number.NaN),
+    entry: toEntry(id, partOf("c"), partOf("r"), /^\d{1,16}$/.test(time) ? Number(time) : Number.NaN),
     signature: keyId === undefined || value === undefined ? undefined : { keyId, value },
   };
 }
 
-function jobCandidates(carrier: Carrier): Candidate[] {
-  const jobCorrelation = member(carrier, "correlation_id");
-  const candidates: Candidate[] = [];
-  for (const key of [jobKey, ...labkitJobKeys]) {
-    const map = member(carrier, key);
-    if (typeof map !== "object" || map === null || Array.isArray(map)) continue;
-    for (const id of Object.keys(map).slice(0, mostEntries + 1))
-      candidates.push(parseJobEntry(id, member(map, id), jobCorrelation));
-  }
-  return candidates;
-}
-
-function parseJobEntry(id: string, value: unknown, jobCorrelation: unknown): Candidate {
-  if (typeof value !== "object" || value === null) return { entry: undefined, signature: undefined };
-  const startTime = member(value, "start_time");
-  const keyId = member(value, "key_id");
-  const signature = member(value, "signature");
-  return {
-    entry: toEntry(
-      id,
-      member(value, "correlation_id") ?? jobCorrelation,
-      member(value, "run"),
-      typeof startTime === "string" && startTime.length <= 64 ? Date.parse(startTime) : Number.NaN,
-    ),
-    signature: typeof keyId === "string" && typeof signature === "string" ? { keyId, value: signature } : undefined,
-  };
-}
-
-function toEntry(id: string, correlationId: unknown, run: unknown, startedAtMs: number): CarriedExperience | undefined {
+export function toEntry(
+  id: string,
+  correlationId: unknown,
+  run: unknown,
+  startedAtMs: number,
+): CarriedExperience | undefined {
   if (!idPattern.test(id) || typeof correlationId !== "string" || Number.isNaN(startedAtMs)) return undefined;
   const name = run ?? "1";
   if (typeof name !== "string" || !runPattern.test(name)) return undefined;
@@ -181,12 +139,8 @@ function toEntry(id: string, correlationId: unknown, run: unknown, startedAtMs: 
 }
 
 function carriedCorrelation(carrier: Carrier): string | undefined {
-  try {
-    const id = readHeader(carrier, correlationHeader) ?? member(carrier, "correlation_id");
-    return typeof id === "string" && isCorrelationId(id) ? canonicalCorrelationId(id) : undefined;
-  } catch {
-    return undefined;
-  }
+  const id = readHeader(carrier, correlationHeader) ?? member(carrier, "correlation_id");
+  return typeof id === "string" && isCorrelationId(id) ? canonicalCorrelationId(id) : undefined;
 }
 
 function firstCorrelation(experiences: ReadonlyMap<string, CarriedExperience>): string | undefined {
@@ -195,14 +149,14 @@ function firstCorrelation(experiences: ReadonlyMap<string, CarriedExperience>): 
 }
 
 /** An own property, so that nothing inherited is mistaken for data. */
-function member(object: object, name: string): unknown {
+export function member(object: object, name: string): unknown {
   return Object.hasOwn(object, name) ? Reflect.get(object, name) : undefined;
 }
 
 function readHeader(carrier: Carrier, name: string): string | undefined {
   if (isHeaders(carrier)) return carrier.get(name) ?? undefined;
   const lower = name.toLowerCase();
-  const value = member(carrier, lower) ?? member(carrier, name) ?? memberInAnyCase(carrier, lower);
+  const value = member(carrier, lower) ?? memberInAnyCase(carrier, lower);
   if (typeof value === "string") return value;
   return Array.isArray(value) ? value.join(",") : undefined;
 }

@@ -1,15 +1,17 @@
-import { canonicalCorrelationId, isUlid } from "@signalbox/kernel";
 import { type Activity, type CarriedExperience, newActivity } from "./activity.js";
-import { type Carrier, type Extracted, extract, type IgnoredReason, injectHeaders, injectJob } from "./carrier.js";
+import { type Carrier, type Extracted, extract, type IgnoredReason, injectHeaders } from "./carrier.js";
+import type { Contexts } from "./contexts.js";
 import type { DropCounts } from "./drops.js";
 import { ExperienceSdkError } from "./errors.js";
 import { AbsentExperience, type Experience, type ExperienceHost, StartedExperience } from "./experience.js";
 import type { Extras } from "./extras.js";
+import type { injectJob, jobCandidates } from "./job-carrier.js";
 import type { KnownExperiences } from "./known-experiences.js";
 import type { Platform } from "./platform.js";
 import type { Recorded, Recorder } from "./recorder.js";
 import { createRunTable, type Run } from "./run.js";
 import type { FlushResult } from "./sender.js";
+import { settling } from "./settling.js";
 import type { Signer } from "./signature.js";
 import type { WarnOnce } from "./warn-once.js";
 
@@ -53,8 +55,9 @@ export interface Client {
   /**
    * Writes the active journeys and the correlation id into outgoing headers (`form` is `headers`) or into the data of a
    * job, and returns the carrier.
+   * @param only these journeys instead, where many are under way at once
    */
-  inject<C extends Carrier>(carrier: C, form?: "headers" | "job"): C;
+  inject<C extends Carrier>(carrier: C, form?: "headers" | "job", only?: readonly Experience[]): C;
   /** Reads journeys from headers or job data. What cannot be believed is passed over. */
   extract(carrier: Carrier): Extracted;
   /** Sends what waits. Resolves when all is sent or the time is up; never rejects. */
@@ -100,27 +103,22 @@ export interface ClientParts {
   readonly strict: boolean;
   readonly enabled: (id: string) => boolean;
   readonly runName: () => string;
-  readonly correlationFormat: "ulid" | "relaxed";
+  readonly contexts: Contexts;
   /** Whether runs go on in other processes. */
   readonly distributed: boolean;
+  /** How journeys travel in the data of jobs; without it they are written as headers. */
+  readonly jobs?: { readonly inject: typeof injectJob; readonly candidates: typeof jobCandidates };
+  /** Where all work shares one context: the last handle of each id, ended or not. */
+  readonly lastStarted?: Map<string, Experience>;
   readonly delivery: Pick<Client, "flush" | "shutdown" | "installExitHooks"> & {
     stats(): Omit<ClientStats, "ignoredContexts">;
   };
 }
 
-interface Correlated {
-  readonly correlationId: string;
-  /** The ambient correlation id, where it has another form. */
-  readonly ambient: string | undefined;
-  /** Whether it was made just now. */
-  readonly isNew: boolean;
-}
-
 const runPattern = /^[A-Za-z0-9_.:-]{1,64}$/;
-const relaxedPattern = /^[A-Za-z0-9_-]{8,64}$/;
 
 export function createClientOn(parts: ClientParts): Client {
-  const { platform, definitions, recorder, signer, warn, strict } = parts;
+  const { platform, contexts, definitions, recorder, signer, warn, strict } = parts;
   const runs = createRunTable();
   const ignoredContexts: Partial<Record<IgnoredReason, number>> = {};
 
@@ -134,6 +132,7 @@ export function createClientOn(parts: ClientParts): Client {
       const active = platform.activity()?.active;
       if (active?.get(experience.id) === experience) active.delete(experience.id);
     },
+    errorMarked: ({ correlationId }, error) => platform.errorMarked?.(correlationId, error),
     misused(id, misuse) {
       warn(`misuse ${id} ${misuse}`, "an experience is used in a way that does nothing", {
         covered_experience_id: id,
@@ -164,37 +163,21 @@ export function createClientOn(parts: ClientParts): Client {
     return false;
   };
 
-  const isEnabled = (id: string): boolean => {
+  /** What a function of the options says. */
+  const ask = <T>(option: string, byDefault: T, say: () => T): T => {
     try {
-      return parts.enabled(id);
+      return say();
     } catch (error) {
-      warn("enabled", "the function `enabled` throws; experiences are recorded", { error });
-      return true;
+      warn(option, "a function among the options throws; its default is taken", { option, error });
+      return byDefault;
     }
   };
 
   const runName = (): string => {
-    try {
-      const name = parts.runName();
-      if (typeof name === "string" && runPattern.test(name)) return name;
-      warn("run", "the name of a run is not valid and is replaced by 1");
-    } catch (error) {
-      warn("run", "the function `run` throws; the run is named 1", { error });
-    }
+    const name = ask("run", "1", parts.runName);
+    if (typeof name === "string" && runPattern.test(name)) return name;
+    warn("run name", "the name of a run is not valid and is replaced by 1");
     return "1";
-  };
-
-  /** The correlation id that a new run gets, and the ambient one where it has another form. */
-  const correlate = (activity: Activity | undefined): Correlated => {
-    const given = platform.ambient().correlationId;
-    if (given === undefined) return { correlationId: platform.newUlid(), ambient: undefined, isNew: true };
-    const canonical = canonicalCorrelationId(given);
-    const fits = isUlid(canonical) || (parts.correlationFormat === "relaxed" && relaxedPattern.test(canonical));
-    if (fits) return { correlationId: canonical, ambient: undefined, isNew: false };
-    const known = activity?.substitute?.ambient === given ? activity.substitute.correlationId : undefined;
-    const correlationId = known ?? platform.newUlid();
-    if (activity) activity.substitute = { ambient: given, correlationId };
-    return { correlationId, ambient: given, isNew: false };
   };
 
   const openRun = (entry: CarriedExperience, seenAtMs: number, ambientCorrelationId: string | undefined): Run => {
@@ -224,17 +207,22 @@ export function createClientOn(parts: ClientParts): Client {
   };
 
   const begin = (id: string, extra: Extras | undefined): Experience => {
-    if (!isKnown(id)) return new AbsentExperience(id);
-    if (!isEnabled(id)) return new AbsentExperience(id);
+    if (!isKnown(id) || !ask("enabled", true, () => parts.enabled(id))) return new AbsentExperience(id);
     const activity = platform.activity();
-    const { correlationId, ambient, isNew } = correlate(activity);
+    const { correlationId, ambient, isNew } = contexts.correlate();
     const nowMs = platform.clock.nowMs();
     const entry = { id, correlationId, run: runName(), startedAtMs: nowMs };
     // Nobody can have met a new correlation id; the run is remembered once it can be met again.
     const run = isNew ? newRun(entry, nowMs, ambient) : openRun(entry, nowMs, ambient);
     record(run, { kind: "start", extra });
-    const experience = new StartedExperience(run, host);
-    activity?.active.set(id, experience);
+    return begun(new StartedExperience(run, host), activity);
+  };
+
+  const begun = (experience: StartedExperience, activity: Activity | undefined): StartedExperience => {
+    // Taken out before: the map's order is that of the starts.
+    activity?.active.delete(experience.id);
+    activity?.active.set(experience.id, experience);
+    parts.lastStarted?.set(experience.id, experience);
     return experience;
   };
 
@@ -251,8 +239,7 @@ export function createClientOn(parts: ClientParts): Client {
     const experience = new StartedExperience(openRun(carried, platform.clock.nowMs(), undefined), host);
     experience.checkpoint(category, extra);
     activity?.carried.delete(id);
-    activity?.active.set(id, experience);
-    return experience;
+    return begun(experience, activity);
   };
 
   /** Runs `work` and ends the journey with it. */
@@ -263,33 +250,8 @@ export function createClientOn(parts: ClientParts): Client {
     activity.active.set(experience.id, experience);
     runs.remember(experience.runRecord);
     const ambient = platform.ambient().correlationId ?? correlationId;
-    return ending(experience, () => platform.runIn(activity, ambient, () => work(experience)));
-  };
-
-  const ending = <T>(experience: Experience, work: () => T): T => {
-    let result: T;
-    try {
-      result = work();
-    } catch (error) {
-      end(experience, { error });
-      throw error;
-    }
-    if (!isThenable(result)) {
-      end(experience, undefined);
-      return result;
-    }
-    const settled = result.then(
-      (value) => {
-        end(experience, undefined);
-        return value;
-      },
-      (error: unknown) => {
-        end(experience, { error });
-        throw error;
-      },
-    );
-    // The promise of the same value: what `then` of a thenable returns has no better type.
-    return settled as T;
+    const run = (): T => platform.runIn(activity, ambient, () => work(experience));
+    return settling(run, (failure) => end(experience, failure));
   };
 
   const readCarrier = (carrier: Carrier | undefined): Extracted =>
@@ -297,33 +259,29 @@ export function createClientOn(parts: ClientParts): Client {
       signer,
       nowMs: platform.clock.nowMs(),
       isKnown: (id) => definitions.find(id) !== undefined,
+      otherCandidates: parts.jobs?.candidates,
       onIgnored: (reason) => {
         ignoredContexts[reason] = (ignoredContexts[reason] ?? 0) + 1;
       },
     });
 
-  const openContext = (carrier: Carrier | undefined): { activity: Activity; correlationId: string } => {
-    const { experiences, correlationId } = readCarrier(carrier);
-    return {
-      activity: newActivity(parts.distributed ? experiences.values() : []),
-      correlationId: correlationId ?? platform.ambient().correlationId ?? platform.newUlid(),
-    };
-  };
-
   /** One that was ended from another context may still stand in the map. */
   const activeNow = (): StartedExperience[] =>
     [...(platform.activity()?.active.values() ?? [])].filter(({ state }) => state === "active");
 
-  const carriedNow = (): CarriedExperience[] => {
-    const activity = platform.activity();
-    if (!activity || !parts.distributed) return [];
-    const active = activeNow().map(({ runRecord }) => {
-      // It may come back to this process.
-      runs.remember(runRecord);
-      const { experienceId: id, correlationId, name: run, startedAtMs } = runRecord;
-      return { id, correlationId, run, startedAtMs };
-    });
-    return [...active, ...activity.carried.values()];
+  const toCarry = ({ runRecord }: StartedExperience): CarriedExperience => {
+    // It may come back to this process.
+    runs.remember(runRecord);
+    const { experienceId: id, correlationId, name: run, startedAtMs } = runRecord;
+    return { id, correlationId, run, startedAtMs };
+  };
+
+  /** The newest first. */
+  const carriedNow = (only: readonly Experience[] | undefined): CarriedExperience[] => {
+    if (!parts.distributed) return [];
+    const chosen = only ? only.filter((experience) => experience instanceof StartedExperience) : activeNow();
+    const active = chosen.map(toCarry).reverse();
+    return only ? active : [...active, ...(platform.activity()?.carried.values() ?? [])];
   };
 
   function start(id: string, extra?: Extras): Experience;
@@ -357,6 +315,8 @@ export function createClientOn(parts: ClientParts): Client {
     get(id) {
       const active = platform.activity()?.active.get(id);
       if (active?.state === "active") return active;
+      const last = parts.lastStarted?.get(id);
+      if (last) return last;
       if (!isKnown(id)) return new AbsentExperience(id);
       return new AbsentExperience(id, (misuse) => host.misused(id, misuse));
     },
@@ -366,28 +326,19 @@ export function createClientOn(parts: ClientParts): Client {
       const nowMs = platform.clock.nowMs();
       const startedAtMs = toMs(startTime, nowMs);
       const endedAtMs = Math.max(startedAtMs, toMs(endTime, nowMs));
-      const { correlationId, ambient } = correlate(platform.activity());
+      const { correlationId, ambient } = contexts.correlate();
       const run = openRun({ id, correlationId, run: runName(), startedAtMs }, nowMs, ambient);
       const failed = rest.error !== undefined;
       record(run, { kind: "start", atMs: startedAtMs, extra });
       record(run, { kind: "end", atMs: endedAtMs, outcome: failed ? "error" : "success", ...rest, extra });
     },
-    withContext(work, carrier) {
-      const { activity, correlationId } = openContext(carrier);
-      const leave = (): void => {
-        activity.active.clear();
-        activity.carried.clear();
-      };
-      return clearing(() => platform.runIn(activity, correlationId, work), leave);
-    },
-    enterContext(carrier) {
-      const { activity, correlationId } = openContext(carrier);
-      platform.enter(activity, correlationId);
-    },
-    inject(carrier, form = "headers") {
-      const write = form === "job" ? injectJob : injectHeaders;
-      const entries = carriedNow();
-      const correlationId = platform.ambient().correlationId ?? entries[0]?.correlationId;
+    withContext: (work, carrier) => contexts.run(readCarrier(carrier), work),
+    enterContext: (carrier) => contexts.enter(readCarrier(carrier)),
+    inject(carrier, form = "headers", only = undefined) {
+      const write = form === "job" && parts.jobs ? parts.jobs.inject : injectHeaders;
+      const entries = carriedNow(only);
+      const ambient = platform.ambient().correlationId;
+      const correlationId = only ? (entries[0]?.correlationId ?? ambient) : (ambient ?? entries[0]?.correlationId);
       try {
         write(carrier, entries, correlationId, signer);
       } catch (error) {
@@ -408,23 +359,6 @@ function end(experience: Experience, failure: { readonly error: unknown } | unde
   if (experience.state !== "active") return;
   if (failure) experience.error(failure.error);
   experience.complete();
-}
-
-function clearing<T>(work: () => T, clear: () => void): T {
-  let result: T;
-  try {
-    result = work();
-  } catch (error) {
-    clear();
-    throw error;
-  }
-  if (isThenable(result)) result.then(clear, clear);
-  else clear();
-  return result;
-}
-
-function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
 }
 
 function toMs(time: Date | number | undefined, nowMs: number): number {

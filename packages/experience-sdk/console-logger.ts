@@ -1,4 +1,4 @@
-import { errorCode, type Logger, silentLogger } from "@signalbox/kernel";
+import { errorCode, type Logger, silentLogger } from "@signalbox/kernel/portable";
 
 /**
  * Writes warnings and errors to the console, and nothing else: a token that is refused or a misspelled id must not go

@@ -1,7 +1,8 @@
-import { type Clock, fullJitterMs } from "@signalbox/kernel";
+import { fullJitterMs } from "@signalbox/kernel/portable";
 import type { Breaker } from "./breaker.js";
 import { type DropReport, type Drops, formatReport } from "./drops.js";
 import { isRetryableStatus, judgeBatch } from "./judge-answer.js";
+import type { Time } from "./platform.js";
 import { retryAfterMs } from "./retry-after.js";
 import type { TokenSource } from "./token-source.js";
 import type { BatchAnswer, CheckpointTransport } from "./transport.js";
@@ -21,7 +22,7 @@ export interface CourierOptions<Item> {
   readonly breaker: Breaker;
   readonly drops: Drops;
   readonly limits: CourierLimits;
-  readonly clock: Clock;
+  readonly clock: Time;
   readonly random: () => number;
   readonly warn: WarnOnce;
   /** Aborted when the client stops. */

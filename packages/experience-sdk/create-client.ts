@@ -1,12 +1,14 @@
 import { errorMessage, type Metrics, noMetrics, systemClock } from "@signalbox/kernel";
 import { type Client, createClientOn } from "./client.js";
 import { consoleLogger } from "./console-logger.js";
+import { createContexts } from "./contexts.js";
 import { createDelivery } from "./delivery.js";
 import { ExperienceSdkError } from "./errors.js";
 import { createHttpTransport } from "./http-transport.js";
+import { injectJob, jobCandidates } from "./job-carrier.js";
 import { fixedExperiences, type KnownExperiences } from "./known-experiences.js";
 import { createLocalCounts } from "./local-counts.js";
-import { createNodePlatform } from "./node-platform.js";
+import { createNodePlatform, nodeSigning } from "./node-platform.js";
 import { type ClientOptions, checkOptions, type Settings } from "./options.js";
 import { metricsOn } from "./prometheus.js";
 import { readDefinitionFiles, readDefinitionsInCode } from "./read-definitions.js";
@@ -26,7 +28,8 @@ export function createClient(options: ClientOptions): Client {
   const { mode, strict, limits, baseUrl } = settings;
   const logger = (options.logger ?? consoleLogger).child("experience-sdk");
   const warn = createWarnOnce(logger);
-  const platform = createNodePlatform(options.clock ?? systemClock);
+  const clock = options.clock ?? systemClock;
+  const platform = createNodePlatform(clock);
   if (baseUrl !== undefined && options.token === undefined && options.tokenProvider === undefined && !options.transport)
     warn(
       "no token",
@@ -42,7 +45,7 @@ export function createClient(options: ClientOptions): Client {
     type: options.type,
     definitions,
     limits,
-    clock: platform.clock,
+    clock,
     token,
     random,
     warn,
@@ -54,7 +57,7 @@ export function createClient(options: ClientOptions): Client {
     strict,
     warn,
     drops: delivery.drops,
-    sending: delivery.sending,
+    enqueue: delivery.enqueue,
     onQueued: delivery.onQueued,
     local:
       mode === "tracker"
@@ -62,17 +65,19 @@ export function createClient(options: ClientOptions): Client {
         : createLocalCounts({ metrics, logger, prefix: settings.localMetricPrefix, type: options.type }),
   });
   delivery.onClose(() => recorder.close());
+  const distributed = mode !== "local";
   return createClientOn({
     platform,
     definitions,
     recorder,
-    signer: createSigner(platform, options.signingKeys, options.requireSigned ?? false),
+    signer: createSigner(nodeSigning, options.signingKeys, options.requireSigned ?? false),
     warn,
     strict,
     enabled: options.enabled ?? (() => true),
     runName: settings.runName,
-    correlationFormat: options.correlationFormat ?? "ulid",
-    distributed: mode !== "local",
+    contexts: createContexts({ platform, correlationFormat: options.correlationFormat ?? "ulid", distributed }),
+    distributed,
+    jobs: { inject: injectJob, candidates: jobCandidates },
     delivery,
   });
 }

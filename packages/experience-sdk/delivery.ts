@@ -1,11 +1,11 @@
 import type { Clock, Metrics } from "@signalbox/kernel";
+import type { Limits } from "./check-options.js";
 import type { ClientStats } from "./client.js";
 import { createDrops, type Drops } from "./drops.js";
 import { createEncoder } from "./encode.js";
 import { installExitHooks } from "./exit-hooks.js";
 import type { KnownExperiences } from "./known-experiences.js";
-import type { Limits } from "./options.js";
-import { createCheckpointQueue } from "./queue.js";
+import { createCheckpointQueue, laneOf } from "./queue.js";
 import type { RecorderOptions } from "./recorder.js";
 import { createSdkMetrics } from "./sdk-metrics.js";
 import { createSender, type FlushResult, type Sender } from "./sender.js";
@@ -32,7 +32,7 @@ export interface DeliveryOptions {
 /** Queue, sender and their figures, from the first checkpoint to the shutdown. */
 export interface Delivery {
   readonly drops: Drops;
-  readonly sending: RecorderOptions["sending"];
+  readonly enqueue: RecorderOptions["enqueue"];
   readonly onQueued: () => void;
   /** Called when the shutdown begins, after the last flush. */
   onClose(callback: () => void): void;
@@ -100,7 +100,12 @@ export function createDelivery(options: DeliveryOptions): Delivery {
 
   return {
     drops,
-    sending: sender && { queue, lanes: limits.maxInFlight, poke: sender.poke },
+    enqueue:
+      sender &&
+      ((checkpoint) => {
+        queue.push(checkpoint);
+        sender.poke(laneOf(checkpoint.run, limits.maxInFlight));
+      }),
     onQueued() {
       counts.queued++;
       metrics.queued();

@@ -1,4 +1,4 @@
-import { defineErrors, type ErrorOptions, SignalboxError } from "@signalbox/kernel";
+import { defineErrors, type ErrorOptions, SignalboxError } from "@signalbox/kernel/portable";
 
 export const experienceSdkErrors = defineErrors("Experience SDK", {
   EXPERIENCE_OPTIONS_INVALID: {
@@ -7,11 +7,11 @@ export const experienceSdkErrors = defineErrors("Experience SDK", {
   },
   EXPERIENCE_UNKNOWN: {
     message: "There is no definition of this experience.",
-    remedy: "Add a definition file, or correct the id. Only development and test throw; production warns once.",
+    remedy: "Add a definition, or correct the id. Production only warns.",
   },
   EXPERIENCE_RESERVED_KEY: {
     message: "An extra has the name of a field that the tracker sets itself.",
-    remedy: "Give the extra another name. Only development and test throw; production drops the extra.",
+    remedy: "Give the extra another name. Production only drops it.",
   },
 });
 

@@ -1,6 +1,6 @@
 import { currentContext, withContext } from "@signalbox/kernel";
 import type { Client } from "./client.js";
-import { contextMember } from "./recorder.js";
+import { contextMember } from "./node-platform.js";
 
 /**
  * Runs `publish` so that every domain event that is created in it takes the active journeys along, in its log metadata:

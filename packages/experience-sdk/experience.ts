@@ -33,6 +33,7 @@ export type EndOutcome = "success" | "error" | "discarded";
 export interface ExperienceHost {
   recordIntermediate(experience: StartedExperience, category: string | undefined, extra: Extras | undefined): void;
   recordEnd(experience: StartedExperience, outcome: EndOutcome, details: EndDetails): void;
+  errorMarked(experience: StartedExperience, error: unknown): void;
   misused(experienceId: string, misuse: string): void;
 }
 
@@ -91,6 +92,7 @@ export class StartedExperience implements Experience {
   error(error: unknown): this {
     if (this.#ended) return this.#misuse("error after the end");
     this.#error ??= { value: error };
+    this.#host.errorMarked(this, error);
     return this;
   }
 

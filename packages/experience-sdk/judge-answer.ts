@@ -18,36 +18,27 @@ export function judgeBatch<Item>(checkpoints: readonly Item[], body: unknown): B
   const reasons = new Map<string, Item>();
   const judgement: BatchJudgement<Item> = { accepted: [], rejected: [], retryable: [], reasons };
   for (const [index, checkpoint] of checkpoints.entries()) {
-    const { status, retryable, code } = results.get(index) ?? { status: 200, retryable: false, code: undefined };
-    if (status < 300) judgement.accepted.push(checkpoint);
-    else if (retryable) judgement.retryable.push(checkpoint);
+    const { status, retryable, error } = results.get(index) ?? {};
+    if (typeof status !== "number" || status < 300) judgement.accepted.push(checkpoint);
+    else if (retryable === true) judgement.retryable.push(checkpoint);
     else {
       judgement.rejected.push(checkpoint);
-      reasons.set(code ?? `status ${status}`, checkpoint);
+      reasons.set(
+        isRecord(error) && typeof error["code"] === "string" ? error["code"] : `status ${status}`,
+        checkpoint,
+      );
     }
   }
   return judgement;
 }
 
-interface ItemResult {
-  readonly status: number;
-  readonly retryable: boolean;
-  readonly code: string | undefined;
+type Entry = Readonly<Record<string, unknown>>;
+
+function resultsIn(body: unknown): ReadonlyMap<unknown, Entry> {
+  const results: unknown = isRecord(body) ? body["results"] : undefined;
+  return new Map(Array.isArray(results) ? results.filter(isRecord).map((entry) => [entry["index"], entry]) : []);
 }
 
-function resultsIn(body: unknown): ReadonlyMap<number, ItemResult> {
-  const results = new Map<number, ItemResult>();
-  if (!isRecord(body) || !Array.isArray(body["results"])) return results;
-  for (const entry of body["results"]) {
-    if (!isRecord(entry)) continue;
-    const { index, status, retryable, error } = entry;
-    if (typeof index !== "number" || typeof status !== "number") continue;
-    const code = isRecord(error) && typeof error["code"] === "string" ? error["code"] : undefined;
-    results.set(index, { status, retryable: retryable === true, code });
-  }
-  return results;
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+function isRecord(value: unknown): value is Entry {
   return typeof value === "object" && value !== null;
 }

@@ -5,8 +5,8 @@ export interface KnownExperience {
   readonly id: string;
   readonly featureCategory: string;
   readonly urgency: Urgency;
-  /** A successful run up to this long satisfies. */
-  readonly thresholdMs: number;
+  /** A successful run up to this long satisfies. Absent where that is not judged. */
+  readonly thresholdMs?: number;
 }
 
 /** The definitions that a client works with. */

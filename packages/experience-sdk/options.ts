@@ -1,6 +1,16 @@
 import { type Clock, type Logger, type Metrics, nearestName } from "@signalbox/kernel";
 import type { Registry } from "prom-client";
-import { ExperienceSdkError } from "./errors.js";
+import {
+  baseUrlOf,
+  checkCommon,
+  checkNames,
+  isStrict,
+  type Limits,
+  limitBounds,
+  limitsOf,
+  refuse,
+  runNameOf,
+} from "./check-options.js";
 import type { DefinitionsInCode } from "./read-definitions.js";
 import type { TokenProvider } from "./token-source.js";
 import type { CheckpointTransport } from "./transport.js";
@@ -71,32 +81,13 @@ export interface ClientOptions {
   readonly random?: () => number;
 }
 
-/** Limits with their defaults and bounds. */
-const numbers = {
-  maxQueueEvents: { byDefault: 10_000, min: 1, max: 10_000_000 },
-  maxQueueBytes: { byDefault: 8 * 1_024 * 1_024, min: 1_024, max: 2 ** 40 },
-  maxBatchEvents: { byDefault: 100, min: 1, max: 500 },
-  maxBatchBytes: { byDefault: 512 * 1_024, min: 1_024, max: 4 * 1_024 * 1_024 },
-  maxBatchWaitMs: { byDefault: 1_000, min: 0, max: 3_600_000 },
-  maxInFlight: { byDefault: 1, min: 1, max: 4 },
-  requestTimeoutMs: { byDefault: 5_000, min: 1, max: 600_000 },
-  maxElapsedMs: { byDefault: 600_000, min: 1, max: 86_400_000 },
-} as const;
-
-type LimitName = keyof typeof numbers;
-
-export type Limits = Readonly<Record<LimitName, number>> & { readonly maxAttempts: number | undefined };
-
 const optionNames: ReadonlySet<string> = new Set([
   ...["endpoint", "token", "tokenProvider", "type", "definitions", "mode", "environment", "logger", "clock"],
   ...["correlationFormat", "run", "enabled", "registry", "metrics", "localMetricPrefix", "signingKeys"],
-  ...["requireSigned", "maxAttempts", "spoolDir", "transport", "random", ...Object.keys(numbers)],
+  ...["requireSigned", "maxAttempts", "spoolDir", "transport", "random", ...Object.keys(limitBounds)],
 ]);
 
-const typePattern = /^[a-z][a-z0-9_-]{0,31}$/;
 const prefixPattern = /^[a-zA-Z_][a-zA-Z0-9_]{0,99}$/;
-const runPattern = /^[A-Za-z0-9_.:-]{1,64}$/;
-const apiPath = "/api/v1/experience";
 
 export const trackerMetricPrefix = "gitlab_covered_experience";
 
@@ -113,40 +104,30 @@ export interface Settings {
 
 /** @throws {ExperienceSdkError} `EXPERIENCE_OPTIONS_INVALID` naming the option */
 export function checkOptions(options: ClientOptions): Settings {
-  if (typeof options !== "object" || options === null)
-    throw new ExperienceSdkError("EXPERIENCE_OPTIONS_INVALID", { message: "A client is made with options." });
-  for (const name of Object.keys(options)) if (!optionNames.has(name)) refuseUnknown(name);
+  checkNames(options, optionNames, nearestName);
   const mode = options.mode ?? "tracker";
   if (!["tracker", "local", "both"].includes(mode)) refuse("mode", "must be tracker, local or both");
-  if (typeof options.type !== "string" || !typePattern.test(options.type))
-    refuse("type", "must be a lower-case word: letters, digits, _ and -");
+  checkCommon(options);
   if (!["ulid", "relaxed", undefined].includes(options.correlationFormat))
     refuse("correlationFormat", "must be ulid or relaxed");
-  if (options.token !== undefined && options.tokenProvider !== undefined)
-    refuse("tokenProvider", "cannot be given together with token");
   if (options.registry !== undefined && options.metrics !== undefined)
     refuse("metrics", "cannot be given together with registry");
   if (mode === "local" && (options.definitions ?? "remote") === "remote")
     refuse("definitions", "must be a folder or an object when mode is local");
   const environment = options.environment ?? process.env["NODE_ENV"] ?? "production";
   return {
-    baseUrl: mode === "local" ? undefined : baseUrlOf(options),
+    baseUrl: mode === "local" ? undefined : trackerUrlOf(options),
     mode,
-    strict: environment === "development" || environment === "test",
+    strict: isStrict(environment),
     localMetricPrefix: localPrefixOf(options, mode),
     runName: runNameOf(options.run),
-    limits: limitsOf(options),
+    limits: limitsOf(options, limitBounds),
   };
 }
 
-function baseUrlOf({ endpoint, transport, definitions }: ClientOptions): string | undefined {
-  if (endpoint === undefined && transport !== undefined && definitions !== undefined && definitions !== "remote")
-    return undefined;
-  const url = typeof endpoint === "string" && URL.canParse(endpoint) ? new URL(endpoint) : undefined;
-  if (!url || !["http:", "https:"].includes(url.protocol))
-    return refuse("endpoint", "must be an http or https address");
-  const path = url.pathname.replace(/\/+$/, "");
-  return `${url.origin}${path.endsWith(apiPath) ? path : `${path}${apiPath}`}`;
+function trackerUrlOf({ endpoint, transport, definitions }: ClientOptions): string | undefined {
+  const isElsewhere = transport !== undefined && definitions !== undefined && definitions !== "remote";
+  return endpoint === undefined && isElsewhere ? undefined : baseUrlOf(endpoint);
 }
 
 function localPrefixOf({ localMetricPrefix }: ClientOptions, mode: Mode): string {
@@ -156,48 +137,4 @@ function localPrefixOf({ localMetricPrefix }: ClientOptions, mode: Mode): string
   if (mode === "both" && prefix === trackerMetricPrefix)
     refuse("localMetricPrefix", "must differ from the tracker's prefix, else each journey would be counted twice");
   return prefix;
-}
-
-function runNameOf(run: ClientOptions["run"]): () => string {
-  if (typeof run === "function") return run;
-  const name = run ?? "1";
-  if (typeof name !== "string" || !runPattern.test(name)) refuse("run", "must match ^[A-Za-z0-9_.:-]{1,64}$");
-  return () => name;
-}
-
-function limitsOf(options: ClientOptions): Limits {
-  const limit = (name: LimitName): number => {
-    const value = options[name] ?? numbers[name].byDefault;
-    return checkInteger(name, value, numbers[name].min, numbers[name].max);
-  };
-  return {
-    maxQueueEvents: limit("maxQueueEvents"),
-    maxQueueBytes: limit("maxQueueBytes"),
-    maxBatchEvents: limit("maxBatchEvents"),
-    maxBatchBytes: limit("maxBatchBytes"),
-    maxBatchWaitMs: limit("maxBatchWaitMs"),
-    maxInFlight: limit("maxInFlight"),
-    requestTimeoutMs: limit("requestTimeoutMs"),
-    maxElapsedMs: limit("maxElapsedMs"),
-    maxAttempts:
-      options.maxAttempts === undefined ? undefined : checkInteger("maxAttempts", options.maxAttempts, 1, 1_000_000),
-  };
-}
-
-function checkInteger(name: string, value: unknown, min: number, max: number): number {
-  if (typeof value !== "number" || !Number.isInteger(value) || value < min || value > max)
-    return refuse(name, `must be a whole number from ${min} to ${max}`);
-  return value;
-}
-
-function refuseUnknown(name: string): never {
-  const nearest = nearestName(name, optionNames);
-  return refuse(name, `is not known${nearest === undefined ? "" : `; \`${nearest}\` is`}`);
-}
-
-function refuse(option: string, why: string): never {
-  throw new ExperienceSdkError("EXPERIENCE_OPTIONS_INVALID", {
-    message: `The option \`${option}\` ${why}.`,
-    details: { option },
-  });
 }

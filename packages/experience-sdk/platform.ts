@@ -1,16 +1,18 @@
-import type { Clock } from "@signalbox/kernel";
+import type { Clock } from "@signalbox/kernel/portable";
 import type { Activity } from "./activity.js";
+import type { Extras } from "./extras.js";
+
+/** As much of a clock as the client uses. */
+export type Time = Pick<Clock, "nowMs" | "monotonicMs" | "setTimer">;
 
 /** What surrounds the running work. */
 export interface Ambient {
   readonly correlationId?: string | undefined;
-  readonly rootCaller?: string | undefined;
-  readonly meta?: Readonly<Record<string, string>> | undefined;
 }
 
 /** What the client asks of the place it runs in. */
 export interface Platform {
-  readonly clock: Clock;
+  readonly clock: Time;
   /** A monotonic ULID. */
   newUlid(): string;
   utf8Bytes(text: string): number;
@@ -18,10 +20,12 @@ export interface Platform {
   activity(): Activity | undefined;
   /** Runs `work`, and all that it waits for, in an activity and under a correlation id. */
   runIn<T>(activity: Activity, correlationId: string, work: () => T): T;
-  /** Puts the rest of the running work into an activity, for hooks that cannot wrap it. */
-  enter(activity: Activity, correlationId: string): void;
   ambient(): Ambient;
-  sign(secret: string, text: string): string;
-  /** Compares in constant time. */
-  isSigned(secret: string, text: string, signature: string): boolean;
+  /**
+   * Log metadata of the running work, which checkpoints carry.
+   * @param ambientCorrelationId the ambient one of the run, where it could not become the run's own
+   */
+  readonly meta?: (ambientCorrelationId: string | undefined) => Extras | undefined;
+  /** Told of each error that is marked on a journey: who reports it elsewhere may want to know whose it is. */
+  readonly errorMarked?: (correlationId: string, error: unknown) => void;
 }

@@ -4,7 +4,7 @@ import type { EndOutcome } from "./experience.js";
 import { type Extras, errorText, metaText } from "./extras.js";
 import type { LocalCounts } from "./local-counts.js";
 import type { Platform } from "./platform.js";
-import { type CheckpointQueue, laneOf, type Waiting } from "./queue.js";
+import type { Waiting } from "./queue.js";
 import { type Run, runTimeMs } from "./run.js";
 import type { WarnOnce } from "./warn-once.js";
 
@@ -35,8 +35,8 @@ export interface RecorderOptions {
   readonly strict: boolean;
   readonly warn: WarnOnce;
   readonly drops: Drops;
-  /** Absent when nothing is sent. */
-  readonly sending: { readonly queue: CheckpointQueue; readonly lanes: number; poke(lane: number): void } | undefined;
+  /** Takes what is to be sent, at once. Absent when nothing is. */
+  readonly enqueue: ((checkpoint: Waiting) => void) | undefined;
   /** Absent when nothing is counted here. */
   readonly local: LocalCounts | undefined;
   readonly onQueued: () => void;
@@ -48,35 +48,27 @@ const reasonPattern = /^[a-z][a-z0-9_]{0,63}$/;
 const commonBytes = 760;
 
 export function createRecorder(options: RecorderOptions): Recorder {
-  const { platform, warn, drops, sending, local } = options;
+  const { platform, warn, drops, local } = options;
   const extrasOptions = { strict: options.strict, warn };
   let closed = false;
 
-  const checkedCategory = (run: Run, category: string | undefined): string | undefined => {
-    if (category === undefined || (typeof category === "string" && categoryPattern.test(category))) return category;
-    warn(`category ${run.experienceId}`, "a checkpoint category is not valid and is left out", {
+  const checked = (run: Run, what: string, name: string | undefined, pattern: RegExp): string | undefined => {
+    if (name === undefined || (typeof name === "string" && pattern.test(name))) return name;
+    warn(`${what} ${run.experienceId}`, `a ${what} is not valid and is left out`, {
       covered_experience_id: run.experienceId,
     });
     return undefined;
   };
 
-  const checkedReason = (run: Run, reason: string | undefined): string => {
-    if (reason === undefined) return "unspecified";
-    if (typeof reason === "string" && reasonPattern.test(reason)) return reason;
-    warn(`reason ${run.experienceId}`, "a discard reason is not valid and is left out", {
-      covered_experience_id: run.experienceId,
-    });
-    return "unspecified";
-  };
-
   const endText = (run: Run, { outcome, error, reason }: Recorded): string => {
-    if (outcome === "discarded") return `,"outcome":"discarded","discard_reason":"${checkedReason(run, reason)}"`;
+    if (outcome === "discarded")
+      return `,"outcome":"discarded","discard_reason":"${checked(run, "discard reason", reason, reasonPattern) ?? "unspecified"}"`;
     if (outcome === "error") return `,"error":true,"error_message":${JSON.stringify(errorText(error))}`;
     return ',"error":false';
   };
 
   const enqueue = (run: Run, checkpoint: Recorded, meta: string, atMs: number, monotonicMs: number): void => {
-    if (!sending) return;
+    if (!options.enqueue) return;
     if (run.dropped) {
       // Its start had to make room: an end alone would look like a journey that began nowhere.
       drops.count("queue_full");
@@ -90,7 +82,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
       eventId: platform.newUlid(),
       sequence: run.nextSequence++,
       atMs,
-      category: checkedCategory(run, checkpoint.category),
+      category: checked(run, "checkpoint category", checkpoint.category, categoryPattern),
       rest,
       bytes: rest === "" ? commonBytes : commonBytes + platform.utf8Bytes(rest),
       recordedAtMs: monotonicMs,
@@ -98,8 +90,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
       earlierEnd: undefined,
     };
     options.onQueued();
-    sending.queue.push(waiting);
-    sending.poke(laneOf(run, sending.lanes));
+    options.enqueue(waiting);
   };
 
   return {
@@ -108,7 +99,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
         drops.count("closed");
         return;
       }
-      const meta = metaText(checkpoint.extra, ambientMeta(run, platform), extrasOptions);
+      const meta = metaText(checkpoint.extra, platform.meta?.(run.ambientCorrelationId), extrasOptions);
       const monotonicMs = platform.clock.monotonicMs();
       const atMs = checkpoint.atMs ?? runTimeMs(run, monotonicMs);
       local?.count(run, checkpoint, atMs);
@@ -117,21 +108,5 @@ export function createRecorder(options: RecorderOptions): Recorder {
     close() {
       closed = true;
     },
-  };
-}
-
-/** Member of the context's metadata that holds journeys for those who handle an event. */
-export const contextMember = "covered_experiences";
-
-/** Log metadata of the running work. */
-function ambientMeta(run: Run, platform: Platform): Extras | undefined {
-  const { meta, rootCaller } = platform.ambient();
-  const { ambientCorrelationId } = run;
-  if (meta === undefined && rootCaller === undefined && ambientCorrelationId === undefined) return undefined;
-  const { [contextMember]: _, ...told } = meta ?? {};
-  return {
-    ...told,
-    ...(rootCaller === undefined ? {} : { root_caller_id: rootCaller }),
-    ...(ambientCorrelationId === undefined ? {} : { ambient_correlation_id: ambientCorrelationId }),
   };
 }

@@ -1,11 +1,18 @@
 import type { CarriedExperience } from "./activity.js";
-import type { Platform } from "./platform.js";
 
 /** Proof that an entry was written by someone who knows a secret. */
 export interface Signature {
   readonly keyId: string;
   /** HMAC-SHA256 in base64url. */
   readonly value: string;
+}
+
+/** HMAC-SHA256 as this place has it. */
+export interface Signing {
+  /** In base64url. */
+  sign(secret: string, text: string): string;
+  /** Compares in constant time. */
+  isSigned(secret: string, text: string, signature: string): boolean;
 }
 
 export interface Signer {
@@ -17,7 +24,7 @@ export interface Signer {
 
 /** @param keys key id → secret; the first one signs, all are accepted */
 export function createSigner(
-  platform: Platform,
+  { sign, isSigned }: Signing,
   keys: Readonly<Record<string, string>> | undefined,
   required: boolean,
 ): Signer {
@@ -27,12 +34,12 @@ export function createSigner(
     sign(entry) {
       if (!first) return undefined;
       const [keyId, secret] = first;
-      return { keyId, value: platform.sign(secret, signedText(entry)) };
+      return { keyId, value: sign(secret, signedText(entry)) };
     },
     accepts(entry, signature) {
       if (!required) return true;
       const secret = signature && secrets.get(signature.keyId);
-      return secret !== undefined && platform.isSigned(secret, signedText(entry), signature?.value ?? "");
+      return secret !== undefined && isSigned(secret, signedText(entry), signature?.value ?? "");
     },
   };
 }

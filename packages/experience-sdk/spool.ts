@@ -1,6 +1,7 @@
 import { chmodSync, mkdirSync, readdirSync, statSync } from "node:fs";
 import { readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { readTexts } from "./spooled-texts.js";
 import type { WarnOnce } from "./warn-once.js";
 
 /** Keeps on disk what could not be sent, for the next start. */
@@ -85,15 +86,4 @@ function spoolFiles(directory: string): string[] {
 
 function sizeOf(file: string): number {
   return statSync(file, { throwIfNoEntry: false })?.size ?? 0;
-}
-
-/** @throws for anything but a list of objects */
-function readTexts(text: string): string[] {
-  const list: unknown = JSON.parse(text);
-  if (!Array.isArray(list)) throw new TypeError("The file does not hold a list");
-  return list.map((entry: unknown) => {
-    if (typeof entry !== "object" || entry === null) throw new TypeError("The list holds something else than objects");
-    // It gets the time of the next attempt.
-    return JSON.stringify({ ...entry, sent_timestamp: undefined });
-  });
 }

@@ -1,7 +1,7 @@
-import type { Clock } from "@signalbox/kernel";
+import type { Time } from "./platform.js";
 
 /** Resolves after the delay or when the signal is aborted, whichever is first. Never keeps the process alive. */
-export function wait(clock: Clock, delayMs: number, signal: AbortSignal): Promise<void> {
+export function wait(clock: Time, delayMs: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     if (signal.aborted) {
       resolve();

@@ -108,7 +108,7 @@ export interface BatchReply {
   readonly results: readonly BatchResult[];
 }
 
-export const batchLimits = Object.freeze({
+export const batchLimits = /* @__PURE__ */ Object.freeze({
   maxItems: 500,
   maxItemBytes: 65_536,
   maxBodyBytes: 1_048_576,

@@ -8,7 +8,7 @@ export function isUrgency(value: unknown): value is Urgency {
 }
 
 /** Apdex thresholds in milliseconds; a `custom` definition brings its own. */
-export const thresholdsMs: Readonly<Record<Exclude<Urgency, "custom">, number>> = Object.freeze({
+export const thresholdsMs: Readonly<Record<Exclude<Urgency, "custom">, number>> = /* @__PURE__ */ Object.freeze({
   sync_fast: 2_000,
   sync_slow: 5_000,
   async_fast: 15_000,
@@ -16,7 +16,7 @@ export const thresholdsMs: Readonly<Record<Exclude<Urgency, "custom">, number>> 
 });
 
 /** Timeouts in milliseconds of definitions without their own; with `custom` it is ten times the threshold. */
-export const defaultTimeoutsMs: Readonly<Record<Exclude<Urgency, "custom">, number>> = Object.freeze({
+export const defaultTimeoutsMs: Readonly<Record<Exclude<Urgency, "custom">, number>> = /* @__PURE__ */ Object.freeze({
   sync_fast: 30_000,
   sync_slow: 60_000,
   async_fast: 150_000,

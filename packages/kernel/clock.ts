@@ -45,12 +45,11 @@ class SystemClock implements Clock {
 
 function startTimer(delayMs: number, callback: () => void, options: { readonly keepsProcessAlive: boolean }): Timer {
   const dueMs = performance.now() + delayMs;
-  // A number in browsers, where timers keep nothing alive.
-  let handle: NodeJS.Timeout | number;
+  let handle: NodeJS.Timeout;
   const arm = (): void => {
     const remainingMs = Math.max(0, Math.ceil(dueMs - performance.now()));
     handle = setTimeout(onTimeout, Math.min(remainingMs, longestTimeoutMs));
-    if (!options.keepsProcessAlive && typeof handle === "object") handle.unref();
+    if (!options.keepsProcessAlive) handle.unref();
   };
   // Node's timers may fire a fraction of a millisecond early, and long ones come in pieces.
   const onTimeout = (): void => {

@@ -1,6 +1,6 @@
 // The part that runs in browsers too: none of these files uses anything of Node's own.
 
-export { type Clock, type SleepOptions, systemClock, type Timer } from "./clock.js";
+export type { Clock, SleepOptions, Timer } from "./clock.js";
 export { canonicalCorrelationId, isCorrelationId } from "./correlation-id.js";
 export {
   defineErrors,
@@ -12,7 +12,6 @@ export {
   SignalboxError,
 } from "./errors.js";
 export type { LogFields, Logger, LogLevel } from "./logger.js";
-export { nearestName } from "./nearest.js";
 export { fullJitterMs } from "./retry.js";
 export { silentLogger } from "./silent-logger.js";
 export { createUlidFactory, isUlid, type UlidFactory, ulidTimeMs } from "./ulid.js";

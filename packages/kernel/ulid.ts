@@ -3,7 +3,6 @@
 /** Crockford's base 32, as the ULID specification orders it. */
 const alphabet = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 const letterCodes = [...alphabet].map((letter) => letter.charCodeAt(0));
-const values = new Map([...alphabet].map((letter, value) => [letter, value]));
 
 /** Largest time a ULID can carry: 48 bits of milliseconds. */
 const maxTimeMs = 2 ** 48 - 1;
@@ -17,7 +16,7 @@ export function isUlid(text: string): boolean {
 /** Milliseconds since the Unix epoch that an upper-case ULID carries. */
 export function ulidTimeMs(ulid: string): number {
   let timeMs = 0;
-  for (let index = 0; index < 10; index++) timeMs = timeMs * 32 + (values.get(ulid.charAt(index)) ?? 0);
+  for (let index = 0; index < 10; index++) timeMs = timeMs * 32 + alphabet.indexOf(ulid.charAt(index));
   return timeMs;
 }
 
@@ -62,8 +61,10 @@ export function createUlidFactory(nowMs: () => number): UlidFactory {
     const currentMs = Math.min(Math.max(0, Math.floor(nowMs())), maxTimeMs);
     if (currentMs > lastMs) {
       lastMs = currentMs;
-      const time = encodeTime(currentMs);
-      for (let index = 0; index < 10; index++) letters[index] = time.charCodeAt(index);
+      for (let index = 9, rest = currentMs; index >= 0; index--) {
+        letters[index] = letterCodes[rest % 32] ?? 0;
+        rest = Math.floor(rest / 32);
+      }
       draw();
     } else {
       increment();
@@ -72,18 +73,8 @@ export function createUlidFactory(nowMs: () => number): UlidFactory {
   };
 }
 
-function encodeTime(timeMs: number): string {
-  let rest = timeMs;
-  let text = "";
-  for (let index = 0; index < 10; index++) {
-    text = alphabet.charAt(rest % 32) + text;
-    rest = Math.floor(rest / 32);
-  }
-  return text;
-}
-
 /** A monotonic ULID of this process. */
-export const ulid: UlidFactory = createUlidFactory(Date.now);
+export const ulid: UlidFactory = /* @__PURE__ */ createUlidFactory(Date.now);
 
 /** The ULID of a 128-bit number given as 32 hex digits. */
 export function ulidFromHex(hex: string): string {

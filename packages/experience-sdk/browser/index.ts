@@ -1,0 +1,16 @@
+export type { CarriedExperience } from "../activity.js";
+export type { Carrier, Extracted, IgnoredReason } from "../carrier.js";
+export type { Client, ClientStats, Observation } from "../client.js";
+export type { DropCounts, DropReason } from "../drops.js";
+export { ExperienceSdkError, type ExperienceSdkErrorCode, experienceSdkErrors } from "../errors.js";
+export type { Experience } from "../experience.js";
+export type { Extras } from "../extras.js";
+export type { FlushResult } from "../sender.js";
+export type { TokenProvider } from "../token-source.js";
+export type { BatchAnswer, BatchRequest, CheckpointTransport } from "../transport.js";
+export { correlationTagger } from "./correlation-tagger.js";
+export { createClient } from "./create-client.js";
+export { type CarryOptions, instrumentFetch } from "./fetch.js";
+export type { PageClientOptions as ClientOptions } from "./options.js";
+export { pageCarrier } from "./page-carrier.js";
+export type { PageDefinition, PageDefinitions } from "./read-definitions.js";
