@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ulid } from "@signalbox/kernel";
 import { installSignalbox, type SignalboxInstallation, type SignalboxServer } from "@signalbox/testing/servers";
@@ -158,6 +158,69 @@ describe("the command line", () => {
     expect((await command("experience", "check", "--nonsense")).exitCode).toBe(2);
   });
 
+  test("XP-760 XP-650 rules, objectives and dashboard are printed with the bytes that the server serves", async () => {
+    const token = await newToken();
+    const description = "Pays {{ x }}: a \u202e#'\"\\ \u0007 text\u00ad, 👩‍🚀";
+    const definition = { description, feature_category: "billing", urgency: "sync_fast", slo: { error_pct: 1 } };
+    writeFileSync(join(definitions, "refund.yml"), JSON.stringify(definition));
+    writeFileSync(join(definitions, "broken.yml"), "description: x\n");
+    installation = await install({ SIGNALBOX_PUBLIC_URL: "https://signalbox.example/" });
+    server = await installation.start();
+    const served = async (file: string): Promise<string> => {
+      const headers = { authorization: `Bearer ${token}` };
+      return (await fetch(`${server?.url}/api/v1/experience/rules/${file}`, { headers })).text();
+    };
+    const file = join(directory.path, "written");
+    for (const [name, ...line] of [
+      ["prometheus.yml", "rules"],
+      ["openslo.yml", "rules", "--format", "openslo"],
+      ["grafana.json", "dashboard"],
+    ] as const) {
+      const expected = await served(name);
+      expect(expected).toContain("signalbox");
+      const printed = await command("experience", ...line);
+      expect([printed.exitCode, printed.out]).toEqual([0, expected]);
+      expect(printed.err).toContain("broken.yml is left out, it is invalid: feature_category is required");
+      expect(await command("experience", ...line, "--out", file)).toMatchObject({ exitCode: 0, out: "" });
+      expect(readFileSync(file, "utf8")).toBe(expected);
+    }
+    expect(readdirSync(directory.path).filter((name) => name.includes(".tmp"))).toEqual([]);
+    const nowhere = join(directory.path, "none", "rules.yml");
+    expect(await command("experience", "rules", "--out", nowhere)).toMatchObject({
+      exitCode: 1,
+      err: expect.stringContaining(`${nowhere} cannot be written`),
+    });
+    expect((await command("experience", "rules", "--format", "grafana")).exitCode).toBe(2);
+  });
+
+  test("XP-660 the rules are compared with a file: 0 when nothing differs, 1 with what does", async () => {
+    const file = join(directory.path, "rules.yml");
+    for (const format of ["prometheus", "openslo"]) {
+      const compare = () => command("experience", "rules", "--format", format, "--diff", file);
+      await command("experience", "rules", "--format", format, "--out", file);
+      expect(await compare()).toMatchObject({ exitCode: 0, out: "" });
+      writeFileSync(file, `# loaded on Monday\n${readFileSync(file, "utf8")}`);
+      expect(await compare()).toMatchObject({ exitCode: 0, out: "" });
+      const before = readFileSync(join(definitions, "checkout.yml"), "utf8");
+      writeFileSync(join(definitions, "checkout.yml"), `${before}slo: { error_pct: 1 }\n`);
+      const changed = await compare();
+      expect([changed.exitCode, changed.out]).toEqual([
+        1,
+        format === "prometheus"
+          ? expect.stringContaining(
+              "~ CoveredExperienceErrorBudgetBurnPage of checkout\n    expr: 0.00672 → 0.1344\n    expr: 0.0028 → 0.056\n",
+            )
+          : expect.stringContaining("~ SLO checkout-errors\n    spec.objectives.0.target: 0.9995 → 0.99\n"),
+      ]);
+      writeFileSync(join(definitions, "checkout.yml"), before);
+    }
+    expect(await command("experience", "rules", "--diff", join(directory.path, "none.yml"))).toMatchObject({
+      exitCode: 1,
+      err: expect.stringContaining("none.yml cannot be compared"),
+    });
+    expect((await command("experience", "rules", "--diff", file, "--out", file)).exitCode).toBe(2);
+  });
+
   test("XP-763 sends checkpoints by hand, lists runs, shows one, closes what is overdue, and reports", async () => {
     expect(await command("experience", "runs")).toMatchObject({
       exitCode: 1,
@@ -196,9 +259,11 @@ describe("the command line", () => {
 
     const reported = async () => JSON.parse((await command("experience", "report", "--window", "7d", "--json")).out)[0];
     const row = { operations: 1, errors: 1, timeouts: 1, apdex_ratio: null, error_ratio: 1, availability: 0 };
-    await expect.poll(reported, { timeout: 60_000 }).toEqual({ name: "refund", ...row });
+    await expect.poll(reported, { timeout: 60_000 }).toMatchObject({ covered_experience_id: "refund", ...row });
     const byCategory = await command("experience", "report", "--by", "category");
-    expect(byCategory.out).toMatch(/CATEGORY .*\nbilling +1 +1 +1 +100 % +0 %/);
+    expect(byCategory.out).toMatch(/CATEGORY .*\nbilling +1 +1 +1 +100 % +0 % +-199900 % +40320/);
+    const byProducer = await command("experience", "report", "--by", "producer", "--json");
+    expect(JSON.parse(byProducer.out)).toMatchObject([{ checkpoints: 4, starts: 2, ends: 1, counted: true }]);
     expect((await command("experience", "send", "unheard_of", "--checkpoint", "end")).err).toContain("no definition");
     expect((await command("experience", "send", "checkout", "--checkpoint", "middle")).exitCode).toBe(2);
     // Each command is a program of its own; on a busy machine its start takes ten seconds.

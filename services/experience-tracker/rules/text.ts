@@ -7,9 +7,10 @@ export function rounded(value: number): number {
   return Number(value.toPrecision(12));
 }
 
-// What readers of YAML refuse, in quotes and without: controls, halves of surrogate pairs, and what is no character.
-// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
-const unprintable = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\ufeff\ufffe\uffff]|\p{Surrogate}/gu;
+// What readers of YAML refuse, in quotes and without: controls, halves of surrogate pairs, and what is no character. And what
+// nobody sees or turns the text around it: what is printed must be what is read, on a terminal too.
+const unprintable =
+  /[\p{Cc}\p{Cs}\u00ad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb\ufffe\uffff\u{e0000}-\u{e007f}]/gu;
 
 /** A text from a definition on one line, at most so many characters long. */
 export function oneLine(text: string, maxCharacters = 1_000): string {

@@ -1,8 +1,10 @@
 import type { Command } from "commander";
 import type { Terminal } from "../command.js";
 import { addCheck } from "./check.js";
+import { addDashboard } from "./dashboard.js";
 import { addDefinitions } from "./definitions.js";
 import { addReport } from "./report.js";
+import { addRules } from "./rules.js";
 import { addRuns } from "./runs.js";
 import { addSend } from "./send.js";
 import { addShow } from "./show.js";
@@ -14,6 +16,8 @@ export function build(experience: Command, terminal: Terminal): void {
   addRuns(experience, terminal);
   addShow(experience, terminal);
   addReport(experience, terminal);
+  addRules(experience, terminal);
+  addDashboard(experience, terminal);
   addSend(experience, terminal);
   addTick(experience, terminal);
 }
