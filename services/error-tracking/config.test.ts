@@ -18,7 +18,7 @@ test("what nobody sets has bounds all the same", () => {
     },
     quota: { projectErrorsPerMinute: 300_000 },
     storm: { keepPerHour: 10_000 },
-    queue: { maxMessages: 1_000_000, maxBytes: 10 * 1024 * mebibyte, highWater: 100_000 },
+    queue: { maxMessages: 1_000_000, maxBytes: 10 * 1024 * mebibyte, highWater: 100_000, maxWaitMs: 1_500 },
     digest: { batchEvents: 1000, batchBytes: 16 * mebibyte, lingerMs: 500, concurrency: 2 },
     dedupDays: 7,
     retentionDays: "90",

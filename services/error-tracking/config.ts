@@ -36,6 +36,13 @@ const keys = {
       default: "10GiB",
       min: "1MiB",
     }),
+    max_wait: setting.duration({
+      description:
+        "How long events may wait until the queue has them, before clients are told to slow down. They are told that an event was lost that waits for 2 s.",
+      default: "1500ms",
+      min: "100ms",
+      max: "2s",
+    }),
     high_water: setting.integer({
       description: "Waiting events beyond which projects that send more than an equal share are held back.",
       default: 100_000,

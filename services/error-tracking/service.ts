@@ -219,6 +219,7 @@ export function createErrorTracking(dependencies: ErrorTrackingDependencies): Er
       noteSdk: sdks.note,
       events: { publish: (event) => eventStore().publish(event) },
       limits: settings.limits,
+      maxWaitMs: settings.queue.maxWaitMs,
       clock,
       logger,
       metrics,

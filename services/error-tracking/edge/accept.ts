@@ -37,7 +37,8 @@ import {
   type Gathered,
   type IncomingItem,
 } from "./gather-items.js";
-import { eventDepth, unpublishedBytes } from "./ingest-limits.js";
+import { eventDepth } from "./ingest-limits.js";
+import type { PublishLine } from "./publish-line.js";
 import { ledgerReason } from "./rate-limiter.js";
 import type { Sender } from "./sender.js";
 
@@ -85,6 +86,10 @@ export interface AcceptDependencies extends GatherDependencies {
   readonly events: EventPublisher;
   readonly clock: Clock;
   readonly recordOutcome: RecordOutcome;
+  /** Payloads that may wait for their publish at the same time. */
+  readonly maxWaitingBytes: number;
+  /** What is on its way to the event store. */
+  readonly line: PublishLine;
   /** Called with how long each publish took. */
   readonly onPublished?: (route: string, seconds: number) => void;
 }
@@ -110,7 +115,7 @@ const publishPatienceMs = 2000;
 const publishRetryMs = 100;
 
 export function createAcceptor(dependencies: AcceptDependencies): Acceptor {
-  const { events, clock, recordOutcome, limiter, onPublished = () => {} } = dependencies;
+  const { events, clock, recordOutcome, limiter, line, onPublished = () => {} } = dependencies;
   const gatherer = createItemGatherer(dependencies);
   let waitingBytes = 0;
 
@@ -126,15 +131,22 @@ export function createAcceptor(dependencies: AcceptDependencies): Acceptor {
 
   /** Resolves with whether this event is new to the transport. */
   const publish = async (event: DomainEvent<unknown>, bytes: number, route: string): Promise<boolean> => {
-    if (waitingBytes + bytes > unpublishedBytes) throw backpressure();
+    if (waitingBytes + bytes > dependencies.maxWaitingBytes) throw backpressure();
     waitingBytes += bytes;
+    const leave = (): void => {
+      waitingBytes -= bytes;
+    };
     const startedMs = clock.monotonicMs();
     try {
-      const isNew = await publishPatiently(events, event, clock);
+      const isNew = await publishPatiently(() => line.join(() => publishOnce(events, event)), clock);
+      leave();
       onPublished(route, (clock.monotonicMs() - startedMs) / 1000);
       return isNew;
-    } finally {
-      waitingBytes -= bytes;
+    } catch (error) {
+      // The transport holds on to what nobody waits for any more.
+      if (error instanceof UnansweredPublish) error.isNew.then(leave, leave);
+      else leave();
+      throw error;
     }
   };
 
@@ -384,11 +396,11 @@ const heldDecisions: ReadonlySet<string> = new Set(["dispatched", "scheduled", "
  * the transport had the event already.
  * @throws {IngestError} `ET_BACKPRESSURE`, `ET_QUEUE_UNAVAILABLE`
  */
-async function publishPatiently(events: EventPublisher, event: DomainEvent<unknown>, clock: Clock): Promise<boolean> {
+async function publishPatiently(publish: () => Promise<boolean>, clock: Clock): Promise<boolean> {
   const deadlineMs = clock.monotonicMs() + publishPatienceMs;
   for (;;) {
     try {
-      return await withDeadline(publishOnce(events, event), deadlineMs - clock.monotonicMs(), clock);
+      return await withDeadline(publish(), deadlineMs - clock.monotonicMs(), clock);
     } catch (cause) {
       if (cause instanceof UnansweredPublish) throw cause;
       const code = errorCode(cause);

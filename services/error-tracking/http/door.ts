@@ -59,6 +59,8 @@ export interface DoorDependencies {
   readonly recordOutcome: RecordOutcome;
   /** True while the disk is too full to take anything. */
   readonly isDiskGuardActive: () => boolean;
+  /** True while what was taken already waits too long for the event store. */
+  readonly isLineTooLong: () => boolean;
   readonly maxBodyIdleMs: number;
   /** Takes what a request tells of its SDK. */
   readonly noteSdk?: SdkUsage["note"];
@@ -103,7 +105,16 @@ export const noHeader: Header = { eventId: undefined, sentAtMs: undefined, sdk: 
 const minBytesPerSecond = 256;
 
 export function createDoor(dependencies: DoorDependencies): Door {
-  const { keys, acceptor, limits, clock, recordOutcome, isDiskGuardActive, noteSdk = () => {} } = dependencies;
+  const {
+    keys,
+    acceptor,
+    limits,
+    clock,
+    recordOutcome,
+    isDiskGuardActive,
+    isLineTooLong,
+    noteSdk = () => {},
+  } = dependencies;
   const bodies = createBodyReader(
     {
       wholeBytes: Math.min(wholeBodyBytes, limits.requestBytes),
@@ -131,6 +142,8 @@ export function createDoor(dependencies: DoorDependencies): Door {
     account.keyId = sender?.keyId;
     try {
       if (isDiskGuardActive()) throw backpressure(undefined, "ET_DISK_FULL");
+      // Before the body is read: what is refused should cost next to nothing.
+      if (isLineTooLong()) throw backpressure();
       return await read(credentials, sender, (found) => {
         sender = found;
         account.keyId = found.keyId;

@@ -146,6 +146,20 @@ describe("publishing", () => {
     },
   );
 
+  test("ET-012 payloads take room until the transport has answered for them, whoever still waits", async () => {
+    let answer = (): void => {};
+    const silence = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    server = await startIngestServer({ maxWaitingBytes: 10_000, wrapTransport: beforeEnqueue(() => silence) });
+    const large = { message: "x".repeat(6_000) };
+    expect(await post(eventEnvelope(large))).toMatchObject({ status: 503 });
+    expect(await post(eventEnvelope(large))).toMatchObject({ status: 429, json: { code: "ET_BACKPRESSURE" } });
+    answer();
+    await expect.poll(() => server.deliveries()).toBe(1);
+    expect(await post(eventEnvelope({ message: "x" }))).toMatchObject({ status: 200 });
+  });
+
   test("ET-012 a transport that is full makes the answer 429 and names the limit", async () => {
     server = await startIngestServer({ maxPending: { count: 2 } });
     for (let n = 0; n < 2; n++) expect(await post(eventEnvelope({ n }))).toMatchObject({ status: 200 });
@@ -156,6 +170,44 @@ describe("publishing", () => {
     expect(headers.get("x-sentry-error")).toBe("ET_BACKPRESSURE");
     expect(await server.deliveries()).toBe(2);
     expect(lines()).toEqual([["event", "error", "rate_limited", "backpressure"]]);
+  });
+
+  test("ET-012 ET-119 while the line before a slow transport is too long, who joins it is refused at once and counted", async () => {
+    const gates: (() => void)[] = [];
+    let isSlow = true;
+    server = await startIngestServer({
+      maxWaitMs: 100,
+      wrapTransport: beforeEnqueue(async () => {
+        if (isSlow) await new Promise<void>((resolve) => gates.push(resolve));
+      }),
+    });
+    const open = async (place: number): Promise<void> => {
+      await expect.poll(() => gates.length).toBeGreaterThan(place);
+      gates[place]?.();
+    };
+    const first = post(eventEnvelope({ n: 1 }));
+    const second = post(eventEnvelope({ n: 2 }));
+    await expect.poll(() => gates.length).toBe(2);
+    await systemClock.sleep(150);
+    // Nobody was taken yet: that may be a transport that is away, which is waited for.
+    const third = post(eventEnvelope({ n: 3 }));
+    await open(0);
+    await first;
+    await expect.poll(() => gates.length).toBe(3);
+
+    const { status, headers, json } = await post(eventEnvelope({ n: 4 }));
+    expect({ status, code: json.code }).toEqual({ status: 429, code: "ET_BACKPRESSURE" });
+    expect(headers.get("retry-after")).toBe("60");
+    expect(headers.get("x-sentry-rate-limits")).toBe("60::organization:backpressure");
+    expect(gates).toHaveLength(3);
+    expect(lines()).toEqual([["request", "default", "rate_limited", "backpressure"]]);
+
+    isSlow = false;
+    await open(1);
+    await open(2);
+    await Promise.all([second, third]);
+    await expect.poll(() => server.deliveries()).toBe(3);
+    expect(await post(eventEnvelope({ n: 5 }))).toMatchObject({ status: 200 });
   });
 
   test("ET-012 while the disk guard is active everything is refused, and taken again afterwards", async () => {

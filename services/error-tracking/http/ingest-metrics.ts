@@ -3,6 +3,8 @@ import type { Metrics } from "@signalbox/kernel";
 export interface IngestMetrics {
   requestDone(route: string, status: number, seconds: number): void;
   published(route: string, seconds: number): void;
+  /** Shows at each scrape how long the first event in the line has waited. */
+  observeWait(seconds: () => number): void;
   requestBytes(route: string, bytes: number): void;
   envelopeBytes(route: string, bytes: number): void;
   rateLimited(scope: string, category: string, reason: string, quantity: number): void;
@@ -58,6 +60,13 @@ export function createIngestMetrics(metrics: Metrics): IngestMetrics {
     requestDone(route, status, seconds) {
       requests.add(1, { route, status: String(status) });
       duration.observe(seconds, { route });
+    },
+    observeWait(seconds) {
+      metrics.gauge({
+        name: name("publish_wait_seconds"),
+        help: "How long the oldest event that the transport has not taken yet has been waiting.",
+        collect: (gauge) => gauge.set(seconds()),
+      });
     },
     published: (route, seconds) => publish.observe(seconds, { route }),
     requestBytes: (route, bytes) => request.observe(bytes, { route }),

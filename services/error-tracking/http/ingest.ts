@@ -21,9 +21,10 @@ import {
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest, FastifySchema } from "fastify";
 import { type Acceptance, createAcceptor, type EventPublisher } from "../edge/accept.js";
 import { createOutcomeCounter, type RecordOutcome } from "../edge/edge-outcomes.js";
-import { defaultIngestLimits, type IngestLimits } from "../edge/ingest-limits.js";
+import { defaultIngestLimits, type IngestLimits, unpublishedBytes } from "../edge/ingest-limits.js";
 import type { KeyCache } from "../edge/key-cache.js";
 import { createNotStoredLog } from "../edge/not-stored-log.js";
+import { PublishLine } from "../edge/publish-line.js";
 import type { QuotaWindows } from "../edge/quota-windows.js";
 import { createRateLimiter, type FairShare, ledgerReason } from "../edge/rate-limiter.js";
 import type { SdkUsage } from "../edge/sdk-usage.js";
@@ -61,6 +62,10 @@ export interface IngestOptions {
   readonly isDiskGuardActive?: () => boolean;
   /** True while it is too full to take attachments. */
   readonly isDiskLow?: () => boolean;
+  /** How long events may wait for the event store before no more are taken. Default: 1,500. */
+  readonly maxWaitMs?: number;
+  /** Payloads that may wait for the event store at the same time. Default: 64 MiB. */
+  readonly maxWaitingBytes?: number;
   /** How long a client may send nothing in the middle of a body. */
   readonly maxBodyIdleMs?: number;
 }
@@ -98,6 +103,9 @@ const paths: readonly { readonly route: IngestRoute; readonly url: string }[] = 
   { route: "user_feedback", url: "/api/0/projects/:organization/:argument/user-feedback/" },
   { route: "error_page", url: "/api/embed/error-page/" },
 ];
+
+/** Less than an event is waited for at most, so that who is taken is not told otherwise. */
+const defaultMaxWaitMs = 1_500;
 
 const allMethods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] as const;
 
@@ -138,7 +146,11 @@ export function createIngest(options: IngestOptions): FastifyPluginAsync {
     ...(share === undefined ? {} : { share }),
     onRefused: (limit, category, quantity) => metrics.rateLimited(limit.scope, category, ledgerReason(limit), quantity),
   });
+  const line = new PublishLine(clock, options.maxWaitMs ?? defaultMaxWaitMs);
+  metrics.observeWait(() => line.waitedMs / 1000);
   const acceptor = createAcceptor({
+    line,
+    maxWaitingBytes: options.maxWaitingBytes ?? unpublishedBytes,
     events: options.events,
     blobs: options.blobs,
     limits,
@@ -155,6 +167,7 @@ export function createIngest(options: IngestOptions): FastifyPluginAsync {
     clock,
     recordOutcome,
     isDiskGuardActive,
+    isLineTooLong: () => line.isTooLong,
     maxBodyIdleMs: options.maxBodyIdleMs ?? 10_000,
     ...(options.noteSdk === undefined ? {} : { noteSdk: options.noteSdk }),
   });

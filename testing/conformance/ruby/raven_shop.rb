@@ -17,7 +17,8 @@ Raven.configure do |config|
   config.dsn = ENV.fetch("SENTRY_DSN").sub("@", ":secret@")
   config.release = "shop@2.3.4"
   config.project_root = __dir__
-  config.app_dirs_pattern = /shop/
+  # Looked for at the beginning of the path below that folder.
+  config.app_dirs_pattern = /raven_shop/
 end
 
 Raven.user_context(id: "buyer-7", username: "buyer")
