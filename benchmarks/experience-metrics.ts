@@ -44,6 +44,7 @@ export const experienceMetrics: Benchmark = {
       registry: () => registry,
       prefix: "gitlab_covered_experience",
       types: ["web"],
+      discardReasons: [],
       maxSeries: 20_000,
       clock: systemClock,
       logger: silentLogger,

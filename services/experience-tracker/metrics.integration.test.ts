@@ -50,6 +50,14 @@ describe("what is counted", () => {
     expect(await sample(tracker, "gitlab_covered_experience_apdex_total", 'type="web",success="false"')).toBe(0);
   });
 
+  test("XP-469 XP-623 discards exist at 0 for each reason, so that the first ones are seen to rise", async () => {
+    const lines = (await expose(tracker)).split("\n");
+    for (const reason of ["user_error", "configuration", "cancelled", "unspecified", "other"])
+      expect(lines).toContain(
+        `signalbox_experience_discards_total{covered_experience_id="create_merge_request",reason="${reason}"} 0`,
+      );
+  });
+
   test("XP-495 OpenMetrics ends with # EOF and names the last journey of a series", async () => {
     const text = await expose(tracker, "/metrics", "application/openmetrics-text; version=1.0.0");
     expect(text).toMatch(/# EOF\n$/);

@@ -169,6 +169,7 @@ export function createExperienceTracker(dependencies: TrackerDependencies): Expe
     registry: () => definitions.registry,
     prefix: settings.metricPrefix,
     types: settings.types,
+    discardReasons: [...settings.discardReasons, "other"],
     maxSeries: settings.maxSeries,
     clock,
     logger,

@@ -9,6 +9,8 @@ export interface SliMetricsOptions {
   readonly prefix: string;
   /** Types of definitions that name none. */
   readonly types: readonly string[];
+  /** Values of the label `reason` of discards. */
+  readonly discardReasons: readonly string[];
   /** Series that may be shown before anything happened. */
   readonly maxSeries: number;
   readonly clock: Clock;
@@ -57,15 +59,24 @@ export function createSliMetrics(options: SliMetricsOptions): SliMetrics {
     return definitions.filter(({ types }) => types.length > 0).flatMap((definition) => pairsOf(definition, []));
   };
 
+  /** Discards are alerted on: a counter that is first seen at 20 has not risen as far as anybody can tell. */
+  const knownDiscards = (pairs: number): string[] => {
+    const { definitions } = options.registry();
+    if (pairs * seriesOfPair + definitions.length * options.discardReasons.length > options.maxSeries) return [];
+    return definitions.flatMap(({ id }) => options.discardReasons.map((reason) => `discards|${id}|${reason}`));
+  };
+
   return {
     async families() {
       reading ??= read().finally(() => {
         reading = undefined;
       });
       await reading;
-      return familiesOf(counters ?? new Map(), {
+      const pairs = knownPairs();
+      const zeros = knownDiscards(pairs.length).map((key) => [key, 0] as const);
+      return familiesOf(new Map([...zeros, ...(counters ?? [])]), {
         prefix,
-        pairs: knownPairs(),
+        pairs,
         definitions: options.registry().definitions,
         exemplars,
       });
