@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { groupEvent } from "../grouping/group-event.js";
 import { markInApp } from "../grouping/mark-in-app.js";
 import { normaliseEvent } from "../normalise/normalise-event.js";
-import { culpritOf, titleOf } from "./title.js";
+import { culpritOf, placeOf, titleOf } from "./title.js";
 
 const lib = { function: "call", module: "lib.core", in_app: false };
 const mine = { function: "place_order", module: "shop.orders", in_app: true };
@@ -167,6 +167,27 @@ describe("a panic of Rust", () => {
   test("ET-139 the culprit is the function that panicked, not what reports the panic", () => {
     expect(culpritOf(eventOf(handled))).toBe("shop::check_out(main.rs)");
     expect(eventOf(handled).exception?.values[0]?.stacktrace?.frames.at(-1)?.in_app).toBe(true);
+  });
+
+  test.each([
+    "<core::option::Option<u32>>::expect",
+    "<core::result::Result<u32, std::io::Error>>::unwrap",
+    "<alloc::vec::Vec<u32> as core::ops::index::Index<usize>>::index",
+    "<std::collections::hash::map::HashMap<&str, u32> as core::ops::index::Index<&str>>::index",
+  ])("ET-139 the culprit is who called %s, though the SDK takes that for the application's", (name) => {
+    const event = eventOf(panic(name, "core::option::expect_failed", "core::panicking::panic_fmt"));
+    for (const frame of event.exception?.values[0]?.stacktrace?.frames ?? [])
+      if (frame.function === name) frame.in_app = true;
+    expect(culpritOf(event)).toBe("shop::check_out(main.rs)");
+    expect(placeOf(event)).toEqual({ file: "main.rs", function: "shop::check_out" });
+  });
+
+  test("ET-139 what the application implements of Rust's own traits is the application's", () => {
+    const name = "<shop::Basket as core::ops::index::Index<usize>>::index";
+    const event = eventOf(panic(name));
+    for (const frame of event.exception?.values[0]?.stacktrace?.frames ?? [])
+      if (frame.function === name) frame.in_app = true;
+    expect(culpritOf(event)).toBe(name);
   });
 
   test("ET-199 how it is reported does not tell one error from another", () => {

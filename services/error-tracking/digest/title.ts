@@ -64,7 +64,7 @@ function hasCrashStack({ exception, threads, stacktrace }: ErrorEvent): boolean 
 /** Where it happened, for people: the transaction, the last function of the application, or what the client says. */
 export function culpritOf(event: ErrorEvent): string {
   if (event.transaction !== undefined) return event.transaction;
-  const frame = framesToCrashSite(framesOf(event), event).findLast((candidate) => candidate.in_app === true);
+  const frame = lastOfApplication(framesToCrashSite(framesOf(event), event));
   const ofFrame = frame && describeFrame(frame);
   return trimText(ofFrame ?? event.culprit ?? "", maxCulprit);
 }
@@ -77,11 +77,23 @@ export interface Place {
 
 export function placeOf(event: ErrorEvent): Place {
   const frames = framesToCrashSite(framesOf(event), event);
-  const frame = frames.findLast((candidate) => candidate.in_app === true) ?? frames.at(-1);
+  const frame = lastOfApplication(frames) ?? frames.at(-1);
   return {
     file: trimText(frame?.filename ?? frame?.abs_path ?? frame?.module ?? "", maxCulprit),
     function: trimText(frame?.function ?? "", maxCulprit),
   };
+}
+
+/**
+ * Functions of Rust's own libraries, and of C++'s. The SDK for Rust takes methods that compilers write in brackets
+ * (`<core::option::Option<T>>::unwrap`) for the application's.
+ */
+const ofLanguage = /^<?(?:core|std|alloc)::/;
+
+/** The innermost frame of the application. */
+function lastOfApplication(frames: readonly Frame[]): Frame | undefined {
+  const own = frames.filter((frame) => frame.in_app === true);
+  return own.findLast((frame) => !ofLanguage.test(frame.function ?? "")) ?? own.at(-1);
 }
 
 function describeFrame(frame: Frame): string | undefined {
