@@ -23,6 +23,7 @@ export const benchmarks: Readonly<Record<string, () => Promise<Benchmark>>> = {
   "experience-metrics": async () => (await import("./experience-metrics.js")).experienceMetrics,
   "experience-auth": async () => (await import("./experience-auth.js")).experienceAuth,
   "experience-sdk": async () => (await import("./experience-sdk.js")).experienceSdk,
+  "experience-report": async () => (await import("./experience-report.js")).experienceReport,
   "experience-memory": async () => (await import("./experience-memory.js")).experienceMemory,
   "errors-ingest": async () => (await import("./errors-ingest.js")).errorsIngest,
   "errors-burst": async () => (await import("./errors-burst.js")).errorsBurst,

@@ -8,6 +8,7 @@ export { createHistory, type History } from "./history.js";
 export { experienceMigrations } from "./migrations.js";
 export { createReports, type Reports } from "./reports/reports.js";
 export type { ReportWindow } from "./reports/window.js";
+export { createRuleFiles, type RuleFile, type RuleFiles } from "./rule-files.js";
 export type { CheckpointView, RunView, VerdictView } from "./run-view.js";
 export {
   createExperienceTracker,

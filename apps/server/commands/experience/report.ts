@@ -9,95 +9,97 @@ import {
   type Terminal,
   table,
 } from "../command.js";
-import { count, items, text } from "../shapes.js";
+import { at, items, text } from "../shapes.js";
 import { withExperienceApi } from "./api.js";
 
 interface ReportOptions extends ConfigOptions, JsonOption {
   readonly window: string;
-  readonly by: "experience" | "category";
+  readonly by: keyof typeof reports;
 }
 
-/** What is printed of an experience, or of all those of a category together. Ratios are null without traffic. */
-interface ReportRow {
-  readonly name: string;
-  readonly operations: number;
-  readonly errors: number;
-  readonly timeouts: number;
-  readonly apdex_ratio: number | null;
-  readonly error_ratio: number | null;
-  readonly availability: number | null;
+interface Report {
+  readonly path: string;
+  /** In the query, besides the window. */
+  readonly query?: Readonly<Record<string, string>>;
+  /** Of the lists in the answer. */
+  readonly rows: string;
+  readonly columns: readonly (readonly [head: string, cellOf: (row: unknown) => string])[];
 }
+
+const number =
+  (...path: string[]) =>
+  (row: unknown): string =>
+    text(row, ...path);
+const percent =
+  (...path: string[]) =>
+  (row: unknown): string => {
+    const value = at(row, ...path);
+    return typeof value === "number" ? `${Number((value * 100).toFixed(3))} %` : "";
+  };
+
+const runColumns: Report["columns"] = [
+  ["OPERATIONS", number("operations")],
+  ["ERRORS", number("errors")],
+  ["TIMEOUTS", number("timeouts")],
+  ["APDEX", percent("apdex_ratio")],
+  ["ERROR RATIO", percent("error_ratio")],
+  ["AVAILABILITY", percent("availability")],
+  ["ERROR BUDGET LEFT", percent("error_budget_remaining")],
+  ["APDEX BUDGET LEFT", percent("apdex_budget_remaining")],
+];
+
+/** What a row may stand for. Rows come in the order of the server: what needs to be looked at first is first. */
+const reports = {
+  experience: {
+    path: "experiences",
+    rows: "experiences",
+    columns: [["EXPERIENCE", number("covered_experience_id")], ...runColumns],
+  },
+  category: {
+    path: "feature-categories",
+    rows: "feature_categories",
+    columns: [["CATEGORY", number("feature_category")], ...runColumns, ["MINUTES SPENT", number("spent_minutes")]],
+  },
+  journey: { path: "experiences", rows: "journeys", columns: [["JOURNEY", number("journey")], ...runColumns] },
+  producer: {
+    path: "experiences",
+    query: { by: "producer" },
+    rows: "producers",
+    columns: [
+      ["PRODUCER", number("producer")],
+      ["CHECKPOINTS", number("checkpoints")],
+      ["ODD ONES", percent("anomalous_ratio")],
+      ["STARTS", number("starts")],
+      ["ENDS", number("ends")],
+      ["LAST HOUR", number("last_hour", "checkpoints")],
+      ["COUNTED", (row) => (at(row, "counted") === false ? "no" : "yes")],
+    ],
+  },
+} as const satisfies Readonly<Record<string, Report>>;
 
 export function addReport(experience: Command, terminal: Terminal): void {
   const report = defineCommand(
     experience,
     "report",
-    "tell how journeys went: operations, errors, apdex, the least available first",
+    "tell how journeys went: operations, errors, apdex, budgets, the smallest budget first",
     "signalbox experience report --window 28d --by category",
   )
     .addOption(new Option("--window <time>", "time until now").choices(["7d", "28d"]).default("28d"))
-    .addOption(
-      new Option("--by <what>", "what a row stands for").choices(["experience", "category"]).default("experience"),
-    );
+    .addOption(new Option("--by <what>", "what a row stands for").choices(Object.keys(reports)).default("experience"));
   addJsonOption(addConfigOptions(report)).action(async (options: ReportOptions) => {
     const { values: config } = readCommandConfig(terminal, options);
     await withExperienceApi({ config, terminal }, async (api) => {
-      const query = new URLSearchParams({ window: options.window });
-      const found = items(await api.ask("GET", `/reports/experiences?${query}`), "experiences");
-      const rows = rowsOf(found, options.by === "category" ? "feature_category" : "covered_experience_id");
-      if (options.json) terminal.out(JSON.stringify(rows, null, 2));
-      else terminal.out(table(headOf(options.by), rows.map(cellsOf)));
+      const { path, rows, columns, query = {} }: Report = reports[options.by];
+      const search = new URLSearchParams({ window: options.window, ...query });
+      const found = items(await api.ask("GET", `/reports/${path}?${search}`), rows);
+      if (options.json) terminal.out(JSON.stringify(found, null, 2));
+      else
+        terminal.out(
+          table(
+            columns.map(([head]) => head),
+            found.map((row) => columns.map(([, cellOf]) => cellOf(row))),
+          ),
+        );
     });
   });
-}
-
-function rowsOf(found: readonly unknown[], nameField: string): ReportRow[] {
-  const byName = new Map<string, unknown[]>();
-  for (const row of found) {
-    const name = text(row, nameField);
-    byName.set(name, [...(byName.get(name) ?? []), row]);
-  }
-  return [...byName].map(([name, rows]) => sumOf(name, rows)).sort(leastAvailableFirst);
-}
-
-/** Sums are added, ratios follow from the sums: a mean of ratios would let a rare journey weigh as much as a busy one. */
-function sumOf(name: string, rows: readonly unknown[]): ReportRow {
-  const sum = (field: string): number => rows.reduce<number>((total, row) => total + count(row, field), 0);
-  const [operations, errors] = [sum("operations"), sum("errors")];
-  const [weight, success] = [sum("apdex_weight"), sum("apdex_success")];
-  return {
-    name,
-    operations,
-    errors,
-    timeouts: sum("timeouts"),
-    apdex_ratio: ratio(success, weight),
-    error_ratio: ratio(errors, operations),
-    availability: ratio(success + operations - errors, weight + operations),
-  };
-}
-
-function ratio(part: number, whole: number): number | null {
-  return whole === 0 ? null : Number((part / whole).toFixed(5));
-}
-
-/** Without traffic there is nothing to look at. */
-function leastAvailableFirst(a: ReportRow, b: ReportRow): number {
-  return (a.availability ?? 2) - (b.availability ?? 2) || (a.name < b.name ? -1 : 1);
-}
-
-function headOf(by: ReportOptions["by"]): string[] {
-  return [by.toUpperCase(), "OPERATIONS", "ERRORS", "TIMEOUTS", "APDEX", "ERROR RATIO", "AVAILABILITY"];
-}
-
-function cellsOf(row: ReportRow): string[] {
-  const percent = (value: number | null): string => (value === null ? "" : `${Number((value * 100).toFixed(3))} %`);
-  return [
-    row.name,
-    String(row.operations),
-    String(row.errors),
-    String(row.timeouts),
-    percent(row.apdex_ratio),
-    percent(row.error_ratio),
-    percent(row.availability),
-  ];
 }
