@@ -10,7 +10,8 @@ const keys = {
     description: "YAML list of feature categories; a definition with another one is invalid. Absent: all are taken.",
   }),
   producers: setting.path({
-    description: "YAML list of who may send what. Absent: every token with experience:write may send everything.",
+    description:
+      "YAML list of who may send what, read again when it changes. Absent: every token with experience:write may send everything.",
   }),
   store: setting.choice({
     description: "Where the state of open runs is kept: the database, or the Redis of `redis_url`.",

@@ -1,5 +1,4 @@
 import { createHash } from "node:crypto";
-import { type FSWatcher, watch } from "node:fs";
 import { readFile } from "node:fs/promises";
 import {
   createRegistry,
@@ -11,15 +10,8 @@ import {
   readDefinitionFolder,
   type TimeoutOverrides,
 } from "@signalbox/experience";
-import {
-  type Clock,
-  createService,
-  errorMessage,
-  type Logger,
-  type Metrics,
-  type Service,
-  type Timer,
-} from "@signalbox/kernel";
+import { type Clock, createService, errorMessage, type Logger, type Metrics, type Service } from "@signalbox/kernel";
+import { watchFolder } from "./watch-folder.js";
 
 /** Definitions that are in force, and what is wrong with the files. */
 export interface Definitions {
@@ -58,9 +50,6 @@ export interface DefinitionsOptions {
   readonly logger: Logger;
   readonly metrics: Metrics;
 }
-
-const debounceMs = 500;
-const pollMs = 10_000;
 
 export function createDefinitions(options: DefinitionsOptions): Definitions {
   const { directory, clock, logger } = options;
@@ -118,19 +107,12 @@ export function createDefinitions(options: DefinitionsOptions): Definitions {
     return mine;
   };
 
-  let timer: Timer | undefined;
-  let watcher: FSWatcher | undefined;
-  const reloadIn = (delayMs: number): void => {
-    timer?.cancel();
-    timer = clock.setTimer(delayMs, () => {
-      reload()
-        .catch((error: unknown) => logger.warn("the experience definitions cannot be read", { error }))
-        .finally(() => {
-          watcher ??= watchFolder(directory, () => reloadIn(debounceMs));
-          if (timer) reloadIn(pollMs);
-        });
-    });
-  };
+  const folder = watchFolder({
+    directory,
+    clock,
+    reload: () =>
+      reload().catch((error: unknown) => logger.warn("the experience definitions cannot be read", { error })),
+  });
 
   return {
     get registry() {
@@ -148,28 +130,14 @@ export function createDefinitions(options: DefinitionsOptions): Definitions {
       name: "experience definitions",
       async start() {
         await reload();
-        watcher = watchFolder(directory, () => reloadIn(debounceMs));
-        reloadIn(pollMs);
+        folder.start();
       },
       async stop() {
-        watcher?.close();
-        timer?.cancel();
-        timer = undefined;
+        folder.stop();
         await loading?.catch(() => {});
       },
     }),
   };
-}
-
-/** Not every file system tells of changes; the poll finds the others. */
-function watchFolder(directory: string, onChange: () => void): FSWatcher | undefined {
-  try {
-    const watcher = watch(directory, { persistent: false }, onChange);
-    watcher.on("error", () => watcher.close());
-    return watcher;
-  } catch {
-    return undefined;
-  }
 }
 
 /**

@@ -23,8 +23,13 @@ export function isInGap(verdict: Judged, gaps: readonly Gap[], known: KnownTypes
   const fromMs = verdict.started_at === undefined ? toMs : Date.parse(verdict.started_at);
   return gaps.some(
     (gap) =>
-      gap.fromMs < toMs && gap.toMs > fromMs && (gap.silence === undefined || concerns(gap.silence, verdict, known)),
+      gap.fromMs < toMs && endOf(gap) > fromMs && (gap.silence === undefined || concerns(gap.silence, verdict, known)),
   );
+}
+
+/** The list of gaps is some seconds old; what went on then is taken to go on. */
+function endOf({ toMs, silence }: Gap): number {
+  return silence?.goesOn ? Number.POSITIVE_INFINITY : toMs;
 }
 
 function concerns(silence: Silence, verdict: Judged, { registry, types }: KnownTypes): boolean {
@@ -49,13 +54,14 @@ export function markEarlierVerdicts(gap: Gap, silence: Silence, { registry, type
   const isSilent = (column: string): string =>
     `if(${column} IN {types:Array(String)}, ${column}, 'other') IN {silent:Array(String)}`;
   return {
-    sql: `INSERT INTO experience_verdicts SELECT * REPLACE (true AS in_measurement_gap) FROM experience_verdicts FINAL
-      WHERE tenant = {tenant:String} AND NOT in_measurement_gap
+    // Conditions of their own query: beside the replacement its name would mean the new value.
+    sql: `INSERT INTO experience_verdicts SELECT * REPLACE (true AS in_measurement_gap) FROM (
+      SELECT * FROM experience_verdicts FINAL WHERE tenant = {tenant:String} AND NOT in_measurement_gap
         AND verdict_at > fromUnixTimestamp64Milli({from:Int64})
         AND ifNull(started_at, verdict_at) < fromUnixTimestamp64Milli({to:Int64})
         AND (covered_experience_id IN {concerned:Array(String)}
           OR covered_experience_id NOT IN {listed:Array(String)}
-            AND (${isSilent("type")} OR last_type <> '' AND ${isSilent("last_type")}))
+            AND (${isSilent("type")} OR last_type <> '' AND ${isSilent("last_type")})))
       SETTINGS insert_deduplicate = 0`,
     params: {
       tenant: silence.tenant,

@@ -1,9 +1,11 @@
 import { readFile } from "node:fs/promises";
+import { dirname } from "node:path";
 import { parseYaml } from "@signalbox/experience";
 import { allowsExperience, type Principal } from "@signalbox/http";
-import type { Clock, Logger } from "@signalbox/kernel";
+import { type Clock, createService, errorMessage, type Logger, type Metrics, type Service } from "@signalbox/kernel";
 import { createBuckets } from "./buckets.js";
 import type { TrackerErrorCode } from "./errors.js";
+import { watchFolder } from "./watch-folder.js";
 
 /** One entry of the file of producers. */
 interface Producer {
@@ -21,8 +23,10 @@ interface Producer {
 export interface Producers {
   /** Name under which a producer's checkpoints are kept. */
   admit(principal: Principal): ProducerAdmission;
-  /** Reads the file again. */
+  /** Reads the file again. One that cannot be read changes nothing. */
   reload(): Promise<void>;
+  /** Reads the file, then again whenever it changes, until it is stopped. */
+  readonly service: Service;
 }
 
 export type ProducerAdmission =
@@ -45,12 +49,64 @@ export interface ProducersOptions {
   readonly burst: number;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly metrics: Metrics;
 }
 
-export function createProducers({ file, ratePerS, burst, clock, logger }: ProducersOptions): Producers {
+const fileStates = ["valid", "stale", "invalid"] as const;
+
+export function createProducers(options: ProducersOptions): Producers {
+  const { file, ratePerS, burst, clock, logger } = options;
   const buckets = createBuckets(clock);
   // Nobody is let in before the file was read, and a file that cannot be read lets in whom it let in before.
   let producers: readonly Producer[] = [];
+  let inForce: string | undefined;
+  let told: string | undefined;
+  let reading: Promise<void> = Promise.resolve();
+  const gauge =
+    file === undefined
+      ? undefined
+      : options.metrics.gauge({
+          name: "signalbox_experience_producers_file",
+          help: "1 for the state of the list of producers; of a stale one the last valid content is used.",
+          labels: ["state"],
+          known: fileStates.map((state) => ({ state })),
+        });
+  const showState = (current: (typeof fileStates)[number]): void => {
+    for (const state of fileStates) gauge?.set(state === current ? 1 : 0, { state });
+  };
+
+  /** What is wrong is told once. */
+  const read = async (path: string): Promise<void> => {
+    try {
+      const text = await readFile(path, "utf8");
+      if (text !== inForce) {
+        const parsed = parseYaml(text);
+        if (parsed.kind === "failed") throw new Error(parsed.message);
+        producers = readProducers(parsed.value);
+        inForce = text;
+        logger.info("the list of experience producers is in force", { file: path, producers: producers.length });
+      }
+      told = undefined;
+      showState("valid");
+    } catch (error) {
+      const reason = errorMessage(error);
+      if (reason !== told)
+        logger.warn("the list of experience producers cannot be read; the one before stays in force", {
+          file: path,
+          error,
+        });
+      told = reason;
+      showState(inForce === undefined ? "invalid" : "stale");
+    }
+  };
+
+  /** One after the other: what is read last is what was asked for last. */
+  const reload = (): Promise<void> => {
+    if (file !== undefined) reading = reading.then(() => read(file));
+    return reading;
+  };
+
+  const folder = file === undefined ? undefined : watchFolder({ directory: dirname(file), clock, reload });
 
   return {
     admit(principal) {
@@ -67,16 +123,18 @@ export function createProducers({ file, ratePerS, burst, clock, logger }: Produc
           }),
       };
     },
-    async reload() {
-      if (file === undefined) return;
-      try {
-        const reading = parseYaml(await readFile(file, "utf8"));
-        if (reading.kind === "failed") throw new Error(reading.message);
-        producers = readProducers(reading.value);
-      } catch (error) {
-        logger.warn("the list of experience producers cannot be read; the one before stays in force", { file, error });
-      }
-    },
+    reload,
+    service: createService({
+      name: "experience producers",
+      async start() {
+        await reload();
+        folder?.start();
+      },
+      async stop() {
+        folder?.stop();
+        await reading;
+      },
+    }),
   };
 }
 

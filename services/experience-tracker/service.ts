@@ -154,6 +154,7 @@ export function createExperienceTracker(dependencies: TrackerDependencies): Expe
     burst: settings.burst,
     clock,
     logger,
+    metrics,
   });
   const silence = createProducerSilence({ store, replica, clock, logger });
   const activity = createProducerActivity({
@@ -305,7 +306,7 @@ export function createExperienceTracker(dependencies: TrackerDependencies): Expe
     sliFamilies: () => sli.families(),
     service: createServiceGroup("experience tracker", [
       storeService,
-      { name: "experience producers", start: () => producers.reload(), stop: async () => {} },
+      producers.service,
       definitions.service,
       {
         name: "experience durations",

@@ -8,7 +8,7 @@ import {
 } from "@signalbox/experience-tracker";
 import { ruleSettingsOf } from "@signalbox/experience-tracker/rules";
 import { createTokenKey } from "@signalbox/http";
-import { createEgressGuard } from "@signalbox/kernel";
+import { createEgressGuard, createServiceGroup } from "@signalbox/kernel";
 import type { ServerConfig } from "../config.js";
 import { dataPaths } from "../data-paths.js";
 import { ServerError } from "../errors.js";
@@ -63,7 +63,11 @@ export const experience: SystemDefinition = {
     });
     const { configure, attach, routes, service, storeService, intake, client, sliFamilies } = tracker;
     const timeline = createJourneyTimelineSource({ analytics: stores.analytics, tenantClaim: settings.tenantClaim });
-    if (!roles.has("tracker")) return { configure, attach, timeline, service: storeService };
+    if (!roles.has("tracker")) {
+      // Who writes history has to know which types take part in what.
+      const needed = roles.has("worker") ? [storeService, tracker.definitions.service] : [storeService];
+      return { configure, attach, timeline, service: createServiceGroup("experience history", needed) };
+    }
     health.add("experiences", () => tracker.watch.check());
     const changes = ["experience.verdicts", "experience.open"].map((topic) =>
       streams.addTopic(topic, { scope: "experience:read" }),
