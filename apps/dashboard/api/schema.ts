@@ -17935,7 +17935,7 @@ export interface paths {
         };
         /**
          * Report on experiences
-         * @description One row for each definition, the smallest budget first, and one for each journey of the configuration: sums of its experiences, and the means of their ratios by weight. As CSV a journey's name is in the first column.
+         * @description One row for each definition, the smallest budget first, and one for each journey of the configuration: sums of its experiences, and the means of their ratios by weight. As CSV a journey's name is in the first column. By producer: what each has sent, the odd ones first.
          */
         get: {
             parameters: {
@@ -17965,6 +17965,11 @@ export interface paths {
                      * @example json
                      */
                     format?: "json" | "csv";
+                    /**
+                     * @description What a row stands for; the other list is empty.
+                     * @example experience
+                     */
+                    by?: "experience" | "producer";
                 };
                 header?: never;
                 path?: never;
@@ -18115,6 +18120,39 @@ export interface paths {
                                     /** @description 1: untouched, 0: used up, negative: overspent; null without traffic. */
                                     error_budget_remaining: number | null;
                                 };
+                            }[];
+                            producers: {
+                                producer: string;
+                                /** @description Repetitions are not among them. */
+                                checkpoints: number;
+                                /** @description Of these: with an anomaly. */
+                                anomalous: number;
+                                /** @description Of all checkpoints; null without any. */
+                                anomalous_ratio: number | null;
+                                starts: number;
+                                ends: number;
+                                /** @description 1: only starts, 0: as many ends as starts, -1: only ends; null without any. */
+                                imbalance: number | null;
+                                /** @description Different experiences that they are about. */
+                                experiences: number;
+                                /** Format: date-time */
+                                last_at: string;
+                                last_hour: {
+                                    /** @description Repetitions are not among them. */
+                                    checkpoints: number;
+                                    /** @description Of these: with an anomaly. */
+                                    anomalous: number;
+                                    /** @description Of all checkpoints; null without any. */
+                                    anomalous_ratio: number | null;
+                                    starts: number;
+                                    ends: number;
+                                    /** @description 1: only starts, 0: as many ends as starts, -1: only ends; null without any. */
+                                    imbalance: number | null;
+                                };
+                                /** @description Whether most of what it sent in the last five minutes has an anomaly. */
+                                odd: boolean;
+                                /** @description False: what it sends is recorded and not counted. */
+                                counted: boolean;
                             }[];
                         };
                         "text/csv": string;
@@ -19584,6 +19622,429 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/experience/rules/prometheus.yml": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Generate rules for Prometheus
+         * @description Recorded rates and ratios of all experiences, and alerts on the budgets of each.
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The file. Equal definitions give equal bytes. */
+                200: {
+                    headers: {
+                        /** @description Changes with the file. */
+                        ETag?: string;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/yaml": string;
+                    };
+                };
+                /** @description The file is the one that is known. */
+                304: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `shutting_down`: The server is stopping. */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/experience/rules/openslo.yml": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Generate OpenSLO objects
+         * @description Objectives and alert policies of each experience, a document for each object.
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The file. Equal definitions give equal bytes. */
+                200: {
+                    headers: {
+                        /** @description Changes with the file. */
+                        ETag?: string;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/yaml": string;
+                    };
+                };
+                /** @description The file is the one that is known. */
+                304: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `shutting_down`: The server is stopping. */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/experience/rules/grafana.json": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Generate a dashboard for Grafana
+         * @description To be imported as it is. It shows what the generated rules record.
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description The file. Equal definitions give equal bytes. */
+                200: {
+                    headers: {
+                        /** @description Changes with the file. */
+                        ETag?: string;
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/json": string;
+                    };
+                };
+                /** @description The file is the one that is known. */
+                304: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content?: never;
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `shutting_down`: The server is stopping. */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/experience/gaps": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List the times in which checkpoints could not arrive
+         * @description Also those in which one producer, who always had something to send, sent nothing: then only what its types take part in is concerned.
+         */
+        get: {
+            parameters: {
+                query?: never;
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Gaps of the last 90 days, oldest first. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "gaps": [
+                         *         {
+                         *           "from": "2026-02-06T14:30:00.000Z",
+                         *           "to": "2026-02-06T14:31:10.000Z",
+                         *           "reason": "tracker_down",
+                         *           "replica": "01JKDXW5V8Q0R3T6Y9ABCDEFGH"
+                         *         }
+                         *       ]
+                         *     }
+                         */
+                        "application/json": {
+                            gaps: {
+                                /** Format: date-time */
+                                from: string;
+                                /**
+                                 * Format: date-time
+                                 * @description Now, where it goes on.
+                                 */
+                                to: string;
+                                /** @enum {unknown} */
+                                reason: "tracker_down" | "store_down" | "producer_silent";
+                                /** @description The process that found it. */
+                                replica: string;
+                                /** @description Who is or was silent. */
+                                producer?: string;
+                                /** @description Types that this producer sends. */
+                                types?: string[];
+                                /** @description Whether the producer is silent still. */
+                                goes_on?: boolean;
+                            }[];
+                        };
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `state_store_unavailable`: The store of the experiences' state does not answer
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/experience/reaper/tick": {
         parameters: {
             query?: never;
@@ -19681,111 +20142,6 @@ export interface paths {
                 };
             };
         };
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
-    "/api/v1/experience/gaps": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /** List the times in which checkpoints could not arrive */
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description Gaps of the last 90 days, oldest first. */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        /**
-                         * @example {
-                         *       "gaps": []
-                         *     }
-                         */
-                        "application/json": {
-                            gaps?: {
-                                /** Format: date-time */
-                                from?: string;
-                                /** Format: date-time */
-                                to?: string;
-                                reason?: string;
-                                replica?: string;
-                            }[];
-                        };
-                    };
-                };
-                /**
-                 * @description `missing_token`: This address needs a bearer token.
-                 *
-                 *     `invalid_token`: The bearer token is refused.
-                 *
-                 *     `token_expired`: The bearer token has expired.
-                 */
-                401: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description `insufficient_scope`: The token does not allow this. */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description `rate_limited`: Too many requests. */
-                429: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /** @description `internal_error`: The server failed to answer. */
-                500: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-                /**
-                 * @description `shutting_down`: The server is stopping.
-                 *
-                 *     `state_store_unavailable`: The store of the experiences' state does not answer
-                 */
-                503: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/problem+json": components["schemas"]["Problem"];
-                    };
-                };
-            };
-        };
-        put?: never;
-        post?: never;
         delete?: never;
         options?: never;
         head?: never;
