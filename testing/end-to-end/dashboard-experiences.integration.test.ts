@@ -96,13 +96,44 @@ describe.skipIf(needed.skip)(needed.title("the pages of experiences"), () => {
       .getByText("threshold 4.0 s")
       .waitFor();
     await page.getByRole("region", { name: "Where timed-out runs died" }).getByText("resume").first().waitFor();
-    await page.getByRole("region", { name: "Ended after they were given up" }).waitFor();
+    const late = page.getByRole("region", { name: "Ended after they were given up" });
+    await late.getByText(/^A timeout is suggested once 100 runs have ended; \d+ have in this time\.$/).waitFor();
+    await page.getByText("To the next, p50 / p95 / p99").waitFor();
     await page.getByRole("region", { name: "Odd checkpoints" }).waitFor();
     const definition = page.getByRole("region", { name: "Definition" });
     for (const line of ["apdex_threshold_s: 4", "timeout_s: 12", "error_pct: 5"])
       await definition.getByText(line).waitFor();
     await page.getByRole("link", { name: "Timeouts" }).click();
     await page.waitForURL(/runs\?state=timed_out&experience=run_pipeline/);
+  });
+
+  test("UI-043 the past four weeks are judged by other terms, with the file to commit, and stay as they are", async () => {
+    await timedOut();
+    await page.goto(`${board.url}/experiences/run_pipeline?range=1h`);
+    const region = page.getByRole("region", { name: "What if the terms were others" });
+    const table = region.getByRole("table", { name: "As it is and as it would be" });
+    await table.getByRole("img", { name: /^Error budget as it is: overspent/ }).waitFor();
+    await region.getByLabel("Errors at most").fill("99");
+    await table.getByRole("img", { name: /^Error budget as it would be: \d+(\.\d)?% left$/ }).waitFor();
+    await region.getByLabel("Good below").fill("12");
+    const apdex = table.getByRole("row", { name: /^Apdex \d/ });
+    await expect.poll(async () => (await apdex.innerText()).split(/\s+/).at(-1), polling).toBe("100%");
+    await table.getByRole("img", { name: /^Error budget as it is: overspent/ }).waitFor();
+
+    const file = await region.getByLabel("The changed definition").innerText();
+    for (const line of ["apdex_threshold_s: 12", "timeout_s: 12", "error_pct: 99"]) expect(file).toContain(line);
+    const validated = await board.ask("/api/v1/experience/definitions/validate", {
+      method: "POST",
+      headers: { "content-type": "application/yaml" },
+      body: file,
+    });
+    expect(validated).toEqual({ valid: true, errors: [], warnings: [] });
+    await region.getByLabel("Good below").fill("13");
+    await region.getByText("The timeout is shorter than the threshold.").waitFor();
+    expect(await board.ask("/api/v1/experience/definitions/run_pipeline")).toMatchObject({
+      threshold_s: 4,
+      slo: { error_pct: 5 },
+    });
   });
 
   test("UI-042 runs are listed as open, overdue and ended; one shows its checkpoints, why it ended, and what else carried its id", async () => {

@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { buffer } from "node:stream/consumers";
 import { fileURLToPath } from "node:url";
-import { build } from "vite";
+import { bundlePage } from "./bundle-page.js";
 
 const program = fileURLToPath(new URL("../sdk-apps/browser-error.mjs", import.meta.url));
 
@@ -18,7 +18,7 @@ export interface ShopSite {
 }
 
 export async function openShop(): Promise<ShopSite> {
-  const script = await bundle();
+  const { code: script } = await bundlePage(program);
   let options: Readonly<Record<string, unknown>> = {};
   let target: string | undefined;
 
@@ -54,19 +54,6 @@ export async function openShop(): Promise<ShopSite> {
       return new Promise((resolve) => server.close(() => resolve()));
     },
   };
-}
-
-/** The page's program with the SDK in it, names kept. */
-async function bundle(): Promise<string> {
-  const built = await build({
-    configFile: false,
-    logLevel: "error",
-    build: { write: false, minify: false, lib: { entry: program, formats: ["iife"], name: "shop" } },
-  });
-  const [output] = Array.isArray(built) ? built : [];
-  const [chunk] = output?.output ?? [];
-  if (chunk === undefined) throw new Error("The page's program was not bundled.");
-  return chunk.code;
 }
 
 function pageWith(options: Readonly<Record<string, unknown>>): string {
