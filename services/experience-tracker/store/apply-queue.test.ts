@@ -4,16 +4,19 @@ import { ulid } from "@signalbox/kernel";
 import { expect, test } from "vitest";
 import { createApplyQueue } from "./apply-queue.js";
 
-test("what comes in one turn is shared evenly among the lanes, and what comes meanwhile goes next", async () => {
+test("what comes in one turn goes together, and what comes meanwhile in the other lane", async () => {
   const { commits, finish, queue } = createQueue({ lanes: 2 });
-  const first = Promise.all([...Array(10)].map(() => queue.apply([start()])));
-  await expect.poll(() => commits.map(({ length }) => length)).toEqual([5, 5]);
-  const second = Promise.all([...Array(4)].map(() => queue.apply([start()])));
-  finish(0);
-  await expect.poll(() => commits.map(({ length }) => length)).toEqual([5, 5, 4]);
+  const applyEach = (count: number) => Promise.all(Array.from({ length: count }, () => queue.apply([start()])));
+  const first = applyEach(10);
+  await expect.poll(() => commits.map(({ length }) => length)).toEqual([10]);
+  const second = applyEach(4);
+  await expect.poll(() => commits.map(({ length }) => length)).toEqual([10, 4]);
+  const third = applyEach(3);
   finish(1);
+  await expect.poll(() => commits.map(({ length }) => length)).toEqual([10, 4, 3]);
+  finish(0);
   finish(2);
-  expect(await Promise.all([first, second])).toHaveLength(2);
+  expect((await Promise.all([first, second, third])).map(({ length }) => length)).toEqual([10, 4, 3]);
   await queue.idle();
 });
 

@@ -44,13 +44,11 @@ export function createApplyQueue({ commit, maxTogether, maxWaiting, lanes = 1 }:
   const runsUnderWay = new Set<string>();
   let waiting = 0;
   let openLanes = 0;
-  let committing = 0;
 
-  /** A share for each lane that is free; nothing behind a checkpoint whose run has another one under way. */
+  /** Nothing behind a checkpoint whose run has another one under way. */
   const takeSome = (): Place[] => {
-    const share = Math.min(maxTogether, Math.ceil(waiting / (lanes - committing)));
     const places: Place[] = [];
-    while (places.length < share) {
+    while (places.length < maxTogether) {
       const [call] = calls;
       const checkpoint = call?.checkpoints[call.taken];
       if (!call || (checkpoint && isUnderWay(checkpoint))) break;
@@ -89,9 +87,7 @@ export function createApplyQueue({ commit, maxTogether, maxWaiting, lanes = 1 }:
   const commitInLane = async (places: readonly Place[]): Promise<void> => {
     const runs = lanes > 1 ? places.map(({ checkpoint }) => identityKey(checkpoint.identity)) : [];
     for (const run of runs) runsUnderWay.add(run);
-    committing++;
     await commitAll(places);
-    committing--;
     for (const run of runs) runsUnderWay.delete(run);
   };
 

@@ -20,14 +20,7 @@ import { type Clock, type Logger, silentLogger, systemClock, ulid } from "@signa
 import { Redis } from "ioredis";
 import { createApplyQueue } from "./apply-queue.js";
 import { addActivity, readActivity } from "./redis/activity.js";
-import {
-  checkpointArguments,
-  decodeEntry,
-  decodeRun,
-  fieldsOf,
-  runArguments,
-  situationArguments,
-} from "./redis/codec.js";
+import { checkpointArgument, decodeEntry, decodeRun, situationArguments } from "./redis/codec.js";
 import { beat, readGaps, recordSilence } from "./redis/heartbeat.js";
 import { createKeys, type ShardKeys } from "./redis/keys.js";
 import { listRuns } from "./redis/list-runs.js";
@@ -57,8 +50,12 @@ export interface RedisStoreOptions {
 }
 
 const maxWaiting = 10_000;
+/** What the server finds waiting together it writes to its disk together, in several calls of the script. */
+const maxTogether = 4 * maxSteps;
 /** While the server works on some steps, those before them are read and those behind them are written. */
 const applyLanes = 2;
+/** For so many claims members that are due are read at once, while there is a backlog. */
+const claimsAhead = 5;
 const defaultMaxSilenceMs = 10_000;
 const waitAofMs = 5_000;
 const steps = createScript(stepsScript);
@@ -86,6 +83,8 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
   let opened: Promise<void> | undefined;
   const server = watchServer({ client, ack, clock, logger });
   let lastClaim: Promise<unknown> = Promise.resolve();
+  let claimsUnderWay = 0;
+  let overdueAhead: readonly Overdue[] = [];
 
   const gate = createGate({ client, meta: keys.first.meta, shards, server });
 
@@ -115,17 +114,16 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
     server.begin();
   };
 
-  /** Steps of one shard, in their order; one answer for each. All have as many values. */
+  /** Steps of one shard, in their order; one answer for each. */
   const runSteps = async (shard: ShardKeys, wanted: readonly Step[]): Promise<readonly unknown[]> => {
     const keys = [shard.due, shard.final, shard.counters, shard.outbox, shard.meta];
-    const values: string[] = [];
-    for (const { identity, values: own } of wanted) {
+    const values = situationArguments(nowArgument(), rules);
+    for (const { identity, task } of wanted) {
       const key = identityKey(identity);
       keys.push(shard.run(key), shard.timeline(key), shard.open(identity));
-      values.push(...runArguments(identity), ...own);
+      values.push(key, task);
     }
-    const width = String(values.length / wanted.length);
-    const answers = await steps.run(client, keys, [width, ...situationArguments(nowArgument(), rules), ...values]);
+    const answers = await steps.run(client, keys, values);
     return Array.isArray(answers) ? answers : [];
   };
 
@@ -133,10 +131,10 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
     try {
       const wanted = checkpoints.map((checkpoint) => ({
         identity: checkpoint.identity,
-        values: checkpointArguments(checkpoint),
+        task: checkpointArgument(checkpoint),
       }));
       const answers = await runSteps(shard, wanted);
-      return checkpoints.map(({ identity }, index) => readResult(identity, answers[index]));
+      return checkpoints.map((checkpoint, index) => readResult(checkpoint, answers[index]));
     } catch (error) {
       const failure = away(error);
       return checkpoints.map(() => ({ result: "failed", error: failure }));
@@ -176,7 +174,7 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
       if (server.waitsForDisk) await waitForDisk();
       return results;
     },
-    maxTogether: maxSteps * shards,
+    maxTogether: maxTogether * shards,
     maxWaiting,
     lanes: applyLanes,
   });
@@ -189,7 +187,7 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
   };
 
   /** Those that are overdue longest, over all shards. */
-  const overdueMembers = async (nowMs: number, limit: number) => {
+  const overdueMembers = async (nowMs: number, limit: number): Promise<readonly Overdue[]> => {
     const found = await Promise.all(
       keys.shards.map(async (shard) => {
         const flat = await client.zrangebyscore(shard.due, "-inf", `(${nowMs}`, "WITHSCORES", "LIMIT", 0, limit);
@@ -208,7 +206,7 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
     const identities = members.map(parseIdentityKey);
     const answers = await runSteps(
       shard,
-      identities.map((identity) => ({ identity, values: ["expire"] })),
+      identities.map((identity) => ({ identity, task: "expire" })),
     );
     return identities.map((identity, index) => {
       try {
@@ -220,11 +218,14 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
   };
 
   /**
-   * Claims of this process read one after the other, each behind the steps that the one before has sent: what those
-   * close it does not see. Meanwhile the answers to them are read.
+   * Claims of this process read one after the other, each behind the steps that those before have sent: what those close
+   * it does not see. While others are under way a claim takes what they have read ahead, and does not wait for them. What
+   * another process has closed since then the script finds out.
    */
   const sendClaim = async (nowMs: number, limit: number) => {
-    const due = await overdueMembers(nowMs, limit);
+    if (overdueAhead.length < limit) overdueAhead = await overdueMembers(nowMs, limit * claimsAhead);
+    const due = overdueAhead.slice(0, limit);
+    overdueAhead = overdueAhead.slice(limit);
     const forgetMs = `(${nowMs - rules.retentionMs}`;
     const trims = keys.shards.map(({ final }) => client.zremrangebyscore(final, "-inf", forgetMs));
     const portions = portionsOf(due, ({ shard }) => shard);
@@ -237,12 +238,22 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
     return { due, closed: Promise.all([Promise.all(expired), Promise.all(trims)]) };
   };
 
+  const closeOverdue = async (limit: number) => {
+    claimsUnderWay++;
+    try {
+      const nowMs = await serverNowMs();
+      const sent = lastClaim.then(() => sendClaim(nowMs, limit));
+      lastClaim = sent.catch(() => {});
+      const { due, closed } = await sent;
+      const [expired] = await closed;
+      return { due, expired };
+    } finally {
+      if (--claimsUnderWay === 0) overdueAhead = [];
+    }
+  };
+
   const claimDue = async (limit: number): Promise<ClaimResult> => {
-    const nowMs = await serverNowMs();
-    const sent = lastClaim.then(() => sendClaim(nowMs, limit));
-    lastClaim = sent.catch(() => {});
-    const { due, closed } = await sent;
-    const [expired] = await closed;
+    const { due, expired } = await closeOverdue(limit);
     const decided: Run[] = [];
     const failed: { identity: RunIdentity; error: unknown }[] = [];
     for (const { identity, run, error } of expired.flat()) {
@@ -267,14 +278,13 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
   const get = async (identity: RunIdentity): Promise<StoredRun | undefined> => {
     const shard = keys.of(identity);
     const key = identityKey(identity);
-    const found = await client.multi().hgetall(shard.run(key)).lrange(shard.timeline(key), 0, -1).exec();
-    const [hash, list] = (found ?? []).map(([error, value]) => {
+    const found = await client.multi().get(shard.run(key)).lrange(shard.timeline(key), 0, -1).exec();
+    const [text, list] = (found ?? []).map(([error, value]) => {
       if (error) throw error;
       return value;
     });
-    const fields = new Map(Object.entries(typeof hash === "object" && hash !== null ? hash : {}));
-    if (fields.size === 0 || !Array.isArray(list)) return undefined;
-    const run = decodeRun(identity, fields);
+    if (typeof text !== "string" || !Array.isArray(list)) return undefined;
+    const run = decodeRun(identity, text);
     if (isForgotten(run, await serverNowMs(), rules)) return undefined;
     const timeline = [];
     for (let index = 0; index + 1 < list.length; index += 2) timeline.push(decodeEntry(list[index], list[index + 1]));
@@ -397,10 +407,17 @@ function connect(url: string, maxSilenceMs: number): Redis {
   return client;
 }
 
-/** What a script is asked to do with one run. */
+/** What a script is asked to do with one run: to close it (`expire`) or to apply a checkpoint. */
 interface Step {
   readonly identity: RunIdentity;
-  readonly values: readonly string[];
+  readonly task: string;
+}
+
+/** A run that is due by its index. */
+interface Overdue {
+  readonly shard: ShardKeys;
+  readonly member: string;
+  readonly dueMs: number;
 }
 
 /** What became of one run that was thought to be due. */
@@ -440,7 +457,7 @@ function expiredRun(identity: RunIdentity, answer: unknown): Run | undefined {
   if (!Array.isArray(answer)) return undefined;
   const [result, run] = answer;
   if (result === "failed") throw new Error(String(run));
-  return decodeRun(identity, fieldsOf(String(run)));
+  return decodeRun(identity, String(run));
 }
 
 function missingResult(): ApplyResult {
@@ -448,28 +465,30 @@ function missingResult(): ApplyResult {
 }
 
 /** One answer that cannot be read says nothing of the others. */
-function readResult(identity: RunIdentity, answer: unknown): ApplyResult {
+function readResult(checkpoint: Checkpoint, answer: unknown): ApplyResult {
   try {
-    return resultOf(identity, answer);
+    return resultOf(checkpoint, answer);
   } catch (error) {
     return { result: "failed", error: away(error) };
   }
 }
 
 /** @throws {TypeError} for an answer that the script never gives */
-function resultOf(identity: RunIdentity, answer: unknown): ApplyResult {
+function resultOf({ identity, eventKey }: Checkpoint, answer: unknown): ApplyResult {
   if (!Array.isArray(answer)) throw new TypeError("The answer of a step cannot be read");
-  const [result, run, eventKey, entry, reused, outboxed] = answer;
-  if (result === "failed") return { result, error: away(new Error(String(run))) };
-  if (result === "rejected") return { result: "rejected", code: "timestamp_out_of_range" };
+  const [said, run, entry, outboxed] = answer;
+  if (said === "failed") return { result: said, error: away(new Error(String(run))) };
+  if (said === "rejected") return { result: "rejected", code: "timestamp_out_of_range" };
+  const isReused = said === "reused";
+  const result = isReused ? "duplicate" : said;
   if (result !== "applied" && result !== "recorded" && result !== "duplicate")
     throw new TypeError("The answer of a step cannot be read");
-  const made = decodeEntry(String(eventKey), String(entry));
+  const made = decodeEntry(eventKey, String(entry));
   return {
     result,
-    run: decodeRun(identity, fieldsOf(String(run))),
+    run: decodeRun(identity, String(run)),
     answer: made,
-    anomalies: reused === "event_id_reused" ? [...made.anomalies, reused] : made.anomalies,
+    anomalies: isReused ? [...made.anomalies, "event_id_reused"] : made.anomalies,
     outboxed: Number(outboxed),
   };
 }

@@ -3,8 +3,6 @@ import {
   anomalyReasons,
   type Checkpoint,
   type HeldEnd,
-  identityKey,
-  type LastSeen,
   type LateEnd,
   type Outcome,
   type PathStep,
@@ -14,136 +12,144 @@ import {
   type RunIdentity,
   type RunStart,
   type RunStateName,
+  type RunTerms,
   type TimelineEntry,
   type Verdict,
   type VerdictReason,
 } from "@signalbox/experience";
 
-/** Fields of a run's hash by their short names; the script documents them. */
-export type RunFields = ReadonlyMap<string, string>;
+/** Between the parts of a record, of a run or of a checkpoint, and of one of their groups: no value has control characters. */
+export const divider = { record: "\u001d", part: "\u001e", value: "\u001f" } as const;
 
-/** Of a hash as the script gives it: names and values in turn, divided by a character that none of them has. */
-export function fieldsOf(joined: string): RunFields {
-  const flat = joined.split("\u001f");
-  const fields = new Map<string, string>();
-  for (let index = 0; index + 1 < flat.length; index += 2) fields.set(flat[index] ?? "", flat[index + 1] ?? "");
-  return fields;
-}
-
-export function decodeRun(identity: RunIdentity, fields: RunFields): Run {
-  const text = (name: string): string | undefined => fields.get(name);
-  const time = (name: string): number | undefined => {
-    const value = fields.get(name);
-    return value === undefined ? undefined : Number(value);
-  };
+/** A run as the script keeps it, which also documents its parts. Empty is what it is without. */
+export function decodeRun(identity: RunIdentity, joined: string): Run {
+  const parts = joined.split(divider.part);
+  const [state = "", joinedTerms = "", born, startedAt = "", startServer, startTrusted, due, lastServer] = parts;
+  const [lastType = "", lastLabel, lastCategory, lastSequence, lastAt] = parts.slice(8);
+  const [recorded, position, anomalies = "", pathMarks, uncounted, held = "", verdict = "", late = ""] =
+    parts.slice(13);
+  const terms = decodeTerms(identity, joinedTerms);
+  const bornAtMs = Number(born);
+  const start: RunStart | undefined =
+    startedAt === ""
+      ? undefined
+      : {
+          occurredAtMs: Number(startedAt),
+          serverAtMs: timeOf(startServer) ?? bornAtMs,
+          trusted: startTrusted !== "0",
+        };
+  const lastServerMs = timeOf(lastServer) ?? start?.serverAtMs ?? bornAtMs;
   return {
     identity,
     // What the script wrote, or what a test of damaged records did: a state that nobody knows is judged by nobody.
-    state: (text("s") ?? "orphan") as RunStateName,
-    terms: {
-      definitionVersion: text("v") ?? "",
-      experienceLabel: text("x") ?? identity.experienceId,
-      featureCategory: text("f") ?? "",
-      urgency: (text("u") ?? "unregistered") as Run["terms"]["urgency"],
-      thresholdMs: time("th") ?? 0,
-      timeoutMs: time("to") ?? 0,
-      inactivityTimeoutMs: time("ia"),
-      path: decodePath(text("pa")),
-    },
-    bornAtMs: time("b") ?? 0,
-    start: decodeStart(text, time),
-    deadlineMs: deadlineOf(text, time),
-    dueMs: time("q"),
-    heldEnd: decodeHeldEnd(text, time),
-    last: decodeLast(text, time),
-    pathMarks: decodePathMarks(text("pm")),
-    lastServerMs: lastServerMsOf(time) ?? 0,
-    verdict: decodeVerdict(text, time),
-    lateEnd: decodeLateEnd(text, time),
-    uncounted: text("nc") === "1" ? true : undefined,
-    recorded: time("n") ?? 0,
-    position: time("p") ?? 0,
-    anomalies: decodeAnomalies(text("a") ?? ""),
+    state: state as RunStateName,
+    terms,
+    bornAtMs,
+    start,
+    deadlineMs: state === "open" && start ? deadlineOf(terms, start, lastServerMs) : undefined,
+    dueMs: timeOf(due),
+    heldEnd: decodeHeldEnd(held),
+    last:
+      lastType === ""
+        ? undefined
+        : {
+            type: lastType,
+            typeLabel: lastLabel || lastType,
+            category: lastCategory || undefined,
+            sequence: timeOf(lastSequence),
+            occurredAtMs: timeOf(lastAt) ?? Number(startedAt),
+          },
+    pathMarks: decodePathMarks(pathMarks),
+    lastServerMs,
+    verdict: decodeVerdict(verdict),
+    lateEnd: decodeLateEnd(late),
+    uncounted: uncounted === "1" ? true : undefined,
+    recorded: Number(recorded),
+    position: Number(position),
+    anomalies: decodeAnomalies(anomalies),
   };
 }
 
-/** Of an open run: its start and what the terms allow, from the last checkpoint on where silence counts too. */
-function deadlineOf(text: Text, time: Time): number | undefined {
-  const startedAtMs = time("sa");
-  if (text("s") !== "open" || startedAtMs === undefined) return undefined;
-  const totalMs = startedAtMs + (time("to") ?? 0);
-  const inactivityMs = time("ia");
-  return inactivityMs === undefined ? totalMs : Math.min(totalMs, (lastServerMsOf(time) ?? startedAtMs) + inactivityMs);
+function timeOf(text: string | undefined): number | undefined {
+  return text ? Number(text) : undefined;
 }
 
-type Text = (name: string) => string | undefined;
-type Time = (name: string) => number | undefined;
-
-function decodeStart(text: Text, time: Time): RunStart | undefined {
-  const occurredAtMs = time("sa");
-  if (occurredAtMs === undefined) return undefined;
-  return { occurredAtMs, serverAtMs: startServerMsOf(time) ?? occurredAtMs, trusted: text("st") !== "0" };
+/** What the terms allow an open run, from the last checkpoint on where silence counts too. */
+function deadlineOf({ timeoutMs, inactivityTimeoutMs }: RunTerms, start: RunStart, lastServerMs: number): number {
+  const totalMs = start.occurredAtMs + timeoutMs;
+  return inactivityTimeoutMs === undefined ? totalMs : Math.min(totalMs, lastServerMs + inactivityTimeoutMs);
 }
 
-// What follows from other fields is not stored.
-
-function startServerMsOf(time: Time): number | undefined {
-  return time("ss") ?? time("b");
+function encodeTerms({ experienceId }: RunIdentity, terms: RunTerms): string {
+  const { definitionVersion, experienceLabel, featureCategory, urgency, thresholdMs, timeoutMs } = terms;
+  const label = experienceLabel === experienceId ? "" : experienceLabel;
+  const inactivityMs = terms.inactivityTimeoutMs ?? "";
+  return [
+    definitionVersion,
+    label,
+    featureCategory,
+    urgency,
+    thresholdMs,
+    timeoutMs,
+    inactivityMs,
+    encodePath(terms.path),
+  ].join(divider.value);
 }
 
-function lastServerMsOf(time: Time): number | undefined {
-  return time("ls") ?? startServerMsOf(time);
+function decodeTerms({ experienceId }: RunIdentity, joined: string): RunTerms {
+  const [version = "", label, category = "", urgency, threshold, timeout, inactivity, path] = joined.split(
+    divider.value,
+  );
+  return {
+    definitionVersion: version,
+    experienceLabel: label || experienceId,
+    featureCategory: category,
+    urgency: urgency as RunTerms["urgency"],
+    thresholdMs: Number(threshold),
+    timeoutMs: Number(timeout),
+    inactivityTimeoutMs: timeOf(inactivity),
+    path: decodePath(path),
+  };
 }
 
-function decodeHeldEnd(text: Text, time: Time): HeldEnd | undefined {
-  const outcome = text("ho");
-  if (outcome === undefined) return undefined;
+function decodeHeldEnd(joined: string): HeldEnd | undefined {
+  if (joined === "") return undefined;
+  const [outcome, at, server, trusted, type = "", label = "", message, reason, reasonLabel] = joined.split(
+    divider.value,
+  );
   return {
     outcome: outcome as Outcome,
-    occurredAtMs: time("ha") ?? 0,
-    serverAtMs: time("hs") ?? 0,
-    trusted: text("ht") === "1",
-    type: text("hy") ?? "",
-    typeLabel: text("hl") ?? "other",
-    errorMessage: text("hm"),
-    discardReason: text("hr"),
-    discardLabel: text("hd"),
-  };
-}
-
-function decodeLast(text: Text, time: Time): LastSeen | undefined {
-  const type = text("ly");
-  if (type === undefined) return undefined;
-  return {
+    occurredAtMs: Number(at),
+    serverAtMs: Number(server),
+    trusted: trusted === "1",
     type,
-    typeLabel: text("ll") ?? type,
-    category: text("lc"),
-    sequence: time("lq"),
-    occurredAtMs: time("la") ?? time("sa") ?? 0,
+    typeLabel: label,
+    errorMessage: message || undefined,
+    discardReason: reason || undefined,
+    discardLabel: reasonLabel || undefined,
   };
 }
 
-function decodeVerdict(text: Text, time: Time): Verdict | undefined {
-  const decidedAtMs = time("vd");
-  if (decidedAtMs === undefined) return undefined;
-  const apdex = text("vx");
+function decodeVerdict(joined: string): Verdict | undefined {
+  if (joined === "") return undefined;
+  const [decided, reason, at, ended, elapsed, apdex, type = "", message, discard] = joined.split(divider.value);
   return {
-    reason: text("vr") as VerdictReason | undefined,
-    verdictAtMs: time("va") ?? decidedAtMs,
-    decidedAtMs,
-    endedAtMs: time("ve"),
-    elapsedMs: time("vl"),
-    apdexSuccess: apdex === undefined ? undefined : apdex === "1",
-    type: text("vy") ?? "other",
-    errorMessage: text("vm"),
-    discardReason: text("vi"),
+    reason: (reason || undefined) as VerdictReason | undefined,
+    verdictAtMs: Number(at),
+    decidedAtMs: Number(decided),
+    endedAtMs: timeOf(ended),
+    elapsedMs: timeOf(elapsed),
+    apdexSuccess: apdex ? apdex === "1" : undefined,
+    type,
+    errorMessage: message || undefined,
+    discardReason: discard || undefined,
   };
 }
 
-function decodeLateEnd(text: Text, time: Time): LateEnd | undefined {
-  const atMs = time("ea");
-  if (atMs === undefined) return undefined;
-  return { atMs, outcome: text("eo") as Outcome, latenessMs: time("el") ?? 0 };
+function decodeLateEnd(joined: string): LateEnd | undefined {
+  if (joined === "") return undefined;
+  const [at, outcome, lateness] = joined.split(divider.value);
+  return { atMs: Number(at), outcome: outcome as Outcome, latenessMs: Number(lateness) };
 }
 
 /** `cart,?address,payment~5000`: a question mark before optional steps, the longest gap in ms behind a tilde. */
@@ -154,7 +160,8 @@ function encodePath(path: Run["terms"]["path"]): string {
 }
 
 function decodePath(joined: string | undefined): Run["terms"]["path"] {
-  return joined?.split(",").map((text) => {
+  if (!joined) return undefined;
+  return joined.split(",").map((text) => {
     const [name = "", gap] = text.split("~");
     const optional = name.startsWith("?");
     return {
@@ -167,7 +174,8 @@ function decodePath(joined: string | undefined): Run["terms"]["path"] {
 
 /** `0@1770000000000,2@1770000000500`: steps of the path with the time at which they were seen. */
 function decodePathMarks(joined: string | undefined): Run["pathMarks"] {
-  return joined?.split(",").map((text) => {
+  if (!joined) return undefined;
+  return joined.split(",").map((text) => {
     const [step, atMs] = text.split("@");
     return { step: Number(step), atMs: Number(atMs) };
   });
@@ -176,6 +184,7 @@ function decodePathMarks(joined: string | undefined): Run["pathMarks"] {
 const knownAnomalies: ReadonlySet<string> = new Set(anomalyReasons);
 
 function decodeAnomalies(joined: string): Anomaly[] {
+  if (joined === "") return [];
   return joined.split(",").filter((name): name is Anomaly => knownAnomalies.has(name));
 }
 
@@ -281,40 +290,38 @@ export function situationArguments(nowMs: number | undefined, rules: Rules): str
   ];
 }
 
-/** Of which run it is told. */
-export function runArguments(identity: RunIdentity): [key: string, member: string] {
-  return [identityKey(identity), `${identity.correlationId}|${identity.run}`];
+/** Definitions are few, and every checkpoint of theirs has the same terms. */
+const encodedTerms = new WeakMap<RunTerms, { readonly experienceId: string; readonly joined: string }>();
+
+function joinedTermsOf({ identity, terms }: Checkpoint): string {
+  const known = encodedTerms.get(terms);
+  if (known?.experienceId === identity.experienceId) return known.joined;
+  const joined = encodeTerms(identity, terms);
+  encodedTerms.set(terms, { experienceId: identity.experienceId, joined });
+  return joined;
 }
 
-export function checkpointArguments(checkpoint: Checkpoint): string[] {
-  const { terms } = checkpoint;
-  const optional = (value: string | number | undefined): string => (value === undefined ? "" : String(value));
+/** What a step is told of a checkpoint. */
+export function checkpointArgument(checkpoint: Checkpoint): string {
   return [
-    checkpoint.uncounted ? "record" : "apply",
     checkpoint.eventKey,
     checkpoint.digest,
     checkpoint.kind,
-    optional(checkpoint.category),
+    checkpoint.category ?? "",
     checkpoint.type,
     checkpoint.typeLabel,
-    String(checkpoint.clientAtMs),
-    optional(checkpoint.sentAtMs),
-    optional(checkpoint.ulidTimeMs),
-    optional(checkpoint.sequence),
+    checkpoint.clientAtMs,
+    checkpoint.sentAtMs ?? "",
+    checkpoint.ulidTimeMs ?? "",
+    checkpoint.sequence ?? "",
     // An end without an outcome succeeded.
     checkpoint.kind === "end" ? (checkpoint.outcome ?? "success") : "",
-    optional(checkpoint.errorMessage),
-    optional(checkpoint.discardReason),
-    optional(checkpoint.discardLabel),
+    checkpoint.errorMessage ?? "",
+    checkpoint.discardReason ?? "",
+    checkpoint.discardLabel ?? "",
+    checkpoint.uncounted ? "1" : "",
     checkpoint.anomalies.join(","),
-    terms.definitionVersion,
-    terms.experienceLabel,
-    terms.featureCategory,
-    terms.urgency,
-    String(terms.thresholdMs),
-    String(terms.timeoutMs),
-    optional(terms.inactivityTimeoutMs),
+    joinedTermsOf(checkpoint),
     encodeSent(checkpoint),
-    encodePath(terms.path),
-  ];
+  ].join(divider.part);
 }

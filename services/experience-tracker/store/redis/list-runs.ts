@@ -109,11 +109,10 @@ function compare(a: ListCursor, b: ListCursor): number {
 }
 
 async function readRuns(client: Redis, members: readonly Member[]): Promise<(Run | undefined)[]> {
-  const hashes = await Promise.all(members.map(({ shard, key }) => client.hgetall(shard.run(key))));
-  return hashes.map((hash, index) => {
-    const fields = new Map(Object.entries(hash));
-    return fields.size === 0 ? undefined : decodeRun(parseIdentityKey(members[index]?.key ?? ""), fields);
-  });
+  const texts = await Promise.all(members.map(({ shard, key }) => client.get(shard.run(key))));
+  return texts.map((text, index) =>
+    text === null ? undefined : decodeRun(parseIdentityKey(members[index]?.key ?? ""), text),
+  );
 }
 
 /** What the key alone tells. */

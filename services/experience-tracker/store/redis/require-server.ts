@@ -113,7 +113,7 @@ export interface GateOptions {
 }
 
 /** How runs, entries and records are written; another number for every change that older code cannot read. */
-const format = "2";
+const format = "3";
 
 /**
  * What stands before every use of a connection. Each new one may lead to another server than the one before, or to the

@@ -1,9 +1,15 @@
+import { divider } from "./codec.js";
+
 /** Steps in one call of the script: some milliseconds in which the server does nothing else. */
 export const maxSteps = 50;
 
 const sharedKeys = 5;
 const keysOfStep = 3;
-const sharedValues = 6;
+const sharedValues = 5;
+const valuesOfStep = 2;
+
+/** A pattern that takes a text apart into so many parts; all but the last one are without the divider. */
+const parts = (count: number, by: string): string => `'^${`([^${by}]*)${by}`.repeat(count - 1)}(.*)$'`;
 
 /**
  * Steps of runs of one shard, one after the other, decided and written by Redis itself. Each stands alone, as if it had been
@@ -11,53 +17,105 @@ const sharedValues = 6;
  * `expire`, row by row; the contract suite compares both.
  *
  * KEYS: due, final, counters, outbox, meta; then for each step run, timeline, open
- * ARGV: how many values each step has, now or empty, the rules; then the values of each step (`runArguments`,
- * `checkpointArguments`). Times are milliseconds, absent values are empty.
+ * ARGV: now or empty, the rules; then for each step the run's identity and what to do (`checkpointArgument`, or `expire`). Times
+ * are milliseconds, absent values are empty.
  *
  * What the steps have in common is read once, and written once behind the last of them: functions that each step would make
- * anew, and commands that take many members, are most of what a step costs.
+ * anew, and commands that take many members, are most of what a step costs. For the same reason a run is one text, which is
+ * read and written as a whole: commands and values that pass between Lua and the server are what is left.
  *
- * Fields of the run's hash: s state; v version, x label where it is not the id, f category, u urgency, th threshold, to timeout, ia inactivity;
- * pa path; pm marks on it; b born; sa, ss, st start (occurred, server, trusted); q due; h* held end; l* last seen (ll only where it is not ly); ls last server time;
- * v* verdict; e* late end; nc counts nowhere; n recorded; p position; a anomalies.
- *
- * What follows from other fields is left out: ss is b, ls is ss, la is sa, st is 1, where the hash does not say otherwise.
+ * A run's text has these parts, divided by the character 30, in groups by 31:
+ * s state; terms (v version, x label where it is not the id, f category, u urgency, th threshold, to timeout, ia inactivity, pa path);
+ * b born; sa, ss, st start (occurred, server, trusted); q due; ls last server time; ly, ll, lc, lq, la last seen (type, label
+ * where it is not the type, category, sequence, time); n recorded; p position; a anomalies; pm marks on the path;
+ * uncounted (1 where it counts nowhere);
+ * held end (outcome, time, server time, trusted, type, label, message, reason, its label);
+ * verdict (decided, reason, time, end, elapsed, apdex, type, message, discard reason); late (time, outcome, lateness).
+ * What follows from other parts is empty: ss is b, ls is ss, la is sa, st is 1, where nothing else is said.
  *
  * A timeline holds two elements for each checkpoint, its event key and its entry. Joined with `|` it says: digest (empty where
  * the event key begins with it), server time, occurred time (empty where it is the client's), applied, anomalies, state, opened,
  * deadline, elapsed, apdex, first letter of the kind, type, client's time, and as JSON what else the producer sent, if anything.
  * All times but the first are milliseconds from it.
+ *
+ * A record of the outbox has the run's identity (i) and, divided by the character 29 (r), kind, position, time, the run after
+ * the step, event key and entry (both empty where no checkpoint is meant).
  */
 export const stepsScript = `
 local K_DUE, K_FINAL, K_COUNT, K_OUT, K_META = unpack(KEYS, 1, ${sharedKeys})
-local width = tonumber(ARGV[1])
-local now = tonumber(ARGV[2])
+local now = tonumber(ARGV[1])
 if not now then
   local t = redis.call('TIME')
   now = tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
 end
-local lateGrace, missingGrace, retention, rejectSkew = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6] == '1'
+local nowText = string.format('%d', now)
+local lateGrace, missingGrace, retention, rejectSkew = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5] == '1'
 local maxTimeline = 1000
+local stepsGiven = (#KEYS - ${sharedKeys}) / ${keysOfStep}
+local function runKeyOf(index) return KEYS[${sharedKeys} + (index - 1) * ${keysOfStep} + 1] end
 
--- Of the step under way: where its values begin, whose run it is about, the run as it is and as it was.
-local base, K_RUN, K_TL, K_OPEN, identity, member, ownId
-local r, old, before, startsAnew, leftPath
+-- The runs as they are now, by key, and those of them that are still to be written.
+local texts, unwritten = {}, {}
+
+-- Of the step under way: whose run it is about, the run as it is, and its state as it was.
+local K_RUN, K_TL, K_OPEN, identity, ownId, member
+local r, before, openedBefore, startsAnew, leftPath
 -- What it expired the run as before its own turn came.
 local expiredAs, expiredState, expirySnapshot
 -- What it counts, and where the run is to be found afterwards: a score, or false for nowhere.
-local counts, gauges, due, final, open
+local counts, due, final, open
 -- The checkpoint that it is about.
-local kind, category, ctype, label, sequence, outcome, message, reason, reasonLabel
-local at, trusted, opened, applied, verdict, stepNotes, uncounted
+local kind, category, ctype, label, sequence, outcome, message, reason, reasonLabel, terms
+local at, trusted, opened, applied, verdict, notes, uncounted
 
 local function num(n)
-  if n == math.floor(n) then return string.format('%d', n) end
+  if n % 1 == 0 then return string.format('%d', n) end
   return string.format('%.3f', n)
 end
-local nowText = num(now)
 
 local function isFinal(s) return s ~= 'open' and s ~= 'orphan' end
-local function some(text) if text == '' then return nil end return text end
+
+local function parse(text)
+  local r = {}
+  r.s, r.terms, r.b, r.sa, r.ss, r.st, r.q, r.ls, r.ly, r.ll, r.lc, r.lq, r.la, r.n, r.p, r.a, r.pm, r.uncounted, r.held,
+    r.verdict, r.late = string.match(text, ${parts(21, divider.part)})
+  if not r.s then error('damaged') end
+  if r.sa ~= '' then
+    if r.ss == '' then r.ss = r.b end
+    if r.st == '' then r.st = '1' end
+    if r.la == '' and r.ly ~= '' then r.la = r.sa end
+  end
+  if r.ls == '' then r.ls = r.ss ~= '' and r.ss or r.b end
+  return r
+end
+local function parseTerms()
+  r.v, r.x, r.f, r.u, r.th, r.to, r.ia, r.pa = string.match(r.terms, ${parts(8, divider.value)})
+  if r.x == '' then r.x = ownId end
+end
+local function snapshot()
+  local server = r.ss ~= '' and r.ss or r.b
+  return table.concat({ r.s, r.terms, r.b, r.sa, r.ss ~= r.b and r.ss or '', r.st ~= '1' and r.st or '', r.q,
+    r.ls ~= server and r.ls or '', r.ly, r.ll, r.lc, r.lq, r.la ~= r.sa and r.la or '', r.n, r.p, r.a, r.pm,
+    r.uncounted, r.held, r.verdict, r.late }, '${divider.part}')
+end
+
+local function heldEnd()
+  if r.held == '' then return nil end
+  local e = {}
+  e.outcome, e.at, e.server, e.trusted, e.type, e.label, e.message, e.reason, e.reasonLabel =
+    string.match(r.held, ${parts(9, divider.value)})
+  e.at, e.server, e.trusted = tonumber(e.at), tonumber(e.server), e.trusted == '1'
+  return e
+end
+local function thisEnd()
+  return { outcome = outcome, at = at, server = now, trusted = trusted, type = ctype, label = label,
+    message = message, reason = reason, reasonLabel = reasonLabel }
+end
+local function parseVerdict()
+  local v = {}
+  v.decided, v.reason, v.at, v.ended, v.elapsed, v.apdex = string.match(r.verdict, ${parts(9, divider.value)})
+  return v
+end
 
 local holdUntil
 local function isHeld()
@@ -66,27 +124,20 @@ local function isHeld()
 end
 
 -- What is not counted, and what comes to a run that is not, raises anomalies only.
-local function count(key) if not (uncounted or r.nc) then counts[#counts + 1] = key end end
+local function count(key) if not uncounted and r.uncounted == '' then counts[#counts + 1] = key end end
 local function countAnomaly(name) counts[#counts + 1] = 'anomalies|' .. name end
-local function xlabel() return r.x or ownId end
-local function series() return xlabel() .. '|' .. r.f .. '|' .. r.u .. '|' end
+local function countIn(family, of, value) count(family .. '|' .. r.x .. '|' .. r.f .. '|' .. r.u .. '|' .. of .. '|' .. value) end
 
 local function note(list, name)
   for _, known in ipairs(list) do if known == name then return end end
   list[#list + 1] = name
 end
 local function noteRun(names)
+  if #names == 0 then return end
   local list = {}
-  for name in string.gmatch(r.a or '', '[^,]+') do list[#list + 1] = name end
+  for name in string.gmatch(r.a, '[^,]+') do list[#list + 1] = name end
   for _, name in ipairs(names) do note(list, name) end
-  if #list > 0 then r.a = table.concat(list, ',') end
-end
-
-local heldFields = { 'ho', 'ha', 'hs', 'ht', 'hy', 'hl', 'hm', 'hr', 'hd' }
-local function heldEnd()
-  if not r.ho then return nil end
-  return { outcome = r.ho, at = tonumber(r.ha), server = tonumber(r.hs), trusted = r.ht == '1', type = r.hy,
-    label = r.hl, message = r.hm, reason = r.hr, reasonLabel = r.hd }
+  r.a = table.concat(list, ',')
 end
 
 local maxPathMarks = 100
@@ -97,26 +148,26 @@ local function pathSteps()
   end
   return steps
 end
-local function mark(category, at)
-  if not r.pa or category == '' then return end
+local function mark()
+  if r.pa == '' or category == '' then return end
   local marks = 0
-  for _ in string.gmatch(r.pm or '', '@') do marks = marks + 1 end
+  for _ in string.gmatch(r.pm, '@') do marks = marks + 1 end
   if marks >= maxPathMarks then return end
   for index, known in ipairs(pathSteps()) do
     if known.category == category then
-      r.pm = (r.pm and r.pm .. ',' or '') .. num(index - 1) .. '@' .. num(at)
+      r.pm = (r.pm ~= '' and r.pm .. ',' or '') .. num(index - 1) .. '@' .. num(at)
       return
     end
   end
 end
 local function leavesPath(state)
-  if not r.pa or state == 'discarded' or state == 'orphaned' then return false end
+  if r.pa == '' or state == 'discarded' or state == 'orphaned' then return false end
   local path, marks = pathSteps(), {}
   local function required(from, to)
     for index = from, to do if not path[index].optional then return true end end
     return false
   end
-  for step, at in string.gmatch(r.pm or '', '(%d+)@([%d.-]+)') do
+  for step, at in string.gmatch(r.pm, '(%d+)@([%d.-]+)') do
     local one = { step = tonumber(step) + 1, at = tonumber(at) }
     local place = #marks + 1
     while place > 1 and marks[place - 1].at > one.at do place = place - 1 end
@@ -134,33 +185,31 @@ end
 
 local function conclude(state, v)
   leftPath = leavesPath(state)
-  for _, field in ipairs(heldFields) do r[field] = nil end
-  r.q = nil
-  r.pm = nil
-  r.s = state
-  r.vr, r.va, r.vd, r.ve, r.vl, r.vx, r.vy, r.vm, r.vi =
-    v.reason, num(v.at), nowText, v.ended and num(v.ended), v.elapsed and num(v.elapsed), v.apdex, v.type, v.message, v.discard
+  r.s, r.held, r.q, r.pm = state, '', '', ''
+  r.elapsed, r.apdex = v.elapsed and num(v.elapsed) or '', v.apdex or ''
+  r.verdict = table.concat({ nowText, v.reason or '', num(v.at), v.ended and num(v.ended) or '', r.elapsed, r.apdex,
+    v.type, v.message or '', v.discard or '' }, '${divider.value}')
 end
 
-local function decide(e, elapsed)
+local function decide(e, elapsed, reasonOfFailure)
   local v = { at = e.at, ended = e.at, elapsed = elapsed, type = e.type, message = e.message, discard = e.reason }
   if e.outcome == 'discarded' then
-    count('discards|' .. xlabel() .. '|' .. (e.reasonLabel or 'unspecified'))
+    count('discards|' .. r.x .. '|' .. (e.reasonLabel ~= '' and e.reasonLabel or 'unspecified'))
     conclude('discarded', v)
     return 'discarded'
   end
-  count('checkpoint|' .. series() .. e.label .. '|end')
+  countIn('checkpoint', e.label, 'end')
   if e.outcome == 'error' then
-    count('total|' .. series() .. e.label .. '|true')
-    v.reason = 'error'
+    countIn('total', e.label, 'true')
+    v.reason = reasonOfFailure
     conclude('failed', v)
     return 'failed'
   end
-  count('total|' .. series() .. e.label .. '|false')
+  countIn('total', e.label, 'false')
   if elapsed then
     local good = elapsed <= tonumber(r.th)
     v.apdex = good and '1' or '0'
-    count('apdex|' .. series() .. e.label .. '|' .. (good and 'true' or 'false'))
+    countIn('apdex', e.label, good and 'true' or 'false')
   end
   conclude('succeeded', v)
   return 'completed'
@@ -168,155 +217,107 @@ end
 
 local function deadlineOf()
   local deadline = tonumber(r.sa) + tonumber(r.to)
-  if r.ia then deadline = math.min(deadline, tonumber(r.ls) + tonumber(r.ia)) end
+  if r.ia ~= '' then deadline = math.min(deadline, tonumber(r.ls) + tonumber(r.ia)) end
   return deadline
 end
 
-local function expand()
-  if r.sa then r.ss, r.st = r.ss or r.b, r.st or '1' end
-  r.ls = r.ls or r.ss or r.b
-  if r.ly then r.la = r.la or r.sa end
-end
-local function follows(field, value)
-  if field == 'ls' then return value == (r.ss or r.b) end
-  if field == 'ss' then return value == r.b end
-  if field == 'la' then return value == r.sa end
-  return field == 'st' and value == '1'
-end
-local function flatten()
-  local flat = {}
-  local last = 0
-  for field, value in pairs(r) do
-    if not follows(field, value) then
-      flat[last + 1] = field
-      flat[last + 2] = value
-      last = last + 2
-    end
-  end
-  return flat
-end
--- No value has control characters.
-local function snapshot() return table.concat(flatten(), '\\31') end
-
 local function expire()
-  if not r or isFinal(r.s) or not r.q then return false end
+  if not r or isFinal(r.s) or r.q == '' then return false end
   local due = tonumber(r.q)
   if now <= due or isHeld() then return false end
-  local function notePath()
-    if not leftPath then return end
-    noteRun({ 'path_violation' })
-    countAnomaly('path_violation')
+  local function noteExpiry(name)
+    noteRun({ name })
+    countAnomaly(name)
   end
   if r.s == 'open' then
     local deadline = deadlineOf()
     local started = tonumber(r.sa)
     local reason = deadline >= started + tonumber(r.to) and 'timeout' or 'inactivity'
-    count('total|' .. series() .. (r.ll or r.ly or 'other') .. '|true')
-    count('timeouts|' .. xlabel() .. '|' .. reason)
-    conclude('timed_out', { reason = reason, at = deadline, elapsed = math.max(0, deadline - started), type = r.ly or 'other' })
+    local lastType = r.ly ~= '' and r.ly or 'other'
+    countIn('total', r.ll ~= '' and r.ll or lastType, 'true')
+    count('timeouts|' .. r.x .. '|' .. reason)
+    conclude('timed_out', { reason = reason, at = deadline, elapsed = math.max(0, deadline - started), type = lastType })
     expiredAs = 'timed_out'
-    notePath()
-  elseif r.ho then
-    expiredAs = decide(heldEnd(), nil)
-    if expiredAs == 'failed' then r.vr = 'missing_start' end
-    notePath()
-    noteRun({ 'missing_start' })
-    countAnomaly('missing_start')
+    if leftPath then noteExpiry('path_violation') end
+  elseif r.held ~= '' then
+    expiredAs = decide(heldEnd(), nil, 'missing_start')
+    if leftPath then noteExpiry('path_violation') end
+    noteExpiry('missing_start')
   else
-    conclude('orphaned', { reason = 'missing_start', at = due, type = r.ly or 'other' })
+    conclude('orphaned', { reason = 'missing_start', at = due, type = r.ly ~= '' and r.ly or 'other' })
     expiredAs = 'orphaned'
-    noteRun({ 'missing_start' })
-    countAnomaly('missing_start')
+    noteExpiry('missing_start')
   end
   expiredState = r.s
   return true
 end
 
 local function setDeadline()
-  if r.sa then r.q = num(math.max(deadlineOf(), tonumber(r.ss) + lateGrace)) end
+  if r.sa ~= '' then r.q = num(math.max(deadlineOf(), tonumber(r.ss) + lateGrace)) end
 end
 
-local function write(entryKey, entry, decided)
-  local position = tonumber(r.p or '0')
-  local plan = {}
-  if expiredAs then plan[#plan + 1] = { expiredAs, '' } end
-  if entry then plan[#plan + 1] = { 'checkpoint_recorded', entryKey .. '|' .. entry } end
-  if entry and decided then plan[#plan + 1] = { decided, entryKey .. '|' .. entry } end
-  if #plan > 0 then r.p = num(position + #plan) end
+local function outbox(kindOf, position, run, eventKey, entry)
+  redis.call('XADD', K_OUT, '*', 'i', identity,
+    'r', table.concat({ kindOf, position, nowText, run, eventKey, entry }, '${divider.record}'))
+end
 
-  if startsAnew then
-    redis.call('DEL', K_RUN, K_TL)
-    old = nil
-  end
-  local flat = flatten()
-  if not old then
-    redis.call('HSET', K_RUN, unpack(flat))
-  else
-    local changed, gone = {}, {}
-    for place = 1, #flat, 2 do
-      local field, value = flat[place], flat[place + 1]
-      if old[field] ~= value then
-        changed[#changed + 1] = field
-        changed[#changed + 1] = value
-      end
-    end
-    for field in pairs(old) do if not r[field] or follows(field, r[field]) then gone[#gone + 1] = field end end
-    if #changed > 0 then redis.call('HSET', K_RUN, unpack(changed)) end
-    if #gone > 0 then redis.call('HDEL', K_RUN, unpack(gone)) end
-  end
-  if entry then redis.call('RPUSH', K_TL, entryKey, entry) end
+local function write(eventKey, entry)
+  local position, decided = tonumber(r.p), entry and verdict
+  local records = (expiredAs and 1 or 0) + (entry and 1 or 0) + (decided and 1 or 0)
+  r.p = position + records
+  local text = snapshot()
+  texts[K_RUN] = text
 
+  if startsAnew then redis.call('DEL', K_TL) end
+  if entry then redis.call('RPUSH', K_TL, eventKey, entry) end
   if isFinal(r.s) then
-    due, open, final = false, false, r.vd
+    local decidedAt = string.match(r.verdict, '^%d+')
+    due, open, final = false, false, decidedAt
     -- A minute more than it is known: until then the step itself tells that it had its time.
-    local ttl = num(math.max(0, tonumber(r.vd) + retention - now) + 60000)
-    redis.call('PEXPIRE', K_RUN, ttl)
+    local ttl = num(math.max(0, tonumber(decidedAt) + retention - now) + 60000)
+    redis.call('SET', K_RUN, text, 'PX', ttl)
+    unwritten[K_RUN] = nil
     redis.call('PEXPIRE', K_TL, ttl)
   else
+    unwritten[K_RUN] = text
     due = r.q
-    if not old or old.sa ~= r.sa or old.s ~= r.s then open = r.sa or r.b end
+    if before ~= r.s or openedBefore ~= r.sa then open = r.sa ~= '' and r.sa or r.b end
     if startsAnew or (before and isFinal(before)) or expiredAs then
       final = false
-      redis.call('PERSIST', K_RUN)
       redis.call('PERSIST', K_TL)
     end
   end
-  if before ~= r.s then
-    if before == 'open' or before == 'orphan' then gauges['open|' .. before] = -1 end
-    if r.s == 'open' or r.s == 'orphan' then gauges['open|' .. r.s] = 1 end
-  end
 
-  local text = table.concat(flat, '\\31')
-  for index, record in ipairs(plan) do
-    local run = text
-    if index == 1 and expirySnapshot and r.s ~= expiredState then run = expirySnapshot end
-    redis.call('XADD', K_OUT, '*', 'i', identity, 'k', record[1], 'p', num(position + index - 1), 't', nowText, 'r', run, 'e', record[2])
+  if expiredAs then
+    outbox(expiredAs, position, expirySnapshot and r.s ~= expiredState and expirySnapshot or text, '', '')
+    position = position + 1
   end
-  return #plan, text
+  if entry then outbox('checkpoint_recorded', position, text, eventKey, entry) end
+  if decided then outbox(decided, position + 1, text, eventKey, entry) end
+  return records, text
 end
 
 local function newRecord(kept)
-  local inactivity, path = some(ARGV[base + 25]), some(ARGV[base + 27])
-  local experience = ARGV[base + 20]
-  r = { s = 'orphan', v = ARGV[base + 19], x = experience ~= ownId and experience or nil, f = ARGV[base + 21], u = ARGV[base + 22],
-    th = ARGV[base + 23], to = ARGV[base + 24], ia = inactivity, pa = path,
-    b = kept and kept.b or nowText, n = kept and kept.n or '0', p = kept and kept.p or '0', a = kept and kept.a or nil, ls = nowText }
+  r = { s = 'orphan', terms = terms, b = kept and kept.b or nowText, sa = '', ss = '', st = '', q = '', ls = nowText,
+    ly = '', ll = '', lc = '', lq = '', la = '', n = kept and kept.n or 0, p = kept and kept.p or 0, a = kept and kept.a or '',
+    pm = '', uncounted = '', held = '', verdict = '', late = '' }
+  parseTerms()
 end
 
 local function seen()
   r.ls = nowText
-  mark(category, at)
+  mark()
   local later = true
-  if r.la then
+  if r.la ~= '' then
     local last = tonumber(r.la)
     if at ~= last then later = at > last
-    else later = ctype ~= r.ly or tonumber(some(sequence) or '0') >= tonumber(r.lq or '0') end
+    else later = ctype ~= r.ly or (tonumber(sequence) or 0) >= (tonumber(r.lq) or 0) end
   end
-  if later then r.ly, r.ll, r.lc, r.lq, r.la = ctype, label ~= ctype and label or nil, some(category), some(sequence), num(at) end
+  if later then r.ly, r.ll, r.lc, r.lq, r.la = ctype, label ~= ctype and label or '', category, sequence, num(at) end
 end
 
 local function elapsedTo(e)
-  if not r.sa then return nil, false end
+  if r.sa == '' then return nil, false end
   local byOccurred = e.at - tonumber(r.sa)
   if r.st == '1' and e.trusted and byOccurred >= 0 then return byOccurred, false end
   local byServer = e.server - tonumber(r.ss)
@@ -326,15 +327,9 @@ end
 
 local function ended(e)
   local elapsed, skewed = elapsedTo(e)
-  if skewed then note(stepNotes, 'clock_skew') end
-  local decided = decide(e, elapsed)
-  if leftPath then note(stepNotes, 'path_violation') end
-  return decided
-end
-
-local function thisEnd()
-  return { outcome = outcome, at = at, server = now, trusted = trusted, type = ctype, label = label,
-    message = some(message), reason = some(reason), reasonLabel = some(reasonLabel) }
+  if skewed then note(notes, 'clock_skew') end
+  verdict = decide(e, elapsed, 'error')
+  if leftPath then note(notes, 'path_violation') end
 end
 
 local function start()
@@ -342,27 +337,27 @@ local function start()
   r.s = 'open'
   r.sa, r.ss, r.st = num(at), nowText, trusted and '1' or '0'
   setDeadline()
-  count('checkpoint|' .. series() .. label .. '|start')
+  countIn('checkpoint', label, 'start')
   applied = true
   local e = heldEnd()
-  if e then verdict = ended(e) end
+  if e then ended(e) end
 end
 
 local function holdEnd(untilMs)
   seen()
   r.q = num(untilMs)
-  r.ho, r.ha, r.hs, r.ht, r.hy, r.hl, r.hm, r.hr, r.hd =
-    outcome, num(at), nowText, trusted and '1' or '0', ctype, label, some(message), some(reason), some(reasonLabel)
+  r.held = table.concat({ outcome, num(at), nowText, trusted and '1' or '0', ctype, label, message, reason, reasonLabel },
+    '${divider.value}')
   applied = true
 end
 
 local function intermediate()
   seen()
-  count('checkpoint|' .. series() .. label .. '|intermediate')
+  countIn('checkpoint', label, 'intermediate')
   applied = true
 end
 
-local function repeated(first) note(stepNotes, first == outcome and 'duplicate_end' or 'conflicting_end') end
+local function repeated(first) note(notes, first == outcome and 'duplicate_end' or 'conflicting_end') end
 
 local function judge()
   if opened then
@@ -374,7 +369,7 @@ local function judge()
     else holdEnd(now + missingGrace) end
   elseif r.s == 'open' then
     if kind == 'start' then
-      note(stepNotes, 'duplicate_start')
+      note(notes, 'duplicate_start')
       if trusted and at < tonumber(r.sa) then
         r.sa, r.st = num(at), '1'
         setDeadline()
@@ -385,25 +380,26 @@ local function judge()
     else
       seen()
       applied = true
-      verdict = ended(thisEnd())
+      ended(thisEnd())
     end
   elseif r.s == 'orphan' then
     if kind == 'start' then start()
     elseif kind == 'intermediate' then intermediate()
-    elseif r.ho then repeated(r.ho)
+    elseif r.held ~= '' then repeated(heldEnd().outcome)
     else holdEnd(math.min(tonumber(r.q), now + missingGrace)) end
   elseif r.s == 'timed_out' then
-    if kind == 'start' then note(stepNotes, 'start_after_terminal')
-    elseif kind == 'intermediate' then note(stepNotes, 'checkpoint_after_timeout')
-    elseif r.ea then note(stepNotes, 'duplicate_end')
+    if kind == 'start' then note(notes, 'start_after_terminal')
+    elseif kind == 'intermediate' then note(notes, 'checkpoint_after_timeout')
+    elseif r.late ~= '' then note(notes, 'duplicate_end')
     else
-      r.ea, r.eo, r.el = num(at), outcome, num(math.max(0, at - tonumber(r.va)))
-      count('late_ends|' .. xlabel() .. '|' .. outcome)
-      note(stepNotes, 'late_end')
+      local lateness = math.max(0, at - tonumber(parseVerdict().at))
+      r.late = table.concat({ num(at), outcome, num(lateness) }, '${divider.value}')
+      count('late_ends|' .. r.x .. '|' .. outcome)
+      note(notes, 'late_end')
     end
-  elseif r.s == 'discarded' then note(stepNotes, 'checkpoint_after_discard')
-  elseif kind == 'start' then note(stepNotes, 'start_after_terminal')
-  elseif kind == 'intermediate' then note(stepNotes, 'checkpoint_after_end')
+  elseif r.s == 'discarded' then note(notes, 'checkpoint_after_discard')
+  elseif kind == 'start' then note(notes, 'start_after_terminal')
+  elseif kind == 'intermediate' then note(notes, 'checkpoint_after_end')
   else repeated(r.s == 'failed' and 'error' or 'success') end
 end
 
@@ -414,8 +410,8 @@ local function expireOnly()
     return false
   end
   if not expire() then return false end
-  local outboxed, text = write(nil, nil, nil)
-  return { 'expired', text, '', '', '', outboxed }
+  local _, text = write()
+  return { 'expired', text }
 end
 
 local function startsWith(text, part) return string.sub(text, 1, #part) == part end
@@ -424,88 +420,92 @@ local function answerAgain(eventKey, entry, digest)
   local changed = expire()
   local first = string.match(entry, '^([^|]*)|')
   if first == '' and startsWith(eventKey, digest) then first = digest end
-  local reused = first ~= digest and 'event_id_reused' or ''
-  if reused ~= '' then countAnomaly('event_id_reused') end
-  local outboxed, text = 0, nil
-  if changed then outboxed, text = write(nil, nil, nil) else text = snapshot() end
-  return { 'duplicate', text, eventKey, entry, reused, outboxed }
+  local result = 'duplicate'
+  if first ~= digest then
+    result = 'reused'
+    countAnomaly('event_id_reused')
+  end
+  if not changed then return { result, snapshot(), entry, 0 } end
+  local records, text = write()
+  return { result, text, entry, records }
 end
 
-local function apply()
-  local eventKey, digest, given, more = ARGV[base + 4], ARGV[base + 5], ARGV[base + 18], ARGV[base + 26]
-  local client, sent, ulidTime = tonumber(ARGV[base + 10]), tonumber(ARGV[base + 11]), tonumber(ARGV[base + 12])
-  kind, category, ctype, label = ARGV[base + 6], ARGV[base + 7], ARGV[base + 8], ARGV[base + 9]
-  sequence, outcome = ARGV[base + 13], ARGV[base + 14]
-  message, reason, reasonLabel = ARGV[base + 15], ARGV[base + 16], ARGV[base + 17]
-  applied, verdict, stepNotes = false, nil, {}
+local function fits()
+  if not r or tonumber(r.n) < maxTimeline then return true end
+  return kind == 'end' and (opened or r.s == 'open' or (r.s == 'orphan' and r.held == '') or (r.s == 'timed_out' and r.late == ''))
+end
+
+local function apply(values)
+  local eventKey, digest, client, sent, ulidTime, isUncounted, given, more
+  eventKey, digest, kind, category, ctype, label, client, sent, ulidTime, sequence, outcome, message, reason, reasonLabel, isUncounted,
+    given, terms, more = string.match(values, ${parts(18, divider.part)})
+  client, sent, ulidTime = tonumber(client), tonumber(sent), tonumber(ulidTime)
+  applied, verdict, notes = false, nil, {}
 
   local place = r and redis.call('LPOS', K_TL, eventKey)
   if place then return answerAgain(eventKey, redis.call('LINDEX', K_TL, place + 1), digest) end
 
-  local own = {}
-  for name in string.gmatch(given, '[^,]+') do note(own, name) end
+  if given ~= '' then for name in string.gmatch(given, '[^,]+') do note(notes, name) end end
   at = client
   if sent and math.abs(now - sent) > 10000 then
     at = at + now - sent
-    note(own, 'clock_corrected')
+    note(notes, 'clock_corrected')
   end
   trusted = at >= now - 86400000 and at <= now + 60000
   if not trusted then
     if rejectSkew then return { 'rejected' } end
     at = now
-    note(own, 'clock_skew')
+    note(notes, 'clock_skew')
   end
-  if ulidTime and math.abs(ulidTime - at) > 86400000 then note(own, 'ulid_time_mismatch') end
+  if ulidTime and math.abs(ulidTime - at) > 86400000 then note(notes, 'ulid_time_mismatch') end
 
   expire()
   opened = r == nil or r.s == 'orphaned'
   if expiredAs == 'orphaned' then expirySnapshot = snapshot() end
-  local fits = true
-  if r and tonumber(r.n) >= maxTimeline then
-    fits = kind == 'end' and (opened or r.s == 'open' or (r.s == 'orphan' and not r.ho) or (r.s == 'timed_out' and not r.ea))
-  end
+  local isRecorded = fits()
   local hasVerdict = r and isFinal(r.s) and not opened
-  uncounted = ARGV[base + 3] == 'record'
-  if fits then
+  uncounted = isUncounted == '1'
+  if isRecorded then
     judge()
-    if uncounted and not hasVerdict then r.nc = '1' end
-  else note(stepNotes, 'timeline_full') end
+    if uncounted and not hasVerdict then r.uncounted = '1' end
+  else note(notes, 'timeline_full') end
 
-  for _, name in ipairs(stepNotes) do note(own, name) end
-  noteRun(own)
-  for _, name in ipairs(own) do countAnomaly(name) end
+  noteRun(notes)
+  for _, name in ipairs(notes) do countAnomaly(name) end
+  if r.verdict ~= '' and not r.elapsed then
+    local v = parseVerdict()
+    r.elapsed, r.apdex = v.elapsed, v.apdex
+  end
   local entry = table.concat({ startsWith(eventKey, digest) and '' or digest, nowText, at == client and '' or num(at - now),
-    applied and '1' or '0', table.concat(own, ','), r.s, opened and '1' or '0', r.s == 'open' and num(deadlineOf() - now) or '',
-    r.vl or '', r.vx or '', string.sub(kind, 1, 1), ctype, num(client - now), more }, '|')
-  if fits then r.n = num(tonumber(r.n) + 1) end
-  local outboxed, text = write(eventKey, fits and entry or nil, verdict)
-  return { applied and 'applied' or 'recorded', text, eventKey, entry, '', outboxed }
+    applied and '1' or '0', table.concat(notes, ','), r.s, opened and '1' or '0', r.s == 'open' and num(deadlineOf() - now) or '',
+    r.elapsed or '', r.apdex or '', string.sub(kind, 1, 1), ctype, num(client - now), more }, '|')
+  if isRecorded then r.n = r.n + 1 end
+  local records, text = write(eventKey, isRecorded and entry or nil)
+  return { applied and 'applied' or 'recorded', text, entry, records }
 end
 
 local function step(index)
   local firstKey = ${sharedKeys} + (index - 1) * ${keysOfStep}
+  local firstValue = ${sharedValues} + (index - 1) * ${valuesOfStep}
   K_RUN, K_TL, K_OPEN = KEYS[firstKey + 1], KEYS[firstKey + 2], KEYS[firstKey + 3]
-  base = ${sharedValues} + (index - 1) * width
-  identity, member = ARGV[base + 1], ARGV[base + 2]
-  ownId = string.match(identity, '^[^|]*|([^|]*)|')
-  r, old, before, startsAnew, leftPath = nil, nil, nil, false, false
+  identity = ARGV[firstValue + 1]
+  ownId, member = string.match(identity, '^[^|]*|([^|]*)|(.*)$')
+  r, before, openedBefore, startsAnew, leftPath = nil, nil, nil, false, false
   expiredAs, expiredState, expirySnapshot, uncounted = nil, nil, nil, false
-  counts, gauges, due, final, open = {}, {}, nil, nil, nil
+  counts, due, final, open = {}, nil, nil, nil
 
-  local stored = redis.call('HGETALL', K_RUN)
-  if #stored > 0 then
-    r, old = {}, {}
-    for place = 1, #stored, 2 do
-      local field, value = stored[place], stored[place + 1]
-      r[field] = value
-      old[field] = value
+  local text = texts[K_RUN]
+  if text then
+    r = parse(text)
+    parseTerms()
+    before, openedBefore = r.s, r.sa
+    if isFinal(before) and now - tonumber(string.match(r.verdict, '^%d+')) > retention then
+      startsAnew, r, before = true, nil, nil
     end
-    expand()
-    before = r.s
-    if isFinal(before) and r.vd and now - tonumber(r.vd) > retention then startsAnew, r, before = true, nil, nil end
   end
-  if ARGV[base + 3] == 'expire' then return expireOnly() end
-  return apply()
+  local values = ARGV[firstValue + 2]
+  if values == 'expire' then return expireOnly() end
+  return apply(values)
 end
 
 -- Where each run is to be found when all steps are done, by index, and how much each counter rises.
@@ -516,9 +516,14 @@ local function move(key, name, score)
   places[key][name] = score
 end
 local function raise(key, by) totals[key] = (totals[key] or 0) + by end
+local function change(state, by) if state == 'open' or state == 'orphan' then raise('open|' .. state, by) end end
+
+local runKeys = {}
+for index = 1, stepsGiven do runKeys[index] = runKeyOf(index) end
+for index, text in ipairs(redis.call('MGET', unpack(runKeys))) do texts[runKeys[index]] = text end
 
 local answers = {}
-for index = 1, (#KEYS - ${sharedKeys}) / ${keysOfStep} do
+for index = 1, stepsGiven do
   local taken, answer = pcall(step, index)
   if taken then
     answers[index] = answer
@@ -526,9 +531,18 @@ for index = 1, (#KEYS - ${sharedKeys}) / ${keysOfStep} do
     move(K_FINAL, identity, final)
     move(K_OPEN, member, open)
     for _, key in ipairs(counts) do raise(key, 1) end
-    for key, by in pairs(gauges) do raise(key, by) end
+    if r and before ~= r.s then
+      change(before, -1)
+      change(r.s, 1)
+    end
   else answers[index] = { 'failed', type(answer) == 'table' and answer.err or tostring(answer) } end
 end
+local opens = {}
+for key, text in pairs(unwritten) do
+  opens[#opens + 1] = key
+  opens[#opens + 1] = text
+end
+if #opens > 0 then redis.call('MSET', unpack(opens)) end
 for key, scores in pairs(places) do
   local added, removed = {}, {}
   for name, score in pairs(scores) do
