@@ -11,14 +11,19 @@ export async function categoriesOf(
 ): Promise<Pick<DefinitionOptions, "featureCategories">> {
   if (file === undefined) return {};
   try {
-    const reading = parseYaml(await readFile(file, "utf8"));
-    if (reading.kind === "failed") throw new Error(reading.message);
-    if (!Array.isArray(reading.value)) throw new Error("it is no list");
-    return { featureCategories: new Set(reading.value.filter((item) => typeof item === "string")) };
+    return { featureCategories: await readCategories(file) };
   } catch (error) {
     terminal.err(`The feature categories in ${file} cannot be read: ${errorMessage(error)}`);
     throw new CommandFailed();
   }
+}
+
+/** @throws {Error} when the file cannot be read or holds no list */
+export async function readCategories(file: string): Promise<ReadonlySet<string>> {
+  const reading = parseYaml(await readFile(file, "utf8"));
+  if (reading.kind === "failed") throw new Error(reading.message);
+  if (!Array.isArray(reading.value)) throw new Error("it is no list");
+  return new Set(reading.value.filter((item) => typeof item === "string"));
 }
 
 /** The timeouts of urgencies that the configuration replaces. */
