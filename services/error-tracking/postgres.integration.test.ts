@@ -13,7 +13,8 @@ import { searchIssues } from "./search/search-issues.js";
 import { createTestDigest, uninterrupted } from "./testing/digest.js";
 import { errorPayload, receivedEvent } from "./testing/received-event.js";
 import { openTestAnalytics, openTestDatabase, type TestAnalytics, type TestDatabase } from "./testing/stores.js";
-import { type DeletionKind, requestDeletion, runDeletions } from "./upkeep/delete-data.js";
+import { requestDeletion, runDeletions } from "./upkeep/delete-data.js";
+import type { DeletionKind } from "./upkeep/hide-deleted.js";
 import { removeExpired } from "./upkeep/retention.js";
 import { verify } from "./upkeep/verify.js";
 

@@ -8,11 +8,12 @@ import {
   parseClientInfo,
   readCredentials,
 } from "@signalbox/sentry-protocol";
-import { type Acceptance, type Acceptor, backpressure, type IngestRequest, sdkOf } from "../edge/accept.js";
+import { type Acceptance, type Acceptor, type IngestRequest, sdkOf } from "../edge/accept.js";
 import type { RecordOutcome } from "../edge/edge-outcomes.js";
 import type { IncomingItem } from "../edge/gather-items.js";
 import { concurrentStreams, type IngestLimits, waitingStreams, wholeBodyBytes } from "../edge/ingest-limits.js";
 import type { KeyCache } from "../edge/key-cache.js";
+import { backpressure } from "../edge/publish-event.js";
 import type { SdkUsage } from "../edge/sdk-usage.js";
 import type { Sender } from "../edge/sender.js";
 import { matchesGlob } from "../glob.js";

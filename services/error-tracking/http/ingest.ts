@@ -19,11 +19,12 @@ import {
   parseProjectId,
 } from "@signalbox/sentry-protocol";
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest, FastifySchema } from "fastify";
-import { type Acceptance, createAcceptor, type EventPublisher } from "../edge/accept.js";
+import { type Acceptance, createAcceptor } from "../edge/accept.js";
 import { createOutcomeCounter, type RecordOutcome } from "../edge/edge-outcomes.js";
 import { defaultIngestLimits, type IngestLimits, unpublishedBytes } from "../edge/ingest-limits.js";
 import type { KeyCache } from "../edge/key-cache.js";
 import { createNotStoredLog } from "../edge/not-stored-log.js";
+import type { EventPublisher } from "../edge/publish-event.js";
 import { PublishLine } from "../edge/publish-line.js";
 import type { QuotaWindows } from "../edge/quota-windows.js";
 import { createRateLimiter, type FairShare, ledgerReason } from "../edge/rate-limiter.js";

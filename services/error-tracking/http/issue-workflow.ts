@@ -7,7 +7,8 @@ import { mergeIssues, unmergeIssue } from "../issues/merge-issues.js";
 import { ReadError } from "../issues/read-errors.js";
 import { searchIssues } from "../search/search-issues.js";
 import type { IssueStatus } from "../store/tables.js";
-import { type DeletionKind, requestDeletion } from "../upkeep/delete-data.js";
+import { requestDeletion } from "../upkeep/delete-data.js";
+import type { DeletionKind } from "../upkeep/hide-deleted.js";
 import { type ApiDependencies, type IssueParams, visibleIssue, visibleProject } from "./api-dependencies.js";
 import {
   errorExample,

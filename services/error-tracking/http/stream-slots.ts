@@ -1,4 +1,4 @@
-import { backpressure } from "../edge/accept.js";
+import { backpressure } from "../edge/publish-event.js";
 
 export interface StreamSlots {
   /**

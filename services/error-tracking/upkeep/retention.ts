@@ -9,7 +9,7 @@ import {
   type RetainedKind,
   readProjectSettings,
 } from "../projects/project-settings.js";
-import { purgeDeleted } from "./delete-data.js";
+import { purgeDeleted } from "./remove-deleted.js";
 
 export interface RetentionDependencies {
   readonly database: Database;
