@@ -1,9 +1,8 @@
-import { spawn } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ulid } from "@signalbox/kernel";
-import { findFreePort, findServer, requireServers } from "@signalbox/testing/servers";
+import { requireServers, startPrometheus } from "@signalbox/testing/servers";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { startTracker, type TrackerOptions, type TrackerUnderTest } from "./testing/start-tracker.js";
 
@@ -142,9 +141,16 @@ describe.skipIf(needed.skip)(needed.title("Prometheus"), () => {
     const correlation_id = ulid();
     await tracker.send({ correlation_id });
     await tracker.send({ correlation_id, checkpoint: "end" });
-    const url = await startPrometheus(new URL(tracker.metricsUrl).host);
+    const targets = [new URL(tracker.metricsUrl).host];
+    const job = { job_name: "signalbox", honor_labels: true, static_configs: [{ targets }] };
+    const prometheus = await startPrometheus({
+      config: JSON.stringify({ global: { scrape_interval: "1s" }, scrape_configs: [job] }),
+    });
+    onTestFinished(() => prometheus.stop());
     const ask = async (query: string): Promise<string | undefined> => {
-      const response = await fetch(`${url}/api/v1/query?query=${encodeURIComponent(query)}`).catch(() => undefined);
+      const response = await fetch(`${prometheus.url}/api/v1/query?query=${encodeURIComponent(query)}`).catch(
+        () => undefined,
+      );
       if (!response?.ok) return undefined;
       const { data } = (await response.json()) as { data: { result: { value: [number, string] }[] } };
       return data.result[0]?.value[1];
@@ -158,29 +164,3 @@ describe.skipIf(needed.skip)(needed.title("Prometheus"), () => {
     expect(await ask("signalbox_experience_store_up")).toBe("1");
   });
 });
-
-async function startPrometheus(target: string): Promise<string> {
-  const directory = mkdtempSync(join(tmpdir(), "prometheus-"));
-  const config = join(directory, "prometheus.yml");
-  writeFileSync(
-    config,
-    `global: {scrape_interval: 1s}\nscrape_configs:\n  - {job_name: signalbox, honor_labels: true, static_configs: [{targets: ['${target}']}]}\n`,
-  );
-  const port = await findFreePort();
-  const child = spawn(
-    findServer("prometheus") ?? "prometheus",
-    [
-      `--config.file=${config}`,
-      `--storage.tsdb.path=${join(directory, "data")}`,
-      `--web.listen-address=127.0.0.1:${port}`,
-    ],
-    { stdio: "ignore" },
-  );
-  onTestFinished(async () => {
-    const ended = new Promise((resolve) => child.once("exit", resolve));
-    child.kill("SIGKILL");
-    await ended;
-    rmSync(directory, { recursive: true, force: true });
-  });
-  return `http://127.0.0.1:${port}`;
-}
