@@ -51,6 +51,20 @@ describe.skipIf(needed.skip)(needed.title("the pages of events"), () => {
     return found;
   };
 
+  /** One that a handler said to have nothing to do with. */
+  const ignoredEvent = async (type: string): Promise<string> => {
+    let found: string | undefined;
+    await vi.waitFor(async () => {
+      const entries = (await board.ask(`/api/v1/events/log?type=${type}&settlement=done&limit=100`)) as {
+        event_id: string;
+        ignored?: boolean;
+      }[];
+      found = entries.find(({ ignored }) => ignored)?.event_id;
+      expect(found).toBeDefined();
+    }, polling);
+    return found ?? "";
+  };
+
   test("UI-050 the catalogue shows of an event its owner, schema, example, versions, publishers, subscribers and how it fares", async () => {
     await newestOf("ci.pipeline_finished", "settlement=done");
     await page.goto(`${board.url}/events/catalogue?type=ci.pipeline_finished`);
@@ -163,6 +177,10 @@ describe.skipIf(needed.skip)(needed.title("the pages of events"), () => {
     const got = page.getByRole("region", { name: "Who got it" });
     await got.getByText(giver).waitFor();
     await got.getByText("not delivered, because its condition was not met").waitFor();
+
+    await page.goto(`${board.url}/events/${await ignoredEvent("ci.pipeline_finished")}`);
+    await got.getByText("nothing to do").first().waitFor();
+    await got.getByText("its handler looked at the event and said that it did not concern it").first().waitFor();
 
     const [letter] = await deadLetters();
     await page.goto(`${board.url}/events/${letter?.id.split(".")[0]}`);

@@ -123,6 +123,11 @@ function SubscriptionBlock({ subscription }: { readonly subscription: Subscripti
             not delivered, because {reasons[outcome]}
           </Text>
         )}
+        {outcome === "ignored" && (
+          <Text size="xs" c="dimmed">
+            its handler looked at the event and said that it did not concern it
+          </Text>
+        )}
         {queued && (
           <Text size="xs" c="dimmed">
             still waits

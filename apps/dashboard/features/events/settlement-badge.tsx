@@ -15,10 +15,17 @@ const colors: Readonly<Record<string, string>> = {
   transport_error: "red",
 };
 
+/** Words that would not say what they mean. */
+const labels: Readonly<Record<string, string>> = { ignored: "nothing to do" };
+
+export function settlementLabel(value: string): string {
+  return labels[value] ?? value.replaceAll("_", " ");
+}
+
 export function SettlementBadge({ value }: { readonly value: string }) {
   return (
     <Badge size="xs" variant="light" color={colors[value] ?? "gray"}>
-      {value.replaceAll("_", " ")}
+      {settlementLabel(value)}
     </Badge>
   );
 }
