@@ -52,10 +52,14 @@ export interface Budgets {
   readonly apdex: number | null;
 }
 
-export function budgetsOf({ apdexRatio, errorRatio }: Ratios, { apdexPct, errorPct }: Objective): Budgets {
+/** Of the figures themselves: a rounded ratio would be off by as much as a fiftieth of a small budget. */
+export function budgetsOf(
+  { operations, errors, apdexWeight, apdexSuccess }: Figures,
+  { apdexPct, errorPct }: Objective,
+): Budgets {
   return {
-    error: errorRatio === null ? null : remaining(errorRatio, errorPct / 100),
-    apdex: apdexRatio === null ? null : remaining(1 - apdexRatio, 1 - apdexPct / 100),
+    error: operations === 0 ? null : remaining(errors / operations, errorPct / 100),
+    apdex: apdexWeight === 0 ? null : remaining((apdexWeight - apdexSuccess) / apdexWeight, 1 - apdexPct / 100),
   };
 }
 

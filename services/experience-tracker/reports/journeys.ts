@@ -30,8 +30,8 @@ export function journeyRatios(
   sideOf: (figures: RunFigures) => Figures,
 ): { readonly ratios: Ratios; readonly budgets: Budgets } {
   const judged = members.map(({ figures, weight }) => {
-    const ratios = ratiosOf(sideOf(figures));
-    return { weight, ratios, budgets: budgetsOf(ratios, figures.definition.slo) };
+    const side = sideOf(figures);
+    return { weight, ratios: ratiosOf(side), budgets: budgetsOf(side, figures.definition.slo) };
   });
   type Judged = (typeof judged)[number];
   const mean = (of: (member: Judged) => number | null): number | null =>

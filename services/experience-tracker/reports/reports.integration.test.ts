@@ -139,6 +139,25 @@ test("XP-203 the definition's own categories and the first of the others are tol
   expect(found.size).toBe(50);
 });
 
+test("XP-590 gaps of several replicas are counted once, within the time, and the silence of one producer is none", async () => {
+  const gap = (fromS: number, toS: number, reason: string) => ({
+    from: new Date(reportedWindow.fromMs + fromS * 1000).toISOString(),
+    to: new Date(reportedWindow.fromMs + toS * 1000).toISOString(),
+    reason,
+    replica: `${fromS}`,
+  });
+  expect(await reports.gapSeconds(reportedWindow)).toBe(0);
+  await analytics.insert("experience_gaps", [
+    gap(-100, -50, "tracker_down"),
+    gap(-20, 10, "tracker_down"),
+    gap(5, 12.5, "store_down"),
+    gap(7, 8, "tracker_down"),
+    gap(100, 120, "store_down"),
+    gap(200, 300, "producer_silent"),
+  ]);
+  expect(await reports.gapSeconds(reportedWindow)).toBe(32.5);
+});
+
 test("a length of time is rounded up to two digits", () => {
   const rounded = [0, 1, 99, 100, 101, 990, 991, 1000, 1001, 29_900, 30_001, 604_800_000].map(roundedUpS);
   expect(rounded).toEqual([0.001, 0.001, 0.099, 0.1, 0.11, 0.99, 1, 1, 1.1, 30, 31, 610_000]);

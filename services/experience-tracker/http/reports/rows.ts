@@ -33,10 +33,7 @@ export function experienceRow(
     threshold_s: thresholdMs / 1000,
     timeout_s: timeoutMs / 1000,
     slo: { apdex_pct: slo.apdexPct, error_pct: slo.errorPct },
-    ...rowOf(figures, context, (side) => {
-      const ratios = ratiosOf(side);
-      return { ratios, budgets: budgetsOf(ratios, slo) };
-    }),
+    ...rowOf(figures, context, (side) => ({ ratios: ratiosOf(side), budgets: budgetsOf(side, slo) })),
   };
 }
 
@@ -117,7 +114,7 @@ function sideBody({
 function budgetsByOperations(members: readonly ExperienceFigures[], sideOf: SideOf): Budgets {
   const parts = members.map((member) => {
     const side = sideOf(member);
-    return { weight: side.operations, budgets: budgetsOf(ratiosOf(side), member.definition.slo) };
+    return { weight: side.operations, budgets: budgetsOf(side, member.definition.slo) };
   });
   return {
     error: weightedMean(parts.map(({ weight, budgets }) => ({ weight, value: budgets.error }))),

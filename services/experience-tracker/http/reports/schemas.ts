@@ -79,7 +79,7 @@ export const rowExample = {
   discards: 3,
   availability: 0.98995,
   error_budget_remaining: -19,
-  apdex_budget_remaining: -19.2,
+  apdex_budget_remaining: -19.20202,
   timeouts_in_gap: 0,
   gap_s: 0,
   complete: true,
