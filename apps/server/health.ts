@@ -17,6 +17,8 @@ export function createHealth(): Health {
   const checks: DependencyCheck[] = [
     {
       name: "server",
+      // Whoever starts a server asks it from the first moment on.
+      quiet: true,
       async check() {
         if (!begun) throw new StillStarting("The server is still starting");
       },

@@ -127,6 +127,14 @@ describe("PF-053 health", () => {
     expect(logger.lines.map((line) => line.message)).toEqual(["a dependency is down", "a dependency is back"]);
   });
 
+  test("PF-053 what is down in the course of things, as a server that still starts, is in the answer and not in the log", async () => {
+    const check = () => Promise.reject(new SignalboxError("starting", { message: "It still starts" }));
+    const { url, logger } = await listen([{ name: "server", check, quiet: true }]);
+    const response = await fetch(`${url}/-/readiness`);
+    expect(await bodyOf(response)).toMatchObject({ checks: [{ name: "server", status: "down", reason: "starting" }] });
+    expect(logger.lines).toEqual([]);
+  });
+
   test("PF-053 while the server stops it is alive and not ready", async () => {
     const { url, app } = await listen([{ name: "database", check: up }]);
     app.beginShutdown();

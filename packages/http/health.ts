@@ -18,6 +18,8 @@ export interface DependencyCheck {
   readonly check: (signal: AbortSignal) => Promise<unknown>;
   /** Default: 2 s. */
   readonly timeoutMs?: number;
+  /** Down in the course of things: nothing is logged of it. */
+  readonly quiet?: boolean;
 }
 
 export interface HealthOptions {
@@ -192,8 +194,11 @@ function createChecks(options: HealthOptions): () => Promise<readonly Dependency
     const startedMs = clock.monotonicMs();
     const outcome = await runLimited(check, clock);
     const duration_s = (clock.monotonicMs() - startedMs) / 1000;
-    if (outcome === undefined) return note({ name: check.name, status: "up", duration_s }, undefined);
-    return note({ name: check.name, status: "down", duration_s, reason: outcome.reason }, outcome.error);
+    const { name } = check;
+    const state: DependencyState = outcome
+      ? { name, status: "down", duration_s, reason: outcome.reason }
+      : { name, status: "up", duration_s };
+    return check.quiet ? state : note(state, outcome?.error);
   };
 
   return () => {
