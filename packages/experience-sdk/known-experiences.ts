@@ -1,4 +1,4 @@
-import type { Urgency } from "@signalbox/experience";
+import type { Urgency } from "@signalbox/experience/urgency";
 
 /** What the client has to know of a definition. */
 export interface KnownExperience {

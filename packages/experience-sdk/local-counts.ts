@@ -1,4 +1,4 @@
-import type { Counter, Logger, Metrics } from "@signalbox/kernel";
+import type { Counter, Logger, Metrics } from "@signalbox/kernel/portable";
 import { errorText } from "./extras.js";
 import type { Recorded } from "./recorder.js";
 import type { Run } from "./run.js";

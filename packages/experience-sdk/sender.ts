@@ -1,4 +1,4 @@
-import type { Clock } from "@signalbox/kernel";
+import type { Clock } from "@signalbox/kernel/portable";
 import { type Breaker, createBreaker } from "./breaker.js";
 import { type CourierLimits, type CourierOptions, createCourier } from "./courier.js";
 import type { DropReason } from "./drops.js";

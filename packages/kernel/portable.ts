@@ -12,6 +12,7 @@ export {
   SignalboxError,
 } from "./errors.js";
 export type { LogFields, Logger, LogLevel } from "./logger.js";
+export type { Counter, Labels, Metrics } from "./metrics.js";
 export { fullJitterMs } from "./retry.js";
 export { silentLogger } from "./silent-logger.js";
 export { createUlidFactory, isUlid, type UlidFactory, ulidTimeMs } from "./ulid.js";
