@@ -7,7 +7,7 @@ import { brokenBy, type Check, type Finding, ok, type Patient, warning } from ".
 const patienceMs = 5_000;
 /** The reaper acts within a second; a minute behind it is in trouble. */
 const behindAfterS = 60;
-/** As the generated alert has it. */
+/** As the generated alert has it, and five intervals where they are longer. */
 const blindAfterS = 300;
 
 /**
@@ -105,7 +105,7 @@ function canary(gauge: (name: string) => number | undefined, { experience }: Ser
   if (success === undefined) return ok(subject, "its first journey is under way");
   const lastS = gauge("canary_last_success_timestamp_seconds");
   const age = lastS === undefined ? "since the start" : `for ${Math.max(0, Math.round(nowS - lastS))} s`;
-  const isLate = lastS !== undefined && nowS - lastS > Math.max(blindAfterS, 3 * intervalS);
+  const isLate = lastS !== undefined && nowS - lastS > Math.max(blindAfterS, 5 * intervalS);
   if (success === 0 || isLate)
     return warning(
       subject,

@@ -51,6 +51,7 @@ async function workTaken(roles: readonly Role[]): Promise<readonly string[]> {
     stores: { database, transport, blobs, analytics: noAnalytics },
     streams: createStreamHub({ clock, metrics: noMetrics }),
     serverUrl: () => "http://127.0.0.1:8787",
+    ownUrl: () => "http://127.0.0.1:8787",
     isDiskFull: () => false,
     isDiskLow: () => false,
   });
