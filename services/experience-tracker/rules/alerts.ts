@@ -106,8 +106,9 @@ export function trackerGroup({ canaryIntervalS, publicUrl }: RuleSettings): Rule
   const limitS = Math.max(300, 5 * canaryIntervalS);
   const blind: AlertingRule = {
     alert: "CoveredExperienceTrackerBlind",
-    expr: `time() - max(${canarySuccess}) > ${limitS}\nor\nabsent(${canarySuccess})`,
-    for: "2m",
+    expr: `time() - ${canarySuccess} > ${limitS}\nor\nabsent(${canarySuccess})`,
+    // After a start there is nothing to be seen before the first journey is over.
+    for: duration(Math.max(120, canaryIntervalS + 60)),
     labels: { severity: "page" },
     annotations: {
       summary: "The experience tracker does not measure anything",

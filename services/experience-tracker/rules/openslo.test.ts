@@ -1,4 +1,4 @@
-import { Ajv } from "ajv";
+import { Ajv, type ValidateFunction } from "ajv";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { parseAllDocuments } from "yaml";
@@ -156,14 +156,23 @@ const specs = {
 } as const;
 
 const ajv = new Ajv({ allErrors: true, strict: false });
+const validators = new Map<string, ValidateFunction>();
 
-function faultsOf(object: OpenSloObject): unknown {
-  const validate = ajv.compile({
+function validatorOf(kind: OpenSloObject["kind"]): ValidateFunction {
+  const known = validators.get(kind);
+  if (known) return known;
+  const made = ajv.compile({
     type: "object",
     required: ["apiVersion", "kind", "metadata", "spec"],
     additionalProperties: false,
-    properties: { apiVersion: { const: "openslo/v1" }, kind: { type: "string" }, metadata, spec: specs[object.kind] },
+    properties: { apiVersion: { const: "openslo/v1" }, kind: { const: kind }, metadata, spec: specs[kind] },
   });
+  validators.set(kind, made);
+  return made;
+}
+
+function faultsOf(object: OpenSloObject): unknown[] {
+  const validate = validatorOf(object.kind);
   return validate(object) ? [] : [object, validate.errors];
 }
 
