@@ -7,6 +7,7 @@ import { Redis } from "ioredis";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { createHeartbeat } from "../heartbeat.js";
 import { recordingLogger } from "../testing/start-tracker.js";
+import { watchServer } from "./redis/require-server.js";
 import { createRedisStore, type RedisStoreOptions } from "./redis-store.js";
 
 const needed = requireServers(["redis-server"]);
@@ -103,6 +104,22 @@ describe.skipIf(needed.skip)(needed.title("what Redis must be"), () => {
     };
     await expect.poll(healthOf, patient).toBe("redis_shards_changed");
     expect(new Set(taken)).toEqual(new Set(["state_store_unavailable"]));
+  });
+
+  test("XP-405 XP-374 a connection that breaks while the server is looked at does not make it one that is not durable", async () => {
+    const { logger, lines } = recordingLogger();
+    const fragile = new Redis(server.url, { retryStrategy: () => null, maxRetriesPerRequest: 0 });
+    onTestFinished(() => fragile.disconnect());
+    fragile.on("error", () => {});
+    const info = await fragile.info();
+    const watch = watchServer({ client: fragile, ack: "disk", clock: systemClock, logger });
+    fragile.info = async () => {
+      fragile.disconnect();
+      return info;
+    };
+    await expect(watch.look()).rejects.not.toMatchObject({ code: "redis_not_durable" });
+    watch.assertUsable();
+    expect(lines).toEqual([]);
   });
 
   test("XP-401 of checkpoints that come together, one that cannot be taken fails alone, and nothing else is missing", async () => {

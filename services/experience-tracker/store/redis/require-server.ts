@@ -215,13 +215,17 @@ async function problemOf(client: Redis, info: ReadonlyMap<string, string>, ack: 
   return { problem: undefined, waitsForDisk: true };
 }
 
-/** `undefined` where reading settings is forbidden. */
+/**
+ * `undefined` where reading settings is forbidden. A connection that broke meanwhile says nothing of the server: the look
+ * fails, and nobody takes its server for one that loses what it is given.
+ */
 async function settingOf(client: Redis, name: string): Promise<string | undefined> {
   try {
     const answer: unknown = await client.config("GET", name);
     return Array.isArray(answer) ? String(answer[1]) : undefined;
-  } catch {
-    return undefined;
+  } catch (error) {
+    if (error instanceof Error && error.name === "ReplyError" && !error.message.startsWith("LOADING")) return undefined;
+    throw error;
   }
 }
 
