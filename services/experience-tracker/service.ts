@@ -314,10 +314,10 @@ export function createExperienceTracker(dependencies: TrackerDependencies): Expe
         stop: async () => {},
       },
       watch.service,
-      gauges.service,
       activity.service,
       silence.service,
       quarantine.service,
+      gauges.service,
     ]),
     intake: createServiceGroup("experience intake", [
       publisher.service,
