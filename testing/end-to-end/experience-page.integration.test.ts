@@ -36,6 +36,8 @@ describe.skipIf(needed.skip)(needed.title("the build for browsers, in pages of a
 
   afterEach(async () => {
     await page.close();
+    await browser.context.unrouteAll();
+    await browser.context.setOffline(false);
     // What one test left is not for the next one.
     const cleaning = await browser.context.newPage();
     await cleaning.goto(`${site.origin}/elsewhere`);
@@ -344,6 +346,16 @@ describe.skipIf(needed.skip)(needed.title("the build for browsers, in pages of a
     await expect
       .poll(() => page.evaluate("reported"))
       .toEqual([undefined, { correlation_id: own }, { correlation_id: newest }]);
+  });
+
+  test("XP-082 a page compresses what is long, as long as somebody looks at it", async () => {
+    await open();
+    const batches = batchesOf(page);
+    await page.evaluate('client.start("checkout", { note: "x".repeat(1_000) })');
+    expect(await flush()).toEqual({ sent: 1, pending: 0 });
+    await start();
+    expect(await flush()).toEqual({ sent: 1, pending: 0 });
+    expect(batches.map((request) => request.headers()["content-encoding"])).toEqual(["gzip", undefined]);
   });
 
   test("XP-089 a client that was shut down sends and listens no more", async () => {

@@ -5,12 +5,14 @@ const mostKeptAliveBytes = 60_000;
 const smallestGzippedBytes = 1_024;
 const mostAnswerBytes = 1_048_576;
 
+/** On their way. One count for all clients of the page. */
+let keptAliveBytes = 0;
+
 /**
  * Posts batches to the tracker by requests that outlive the page, as far as the browser lets it have such. Redirects are
  * not followed, since they could take the token elsewhere, and no cookies go along.
  */
 export function createPageTransport(baseUrl: string, isHidden: () => boolean): CheckpointTransport {
-  let keptAliveBytes = 0;
   /** Whether the last such request failed: other scripts may have used up what there is. */
   let avoid = false;
 

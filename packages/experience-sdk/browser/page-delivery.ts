@@ -207,7 +207,9 @@ export function createPageDelivery(options: PageDeliveryOptions): PageDelivery {
     stopping.abort(new Error("the client stops"));
     timer?.cancel();
     await running;
-    await keepOrDrop(waiting.splice(0), "closed");
+    const left = waiting.splice(0);
+    await keepOrDrop([...left], "closed");
+    for (const checkpoint of left) release(checkpoint);
     return flushed;
   };
 
