@@ -70,8 +70,8 @@ export const languages: readonly Language[] = [
     },
   },
   java("java", "RELEASE"),
-  java("java-7", "[7,8)"),
-  java("java-6", "[6,7)"),
+  java("java-7", "[7,8.0.0-alpha)"),
+  java("java-6", "[6,7.0.0-alpha)"),
   {
     name: "rust",
     sdk: "sentry",

@@ -15,6 +15,9 @@ end
 Raven.configure do |config|
   # It wants the secret half that DSNs had in its time.
   config.dsn = ENV.fetch("SENTRY_DSN").sub("@", ":secret@")
+  # A busy machine may need longer than it waits otherwise.
+  config.timeout = 30
+  config.open_timeout = 30
   config.release = "shop@2.3.4"
   config.project_root = __dir__
   # Looked for at the beginning of the path below that folder.
