@@ -37,8 +37,11 @@ describe("what is counted", () => {
       expect(await sample(tracker, "gitlab_covered_experience_checkpoint_total", more)).toBe(0);
     expect(await expose(tracker)).toContain(`gitlab_covered_experience_info{${labels}} 1`);
     const [good, bad] = [ulid(), ulid()];
-    for (const correlation_id of [good, bad]) await tracker.send({ correlation_id });
-    await tracker.send({ correlation_id: good, checkpoint: "end" });
+    // However long the machine takes: the journey is over within its threshold.
+    const startMs = Date.now();
+    const at = (afterMs: number): string => new Date(startMs + afterMs).toISOString();
+    for (const correlation_id of [good, bad]) await tracker.send({ correlation_id, client_timestamp: at(0) });
+    await tracker.send({ correlation_id: good, checkpoint: "end", client_timestamp: at(500) });
     await tracker.send({ correlation_id: bad, checkpoint: "end", error: true });
     await expect.poll(() => sample(tracker, "gitlab_covered_experience_total", 'type="web",error="true"')).toBe(1);
     expect(await sample(tracker, "gitlab_covered_experience_checkpoint_total", 'type="web",checkpoint="start"')).toBe(

@@ -115,13 +115,13 @@ describe.skipIf(needed.skip)(needed.title("the pages of experiences"), () => {
     await table.getByRole("img", { name: /^Error budget as it is: overspent/ }).waitFor();
     await region.getByLabel("Errors at most").fill("99");
     await table.getByRole("img", { name: /^Error budget as it would be: \d+(\.\d)?% left$/ }).waitFor();
-    await region.getByLabel("Good below").fill("12");
+    await region.getByLabel("Good below").fill("0.001");
     const apdex = table.getByRole("row", { name: /^Apdex \d/ });
-    await expect.poll(async () => (await apdex.innerText()).split(/\s+/).at(-1), polling).toBe("100%");
+    await expect.poll(async () => (await apdex.innerText()).split(/\s+/).at(-1), polling).toBe("0%");
     await table.getByRole("img", { name: /^Error budget as it is: overspent/ }).waitFor();
 
-    const file = await region.getByLabel("The changed definition").innerText();
-    for (const line of ["apdex_threshold_s: 12", "timeout_s: 12", "error_pct: 99"]) expect(file).toContain(line);
+    const file = await region.getByLabel("The changed definition", { exact: true }).innerText();
+    for (const line of ["apdex_threshold_s: 0.001", "timeout_s: 12", "error_pct: 99"]) expect(file).toContain(line);
     const validated = await board.ask("/api/v1/experience/definitions/validate", {
       method: "POST",
       headers: { "content-type": "application/yaml" },

@@ -40,6 +40,7 @@ export function WhatIf({
       dataOf(
         api.GET("/api/v1/experience/reports/what-if", { params: { query: { experience, window: "28d", ...asked } } }),
       ),
+    refetchInterval: 30_000,
     placeholderData: (previous) => previous,
   });
   const isChanged = Object.keys(terms).length > 0;
