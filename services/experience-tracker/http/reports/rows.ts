@@ -37,7 +37,7 @@ export function experienceRow(
   };
 }
 
-/** Runs that may fail of a category, of 10,000: the objective that its lost minutes stand beside. */
+/** What 99.95 % leaves: the objective that the lost minutes of a category stand beside. */
 const allowedShare = 0.0005;
 
 export function categoryRow(category: CategoryFigures, context: RowContext, { fromMs, toMs }: ReportWindow) {
