@@ -319,7 +319,8 @@ describe("doctor about experiences", () => {
 
   test("XP-760 tells store, durability, how far a running server is behind with closing runs, and of its canary", async () => {
     // Others reach it by a name that leads nowhere from here; the canary does not need it.
-    installation = await installSignalbox({ dataDirectory, env: { SIGNALBOX_PUBLIC_URL: "http://signalbox.invalid" } });
+    const env = { SIGNALBOX_PUBLIC_URL: "http://signalbox.invalid", SIGNALBOX_EXPERIENCE_CANARY_INTERVAL_S: "60" };
+    installation = await installSignalbox({ dataDirectory, env });
     server = await installation.start();
     await expect
       .poll(async () => about((await examine()).findings, "experience canary"), { timeout: 60_000, interval: 500 })

@@ -57,6 +57,8 @@ export async function installSignalbox(options: SignalboxOptions): Promise<Signa
     SIGNALBOX_LISTEN: `127.0.0.1:${port}`,
     SIGNALBOX_METRICS_LISTEN: `127.0.0.1:${metricsPort}`,
     SIGNALBOX_RELAY_LISTEN: `127.0.0.1:${relayPort}`,
+    // Tests count what they send themselves; those of the canary turn it on.
+    SIGNALBOX_EXPERIENCE_CANARY_INTERVAL_S: "0",
     ...options.env,
   };
   return {
