@@ -1,7 +1,6 @@
 import {
   type ApplyResult,
   type Checkpoint,
-  type ClaimResult,
   defaultRules,
   ExperienceError,
   type ExperienceStore,
@@ -9,9 +8,7 @@ import {
   isForgotten,
   type OutboxItem,
   outboxLeaseMs,
-  parseIdentityKey,
   type Rules,
-  type Run,
   type RunIdentity,
   type StoredRun,
   type StoreHealth,
@@ -20,14 +17,16 @@ import { type Clock, type Logger, silentLogger, systemClock, ulid } from "@signa
 import { Redis } from "ioredis";
 import { createApplyQueue } from "./apply-queue.js";
 import { addActivity, readActivity } from "./redis/activity.js";
-import { checkpointArgument, decodeEntry, decodeRun, situationArguments } from "./redis/codec.js";
+import { createClaimDue } from "./redis/claim-due.js";
+import { checkpointArgument, decodeEntry, decodeRun } from "./redis/codec.js";
 import { beat, readGaps, recordSilence } from "./redis/heartbeat.js";
 import { createKeys, type ShardKeys } from "./redis/keys.js";
 import { listRuns } from "./redis/list-runs.js";
 import { decodeRecord, type StreamEntry } from "./redis/outbox.js";
 import { createGate, RedisSetupError, watchServer } from "./redis/require-server.js";
-import { maxSteps, stepsScript } from "./redis/script.js";
+import { maxSteps } from "./redis/script.js";
 import { ackOutboxScript, createScript, takeOutboxScript } from "./redis/scripts.js";
+import { createRunSteps, portionsOf } from "./redis/steps.js";
 import { away } from "./store-error.js";
 
 export interface RedisStoreOptions {
@@ -51,14 +50,11 @@ export interface RedisStoreOptions {
 
 const maxWaiting = 10_000;
 /** What the server finds waiting together it writes to its disk together, in several calls of the script. */
-const maxTogether = 4 * maxSteps;
+const maxTogether = 2 * maxSteps;
 /** While the server works on some steps, those before them are read and those behind them are written. */
 const applyLanes = 2;
-/** For so many claims members that are due are read at once, while there is a backlog. */
-const claimsAhead = 5;
 const defaultMaxSilenceMs = 10_000;
 const waitAofMs = 5_000;
-const steps = createScript(stepsScript);
 const take = createScript(takeOutboxScript);
 const forget = createScript(ackOutboxScript);
 
@@ -82,9 +78,6 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
   let closing: Promise<void> | undefined;
   let opened: Promise<void> | undefined;
   const server = watchServer({ client, ack, clock, logger });
-  let lastClaim: Promise<unknown> = Promise.resolve();
-  let claimsUnderWay = 0;
-  let overdueAhead: readonly Overdue[] = [];
 
   const gate = createGate({ client, meta: keys.first.meta, shards, server });
 
@@ -114,18 +107,7 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
     server.begin();
   };
 
-  /** Steps of one shard, in their order; one answer for each. */
-  const runSteps = async (shard: ShardKeys, wanted: readonly Step[]): Promise<readonly unknown[]> => {
-    const keys = [shard.due, shard.final, shard.counters, shard.outbox, shard.meta];
-    const values = situationArguments(nowArgument(), rules);
-    for (const { identity, task } of wanted) {
-      const key = identityKey(identity);
-      keys.push(shard.run(key), shard.timeline(key), shard.open(identity));
-      values.push(key, task);
-    }
-    const answers = await steps.run(client, keys, values);
-    return Array.isArray(answers) ? answers : [];
-  };
+  const runSteps = createRunSteps(client, rules, nowArgument);
 
   const applySome = async (shard: ShardKeys, checkpoints: readonly Checkpoint[]): Promise<ApplyResult[]> => {
     try {
@@ -186,83 +168,7 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
     return Number(seconds) * 1000 + Math.floor(Number(microseconds) / 1000);
   };
 
-  /** Those that are overdue longest, over all shards. */
-  const overdueMembers = async (nowMs: number, limit: number): Promise<readonly Overdue[]> => {
-    const found = await Promise.all(
-      keys.shards.map(async (shard) => {
-        const flat = await client.zrangebyscore(shard.due, "-inf", `(${nowMs}`, "WITHSCORES", "LIMIT", 0, limit);
-        return flat.flatMap((member, index) =>
-          index % 2 === 0 ? [{ shard, member, dueMs: Number(flat[index + 1]) }] : [],
-        );
-      }),
-    );
-    return found
-      .flat()
-      .sort((a, b) => a.dueMs - b.dueMs)
-      .slice(0, limit);
-  };
-
-  const expireSome = async (shard: ShardKeys, members: readonly string[]): Promise<Expired[]> => {
-    const identities = members.map(parseIdentityKey);
-    const answers = await runSteps(
-      shard,
-      identities.map((identity) => ({ identity, task: "expire" })),
-    );
-    return identities.map((identity, index) => {
-      try {
-        return { identity, run: expiredRun(identity, answers[index]) };
-      } catch (error) {
-        return { identity, error };
-      }
-    });
-  };
-
-  /**
-   * Claims of this process read one after the other, each behind the steps that those before have sent: what those close
-   * it does not see. While others are under way a claim takes what they have read ahead, and does not wait for them. What
-   * another process has closed since then the script finds out.
-   */
-  const sendClaim = async (nowMs: number, limit: number) => {
-    if (overdueAhead.length < limit) overdueAhead = await overdueMembers(nowMs, limit * claimsAhead);
-    const due = overdueAhead.slice(0, limit);
-    overdueAhead = overdueAhead.slice(limit);
-    const forgetMs = `(${nowMs - rules.retentionMs}`;
-    const trims = keys.shards.map(({ final }) => client.zremrangebyscore(final, "-inf", forgetMs));
-    const portions = portionsOf(due, ({ shard }) => shard);
-    const expired = portions.map(({ shard, items }) =>
-      expireSome(
-        shard,
-        items.map(({ member }) => member),
-      ),
-    );
-    return { due, closed: Promise.all([Promise.all(expired), Promise.all(trims)]) };
-  };
-
-  const closeOverdue = async (limit: number) => {
-    claimsUnderWay++;
-    try {
-      const nowMs = await serverNowMs();
-      const sent = lastClaim.then(() => sendClaim(nowMs, limit));
-      lastClaim = sent.catch(() => {});
-      const { due, closed } = await sent;
-      const [expired] = await closed;
-      return { due, expired };
-    } finally {
-      if (--claimsUnderWay === 0) overdueAhead = [];
-    }
-  };
-
-  const claimDue = async (limit: number): Promise<ClaimResult> => {
-    const { due, expired } = await closeOverdue(limit);
-    const decided: Run[] = [];
-    const failed: { identity: RunIdentity; error: unknown }[] = [];
-    for (const { identity, run, error } of expired.flat()) {
-      if (error !== undefined) failed.push({ identity, error });
-      else if (run) decided.push(run);
-    }
-    decided.sort((a, b) => (a.verdict?.verdictAtMs ?? 0) - (b.verdict?.verdictAtMs ?? 0));
-    return { decided, failed, more: due.length >= limit && decided.length > 0 };
-  };
+  const claimDue = createClaimDue({ client, keys, rules, runSteps, clockMs: serverNowMs });
 
   const holdUntilMs = async (): Promise<number> => {
     const [first] = keys.shards;
@@ -405,59 +311,6 @@ function connect(url: string, maxSilenceMs: number): Redis {
   // Without a listener a lost connection would end the process; calls that need it tell of it.
   client.on("error", () => {});
   return client;
-}
-
-/** What a script is asked to do with one run: to close it (`expire`) or to apply a checkpoint. */
-interface Step {
-  readonly identity: RunIdentity;
-  readonly task: string;
-}
-
-/** A run that is due by its index. */
-interface Overdue {
-  readonly shard: ShardKeys;
-  readonly member: string;
-  readonly dueMs: number;
-}
-
-/** What became of one run that was thought to be due. */
-interface Expired {
-  readonly identity: RunIdentity;
-  readonly run?: Run | undefined;
-  readonly error?: unknown;
-}
-
-/** What one call of a script takes. */
-interface Portion<Item> {
-  readonly shard: ShardKeys;
-  readonly items: Item[];
-  /** Where each stood among all. */
-  readonly places: number[];
-}
-
-function portionsOf<Item>(all: readonly Item[], shardOf: (item: Item) => ShardKeys): Portion<Item>[] {
-  const portions: Portion<Item>[] = [];
-  const open = new Map<ShardKeys, Portion<Item>>();
-  for (const [place, item] of all.entries()) {
-    const shard = shardOf(item);
-    let portion = open.get(shard);
-    if (!portion || portion.items.length >= maxSteps) {
-      portion = { shard, items: [], places: [] };
-      open.set(shard, portion);
-      portions.push(portion);
-    }
-    portion.items.push(item);
-    portion.places.push(place);
-  }
-  return portions;
-}
-
-/** The run as it was closed; `undefined` when it was not due any more. */
-function expiredRun(identity: RunIdentity, answer: unknown): Run | undefined {
-  if (!Array.isArray(answer)) return undefined;
-  const [result, run] = answer;
-  if (result === "failed") throw new Error(String(run));
-  return decodeRun(identity, String(run));
 }
 
 function missingResult(): ApplyResult {

@@ -1,7 +1,7 @@
 import { divider } from "./codec.js";
 
 /** Steps in one call of the script: some milliseconds in which the server does nothing else. */
-export const maxSteps = 50;
+export const maxSteps = 100;
 
 const sharedKeys = 5;
 const keysOfStep = 3;
@@ -20,9 +20,9 @@ const parts = (count: number, by: string): string => `'^${`([^${by}]*)${by}`.rep
  * ARGV: now or empty, the rules; then for each step the run's identity and what to do (`checkpointArgument`, or `expire`). Times
  * are milliseconds, absent values are empty.
  *
- * What the steps have in common is read once, and written once behind the last of them: functions that each step would make
- * anew, and commands that take many members, are most of what a step costs. For the same reason a run is one text, which is
- * read and written as a whole: commands and values that pass between Lua and the server are what is left.
+ * What the steps have in common is read once, and written once behind the last of them: all runs, the places where they are
+ * found, the counters. Functions that each step would make anew, commands, and values that pass between Lua and the server
+ * are most of what a step costs; so a run, a record and what is told of a checkpoint are one text each.
  *
  * A run's text has these parts, divided by the character 30, in groups by 31:
  * s state; terms (v version, x label where it is not the id, f category, u urgency, th threshold, to timeout, ia inactivity, pa path);
@@ -52,7 +52,6 @@ local nowText = string.format('%d', now)
 local lateGrace, missingGrace, retention, rejectSkew = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5] == '1'
 local maxTimeline = 1000
 local stepsGiven = (#KEYS - ${sharedKeys}) / ${keysOfStep}
-local function runKeyOf(index) return KEYS[${sharedKeys} + (index - 1) * ${keysOfStep} + 1] end
 
 -- The runs as they are now, by key, and those of them that are still to be written.
 local texts, unwritten = {}, {}
@@ -519,7 +518,7 @@ local function raise(key, by) totals[key] = (totals[key] or 0) + by end
 local function change(state, by) if state == 'open' or state == 'orphan' then raise('open|' .. state, by) end end
 
 local runKeys = {}
-for index = 1, stepsGiven do runKeys[index] = runKeyOf(index) end
+for index = 1, stepsGiven do runKeys[index] = KEYS[${sharedKeys} + (index - 1) * ${keysOfStep} + 1] end
 for index, text in ipairs(redis.call('MGET', unpack(runKeys))) do texts[runKeys[index]] = text end
 
 local answers = {}
