@@ -60,6 +60,13 @@ export interface IntakeOptions {
   readonly onApplied: (results: readonly ApplyResult[]) => void;
 }
 
+/** What the items of one sender are judged by. */
+interface Preparation {
+  readonly producer: Sender["producer"];
+  readonly payloadOptions: PayloadOptions;
+  readonly admitOptions: AdmitOptions;
+}
+
 type Prepared =
   | { readonly kind: "checkpoint"; readonly checkpoint: Checkpoint }
   | Extract<TakeOutcome, { kind: "refused" }>;
@@ -67,18 +74,13 @@ type Prepared =
 export function createIntake(options: IntakeOptions): Intake {
   const { store, definitions, metrics, activity } = options;
 
-  const prepare = (item: unknown, { tenant, producer, idempotencyKey }: Sender): Prepared => {
-    const reading = readPayload(item, { ...options.payload, idempotencyKey });
+  const prepare = (item: unknown, { producer, payloadOptions, admitOptions }: Preparation): Prepared => {
+    const reading = readPayload(item, payloadOptions);
     if (reading.kind === "invalid") return { kind: "refused", code: codeOf(reading.faults), faults: reading.faults };
     const { payload } = reading;
     const refusal = producer.refusalOf(payload.experienceId, payload.type);
     if (refusal) return { kind: "refused", code: refusal, faults: [] };
-    const admission = admit(payload, definitions.registry, {
-      ...options.admission,
-      tenant,
-      producer: producer.name,
-      uncounted: options.quarantine.holds(tenant, producer.name),
-    });
+    const admission = admit(payload, definitions.registry, admitOptions);
     if (admission.kind === "refused") {
       const fault = { pointer: "/covered_experience_id", code: "not_in_enum", message: "has no definition" } as const;
       return { kind: "refused", code: admission.code, faults: [fault] };
@@ -87,9 +89,19 @@ export function createIntake(options: IntakeOptions): Intake {
   };
 
   return {
-    async take(items, sender) {
+    async take(items, { tenant, producer, idempotencyKey }) {
       if (options.isBacklogFull()) throw new ExperienceError("backlog_full");
-      const prepared = items.map((item) => prepare(item, sender));
+      const preparation: Preparation = {
+        producer,
+        payloadOptions: { ...options.payload, idempotencyKey },
+        admitOptions: {
+          ...options.admission,
+          tenant,
+          producer: producer.name,
+          uncounted: options.quarantine.holds(tenant, producer.name),
+        },
+      };
+      const prepared = items.map((item) => prepare(item, preparation));
       const checkpoints = prepared.flatMap((item) => (item.kind === "checkpoint" ? [item.checkpoint] : []));
       const results = checkpoints.length === 0 ? [] : await store.apply(checkpoints);
       options.onApplied(results);

@@ -1,6 +1,6 @@
 import { type ApplyResult, type Checkpoint, ExperienceError, identityKey } from "@signalbox/experience";
 import { checkpointOf, definitionOf } from "@signalbox/experience/testing";
-import { ulid } from "@signalbox/kernel";
+import { type Clock, createVirtualClock, ulid } from "@signalbox/kernel";
 import { expect, test } from "vitest";
 import { createApplyQueue } from "./apply-queue.js";
 
@@ -18,6 +18,45 @@ test("what comes in one turn goes together, and what comes meanwhile in the othe
   finish(2);
   expect((await Promise.all([first, second, third])).map(({ length }) => length)).toEqual([10, 4, 3]);
   await queue.idle();
+});
+
+test("who was answered and comes back goes along with who waits, so that callers do not take turns", async () => {
+  const clock = createVirtualClock();
+  const { commits, finish, queue } = createQueue({ clock });
+  const [first, waiting, second] = [start(), start(), start()];
+  const returning = queue.apply([first]).then(async () => {
+    await turns(20);
+    await queue.apply([second]);
+  });
+  await expect.poll(() => commits.length).toBe(1);
+  const other = queue.apply([waiting]);
+  await clock.advanceBy(5);
+  finish(0);
+  await expect.poll(() => commits[1]).toEqual([waiting, second]);
+  finish(1);
+  await Promise.all([returning, other]);
+});
+
+test("nobody waits longer than 2 ms for who does not come back, nor longer than the commit before took", async () => {
+  const clock = createVirtualClock();
+  const { commits, finish, queue } = createQueue({ clock });
+  const applied = [queue.apply([start()])];
+  await expect.poll(() => commits.length).toBe(1);
+  applied.push(queue.apply([start()]));
+  await clock.advanceBy(5);
+  finish(0);
+  await applied[0];
+  await turns(20);
+  expect(commits).toHaveLength(1);
+  await clock.advanceBy(2);
+  await expect.poll(() => commits.length).toBe(2);
+  applied.push(queue.apply([start()]));
+  await turns(1);
+  finish(1);
+  // The second one took no time on this clock.
+  await expect.poll(() => commits.length).toBe(3);
+  finish(2);
+  await Promise.all(applied);
 });
 
 test("steps of one run are never in two commits at the same time, and keep their order", async () => {
@@ -76,11 +115,16 @@ function start(): Checkpoint {
   });
 }
 
+async function turns(count: number): Promise<void> {
+  for (let turn = 0; turn < count; turn++) await new Promise<void>((resolve) => setImmediate(resolve));
+}
+
 /** A queue whose commits end when the test says so; of one run only one may be under way. */
 function createQueue(options: {
   readonly lanes?: number;
   readonly maxTogether?: number;
   readonly maxWaiting?: number;
+  readonly clock?: Clock;
 }) {
   const commits: (readonly Checkpoint[])[] = [];
   const underWay = new Set<string>();

@@ -107,6 +107,38 @@ describe("on SQLite", () => {
     expect(kept.rows).toHaveLength(3);
   });
 
+  test("XP-386 of a group, runs, timelines and records are the same however many rows a statement takes", async () => {
+    const { database } = await newDatabase();
+    const store = newStore(database);
+    // With both, groups of 16, 4 and single rows occur in every table.
+    const opened = starts(23);
+    const group = [
+      ...opened,
+      ...opened.map((start) => ({ ...start, kind: "end", eventKey: "end", outcome: "success" }) as const),
+    ];
+    const results = await store.apply(group);
+    expect(results.map(({ result }) => result)).toEqual(group.map(() => "applied"));
+    for (const { identity, eventKey } of opened) {
+      const stored = await store.get(identity);
+      expect(stored?.run).toMatchObject({ identity, state: "succeeded", recorded: 2 });
+      expect(stored?.timeline.map((entry) => entry.eventKey)).toEqual([eventKey, "end"]);
+    }
+    const records = (await store.takeOutbox(100)).map(({ record }) => record);
+    const ended = records.slice(opened.length);
+    expect(records.slice(0, opened.length).map(({ run }) => run.identity)).toEqual(
+      opened.map(({ identity }) => identity),
+    );
+    expect(ended.map(({ kind, run, entry }) => [kind, run.identity, entry?.eventKey])).toEqual(
+      opened.flatMap(({ identity }) => [
+        ["checkpoint_recorded", identity, "end"],
+        ["completed", identity, "end"],
+      ]),
+    );
+    // What a record says of the run is what was true after its own step.
+    expect(records[0]?.run.state).toBe("open");
+    for (const { run } of ended) expect(run).toEqual((await store.get(run.identity))?.run);
+  });
+
   test("XP-386 more than 10,000 waiting checkpoints are refused, and those that wait are taken", async () => {
     const { database } = await newDatabase();
     const store = newStore(database);

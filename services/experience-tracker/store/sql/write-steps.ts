@@ -11,29 +11,36 @@ import { encodeEntry, encodeRecord, encodeRun } from "../codec.js";
 import type { SqlStoreDependencies } from "./dependencies.js";
 import { identityColumns, identityMatch, identityValues } from "./rows.js";
 
-/** A table that rows are written to. Where each row holds much, SQLite takes all of them as one JSON text. */
-interface Written {
-  readonly one: string;
-  readonly together: string;
+/** Inserts rows with as few statements as its sizes allow. */
+type Insert = (rows: readonly SqlValue[][]) => BatchStatement[];
+
+/** Rows of one statement: binding the values of a row costs SQLite less than one more call. */
+const rowsTogether = [16, 4, 1];
+
+function insertInto(table: string, columns: string, onConflict = ""): Insert {
+  const row = `(${columns.replaceAll(/\w+/g, "?")})`;
+  const statements = rowsTogether.map((size) => {
+    const rows = Array.from({ length: size }, () => row).join(", ");
+    return { size, sql: `insert into ${table} (${columns}) values ${rows} ${onConflict}` };
+  });
+  return (rows) => {
+    let from = 0;
+    return statements.map(({ size, sql }) => {
+      const executions: SqlValue[][] = [];
+      for (; rows.length - from >= size; from += size) executions.push(rows.slice(from, from + size).flat());
+      return { sql, rows: executions };
+    });
+  };
 }
 
-function written(table: string, columns: string, onConflict = ""): Written {
-  const places = columns.split(",").map((_, place) => place);
-  const one = `insert into ${table} (${columns}) values (${places.map(() => "?").join(", ")}) ${onConflict}`;
-  // Without a condition SQLite would take `on conflict` for that of a join.
-  const together = `insert into ${table} (${columns})
-    select ${places.map((place) => `value ->> ${place}`).join(", ")} from json_each(?) where true order by key ${onConflict}`;
-  return { one, together };
-}
-
-const runs = written(
+const insertRuns = insertInto(
   "experience_runs",
   `${identityColumns}, state, due_at_ms, decided_at_ms, record`,
   `on conflict (${identityColumns}) do update set state = excluded.state, due_at_ms = excluded.due_at_ms,
     decided_at_ms = excluded.decided_at_ms, record = excluded.record`,
 );
-const entries = written("experience_run_events", `${identityColumns}, event_key, place, entry`);
-const records = written("experience_outbox", "at_ms, record");
+const insertEntries = insertInto("experience_run_events", `${identityColumns}, event_key, place, entry`);
+const insertRecords = insertInto("experience_outbox", "at_ms, record");
 const deleteRun = `delete from experience_runs where ${identityMatch}`;
 const deleteEntries = `delete from experience_run_events where ${identityMatch}`;
 const raiseCounter = `insert into experience_counters (series_key, shard, value) values (?, ?, ?)
@@ -73,18 +80,15 @@ export class StepWrites {
 
   async write(transaction: TransactionHandle, dependencies: SqlStoreDependencies): Promise<void> {
     const { database, replica, publish } = dependencies;
-    const write = ({ one, together }: Written, rows: readonly SqlValue[][]): BatchStatement =>
-      database.engine === "sqlite" && rows.length > 1
-        ? { sql: together, rows: [[JSON.stringify(rows)]] }
-        : { sql: one, rows };
+    const texts: Texts = { ofRun: madeOnce(encodeRun), ofEntry: madeOnce(encodeEntry) };
     const statements: BatchStatement[] = [
       { sql: deleteEntries, rows: this.#forgotten },
       { sql: deleteRun, rows: this.#placeholders },
-      write(runs, [...this.#runs.values()].map(runValues)),
-      write(entries, this.#entries.map(entryValues)),
+      ...insertRuns([...this.#runs.values()].map((run) => runValues(run, texts))),
+      ...insertEntries(this.#entries.map((written) => entryValues(written, texts))),
       // In one order everywhere: two transactions of one process never wait for each other crosswise.
       { sql: raiseCounter, rows: [...this.#counters].sort().map(([key, change]) => [key, replica, change]) },
-      write(records, publish ? [] : this.#records.map((record) => [record.atMs, encodeRecord(record)])),
+      ...insertRecords(publish ? [] : this.#records.map((record) => recordValues(record, texts))),
     ];
     await database.batch(
       statements.filter(({ rows }) => rows.length > 0),
@@ -94,16 +98,39 @@ export class StepWrites {
   }
 }
 
-function runValues(run: Run): SqlValue[] {
+/** The text of each run and entry of a group, made once: they are parts of the records, too. */
+interface Texts {
+  ofRun(run: Run): string;
+  ofEntry(entry: TimelineEntry): string;
+}
+
+function madeOnce<Value>(encode: (value: Value) => string): (value: Value) => string {
+  const texts = new Map<Value, string>();
+  return (value) => {
+    const text = texts.get(value) ?? encode(value);
+    texts.set(value, text);
+    return text;
+  };
+}
+
+function runValues(run: Run, texts: Texts): SqlValue[] {
   return [
     ...identityValues(run.identity),
     run.state,
     run.dueMs ?? null,
     run.verdict?.decidedAtMs ?? null,
-    encodeRun(run),
+    texts.ofRun(run),
   ];
 }
 
-function entryValues({ run, entry, place }: { run: Run; entry: TimelineEntry; place: number }): SqlValue[] {
-  return [...identityValues(run.identity), entry.eventKey, place, encodeEntry(entry)];
+function entryValues(
+  { run, entry, place }: { run: Run; entry: TimelineEntry; place: number },
+  texts: Texts,
+): SqlValue[] {
+  return [...identityValues(run.identity), entry.eventKey, place, texts.ofEntry(entry)];
+}
+
+function recordValues(record: OutboxRecord, texts: Texts): SqlValue[] {
+  const { atMs, run, entry } = record;
+  return [atMs, encodeRecord(record, texts.ofRun(run), entry && texts.ofEntry(entry))];
 }
