@@ -33,6 +33,7 @@ function runLink(title: string, state: string): object {
     type: "link",
     title,
     url: `${variable("signalbox:raw")}/experiences/runs?state=${state}`,
+    tooltip: title,
     icon: "external link",
     targetBlank: true,
     includeVars: false,
