@@ -78,16 +78,16 @@ function burnAlert(
 }
 
 /** Both windows spend too fast, and what happened within the long one is enough to say so. */
-function branch(burnRate: BurnRate, names: SeriesNames, { alerts, ...definition }: Definition, spending: Spending) {
+function branch(burnRate: BurnRate, names: SeriesNames, definition: Definition, spending: Spending): string {
   const { long, short } = burnRate;
   const threshold = plainNumber(thresholdOf(burnRate, spending));
-  const seconds = observedSeconds(long, names, selectorOf(names, { alerts, ...definition }));
+  const seconds = observedSeconds(long, names, selectorOf(names, definition));
   return [
     "(",
     `  ${spending.badRatio(long.name)} > ${threshold}`,
     `  and ${spending.badRatio(short.name)} > ${threshold}`,
-    `  and ${spending.events(long.name)} * ${seconds} > ${alerts.minEvents - 0.5}`,
-    `  and ${spending.failures(long.name)} * ${seconds} > ${alerts.minFailures - 0.5}`,
+    `  and ${spending.events(long.name)} * ${seconds} > ${definition.alerts.minEvents - 0.5}`,
+    `  and ${spending.failures(long.name)} * ${seconds} > ${definition.alerts.minFailures - 0.5}`,
     ")",
   ].join("\n");
 }
