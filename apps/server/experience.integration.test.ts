@@ -109,7 +109,7 @@ describe("a stop", () => {
       }
     };
     const producers = Array.from({ length: 20 }, produce);
-    await expect.poll(() => answered.length, { timeout: 20_000 }).toBeGreaterThan(200);
+    await expect.poll(() => answered.length, { timeout: 120_000 }).toBeGreaterThan(200);
     server.kill("SIGTERM");
     expect(await server.ended).toBe(0);
     await Promise.all(producers);
