@@ -25,20 +25,18 @@ test("XP-706 XP-737 what a producer of mostly odd checkpoints sends is recorded 
   };
   // Nobody has configured this type, and each run begins and has no end.
   await send(Array.from({ length: 150 }, () => payload({ type: "toaster" })));
-  await expect
-    .poll(producers, polling)
-    .toMatchObject([
-      {
-        checkpoints: 150,
-        anomalous: 150,
-        anomalous_ratio: 1,
-        starts: 150,
-        ends: 0,
-        imbalance: 1,
-        odd: true,
-        counted: false,
-      },
-    ]);
+  await expect.poll(producers, polling).toMatchObject([
+    {
+      checkpoints: 150,
+      anomalous: 150,
+      anomalous_ratio: 1,
+      starts: 150,
+      ends: 0,
+      imbalance: 1,
+      odd: true,
+      counted: false,
+    },
+  ]);
   const [row] = await producers();
   expect(row).toMatchObject({ experiences: 1, last_hour: { checkpoints: 150, anomalous: 150, imbalance: 1 } });
   const warned = tracker.lines.filter(({ message }) => message === "experience.producer_odd");

@@ -5,6 +5,7 @@ export { type Line, openLine } from "./line.js";
 export { startNats } from "./nats.js";
 export { type PostgresServer, startPostgres } from "./postgres.js";
 export { type PrometheusOptions, startPrometheus } from "./prometheus.js";
+export { checkConfig, checkRules, type PromtoolResult, type RulesTest, testRules } from "./promtool.js";
 export { startRedis } from "./redis.js";
 export { type RequiredServers, type RequireServersOptions, requireServers } from "./require-servers.js";
 export { createSelfSignedCertificate, type SelfSignedCertificate } from "./self-signed-certificate.js";

@@ -1,6 +1,5 @@
-import { requireServers } from "@signalbox/testing/servers";
+import { type RulesTest, requireServers, testRules } from "@signalbox/testing/servers";
 import { describe, expect, test } from "vitest";
-import { type RulesTest, testRules } from "../testing/promtool.js";
 import { define, ruleSettings } from "../testing/rule-settings.js";
 import { generateText } from "./index.js";
 

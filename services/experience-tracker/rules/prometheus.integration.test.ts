@@ -1,7 +1,6 @@
 import { createRegistry } from "@signalbox/experience";
-import { requireServers } from "@signalbox/testing/servers";
+import { checkConfig, checkRules, type RulesTest, requireServers, testRules } from "@signalbox/testing/servers";
 import { describe, expect, test } from "vitest";
-import { checkConfig, checkRules, type RulesTest, testRules } from "../testing/promtool.js";
 import { define, ruleSettings } from "../testing/rule-settings.js";
 import { generateText } from "./index.js";
 

@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { findServer } from "@signalbox/testing/servers";
+import { findServer } from "./find-server.js";
 
 export interface PromtoolResult {
   readonly code: number;
