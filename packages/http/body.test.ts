@@ -59,6 +59,28 @@ describe("PF-042 size of bodies", () => {
     expect(process.memoryUsage().rss - before).toBeLessThan(200 * 1024 * 1024);
   });
 
+  test("PF-042 what takes long to decompress waits for its turn once it is whole; what is small does not wait", async () => {
+    const text = JSON.stringify(Array.from({ length: 20_000 }, (_, index) => index * 7_919));
+    const sent = gzipSync(text);
+    const limits = { maxBytes: sent.length, maxInflatedBytes: text.length };
+    const asked: number[] = [];
+    const bodyAfter = (source: PassThrough) =>
+      readBody(source, { "content-encoding": "gzip" }, limits, (sentBytes, inflate) => {
+        asked.push(sentBytes);
+        return inflate();
+      });
+    const slow = new PassThrough();
+    const slowBody = bodyAfter(slow);
+    slow.write(sent.subarray(0, -1));
+    const small = new PassThrough();
+    small.end(gzipSync("[1]"));
+    expect(String(await bodyAfter(small))).toBe("[1]");
+    expect(asked).toEqual([]);
+    slow.end(sent.subarray(-1));
+    expect(String(await slowBody)).toBe(text);
+    expect(asked).toEqual([sent.length]);
+  });
+
   test("PF-042 gzip, both kinds of deflate and brotli are undone, others are named 415", async () => {
     const { url } = await serve({}, echo);
     const json = JSON.stringify({ text: "hello".repeat(100) });

@@ -19,16 +19,27 @@ export interface BodyLimits {
   readonly maxInflatedBytes: number;
 }
 
+/**
+ * Calls `inflate` when there is room for it, and gives back what it does. The body of `sentBytes` is whole by then: no
+ * slow client keeps others waiting.
+ */
+export type InflateInTurn = (sentBytes: number, inflate: () => Promise<Buffer>) => Promise<Buffer>;
+
 /** Content codings that API routes take; named in the answer to any other. */
 export const acceptedEncodings = "gzip, deflate, br, identity";
 
 /**
  * The whole body, decompressed. Both limits are counted while bytes arrive: beyond a limit reading and decompressing
- * stop at once.
+ * stop at once. What takes long to decompress does so `inTurn`, by default at once.
  * @throws {HttpProblem} `body_too_large` naming the limit, `unsupported_encoding`, `malformed_json` when the coding is
  * corrupt, `malformed_request` when the client goes away in the middle.
  */
-export async function readBody(source: Readable, headers: IncomingHttpHeaders, limits: BodyLimits): Promise<Buffer> {
+export async function readBody(
+  source: Readable,
+  headers: IncomingHttpHeaders,
+  limits: BodyLimits,
+  inTurn: InflateInTurn = (_, inflate) => inflate(),
+): Promise<Buffer> {
   const encoding = (headers["content-encoding"] ?? "").trim().toLowerCase();
   if (!isAcceptedEncoding(encoding)) throw unsupportedEncoding();
   if (Number(headers["content-length"]) > limits.maxBytes) throw tooLarge(limits.maxBytes, "");
@@ -36,7 +47,10 @@ export async function readBody(source: Readable, headers: IncomingHttpHeaders, l
   if (encoding === "" || encoding === "identity" || sent.length === 0) return sent;
   const inflation = inflationOf(encoding, sent);
   const { maxInflatedBytes } = limits;
-  return inflateSmall(sent, inflation, maxInflatedBytes) ?? inflate(sent, inflation.gradual(), maxInflatedBytes);
+  return (
+    inflateSmall(sent, inflation, maxInflatedBytes) ??
+    inTurn(sent.length, () => inflate(sent, inflation.gradual(), maxInflatedBytes))
+  );
 }
 
 type Encoding = "" | "identity" | "gzip" | "x-gzip" | "deflate" | "br";
@@ -83,10 +97,13 @@ interface Inflation {
   readonly gradual: () => Transform;
 }
 
-const gzip: Inflation = { atOnce: gunzipSync, gradual: createGunzip };
-const brotli: Inflation = { atOnce: brotliDecompressSync, gradual: createBrotliDecompress };
-const wrapped: Inflation = { atOnce: inflateSync, gradual: createInflate };
-const raw: Inflation = { atOnce: inflateRawSync, gradual: createInflateRaw };
+/** Each chunk is handed to another thread and back, and waits for the event loop twice. */
+const chunks = { chunkSize: 131_072 } as const;
+
+const gzip: Inflation = { atOnce: gunzipSync, gradual: () => createGunzip(chunks) };
+const brotli: Inflation = { atOnce: brotliDecompressSync, gradual: () => createBrotliDecompress(chunks) };
+const wrapped: Inflation = { atOnce: inflateSync, gradual: () => createInflate(chunks) };
+const raw: Inflation = { atOnce: inflateRawSync, gradual: () => createInflateRaw(chunks) };
 
 function inflationOf(encoding: Exclude<Encoding, "" | "identity">, sent: Buffer): Inflation {
   if (encoding === "br") return brotli;

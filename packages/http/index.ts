@@ -1,6 +1,6 @@
 export * from "./access.js";
 export { type AuthenticatorOptions, createAuthenticator } from "./authenticator.js";
-export { acceptedEncodings, type BodyLimits, readBody } from "./body.js";
+export { acceptedEncodings, type BodyLimits, type InflateInTurn, readBody } from "./body.js";
 export { addressGroup, type ClientAddresses, createClientAddresses, type Peer } from "./client-address.js";
 export * from "./errors.js";
 export type { Exemplar, Exposition, Family, Sample } from "./exposition.js";

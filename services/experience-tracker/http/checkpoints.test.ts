@@ -1,6 +1,8 @@
+import { once } from "node:events";
+import { request } from "node:http";
 import { gzipSync } from "node:zlib";
 import { ulid } from "@signalbox/kernel";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { answerOf, payload, startTracker, type TrackerUnderTest } from "../testing/start-tracker.js";
 
 let tracker: TrackerUnderTest;
@@ -253,6 +255,32 @@ describe("bodies", () => {
 });
 
 describe("batches", () => {
+  test("XP-232 producers that send slowly keep nobody from being decompressed", async () => {
+    const items = JSON.stringify(
+      Array.from({ length: 400 }, () => payload({ meta: { noise: ulid() + ulid() + ulid() } })),
+    );
+    const sent = gzipSync(items);
+    const headers = { ...writing, "content-type": "application/json", "content-encoding": "gzip" };
+    const slow = Array.from({ length: 8 }, () => {
+      const asking = request(`${tracker.url}/checkpoints/batch`, {
+        method: "POST",
+        agent: false,
+        headers: { ...headers, "content-length": sent.length },
+      });
+      onTestFinished(() => void asking.destroy());
+      return { asking, status: once(asking, "response").then(([answer]) => answer.statusCode) };
+    });
+    await Promise.all(
+      slow.map(
+        ({ asking }) => new Promise<void>((resolve) => void asking.write(sent.subarray(0, -1), () => resolve())),
+      ),
+    );
+    const quick = await post("/checkpoints/batch", sent, { "content-encoding": "gzip" });
+    expect(quick).toMatchObject({ status: 200, body: { accepted: 400 } });
+    for (const { asking } of slow) asking.end(sent.subarray(-1));
+    expect(await Promise.all(slow.map(({ status }) => status))).toEqual(new Array(8).fill(200));
+  });
+
   const batch = (body: unknown, headers: Record<string, string> = {}) =>
     post("/checkpoints/batch", JSON.stringify(body), headers);
 

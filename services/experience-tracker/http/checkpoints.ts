@@ -37,9 +37,18 @@ const writeErrors = [
  */
 const batchBytes = { room: 262_144, maxWaiting: 67_108_864 } as const;
 
+/**
+ * Bodies that are not small are decompressed four at a time, as many as there are threads for it: each counts as the
+ * largest that it may become, since what it will become cannot be known. While they wait they are no larger than they were sent.
+ */
+const inflatedBytes = { room: 4 * batchLimits.maxDecodedBytes, maxWaiting: batchBytes.maxWaiting } as const;
+
 /** Where producers send to. */
 export function registerCheckpointRoutes(app: FastifyInstance, dependencies: RouteDependencies): void {
-  addCheckpointParser(app);
+  const inflating = createTurns(inflatedBytes);
+  addCheckpointParser(app, (sentBytes, inflate) =>
+    inStoresWords(() => inflating.take(batchLimits.maxDecodedBytes, inflate, sentBytes)),
+  );
   const turns = createTurns(batchBytes);
 
   app.post("/checkpoints", {

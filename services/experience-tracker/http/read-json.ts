@@ -1,6 +1,6 @@
 import { isUtf8 } from "node:buffer";
 import type { IncomingMessage } from "node:http";
-import { HttpProblem, readBody } from "@signalbox/http";
+import { HttpProblem, type InflateInTurn, readBody } from "@signalbox/http";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 
 /** Deepest nesting of arrays and objects that is taken. */
@@ -12,7 +12,7 @@ const mediaType = /^application\/json\s*(?:;(.*))?$/i;
  * Registers the parser of this API in place of the shared one: a name such as `__proto__` in `meta` is left out there
  * and no reason to refuse, nesting is bounded more tightly, and only the codings that producers use are taken.
  */
-export function addCheckpointParser(app: FastifyInstance): void {
+export function addCheckpointParser(app: FastifyInstance, inflateInTurn: InflateInTurn): void {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser("*", async (request: FastifyRequest, payload: IncomingMessage): Promise<unknown> => {
     requireJson(request.headers["content-type"] ?? "");
@@ -20,10 +20,8 @@ export function addCheckpointParser(app: FastifyInstance): void {
     if (!encodings.has(encoding))
       throw new HttpProblem("unsupported_encoding", { headers: { "accept-encoding": "gzip, deflate, identity" } });
     const { body } = request.routeOptions.config;
-    const bytes = await readBody(payload, request.headers, {
-      maxBytes: body?.maxBytes ?? 65_536,
-      maxInflatedBytes: body?.maxInflatedBytes ?? 65_536,
-    });
+    const limits = { maxBytes: body?.maxBytes ?? 65_536, maxInflatedBytes: body?.maxInflatedBytes ?? 65_536 };
+    const bytes = await readBody(payload, request.headers, limits, inflateInTurn);
     return isBatch(request) ? new BatchText(bytes) : parseCheckpointJson(bytes);
   });
 }

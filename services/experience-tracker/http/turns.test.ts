@@ -56,3 +56,12 @@ test("XP-386 beyond what may wait, batches are refused, and taken again when som
   await Promise.all(done);
   await expect(turns.take(8, async () => "taken")).resolves.toBe("taken");
 });
+
+test("XP-386 what is light until its turn comes weighs little among what waits", async () => {
+  const turns = createTurns({ room: 10, maxWaiting: 20 });
+  const first = openEnded();
+  const done = [turns.take(10, first.work), ...Array.from({ length: 20 }, () => turns.take(10, async () => {}, 1))];
+  await expect(turns.take(10, async () => {}, 1)).rejects.toMatchObject({ code: "backlog_full" });
+  first.end();
+  await Promise.all(done);
+});
