@@ -1,4 +1,5 @@
 import type { Time } from "./platform.js";
+import { wait } from "./wait.js";
 
 const failuresToOpen = 5;
 const firstPauseMs = 5_000;
@@ -25,10 +26,12 @@ export function createBreaker(clock: Time): Breaker {
   /** Monotonic; set while open. */
   let openUntilMs: number | undefined;
   let probing = false;
-  const waiting = new Set<() => void>();
+  /** Aborted for whoever waits, when there is something to look at again. */
+  let change = new AbortController();
 
   const announce = (): void => {
-    for (const proceed of waiting) proceed();
+    change.abort();
+    change = new AbortController();
   };
 
   const open = (): void => {
@@ -39,19 +42,6 @@ export function createBreaker(clock: Time): Breaker {
     openUntilMs = clock.monotonicMs() + pauseMs;
     announce();
   };
-
-  const changeOrTime = (delayMs: number | undefined, signal: AbortSignal): Promise<void> =>
-    new Promise((resolve) => {
-      const timer = delayMs === undefined ? undefined : clock.setTimer(delayMs, finish);
-      signal.addEventListener("abort", finish, { once: true });
-      waiting.add(finish);
-      function finish(): void {
-        timer?.cancel();
-        signal.removeEventListener("abort", finish);
-        waiting.delete(finish);
-        resolve();
-      }
-    });
 
   return {
     get isOpen() {
@@ -64,7 +54,7 @@ export function createBreaker(clock: Time): Breaker {
           probing = true;
           return;
         }
-        await changeOrTime(probing ? undefined : leftMs, signal);
+        await wait(clock, probing ? undefined : leftMs, change.signal, signal);
       }
     },
     succeeded() {

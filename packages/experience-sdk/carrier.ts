@@ -1,5 +1,7 @@
 import { canonicalCorrelationId, isCorrelationId } from "@signalbox/kernel/portable";
 import type { CarriedExperience } from "./activity.js";
+import { isRecord } from "./is-record.js";
+import { isName, isRunName } from "./names.js";
 import type { Signature, Signer } from "./signature.js";
 
 /** Headers of a request, or the data of a job. */
@@ -30,9 +32,7 @@ export const mostEntries = 16;
 const longestHeader = 2_048;
 const furthestAheadMs = 60_000;
 
-const idPattern = /^[a-z][a-z0-9_]{0,63}$/;
 const correlationPattern = /^[A-Za-z0-9_-]{8,64}$/;
-const runPattern = /^[A-Za-z0-9_.:-]{1,64}$/;
 
 /** Writes the header, newest runs first when not all fit, and the correlation id unless there is one. */
 export function injectHeaders(
@@ -59,22 +59,22 @@ export function extract(carrier: Carrier | undefined, options: ExtractOptions): 
   const experiences = new Map<string, CarriedExperience>();
   let correlationId: string | undefined;
   try {
-    if (typeof carrier !== "object" || carrier === null) return { correlationId, experiences };
+    if (!isRecord(carrier)) return { correlationId, experiences };
     correlationId = carriedCorrelation(carrier);
     for (const candidate of [...headerCandidates(carrier), ...(options.otherCandidates?.(carrier) ?? [])]) {
       if (experiences.size === mostEntries) {
         options.onIgnored("too_many");
         break;
       }
-      const { entry, signature } = candidate;
-      const reason = entry === undefined ? "malformed" : whyIgnored(entry, signature, options);
-      if (entry === undefined || reason !== undefined) options.onIgnored(reason ?? "malformed");
-      else if (!experiences.has(entry.id)) experiences.set(entry.id, entry);
+      const { entry } = candidate;
+      const reason = entry ? whyIgnored(entry, candidate.signature, options) : "malformed";
+      if (reason) options.onIgnored(reason);
+      else if (entry && !experiences.has(entry.id)) experiences.set(entry.id, entry);
     }
   } catch {
     options.onIgnored("malformed");
   }
-  return { correlationId: correlationId ?? firstCorrelation(experiences), experiences };
+  return { correlationId: correlationId ?? [...experiences.values()][0]?.correlationId, experiences };
 }
 
 /** An entry that may be believed or not. */
@@ -131,9 +131,9 @@ export function toEntry(
   run: unknown,
   startedAtMs: number,
 ): CarriedExperience | undefined {
-  if (!idPattern.test(id) || typeof correlationId !== "string" || Number.isNaN(startedAtMs)) return undefined;
+  if (!isName(id) || typeof correlationId !== "string" || Number.isNaN(startedAtMs)) return undefined;
   const name = run ?? "1";
-  if (typeof name !== "string" || !runPattern.test(name)) return undefined;
+  if (!isRunName(name)) return undefined;
   const canonical = canonicalCorrelationId(correlationId);
   return correlationPattern.test(canonical) ? { id, correlationId: canonical, run: name, startedAtMs } : undefined;
 }
@@ -141,11 +141,6 @@ export function toEntry(
 function carriedCorrelation(carrier: Carrier): string | undefined {
   const id = readHeader(carrier, correlationHeader) ?? member(carrier, "correlation_id");
   return typeof id === "string" && isCorrelationId(id) ? canonicalCorrelationId(id) : undefined;
-}
-
-function firstCorrelation(experiences: ReadonlyMap<string, CarriedExperience>): string | undefined {
-  for (const { correlationId } of experiences.values()) return correlationId;
-  return undefined;
 }
 
 /** An own property, so that nothing inherited is mistaken for data. */

@@ -1,4 +1,6 @@
 import { ExperienceSdkError } from "./errors.js";
+import { isRecord } from "./is-record.js";
+import { isRunName } from "./names.js";
 
 /** Limits: default, least, most. */
 export const limitBounds = {
@@ -10,6 +12,7 @@ export const limitBounds = {
   maxInFlight: [1, 1, 4],
   requestTimeoutMs: [5_000, 1, 600_000],
   maxElapsedMs: [600_000, 1, 86_400_000],
+  maxAttempts: [Number.POSITIVE_INFINITY, 1, 1_000_000],
 } as const;
 
 export type LimitName = keyof typeof limitBounds;
@@ -18,12 +21,9 @@ export type LimitBounds<Name extends LimitName> = Readonly<
   Record<Name, readonly [byDefault: number, min: number, max: number]>
 >;
 
-export type Limits<Name extends LimitName = LimitName> = Readonly<Record<Name, number>> & {
-  readonly maxAttempts: number | undefined;
-};
+export type Limits<Name extends LimitName = LimitName> = Readonly<Record<Name, number>>;
 
 const typePattern = /^[a-z][a-z0-9_-]{0,31}$/;
-const runPattern = /^[A-Za-z0-9_.:-]{1,64}$/;
 const apiPath = "/api/v1/experience";
 
 /** @throws {ExperienceSdkError} `EXPERIENCE_OPTIONS_INVALID` naming the option, as all of this file */
@@ -32,8 +32,7 @@ export function checkNames(
   known: ReadonlySet<string>,
   nearestName?: (name: string, known: Iterable<string>) => string | undefined,
 ): void {
-  if (typeof options !== "object" || options === null)
-    throw new ExperienceSdkError("EXPERIENCE_OPTIONS_INVALID", { message: "A client is made with options." });
+  if (!isRecord(options)) refuse("options", "must be an object");
   for (const name of Object.keys(options)) {
     if (known.has(name)) continue;
     const nearest = nearestName?.(name, known);
@@ -46,7 +45,6 @@ export interface CommonOptions extends Readonly<Partial<Record<LimitName, number
   readonly type?: string;
   readonly token?: string;
   readonly tokenProvider?: unknown;
-  readonly maxAttempts?: number;
 }
 
 export function checkCommon({ type, token, tokenProvider }: CommonOptions): void {
@@ -71,27 +69,20 @@ export function isStrict(environment: string): boolean {
 export function runNameOf(run: string | (() => string) | undefined): () => string {
   if (typeof run === "function") return run;
   const name = run ?? "1";
-  if (typeof name !== "string" || !runPattern.test(name)) refuse("run", `must match ${runPattern.source}`);
+  if (!isRunName(name)) refuse("run", "must be 1 to 64 letters, digits, _, ., : and -");
   return () => name;
 }
 
 export function limitsOf<Name extends LimitName>(options: CommonOptions, bounds: LimitBounds<Name>): Limits<Name> {
   const limit = (name: Name): number => {
     const [byDefault, min, max] = bounds[name];
-    return checkInteger(name, options[name] ?? byDefault, min, max);
-  };
-  const { maxAttempts } = options;
-  const names = Object.keys(bounds) as Name[];
-  return {
-    ...(Object.fromEntries(names.map((name) => [name, limit(name)])) as Record<Name, number>),
-    maxAttempts: maxAttempts === undefined ? undefined : checkInteger("maxAttempts", maxAttempts, 1, 1_000_000),
-  };
-}
-
-function checkInteger(name: string, value: unknown, min: number, max: number): number {
-  if (typeof value !== "number" || !Number.isInteger(value) || value < min || value > max)
+    const value = options[name];
+    if (value === undefined) return byDefault;
+    if (Number.isInteger(value) && value >= min && value <= max) return value;
     return refuse(name, `must be a whole number from ${min} to ${max}`);
-  return value;
+  };
+  const names = Object.keys(bounds) as Name[];
+  return Object.fromEntries(names.map((name) => [name, limit(name)])) as Record<Name, number>;
 }
 
 export function refuse(option: string, why: string): never {

@@ -7,6 +7,7 @@ import { AbsentExperience, type Experience, type ExperienceHost, StartedExperien
 import type { Extras } from "./extras.js";
 import type { injectJob, jobCandidates } from "./job-carrier.js";
 import type { KnownExperiences } from "./known-experiences.js";
+import { isRunName } from "./names.js";
 import type { Platform } from "./platform.js";
 import type { Recorded, Recorder } from "./recorder.js";
 import { createRunTable, type Run } from "./run.js";
@@ -115,20 +116,15 @@ export interface ClientParts {
   };
 }
 
-const runPattern = /^[A-Za-z0-9_.:-]{1,64}$/;
-
 export function createClientOn(parts: ClientParts): Client {
   const { platform, contexts, definitions, recorder, signer, warn, strict } = parts;
   const runs = createRunTable();
   const ignoredContexts: Partial<Record<IgnoredReason, number>> = {};
 
   const host: ExperienceHost = {
-    recordIntermediate(experience, category, extra) {
-      record(experience.runRecord, { kind: "intermediate", category, extra });
-    },
-    recordEnd(experience, outcome, details) {
-      const { error, reason, extra } = details;
-      record(experience.runRecord, { kind: "end", outcome, error, reason, extra });
+    record(experience, checkpoint) {
+      record(experience.runRecord, checkpoint);
+      if (checkpoint.kind !== "end") return;
       const active = platform.activity()?.active;
       if (active?.get(experience.id) === experience) active.delete(experience.id);
     },
@@ -168,15 +164,15 @@ export function createClientOn(parts: ClientParts): Client {
     try {
       return say();
     } catch (error) {
-      warn(option, "a function among the options throws; its default is taken", { option, error });
+      warn(option, "a function of the options throws; its default is taken", { option, error });
       return byDefault;
     }
   };
 
   const runName = (): string => {
     const name = ask("run", "1", parts.runName);
-    if (typeof name === "string" && runPattern.test(name)) return name;
-    warn("run name", "the name of a run is not valid and is replaced by 1");
+    if (isRunName(name)) return name;
+    warn("run name", "a run name is not valid and is left out");
     return "1";
   };
 
@@ -242,8 +238,9 @@ export function createClientOn(parts: ClientParts): Client {
     return begun(experience, activity);
   };
 
-  /** Runs `work` and ends the journey with it. */
-  const runWithin = <T>(experience: Experience, work: (experience: Experience) => T): T => {
+  /** Runs `work` and ends the journey with it; without `work` the journey is the caller's to end. */
+  const runWithin = <T>(experience: Experience, work: ((experience: Experience) => T) | undefined): Experience | T => {
+    if (!work) return experience;
     const { correlationId } = experience;
     if (correlationId === undefined || !(experience instanceof StartedExperience)) return work(experience);
     const activity = platform.activity() ?? newActivity();
@@ -287,8 +284,7 @@ export function createClientOn(parts: ClientParts): Client {
   function start(id: string, extra?: Extras): Experience;
   function start<T>(id: string, extra: Extras | undefined, work: (experience: Experience) => T): T;
   function start<T>(id: string, extra?: Extras, work?: (experience: Experience) => T): Experience | T {
-    const experience = begin(id, extra);
-    return work ? runWithin(experience, work) : experience;
+    return runWithin(begin(id, extra), work);
   }
 
   function resume(id: string, carrier?: Carrier, extra?: Extras): Experience;
@@ -304,8 +300,7 @@ export function createClientOn(parts: ClientParts): Client {
     extra?: Extras,
     work?: (experience: Experience) => T,
   ): Experience | T {
-    const experience = goOn(id, carrier, extra, "resume");
-    return work ? runWithin(experience, work) : experience;
+    return runWithin(goOn(id, carrier, extra, "resume"), work);
   }
 
   return {
@@ -317,8 +312,7 @@ export function createClientOn(parts: ClientParts): Client {
       if (active?.state === "active") return active;
       const last = parts.lastStarted?.get(id);
       if (last) return last;
-      if (!isKnown(id)) return new AbsentExperience(id);
-      return new AbsentExperience(id, (misuse) => host.misused(id, misuse));
+      return new AbsentExperience(id, isKnown(id) ? (misuse) => host.misused(id, misuse) : undefined);
     },
     current: activeNow,
     observed(id, { startTime, endTime, extra, ...rest }) {
@@ -342,7 +336,7 @@ export function createClientOn(parts: ClientParts): Client {
       try {
         write(carrier, entries, correlationId, signer);
       } catch (error) {
-        warn("inject", "experiences could not be written into a carrier", { error });
+        warn("inject", "experiences could not be injected", { error });
       }
       return carrier;
     },

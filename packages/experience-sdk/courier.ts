@@ -13,7 +13,7 @@ export interface CourierLimits {
   readonly requestTimeoutMs: number;
   /** How long a batch is tried. */
   readonly maxElapsedMs: number;
-  readonly maxAttempts: number | undefined;
+  readonly maxAttempts: number;
 }
 
 export interface CourierOptions<Item> {
@@ -65,8 +65,7 @@ export function createCourier<Item>(options: CourierOptions<Item>): Courier<Item
 
   const isOver = ({ startedAtMs, attempts, unauthorised }: Parcel<Item>): boolean => {
     if (unauthorised) return false;
-    if (limits.maxAttempts !== undefined && attempts >= limits.maxAttempts) return true;
-    return clock.monotonicMs() - startedAtMs >= limits.maxElapsedMs;
+    return attempts >= limits.maxAttempts || clock.monotonicMs() - startedAtMs >= limits.maxElapsedMs;
   };
 
   const deliver = async (parcel: Parcel<Item>): Promise<"expired" | "closed" | undefined> => {
@@ -121,13 +120,14 @@ export function createCourier<Item>(options: CourierOptions<Item>): Courier<Item
   const encodeAll = (checkpoints: Item[]): string[] => {
     const encoded: string[] = [];
     const sentAtMs = clock.nowMs();
-    const known = checkpoints.filter((checkpoint) => {
+    for (const checkpoint of checkpoints.splice(0)) {
       const text = options.encode(checkpoint, sentAtMs);
       if (text === undefined) drops.count("rejected");
-      else encoded.push(text);
-      return text !== undefined;
-    });
-    checkpoints.splice(0, checkpoints.length, ...known);
+      else {
+        encoded.push(text);
+        checkpoints.push(checkpoint);
+      }
+    }
     return encoded;
   };
 
@@ -143,27 +143,21 @@ export function createCourier<Item>(options: CourierOptions<Item>): Courier<Item
     report: DropReport | undefined,
     refresh: boolean,
   ): Promise<BatchAnswer | undefined> => {
-    const limit = new AbortController();
-    const abort = (): void => limit.abort(new Error("the request took too long, or the client stops"));
-    const timer = clock.setTimer(limits.requestTimeoutMs, abort);
-    stopping.addEventListener("abort", abort, { once: true });
-    const aborted = new Promise<undefined>((resolve) => {
-      limit.signal.addEventListener("abort", () => resolve(undefined), { once: true });
-    });
+    const over = new AbortController();
+    const { signal } = over;
     const send = async (): Promise<BatchAnswer | undefined> => {
       const token = await options.token.get(refresh);
-      if (limit.signal.aborted) return undefined;
-      const dropped = formatReport(report);
-      return options.transport.send({ checkpoints, token, dropped, signal: limit.signal });
+      if (signal.aborted) return undefined;
+      return options.transport.send({ checkpoints, token, dropped: formatReport(report), signal });
     };
     try {
-      return await Promise.race([send(), aborted]);
+      const answer = await Promise.race([send(), wait(clock, limits.requestTimeoutMs, stopping, signal)]);
+      return answer ?? undefined;
     } catch (error) {
       options.warn("unreachable", "the experience tracker cannot be reached; checkpoints wait", { error });
       return undefined;
     } finally {
-      timer.cancel();
-      stopping.removeEventListener("abort", abort);
+      over.abort();
     }
   };
 

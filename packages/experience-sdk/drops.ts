@@ -19,14 +19,14 @@ export interface Drops {
 
 export type DropReport = ReadonlyMap<DropReason, number>;
 
-export function createDrops(onDrop: (reason: DropReason) => void): Drops {
+export function createDrops(onDrop?: (reason: DropReason) => void): Drops {
   const totals = { queue_full: 0, too_large: 0, rejected: 0, expired: 0, closed: 0 };
   let untold = new Map<DropReason, number>();
   return {
     count(reason) {
       totals[reason]++;
       untold.set(reason, (untold.get(reason) ?? 0) + 1);
-      onDrop(reason);
+      onDrop?.(reason);
     },
     get totals() {
       return { ...totals };

@@ -2,16 +2,16 @@ import { defineErrors, type ErrorOptions, SignalboxError } from "@signalbox/kern
 
 export const experienceSdkErrors = defineErrors("Experience SDK", {
   EXPERIENCE_OPTIONS_INVALID: {
-    message: "The options of the experience client are not valid.",
-    remedy: "Correct the option that the message names.",
+    message: "An option of the client is not valid.",
+    remedy: "Correct the option.",
   },
   EXPERIENCE_UNKNOWN: {
     message: "There is no definition of this experience.",
-    remedy: "Add a definition, or correct the id. Production only warns.",
+    remedy: "Add a definition, or correct the id.",
   },
   EXPERIENCE_RESERVED_KEY: {
     message: "An extra has the name of a field that the tracker sets itself.",
-    remedy: "Give the extra another name. Production only drops it.",
+    remedy: "Rename the extra.",
   },
 });
 

@@ -1,4 +1,5 @@
 import type { Extras } from "./extras.js";
+import type { Recorded } from "./recorder.js";
 import type { Run } from "./run.js";
 
 /**
@@ -31,16 +32,9 @@ export type EndOutcome = "success" | "error" | "discarded";
 
 /** What a handle tells its client. */
 export interface ExperienceHost {
-  recordIntermediate(experience: StartedExperience, category: string | undefined, extra: Extras | undefined): void;
-  recordEnd(experience: StartedExperience, outcome: EndOutcome, details: EndDetails): void;
+  record(experience: StartedExperience, checkpoint: Recorded): void;
   errorMarked(experience: StartedExperience, error: unknown): void;
   misused(experienceId: string, misuse: string): void;
-}
-
-export interface EndDetails {
-  readonly error?: unknown;
-  readonly reason?: string | undefined;
-  readonly extra?: Extras | undefined;
 }
 
 /** A run with its marked error. */
@@ -74,37 +68,38 @@ export class StartedExperience implements Experience {
   }
 
   checkpoint(category?: string, extra?: Extras): this {
-    if (this.#ended) return this.#misuse("checkpoint after the end");
-    this.#host.recordIntermediate(this, category, extra);
+    if (this.#ended) return this.#misuse("checkpoint");
+    this.#host.record(this, { kind: "intermediate", category, extra });
     return this;
   }
 
   complete(extra?: Extras): this {
-    if (this.#ended) return this.#misuse("complete after the end");
+    if (this.#ended) return this.#misuse("complete");
     const marked = this.#error;
-    const details: EndDetails = marked ? { extra, error: marked.value } : { extra };
-    this.#host.recordEnd(this, marked ? "error" : "success", details);
-    // Behind it: a reserved name is thrown with the end still to come.
-    this.#ended = true;
-    return this;
+    return this.#end({ kind: "end", outcome: marked ? "error" : "success", error: marked?.value, extra });
   }
 
   error(error: unknown): this {
-    if (this.#ended) return this.#misuse("error after the end");
+    if (this.#ended) return this.#misuse("error");
     this.#error ??= { value: error };
     this.#host.errorMarked(this, error);
     return this;
   }
 
   discard(reason?: string): this {
-    if (this.#ended) return this.#misuse("discard after the end");
-    this.#host.recordEnd(this, "discarded", { reason });
+    if (this.#ended) return this.#misuse("discard");
+    return this.#end({ kind: "end", outcome: "discarded", reason });
+  }
+
+  #end(checkpoint: Recorded): this {
+    this.#host.record(this, checkpoint);
+    // Behind it: a reserved name is thrown with the end still to come.
     this.#ended = true;
     return this;
   }
 
-  #misuse(misuse: string): this {
-    this.#host.misused(this.id, misuse);
+  #misuse(call: string): this {
+    this.#host.misused(this.id, `${call} after the end`);
     return this;
   }
 }
@@ -129,13 +124,11 @@ export class AbsentExperience implements Experience {
   }
 
   checkpoint(): this {
-    this.#misused?.("checkpoint before the start");
-    return this;
+    return this.#misuse("checkpoint");
   }
 
   complete(): this {
-    this.#misused?.("complete before the start");
-    return this;
+    return this.#misuse("complete");
   }
 
   error(_error: unknown): this {
@@ -144,7 +137,11 @@ export class AbsentExperience implements Experience {
   }
 
   discard(): this {
-    this.#misused?.("discard before the start");
+    return this.#misuse("discard");
+  }
+
+  #misuse(call: string): this {
+    this.#misused?.(`${call} before the start`);
     return this;
   }
 }

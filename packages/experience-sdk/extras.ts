@@ -1,5 +1,6 @@
 import { reservedNames } from "@signalbox/experience/payload";
 import { ExperienceSdkError } from "./errors.js";
+import { isRecord } from "./is-record.js";
 import type { WarnOnce } from "./warn-once.js";
 
 /** What an application adds to a checkpoint. Becomes members of `meta`. */
@@ -46,7 +47,7 @@ export function metaText(
 }
 
 function readMembers(extras: Extras | undefined, warn: WarnOnce): [string, unknown][] {
-  if (typeof extras !== "object" || extras === null) return [];
+  if (!isRecord(extras)) return [];
   try {
     return Object.entries(extras);
   } catch (error) {
@@ -73,13 +74,12 @@ function valueText(value: unknown): string | undefined {
 }
 
 function withoutNul(_name: string, value: unknown): unknown {
-  return typeof value === "string" && value.includes("\0") ? value.replaceAll("\0", " ") : value;
+  return typeof value === "string" ? value.replaceAll("\0", " ") : value;
 }
 
 /** Text that the tracker takes: it refuses U+0000, and nobody needs the rest of what is very long. */
 export function cleanText(text: string, maxLength: number): string {
-  const short = text.length > maxLength ? text.slice(0, maxLength) : text;
-  return short.includes("\0") ? short.replaceAll("\0", " ") : short;
+  return text.slice(0, maxLength).replaceAll("\0", " ");
 }
 
 function joined(members: ReadonlyMap<string, string>): string {

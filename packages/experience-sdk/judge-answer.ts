@@ -1,7 +1,7 @@
-const retryableStatuses: ReadonlySet<number> = new Set([408, 429, 502, 503, 504]);
+import { isRecord } from "./is-record.js";
 
 export function isRetryableStatus(status: number): boolean {
-  return retryableStatuses.has(status);
+  return [408, 429, 502, 503, 504].includes(status);
 }
 
 export interface BatchJudgement<Item> {
@@ -37,8 +37,4 @@ type Entry = Readonly<Record<string, unknown>>;
 function resultsIn(body: unknown): ReadonlyMap<unknown, Entry> {
   const results: unknown = isRecord(body) ? body["results"] : undefined;
   return new Map(Array.isArray(results) ? results.filter(isRecord).map((entry) => [entry["index"], entry]) : []);
-}
-
-function isRecord(value: unknown): value is Entry {
-  return typeof value === "object" && value !== null;
 }

@@ -84,7 +84,7 @@ export interface ClientOptions {
 const optionNames: ReadonlySet<string> = new Set([
   ...["endpoint", "token", "tokenProvider", "type", "definitions", "mode", "environment", "logger", "clock"],
   ...["correlationFormat", "run", "enabled", "registry", "metrics", "localMetricPrefix", "signingKeys"],
-  ...["requireSigned", "maxAttempts", "spoolDir", "transport", "random", ...Object.keys(limitBounds)],
+  ...["requireSigned", "spoolDir", "transport", "random", ...Object.keys(limitBounds)],
 ]);
 
 const prefixPattern = /^[a-zA-Z_][a-zA-Z0-9_]{0,99}$/;

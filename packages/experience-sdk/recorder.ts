@@ -3,6 +3,7 @@ import type { Drops } from "./drops.js";
 import type { EndOutcome } from "./experience.js";
 import { type Extras, errorText, metaText } from "./extras.js";
 import type { LocalCounts } from "./local-counts.js";
+import { isName } from "./names.js";
 import type { Platform } from "./platform.js";
 import type { Waiting } from "./queue.js";
 import { type Run, runTimeMs } from "./run.js";
@@ -43,7 +44,11 @@ export interface RecorderOptions {
 }
 
 const categoryPattern = /^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$/;
-const reasonPattern = /^[a-z][a-z0-9_]{0,63}$/;
+
+function isCategory(value: unknown): boolean {
+  return typeof value === "string" && categoryPattern.test(value);
+}
+
 /** What the fields take at most that every checkpoint has. Each is bounded and plain ASCII. */
 const commonBytes = 760;
 
@@ -52,8 +57,13 @@ export function createRecorder(options: RecorderOptions): Recorder {
   const extrasOptions = { strict: options.strict, warn };
   let closed = false;
 
-  const checked = (run: Run, what: string, name: string | undefined, pattern: RegExp): string | undefined => {
-    if (name === undefined || (typeof name === "string" && pattern.test(name))) return name;
+  const checked = (
+    run: Run,
+    what: string,
+    name: string | undefined,
+    isValid: (name: unknown) => boolean,
+  ): string | undefined => {
+    if (name === undefined || isValid(name)) return name;
     warn(`${what} ${run.experienceId}`, `a ${what} is not valid and is left out`, {
       covered_experience_id: run.experienceId,
     });
@@ -62,7 +72,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
 
   const endText = (run: Run, { outcome, error, reason }: Recorded): string => {
     if (outcome === "discarded")
-      return `,"outcome":"discarded","discard_reason":"${checked(run, "discard reason", reason, reasonPattern) ?? "unspecified"}"`;
+      return `,"outcome":"discarded","discard_reason":"${checked(run, "discard reason", reason, isName) ?? "unspecified"}"`;
     if (outcome === "error") return `,"error":true,"error_message":${JSON.stringify(errorText(error))}`;
     return ',"error":false';
   };
@@ -82,7 +92,7 @@ export function createRecorder(options: RecorderOptions): Recorder {
       eventId: platform.newUlid(),
       sequence: run.nextSequence++,
       atMs,
-      category: checked(run, "checkpoint category", checkpoint.category, categoryPattern),
+      category: checked(run, "checkpoint category", checkpoint.category, isCategory),
       rest,
       bytes: rest === "" ? commonBytes : commonBytes + platform.utf8Bytes(rest),
       recordedAtMs: monotonicMs,

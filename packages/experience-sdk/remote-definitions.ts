@@ -1,6 +1,7 @@
 import { isUrgency, thresholdsMs } from "@signalbox/experience";
 import { type Clock, fullJitterMs } from "@signalbox/kernel";
 import { readJson } from "./http-transport.js";
+import { isRecord } from "./is-record.js";
 import type { KnownExperience, KnownExperiences } from "./known-experiences.js";
 import type { TokenSource } from "./token-source.js";
 import { version } from "./version.js";
@@ -98,8 +99,4 @@ function readKnown(body: unknown): Map<string, KnownExperience> | undefined {
     known.set(id, { id, featureCategory, urgency, thresholdMs });
   }
   return known;
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null;
 }

@@ -1,3 +1,5 @@
+import { isRecord } from "./is-record.js";
+
 /** Runs `work`, and `onEnd` behind it or behind the promise that it returns. Result and failure stay what they are. */
 export function settling<T>(work: () => T, onEnd: (failure?: { readonly error: unknown }) => void): T {
   const fail = (error: unknown): never => {
@@ -23,5 +25,5 @@ export function settling<T>(work: () => T, onEnd: (failure?: { readonly error: u
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === "object" && value !== null && "then" in value && typeof value.then === "function";
+  return isRecord(value) && typeof value["then"] === "function";
 }

@@ -1,7 +1,7 @@
 import { ulidFromHex } from "./ulid.js";
 
 const hexPattern = /^[0-9a-f]{32}$/i;
-const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+const uuidPattern = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const anyCaseUlidPattern = /^[0-7][0-9a-hjkmnp-tv-z]{25}$/i;
 
 /** 1 to 64 printable ASCII characters without spaces: what may enter as a correlation id. */

@@ -47,14 +47,9 @@ export function createUlidFactory(nowMs: () => number): UlidFactory {
   };
 
   const increment = (): void => {
-    for (let index = 15; index >= 0; index--) {
-      const digit = digits[index] ?? 0;
-      if (digit < 31) {
-        put(index, digit + 1);
-        return;
-      }
-      put(index, 0);
-    }
+    let index = 15;
+    for (; digits[index] === 31; index--) put(index, 0);
+    put(index, (digits[index] ?? 0) + 1);
   };
 
   return () => {
@@ -74,7 +69,7 @@ export function createUlidFactory(nowMs: () => number): UlidFactory {
 }
 
 /** A monotonic ULID of this process. */
-export const ulid: UlidFactory = /* @__PURE__ */ createUlidFactory(Date.now);
+export const ulid: UlidFactory = /* @__PURE__ */ createUlidFactory(() => Date.now());
 
 /** The ULID of a 128-bit number given as 32 hex digits. */
 export function ulidFromHex(hex: string): string {

@@ -1,5 +1,6 @@
 import type { Activity } from "../activity.js";
 import type { StartedExperience } from "../experience.js";
+import { isRecord } from "../is-record.js";
 
 // One of these for all clients of the page: whoever reports an error asks no particular one.
 const activities = new Set<Activity>();
@@ -13,7 +14,7 @@ export function joinPage(activity: Activity): () => void {
 
 /** Remembers whose error it is, for as long as somebody holds the error. */
 export function rememberError(correlationId: string, error: unknown): void {
-  if (typeof error === "object" && error) markedErrors.set(error, correlationId);
+  if (isRecord(error)) markedErrors.set(error, correlationId);
 }
 
 /** As much of a Sentry SDK's event as is looked at. */
@@ -39,7 +40,7 @@ export function correlationTagger(): <Event extends object>(
 }
 
 function ownerOf(error: unknown): string | undefined {
-  return typeof error === "object" && error ? markedErrors.get(error) : undefined;
+  return isRecord(error) ? markedErrors.get(error) : undefined;
 }
 
 function newest(): StartedExperience | undefined {

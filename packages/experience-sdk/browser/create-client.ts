@@ -27,7 +27,7 @@ export function createClient(options: PageClientOptions): Client {
   const definitions = fixedExperiences(readDefinitions(options.definitions));
   const warn = createWarnOnce(options.logger?.child("experience-sdk") ?? browserConsole);
   if (options.token === undefined && !options.tokenProvider && !options.transport)
-    warn("no token", "there is no token, and the experience tracker takes nothing without one");
+    warn("no token", "there is no token: the experience tracker refuses checkpoints");
   const platform = createPagePlatform(options.clock ?? pageClock);
   const { clock, newUlid } = platform;
   const page = watchPage({ onLeave: () => delivery.leave(), onReturn: () => delivery.lookForKept() });
@@ -48,7 +48,7 @@ export function createClient(options: PageClientOptions): Client {
             openStorage: () => localStorage,
             endpoint: options.endpoint.replace(/\/+$/, ""),
             newUlid,
-            nowMs: () => clock.nowMs(),
+            clock,
           },
     isHidden,
   });

@@ -3,7 +3,6 @@ import type { BatchRequest, CheckpointTransport } from "../transport.js";
 /** The most of one body, and of all bodies on their way: 64 KiB is what the page's scripts have together. */
 const mostKeptAliveBytes = 60_000;
 const smallestGzippedBytes = 1_024;
-const mostAnswerBytes = 1_048_576;
 
 /** On their way. One count for all clients of the page. */
 let keptAliveBytes = 0;
@@ -64,18 +63,10 @@ async function gzip(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuf
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
-/** Absent when the answer is longer than is read, cut off, or not JSON: its status has been said already. */
+/** Absent when the answer is cut off or not JSON: its status has been said already. What takes too long is cut off. */
 async function readJson(answer: Response): Promise<unknown> {
-  const parts: Uint8Array<ArrayBuffer>[] = [];
-  let bytes = 0;
   try {
-    const reader = answer.body?.getReader();
-    for (let part = await reader?.read(); part?.value; part = await reader?.read()) {
-      parts.push(part.value);
-      bytes += part.value.length;
-      if (bytes > mostAnswerBytes) return void reader?.cancel();
-    }
-    return JSON.parse(await new Blob(parts).text());
+    return await answer.json();
   } catch {
     return undefined;
   }

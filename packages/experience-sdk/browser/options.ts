@@ -68,7 +68,7 @@ const bounds = { ...boundsOfOne, maxBatchBytes: [59_000, 1_024, 59_000] } as con
 
 const optionNames: ReadonlySet<string> = new Set([
   ..."endpoint token tokenProvider type definitions environment logger clock run enabled spool".split(" "),
-  ...["maxAttempts", "transport", "random", ...Object.keys(bounds)],
+  ...["transport", "random", ...Object.keys(bounds)],
 ]);
 
 export type PageLimits = Limits<Exclude<LimitName, "maxInFlight">>;

@@ -55,7 +55,7 @@ export function createPageDelivery(options: PageDeliveryOptions): PageDelivery {
   const spool =
     options.spool &&
     createStorageSpool({ ...options.spool, textOf: (checkpoint) => encode(checkpoint, clock.nowMs()) });
-  const drops = createDrops(() => {});
+  const drops = createDrops();
   const breaker = createBreaker(clock);
   const stopping = new AbortController();
   const counts = { queued: 0, sent: 0, retried: 0 };
@@ -82,7 +82,8 @@ export function createPageDelivery(options: PageDeliveryOptions): PageDelivery {
   let flushing = 0;
   let spoolIsEmpty = spool === undefined;
   let isLeaving = false;
-  const idleListeners = new Set<() => void>();
+  /** Aborted for whoever waits until nothing is left to do. */
+  let idle = new AbortController();
 
   /** Waiting or on their way. */
   let events = 0;
@@ -177,7 +178,9 @@ export function createPageDelivery(options: PageDeliveryOptions): PageDelivery {
   const tellWhenIdle = (): void => {
     if (events > 0) return;
     spool?.forget();
-    if (!running) for (const tell of [...idleListeners]) tell();
+    if (running) return;
+    idle.abort();
+    idle = new AbortController();
   };
 
   const leave = (): void => {
@@ -189,14 +192,9 @@ export function createPageDelivery(options: PageDeliveryOptions): PageDelivery {
 
   const flush = async (timeoutMs = 5_000): Promise<FlushResult> => {
     const before = counts.sent;
-    const limit = new AbortController();
-    const stop = (): void => limit.abort();
     flushing++;
     schedule();
-    idleListeners.add(stop);
-    if (!running && events === 0) stop();
-    await wait(clock, timeoutMs, limit.signal);
-    idleListeners.delete(stop);
+    if (running || events > 0) await wait(clock, timeoutMs, idle.signal);
     flushing--;
     return { sent: counts.sent - before, pending: events };
   };
@@ -204,7 +202,7 @@ export function createPageDelivery(options: PageDeliveryOptions): PageDelivery {
   let stopped: Promise<FlushResult> | undefined;
   const stop = async (timeoutMs?: number): Promise<FlushResult> => {
     const flushed = await flush(timeoutMs);
-    stopping.abort(new Error("the client stops"));
+    stopping.abort();
     timer?.cancel();
     await running;
     const left = waiting.splice(0);

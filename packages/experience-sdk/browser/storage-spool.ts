@@ -1,11 +1,12 @@
 import { isUlid, ulidTimeMs } from "@signalbox/kernel/portable";
+import type { Time } from "../platform.js";
 import type { Waiting } from "../queue.js";
 import type { Run } from "../run.js";
 import type { Spool } from "../spool.js";
 import { readTexts } from "../spooled-texts.js";
 
 /** What is used of `localStorage`. */
-export type KeyedTexts = Pick<Storage, "length" | "key" | "getItem" | "setItem" | "removeItem">;
+export type KeyedTexts = Pick<Storage, "getItem" | "setItem" | "removeItem">;
 
 /**
  * Keeps in `localStorage` what is not settled, for the next page of the origin. Each entry has a key of its own, so that
@@ -25,7 +26,7 @@ export interface StorageSpoolOptions {
   /** Address of the server. */
   readonly endpoint: string;
   readonly newUlid: () => string;
-  readonly nowMs: () => number;
+  readonly clock: Time;
   readonly textOf: (checkpoint: Waiting) => string | undefined;
 }
 
@@ -37,7 +38,7 @@ const mostBytes = 256 * 1_024;
 const longestKeptMs = 12 * 3_600_000;
 
 export function createStorageSpool(options: StorageSpoolOptions): StorageSpool {
-  const { openStorage, newUlid, nowMs, textOf } = options;
+  const { openStorage, newUlid, clock, textOf } = options;
   const prefix = `experience-sdk:${options.endpoint}:`;
   const own = prefix + newUlid();
   let isOff = false;
@@ -57,7 +58,7 @@ export function createStorageSpool(options: StorageSpoolOptions): StorageSpool {
 
   /** Oldest first. */
   const keysIn = (storage: KeyedTexts): string[] =>
-    Array.from({ length: storage.length }, (_, index) => storage.key(index) ?? "")
+    Object.keys(storage)
       // What is left behind the prefix may also be the port of another address.
       .filter((key) => key.startsWith(prefix) && isUlid(key.slice(prefix.length)))
       .sort();
@@ -80,7 +81,7 @@ export function createStorageSpool(options: StorageSpoolOptions): StorageSpool {
 
   const read = (key: string): string[] =>
     quietly<string[]>([], (storage) => {
-      const isOld = nowMs() - ulidTimeMs(key.slice(prefix.length)) > longestKeptMs;
+      const isOld = clock.nowMs() - ulidTimeMs(key.slice(prefix.length)) > longestKeptMs;
       try {
         return isOld ? [] : readTexts(storage.getItem(key) ?? "[]");
       } catch {

@@ -1,0 +1,2 @@
+// All that a page can import.
+export * from "@signalbox/experience-sdk";
