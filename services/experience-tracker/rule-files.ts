@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { createPace } from "@signalbox/kernel";
 import type { Definitions } from "./definitions.js";
-import { generate, type RuleFormat, type RuleSettings } from "./rules/index.js";
+import { generate, generateTextOf, type RuleFormat, type RuleSettings } from "./rules/index.js";
 
 /** Generated from the definitions that are in force. */
 export interface RuleFile {
@@ -12,6 +12,8 @@ export interface RuleFile {
 /** What operators load elsewhere; made when it is asked for, and again when the definitions have changed. */
 export interface RuleFiles {
   file(format: RuleFormat): Promise<RuleFile>;
+  /** The part of one definition in the rules of Prometheus; absent when there is none. */
+  partOf(experienceId: string): RuleFile | undefined;
 }
 
 export function createRuleFiles(
@@ -28,8 +30,7 @@ export function createRuleFiles(
       pieces.push(piece);
       await pace();
     }
-    const text = pieces.join("");
-    return { text, etag: `"${createHash("sha256").update(text).digest("base64url").slice(0, 22)}"` };
+    return ruleFile(pieces.join(""));
   };
 
   return {
@@ -40,5 +41,13 @@ export function createRuleFiles(
       made.set(format, { of: definitions.etag, file });
       return file;
     },
+    partOf(experienceId) {
+      const text = generateTextOf(experienceId, definitions.registry.definitions, settings);
+      return text === undefined ? undefined : ruleFile(text);
+    },
   };
+}
+
+function ruleFile(text: string): RuleFile {
+  return { text, etag: `"${createHash("sha256").update(text).digest("base64url").slice(0, 22)}"` };
 }

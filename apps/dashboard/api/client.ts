@@ -102,6 +102,13 @@ export async function dataOf<Data>(answer: Promise<Answer<Data>>): Promise<Exclu
   return data as Exclude<Data, string>;
 }
 
+/** The text of an answer that is asked for with `parseAs: "text"`. @throws {ApiError} as `dataOf` */
+export async function textOf(answer: Promise<Answer<string>>): Promise<string> {
+  const { data = "", error, response } = await answer;
+  if (!response.ok) throw toError(response, error);
+  return data;
+}
+
 export interface Page<Item> {
   readonly items: readonly Item[];
   readonly next: string | null;

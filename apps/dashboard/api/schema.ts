@@ -19227,6 +19227,214 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/experience/reports/burn-rates": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show how fast budgets are spent
+         * @description Judged over the windows and factors of the generated alerts. An alert is raised when a pair of windows burns for as long as it says.
+         */
+        get: {
+            parameters: {
+                query: {
+                    /**
+                     * @description Id of the experience.
+                     * @example create_merge_request
+                     */
+                    experience: string;
+                };
+                header?: never;
+                path?: never;
+                cookie?: never;
+            };
+            requestBody?: never;
+            responses: {
+                /** @description Both budgets. */
+                200: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        /**
+                         * @example {
+                         *       "at": "2026-02-07T14:30:00.000Z",
+                         *       "alerts_enabled": true,
+                         *       "min_events": 10,
+                         *       "min_failures": 3,
+                         *       "budgets": [
+                         *         {
+                         *           "budget": "error",
+                         *           "allowed": 0.01,
+                         *           "burning": null,
+                         *           "pairs": [
+                         *             {
+                         *               "severity": "page",
+                         *               "for": "2m",
+                         *               "factor": 13.44,
+                         *               "burning": false,
+                         *               "long": {
+                         *                 "window": "1h",
+                         *                 "runs": 1000,
+                         *                 "bad": 20,
+                         *                 "burn_rate": 2
+                         *               },
+                         *               "short": {
+                         *                 "window": "5m",
+                         *                 "runs": 80,
+                         *                 "bad": 0,
+                         *                 "burn_rate": 0
+                         *               }
+                         *             }
+                         *           ]
+                         *         }
+                         *       ]
+                         *     }
+                         */
+                        "application/json": {
+                            /** Format: date-time */
+                            at: string;
+                            /** @description False: the definition switches its alerts off. */
+                            alerts_enabled: boolean;
+                            /** @description Runs in the long window, without which nothing burns. */
+                            min_events: number;
+                            /** @description Bad ones of them, without which nothing burns. */
+                            min_failures: number;
+                            budgets: {
+                                /** @enum {unknown} */
+                                budget: "error" | "apdex";
+                                /** @description The share of runs that may be bad. */
+                                allowed: number;
+                                /**
+                                 * @description The gravest pair that burns; null: none does.
+                                 * @enum {unknown}
+                                 */
+                                burning: "page" | "ticket" | null;
+                                pairs: {
+                                    /** @enum {unknown} */
+                                    severity: "page" | "ticket";
+                                    /** @description How long it has to burn. */
+                                    for: string;
+                                    /** @description It burns when both windows burn faster than this. */
+                                    factor: number;
+                                    burning: boolean;
+                                    long: {
+                                        /** @description How much of the time until now. */
+                                        window: string;
+                                        /** @description Runs that count. */
+                                        runs: number;
+                                        /** @description Of these: failed, or not satisfied. */
+                                        bad: number;
+                                        /** @description How many times as fast as it may be spent; null without traffic. */
+                                        burn_rate: number | null;
+                                    };
+                                    short: {
+                                        /** @description How much of the time until now. */
+                                        window: string;
+                                        /** @description Runs that count. */
+                                        runs: number;
+                                        /** @description Of these: failed, or not satisfied. */
+                                        bad: number;
+                                        /** @description How many times as fast as it may be spent; null without traffic. */
+                                        burn_rate: number | null;
+                                    };
+                                }[];
+                            }[];
+                        };
+                    };
+                };
+                /**
+                 * @description `invalid_parameter`: The request does not have the expected form.
+                 *
+                 *     `invalid_parameter`: The request does not have the expected form.
+                 */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `missing_token`: This address needs a bearer token.
+                 *
+                 *     `invalid_token`: The bearer token is refused.
+                 *
+                 *     `token_expired`: The bearer token has expired.
+                 */
+                401: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `insufficient_scope`: The token does not allow this. */
+                403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `definition_not_found`: There is no definition with this id. */
+                404: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `rate_limited`: Too many requests. */
+                429: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `internal_error`: The server failed to answer. */
+                500: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /**
+                 * @description `shutting_down`: The server is stopping.
+                 *
+                 *     `state_store_unavailable`: The store of the experiences' state does not answer
+                 *
+                 *     `unavailable`: Something this answer needs is not reachable.
+                 */
+                503: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+            };
+        };
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/experience/reports/what-if": {
         parameters: {
             query?: never;
@@ -19635,7 +19843,13 @@ export interface paths {
          */
         get: {
             parameters: {
-                query?: never;
+                query?: {
+                    /**
+                     * @description Only the budgets and alerts of this experience, to be read or copied; the rates are in the whole file.
+                     * @example create_merge_request
+                     */
+                    experience?: string;
+                };
                 header?: never;
                 path?: never;
                 cookie?: never;
@@ -19660,6 +19874,15 @@ export interface paths {
                     };
                     content?: never;
                 };
+                /** @description `invalid_parameter`: The request does not have the expected form. */
+                400: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
                 /**
                  * @description `missing_token`: This address needs a bearer token.
                  *
@@ -19677,6 +19900,15 @@ export interface paths {
                 };
                 /** @description `insufficient_scope`: The token does not allow this. */
                 403: {
+                    headers: {
+                        [name: string]: unknown;
+                    };
+                    content: {
+                        "application/problem+json": components["schemas"]["Problem"];
+                    };
+                };
+                /** @description `definition_not_found`: There is no definition with this id. */
+                404: {
                     headers: {
                         [name: string]: unknown;
                     };

@@ -1,7 +1,10 @@
 import type { FastifyInstance } from "fastify";
+import { trackerProblem } from "../errors.js";
+import type { RuleFile } from "../rule-files.js";
 import type { RuleFormat } from "../rules/index.js";
 import type { RouteDependencies } from "./dependencies.js";
 import { isKnown } from "./entity-tag.js";
+import { experienceParameter } from "./reports/schemas.js";
 
 interface RuleRoute {
   readonly path: string;
@@ -39,15 +42,37 @@ const routes: readonly RuleRoute[] = [
   },
 ];
 
+const ofOneExperience = {
+  type: "object",
+  additionalProperties: false,
+  properties: {
+    experience: {
+      ...experienceParameter,
+      description:
+        "Only the budgets and alerts of this experience, to be read or copied; the rates are in the whole file.",
+    },
+  },
+} as const;
+
 /** What operators load elsewhere, generated from the definitions that are in force. */
 export function registerRuleRoutes(app: FastifyInstance, { ruleFiles }: RouteDependencies): void {
+  const partOf = (experienceId: string): RuleFile => {
+    const part = ruleFiles.partOf(experienceId);
+    if (!part) throw trackerProblem("definition_not_found");
+    return part;
+  };
+
   for (const { path, format, summary, description, contentType, example } of routes)
-    app.get(path, {
-      config: { access: { scope: "experience:read" } },
+    app.get<{ Querystring: { readonly experience?: string } }>(path, {
+      config: {
+        access: { scope: "experience:read" },
+        ...(format === "prometheus" && { errors: ["definition_not_found"] }),
+      },
       schema: {
         summary,
         description,
         tags: ["experiences"],
+        ...(format === "prometheus" && { querystring: ofOneExperience }),
         response: {
           200: {
             description: "The file. Equal definitions give equal bytes.",
@@ -58,7 +83,8 @@ export function registerRuleRoutes(app: FastifyInstance, { ruleFiles }: RouteDep
         },
       },
       async handler(request, reply) {
-        const { text, etag } = await ruleFiles.file(format);
+        const { experience } = request.query;
+        const { text, etag } = experience === undefined ? await ruleFiles.file(format) : partOf(experience);
         reply.header("cache-control", "private, no-cache");
         if (isKnown(request, reply, etag)) return reply;
         return reply.type(`${contentType}; charset=utf-8`).send(Buffer.from(text));

@@ -1,5 +1,7 @@
 import type { Analytics } from "@signalbox/analytics";
 import type { Definition } from "@signalbox/experience";
+import type { Figures } from "../sli.js";
+import { readUntilNow } from "./burn-figures.js";
 import {
   type CategoryFigures,
   type ExperienceFigures,
@@ -40,6 +42,13 @@ export interface Reports {
   lateness(tenant: string, window: ReportWindow, experienceId: string): Promise<Lateness>;
   /** The figures of the same runs, judged by other terms. */
   whatIf(tenant: string, window: ReportWindow, experienceId: string, terms: OtherTerms): Promise<RunFigures>;
+  /** What happened within each of these seconds until now, by them; those without traffic are absent. */
+  untilNow(
+    tenant: string,
+    nowMs: number,
+    seconds: readonly number[],
+    experienceId: string,
+  ): Promise<ReadonlyMap<number, Figures>>;
   /** How long no checkpoint could arrive, in seconds. */
   gapSeconds(window: ReportWindow): Promise<number>;
 }
@@ -56,6 +65,7 @@ export function createReports(analytics: Analytics): Reports {
       readFunnel(read, tenant, window, { id, categories: checkpointCategories }),
     lateness: (tenant, window, experienceId) => readLateness(read, tenant, window, experienceId),
     whatIf: (tenant, window, experienceId, terms) => readWhatIf(read, tenant, window, experienceId, terms),
+    untilNow: (tenant, nowMs, seconds, experienceId) => readUntilNow(read, tenant, nowMs, seconds, experienceId),
     gapSeconds: (window) => readGapSeconds(read, window),
   };
 }

@@ -40,27 +40,32 @@ export const durationColumns = `
   quantilesExactIf(0.5, 0.95, 0.99)(assumeNotNull(elapsed_s), ${hasDuration}) AS durations,
   countIf(${hasDuration}) AS timed`;
 
-export const figureColumns = `
+export const countColumns = `
   countIf(${isOperation}) AS operations,
   countIf(state IN ('failed', 'timed_out')) AS errors,
   countIf(state = 'timed_out') AS timeouts,
   countIf(apdex_success IS NOT NULL) AS apdex_weight,
-  countIf(apdex_success = true) AS apdex_success_count, ${durationColumns}`;
+  countIf(apdex_success = true) AS apdex_success_count`;
+
+export const figureColumns = `${countColumns}, ${durationColumns}`;
 
 /** Wide numbers come as text. */
 export type Wide = string | number;
 
-export interface FigureRow {
+export interface CountRow {
   readonly operations: Wide;
   readonly errors: Wide;
   readonly timeouts: Wide;
   readonly apdex_weight: Wide;
   readonly apdex_success_count: Wide;
+}
+
+export interface FigureRow extends CountRow {
   readonly durations: readonly number[];
   readonly timed: Wide;
 }
 
-export function figuresOf(row: FigureRow): Figures {
+export function figuresOf(row: CountRow): Figures {
   return {
     operations: Number(row.operations),
     errors: Number(row.errors),

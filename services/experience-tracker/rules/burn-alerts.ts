@@ -5,7 +5,16 @@ import type { AlertingRule } from "./rule.js";
 import { definitionLabels, type SeriesNames, selectorOf } from "./series.js";
 import type { RuleSettings } from "./settings.js";
 import { joined, plainNumber, rounded, sentence } from "./text.js";
-import { type BurnLevel, type BurnRate, budgetDays, burnLevels, directWindows, type Window } from "./windows.js";
+import {
+  type BurnLevel,
+  type BurnRate,
+  budgetDays,
+  burnLevels,
+  directWindows,
+  possibleBurnRates,
+  thresholdOf,
+  type Window,
+} from "./windows.js";
 
 export interface BurnAlerts {
   readonly rules: readonly AlertingRule[];
@@ -33,7 +42,8 @@ export function burnAlerts(names: SeriesNames, definition: Definition, settings:
   for (const spending of [errorSpending(names, definition), apdexSpending(names, definition)])
     for (const level of burnLevels) {
       const alert = `${spending.alert}${level.severity === "page" ? "Page" : "Ticket"}`;
-      const [possible, impossible] = split(level.burnRates, (burnRate) => thresholdOf(burnRate, spending) < 1);
+      const possible = possibleBurnRates(level, spending.budget);
+      const impossible = level.burnRates.filter((burnRate) => !possible.includes(burnRate));
       for (const { factor, long, short } of impossible)
         leftOut.push(
           `${alert} of ${definition.id} leaves out ${long.name} and ${short.name}: ${factor} × ${plainNumber(spending.budget)} is more than all runs.`,
@@ -80,7 +90,7 @@ function burnAlert(
 /** Both windows spend too fast, and what happened within the long one is enough to say so. */
 function branch(burnRate: BurnRate, names: SeriesNames, definition: Definition, spending: Spending): string {
   const { long, short } = burnRate;
-  const threshold = plainNumber(thresholdOf(burnRate, spending));
+  const threshold = plainNumber(thresholdOf(burnRate, spending.budget));
   const seconds = observedSeconds(long, names, selectorOf(names, definition));
   return [
     "(",
@@ -96,10 +106,6 @@ function branch(burnRate: BurnRate, names: SeriesNames, definition: Definition, 
 function observedSeconds({ name, seconds }: Window, { recorded }: SeriesNames, selector: string): string {
   const isDirect = directWindows.some((window) => window.name === name);
   return isDirect ? String(seconds) : `${recorded(`observed:seconds_${name}`)}${selector}`;
-}
-
-function thresholdOf({ factor }: BurnRate, { budget }: Spending): number {
-  return rounded(factor * budget);
 }
 
 function errorSpending(names: SeriesNames, definition: Definition): Spending {
@@ -126,8 +132,4 @@ function apdexSpending(names: SeriesNames, definition: Definition): Spending {
     failuresText: `take longer than ${plainNumber(definition.thresholdMs / 1000)} s`,
     runs: "finished",
   };
-}
-
-function split<T>(items: readonly T[], test: (item: T) => boolean): [T[], T[]] {
-  return [items.filter(test), items.filter((item) => !test(item))];
 }

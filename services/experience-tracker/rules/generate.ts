@@ -1,7 +1,8 @@
 import type { Definition } from "@signalbox/experience";
 import { grafanaDashboard } from "./grafana.js";
 import { openSlo } from "./openslo.js";
-import { prometheusRules } from "./prometheus.js";
+import { prometheusRules, prometheusRulesOf } from "./prometheus.js";
+import { measured } from "./series.js";
 import type { RuleSettings } from "./settings.js";
 
 export type RuleFormat = "prometheus" | "openslo" | "grafana";
@@ -23,6 +24,16 @@ export function generate(
     case "grafana":
       return grafanaDashboard(settings);
   }
+}
+
+/** The part of one definition in the rules of Prometheus; absent for what no rules are made of. */
+export function generateTextOf(
+  id: string,
+  definitions: readonly Definition[],
+  settings: RuleSettings,
+): string | undefined {
+  const definition = measured(definitions).find((candidate) => candidate.id === id);
+  return definition && [...prometheusRulesOf(definition, settings)].join("");
 }
 
 /** The whole text at once; a thousand definitions take the better part of a second. */

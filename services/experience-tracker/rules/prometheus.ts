@@ -18,6 +18,16 @@ export function* prometheusRules(definitions: readonly Definition[], settings: R
   for (const definition of measured(definitions)) yield groupText(definitionGroup(names, definition, settings));
 }
 
+/**
+ * What the rules file says of one definition, to be read and copied: its budgets and alerts. Loaded without the rest of
+ * the file they find nothing, since that is what records the rates.
+ */
+export function* prometheusRulesOf(definition: Definition, settings: RuleSettings): Generator<string> {
+  yield `# Budgets and alerts of ${definition.id}. The rates that they read are recorded by the whole file.\n`;
+  yield "groups:\n";
+  yield groupText(definitionGroup(seriesNames(settings.metricPrefix), definition, settings));
+}
+
 function header(settings: RuleSettings): string {
   const scrape = stringify({ scrape_configs: scrapeConfigs(settings) }, yamlStyle);
   return [

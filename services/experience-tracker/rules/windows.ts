@@ -1,3 +1,5 @@
+import { rounded } from "./text.js";
+
 /** A time over which rates are recorded. */
 export interface Window {
   readonly name: string;
@@ -40,6 +42,16 @@ export interface BurnLevel {
 
 const [fiveMinutes, halfHour, hour, twoHours, sixHours] = directWindows;
 const [day, threeDays] = meanWindows;
+
+/** The share of bad ones beyond which a budget is spent that fast. */
+export function thresholdOf({ factor }: BurnRate, budget: number): number {
+  return rounded(factor * budget);
+}
+
+/** Those that some share of bad ones exceeds. */
+export function possibleBurnRates({ burnRates }: BurnLevel, budget: number): readonly BurnRate[] {
+  return burnRates.filter((burnRate) => thresholdOf(burnRate, budget) < 1);
+}
 
 /** 2 % of the budget in an hour, 5 % in six, 10 % in a day or in three: the long window says so, the short one that it goes on. */
 export const burnLevels: readonly BurnLevel[] = [

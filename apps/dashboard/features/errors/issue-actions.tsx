@@ -4,7 +4,7 @@ import { IconBan, IconDots, IconGitMerge, IconKeyboard, IconMarkdown, IconTrash 
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { useNavigate } from "react-router";
-import { api, dataOf } from "../../api/client.js";
+import { api, dataOf, textOf } from "../../api/client.js";
 import { allows, useSession } from "../../api/session.js";
 import { sayDone, sayFailed } from "../../shared/notify.js";
 import { formatCount } from "../../shared/numbers.js";
@@ -161,7 +161,7 @@ function useCopyMarkdown(path: IssuePath): () => void {
   const event = useUrlState().get("event");
   return () => {
     const read = async (): Promise<void> => {
-      const text = await dataOf(
+      const text = await textOf(
         event === ""
           ? api.GET("/api/v1/projects/{id}/errors/{fingerprint}.md", { params: { path }, parseAs: "text" })
           : api.GET("/api/v1/projects/{id}/errors/events/{event}.md", {

@@ -11,7 +11,9 @@ import { Page } from "../../shared/page.js";
 import { Empty, Loaded } from "../../shared/states.js";
 import { formatSeconds } from "../../shared/time.js";
 import { useRangeSearch, useTimeRange } from "../../shared/time-range.js";
+import { AlertRules } from "./alert-rules.js";
 import { BudgetBar } from "./budget-bar.js";
+import { BurnRates } from "./burn-rates.js";
 import { definitionAsYaml } from "./definition-as-yaml.js";
 import type { ExperienceReport } from "./figures.js";
 import { DiedAfter, Funnel } from "./funnel.js";
@@ -79,6 +81,7 @@ export function ExperiencePage() {
           {({ definition, budget, now, series, latency, funnel, lateness }) => (
             <Stack gap="md">
               {budget && now && <Figures budget={budget} now={now} />}
+              <BurnRates experience={experience} />
               {now?.operations === 0 ? (
                 <Empty title="No journey ended in this time">
                   <Button component={Link} to="?range=30d" size="xs" variant="default" mt="sm">
@@ -110,6 +113,7 @@ export function ExperiencePage() {
                   {definitionAsYaml(definition)}
                 </Code>
               </Card>
+              <AlertRules experience={experience} />
             </Stack>
           )}
         </Loaded>

@@ -9,6 +9,7 @@ type Answer<Path extends keyof paths> = paths[Path] extends {
 export type ExperienceReport = Answer<"/api/v1/experience/reports/experiences">["experiences"][number];
 export type SeriesAnswer = Answer<"/api/v1/experience/reports/series">;
 export type SeriesPoint = SeriesAnswer["series"][number]["points"][number];
+export type BurnRatesAnswer = Answer<"/api/v1/experience/reports/burn-rates">;
 export type LatencyAnswer = Answer<"/api/v1/experience/reports/latency">;
 export type LatenessAnswer = Answer<"/api/v1/experience/reports/lateness">;
 export type WhatIfAnswer = Answer<"/api/v1/experience/reports/what-if">;

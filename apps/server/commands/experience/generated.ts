@@ -1,6 +1,6 @@
 import { rename, rm, writeFile } from "node:fs/promises";
-import { createRegistry, readDefinitionFolder } from "@signalbox/experience";
-import { generateText, type RuleFormat, ruleSettingsOf } from "@signalbox/experience-tracker/rules";
+import { createRegistry, type Definition, readDefinitionFolder } from "@signalbox/experience";
+import { generateText, generateTextOf, type RuleFormat, ruleSettingsOf } from "@signalbox/experience-tracker/rules";
 import { errorMessage } from "@signalbox/kernel";
 import type { ServerConfig } from "../../config.js";
 import { oneLine } from "../../printable.js";
@@ -9,6 +9,18 @@ import { categoriesOf, timeoutsOf } from "./definition-options.js";
 
 /** What a server that has just read the definition files would serve. Says which files it leaves out. */
 export async function generatedFile(format: RuleFormat, config: ServerConfig, terminal: Terminal): Promise<string> {
+  return generateText(format, await readDefinitions(config, terminal), ruleSettingsOf(config));
+}
+
+/** The part of one experience in the rules of Prometheus. */
+export async function generatedPart(id: string, config: ServerConfig, terminal: Terminal): Promise<string> {
+  const text = generateTextOf(id, await readDefinitions(config, terminal), ruleSettingsOf(config));
+  if (text !== undefined) return text;
+  terminal.err(`There is no valid definition of ${oneLine(id)}.`);
+  throw new CommandFailed();
+}
+
+async function readDefinitions(config: ServerConfig, terminal: Terminal): Promise<readonly Definition[]> {
   const { definitions: directory, featureCategories } = config.experience;
   const { found, files } = await readDefinitionFolder(directory, {
     ...(await categoriesOf(featureCategories, terminal)),
@@ -23,7 +35,7 @@ export async function generatedFile(format: RuleFormat, config: ServerConfig, te
     );
     return [];
   });
-  return generateText(format, createRegistry(definitions).definitions, ruleSettingsOf(config));
+  return createRegistry(definitions).definitions;
 }
 
 /** Writes a file as a whole or not at all, so that nobody who watches it reads half; without a name, prints it. */

@@ -11,10 +11,11 @@ import {
   readCommandConfig,
   type Terminal,
 } from "../command.js";
-import { deliver, generatedFile } from "./generated.js";
+import { deliver, generatedFile, generatedPart } from "./generated.js";
 
 interface RulesOptions extends ConfigOptions {
   readonly format: Exclude<RuleFormat, "grafana">;
+  readonly experience?: string;
   readonly out?: string;
   readonly diff?: string;
 }
@@ -27,14 +28,18 @@ export function addRules(experience: Command, terminal: Terminal): void {
     "signalbox experience rules --out /etc/prometheus/rules/experiences.yml",
   )
     .addOption(new Option("--format <format>", "for whom").choices(["prometheus", "openslo"]).default("prometheus"))
+    .addOption(
+      new Option("--experience <id>", "only the budgets and alerts of this experience").conflicts(["format", "diff"]),
+    )
     .option("--out <file>", "write this file instead of printing")
     .addOption(
       new Option("--diff <file>", "print what differs from this file; exit code 1 when something does").conflicts(
         "out",
       ),
     );
-  addConfigOptions(rules).action(async ({ format, out, diff, ...options }: RulesOptions) => {
+  addConfigOptions(rules).action(async ({ format, experience, out, diff, ...options }: RulesOptions) => {
     const { values } = readCommandConfig(terminal, options);
+    if (experience !== undefined) return deliver(await generatedPart(experience, values, terminal), out, terminal);
     const text = await generatedFile(format, values, terminal);
     if (diff === undefined) return deliver(text, out, terminal);
     const changes = await changesFrom(diff, text, terminal);

@@ -243,3 +243,22 @@ test("XP-167 every report needs the scope to read, and an experience that nobody
     expect((await tracker.get(`/reports/${path.slice(0, path.indexOf("?"))}`)).status).toBe(400);
   }
 });
+
+test("UI-041 burn rates are those of the windows of the alerts, by the runs that ended in them; unknown ids answer 404", async () => {
+  const { status, body } = await tracker.get("/reports/burn-rates?experience=buy");
+  expect(status).toBe(200);
+  expect(body).toMatchObject({ alerts_enabled: true, min_events: 10, min_failures: 3 });
+  const [error, apdex] = body.budgets;
+  // 75 % may fail: no share of runs is 5.6 times that, nor 2.8 times.
+  expect([error.budget, error.allowed, error.burning]).toEqual(["error", 0.75, null]);
+  expect(error.pairs.map(({ severity, factor }: Record<string, unknown>) => [severity, factor])).toEqual([
+    ["ticket", 0.9333],
+  ]);
+  expect(error.pairs[0].long).toEqual({ window: "3d", runs: 4, bad: 2, burn_rate: 0.5 / 0.75 });
+  expect(error.pairs[0].short).toEqual({ window: "6h", runs: 4, bad: 2, burn_rate: 0.5 / 0.75 });
+  expect(apdex.pairs.at(-1).long).toEqual({ window: "3d", runs: 2, bad: 1, burn_rate: 1 });
+  const idle = await tracker.get("/reports/burn-rates?experience=idle");
+  expect(idle.body.budgets[0].pairs[0].long).toEqual({ window: "1h", runs: 0, bad: 0, burn_rate: null });
+  for (const unknown of ["nothing", "signalbox_canary"])
+    expect((await tracker.get(`/reports/burn-rates?experience=${unknown}`)).body.code).toBe("definition_not_found");
+});

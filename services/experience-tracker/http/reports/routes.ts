@@ -2,6 +2,7 @@ import type { Definition } from "@signalbox/experience";
 import type { FastifyInstance } from "fastify";
 import { trackerProblem } from "../../errors.js";
 import type { RouteDependencies } from "../dependencies.js";
+import { registerBurnRates } from "./burn-rates.js";
 import { registerCategories, registerExperiences } from "./experiences.js";
 import { registerFunnel } from "./funnel.js";
 import { registerLateness } from "./lateness.js";
@@ -39,5 +40,6 @@ export function registerReportRoutes(app: FastifyInstance, dependencies: RouteDe
   registerLatency(route);
   registerFunnel(route);
   registerLateness(route);
+  registerBurnRates(route);
   registerWhatIf(route);
 }
