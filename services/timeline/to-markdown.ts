@@ -21,7 +21,7 @@ export function toMarkdown({ correlationIds, entries, sources }: Timeline): stri
         kind,
         plainText(title),
         plainText(status),
-        durationMs === undefined ? "" : `${durationMs / 1_000} s`,
+        durationMs === undefined ? "" : `${Math.round(durationMs) / 1_000} s`,
         link === undefined ? "" : code(link),
       ]),
     ),
