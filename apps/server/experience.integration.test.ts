@@ -173,6 +173,7 @@ describe("the command line", () => {
     const file = join(directory.path, "written");
     for (const [name, ...line] of [
       ["prometheus.yml", "rules"],
+      ["prometheus.yml?experience=refund", "rules", "--experience", "refund"],
       ["openslo.yml", "rules", "--format", "openslo"],
       ["grafana.json", "dashboard"],
     ] as const) {
@@ -191,6 +192,11 @@ describe("the command line", () => {
       err: expect.stringContaining(`${nowhere} cannot be written`),
     });
     expect((await command("experience", "rules", "--format", "grafana")).exitCode).toBe(2);
+    expect(await command("experience", "rules", "--experience", "broken")).toMatchObject({
+      exitCode: 1,
+      err: expect.stringContaining("There is no valid definition of broken."),
+    });
+    expect((await command("experience", "rules", "--experience", "refund", "--format", "openslo")).exitCode).toBe(2);
   });
 
   test("XP-660 the rules are compared with a file: 0 when nothing differs, 1 with what does", async () => {

@@ -109,5 +109,5 @@ function isBeyond({ burn_rate: rate }: Pair["long"], factor: number): boolean {
 
 /** How many times as fast as the budget lasts for. */
 function formatTimes(rate: number): string {
-  return `${rate.toLocaleString("en", { maximumFractionDigits: rate < 10 ? 2 : 1 })} ×`;
+  return `${rate.toLocaleString("en", { maximumFractionDigits: rate < 100 ? 2 : 0 })} ×`;
 }
