@@ -82,7 +82,7 @@ describe.skipIf(needed.skip)(needed.title("the pages of experiences"), () => {
     await table.getByRole("link", { name: "search_code" }).waitFor();
   });
 
-  test("an experience shows its figures against the objective, the threshold in the distribution, where runs died, and its file", async () => {
+  test("UI-041 an experience shows its figures against the objective, the threshold in the distribution, where runs died, and its file", async () => {
     await timedOut();
     await page.goto(`${board.url}/experiences/run_pipeline?range=1h`);
     await page.getByRole("heading", { level: 1, name: "run_pipeline" }).waitFor();
@@ -105,6 +105,53 @@ describe.skipIf(needed.skip)(needed.title("the pages of experiences"), () => {
       await definition.getByText(line).waitFor();
     await page.getByRole("link", { name: "Timeouts" }).click();
     await page.waitForURL(/runs\?state=timed_out&experience=run_pipeline/);
+  });
+
+  test("UI-041 an experience shows how fast its budgets are spent by the windows of its alerts, and its rules to copy", async () => {
+    await timedOut();
+    await board.browser.context.grantPermissions(["clipboard-read", "clipboard-write"]);
+    await page.goto(`${board.url}/experiences/run_pipeline?range=1h`);
+    const region = page.getByRole("region", { name: "How fast the budgets are spent" });
+    await region.getByText("Error budget: 5 % of the runs may fail").waitFor();
+    const table = region.getByRole("table", { name: "Error budget by windows" });
+    const levels = ["page after 2m", "page after 2m", "ticket after 15m", "ticket after 15m"];
+    await expect.poll(() => table.locator("tbody td:first-child").allInnerTexts(), polling).toEqual(levels);
+    expect(await table.locator("tbody td:nth-child(2)").allInnerTexts()).toEqual([
+      "13.44 ×",
+      "5.6 ×",
+      "2.8 ×",
+      "0.93 ×",
+    ]);
+    // Every figure is the API's, which goes on while the forge is busy.
+    type Rates = { budgets: readonly { burning: string | null; pairs: readonly { long: { burn_rate: number } }[] }[] };
+    await expect
+      .poll(async () => {
+        const { budgets } = (await board.ask("/api/v1/experience/reports/burn-rates?experience=run_pipeline")) as Rates;
+        const [error] = budgets;
+        const rate = error?.pairs[0]?.long.burn_rate ?? 0;
+        const text = `1h: ${rate.toLocaleString("en", { maximumFractionDigits: rate < 100 ? 2 : 0 })} ×`;
+        const badge = error?.burning === null ? "does not burn" : `burns: ${error?.burning}`;
+        await page.reload();
+        await table.locator("tbody tr").first().waitFor();
+        const shown = await region.innerText();
+        return rate > 0 && shown.includes(text) && shown.toLowerCase().includes(badge);
+      }, polling)
+      .toBe(true);
+
+    const rules = page.getByRole("region", { name: "Alert rules" });
+    await rules.getByText("signalbox-experience-run_pipeline").waitFor();
+    await rules.getByRole("button", { name: "Copy the alert rules" }).click();
+    const answer = await board.page.request.get(
+      `${board.url}/api/v1/experience/rules/prometheus.yml?experience=run_pipeline`,
+    );
+    const text = await answer.text();
+    for (const alert of ["CoveredExperienceErrorBudgetBurnPage", "CoveredExperienceApdexBudgetBurnTicket"])
+      expect(text).toContain(`alert: ${alert}`);
+    expect(await page.evaluate<string>("navigator.clipboard.readText()")).toBe(text);
+    const whole = await rules.getByRole("link", { name: "Rules of Prometheus" }).getAttribute("href");
+    expect(await (await board.page.request.get(`${board.url}${whole}`)).text()).toContain(
+      "signalbox-experiences-sli-5m",
+    );
   });
 
   test("UI-043 the past four weeks are judged by other terms, with the file to commit, and stay as they are", async () => {

@@ -15,6 +15,9 @@ const meanings: Readonly<Record<Budget["budget"], string>> = {
   apdex: "of the runs that succeed may be slow",
 };
 
+/** A number stays on one line, also on a phone. */
+const figure = { className: "figure", style: { whiteSpace: "nowrap" } } as const;
+
 const colors = { page: "red", ticket: "orange" } as const;
 
 /** How fast both budgets are spent right now, over the windows of the generated alerts. */
@@ -65,23 +68,21 @@ function BudgetRates({ budget: { budget, allowed, burning, pairs } }: { readonly
           No share of bad runs is too fast for this budget: it has no alerts.
         </Text>
       ) : (
-        <Table.ScrollContainer minWidth={300} type="native">
-          <Table fz="sm" verticalSpacing={4} aria-label={`${titles[budget]} by windows`}>
-            <Table.Thead>
-              <Table.Tr>
-                <Table.Th>Alert</Table.Th>
-                <Table.Th>Limit</Table.Th>
-                <Table.Th>Long window</Table.Th>
-                <Table.Th>Short window</Table.Th>
-              </Table.Tr>
-            </Table.Thead>
-            <Table.Tbody>
-              {pairs.map((pair) => (
-                <PairRow key={pair.long.window} pair={pair} />
-              ))}
-            </Table.Tbody>
-          </Table>
-        </Table.ScrollContainer>
+        <Table fz="sm" verticalSpacing={4} horizontalSpacing={6} aria-label={`${titles[budget]} by windows`}>
+          <Table.Thead>
+            <Table.Tr>
+              <Table.Th>Alert</Table.Th>
+              <Table.Th>Limit</Table.Th>
+              <Table.Th>Long window</Table.Th>
+              <Table.Th>Short window</Table.Th>
+            </Table.Tr>
+          </Table.Thead>
+          <Table.Tbody>
+            {pairs.map((pair) => (
+              <PairRow key={pair.long.window} pair={pair} />
+            ))}
+          </Table.Tbody>
+        </Table>
       )}
     </div>
   );
@@ -93,10 +94,10 @@ function PairRow({ pair: { severity, for: lasting, factor, burning, long, short 
       <Table.Td fw={burning ? 650 : undefined}>
         {severity} after {lasting}
       </Table.Td>
-      <Table.Td className="figure">{formatTimes(factor)}</Table.Td>
+      <Table.Td {...figure}>{formatTimes(factor)}</Table.Td>
       {[long, short].map((window) => (
-        <Table.Td key={window.window} className="figure" c={isBeyond(window, factor) ? "var(--app-bad)" : undefined}>
-          {window.window}: {window.burn_rate === null ? "no traffic" : formatTimes(window.burn_rate)}
+        <Table.Td key={window.window} {...figure} c={isBeyond(window, factor) ? "var(--app-bad)" : undefined}>
+          {window.window}: {window.burn_rate === null ? "–" : formatTimes(window.burn_rate)}
         </Table.Td>
       ))}
     </Table.Tr>
