@@ -166,22 +166,35 @@ test("XP-474 the store tells whether it is up, how long its operations take, and
   expect(await value("signalbox_experience_outbox_oldest_seconds")).toBe(0);
 
   let isAway = false;
+  let isFull = false;
   const failing = await startTracker({
     openStore: (request, database) => {
       const store = createSqlStore({ database, ...request });
-      const unlessAway =
-        <Args extends readonly unknown[], T>(work: (...args: Args) => Promise<T>) =>
+      const unless =
+        <Args extends readonly unknown[], T>(isFailing: () => boolean, work: (...args: Args) => Promise<T>) =>
         async (...args: Args): Promise<T> => {
-          if (isAway) throw new ExperienceError("state_store_unavailable");
+          if (isFailing()) throw new ExperienceError("state_store_unavailable");
           return work(...args);
         };
-      return { ...store, health: unlessAway(store.health), nextDue: unlessAway(store.nextDue) };
+      return {
+        ...store,
+        health: unless(() => isAway, store.health),
+        nextDue: unless(() => isAway, store.nextDue),
+        heartbeat: unless(() => isFull, store.heartbeat),
+      };
     },
   });
   onTestFinished(() => failing.close());
-  expect(await value('signalbox_experience_store_up{store="sql"}', failing)).toBe(1);
+  const comesTo = (up: 0 | 1): Promise<void> =>
+    expect.poll(() => value('signalbox_experience_store_up{store="sql"}', failing), { timeout: 60_000 }).toBe(up);
+  await comesTo(1);
   isAway = true;
-  await expect.poll(() => value('signalbox_experience_store_up{store="sql"}', failing), { timeout: 10_000 }).toBe(0);
+  await comesTo(0);
+  isAway = false;
+  await comesTo(1);
+  // It answers, and takes nothing.
+  isFull = true;
+  await comesTo(0);
 });
 
 test("XP-478 the skew of producers' clocks is told by type, from the time of sending where it is given", async () => {

@@ -183,6 +183,7 @@ export function createExperienceTracker(dependencies: TrackerDependencies): Expe
       sli.remember(apdexKey(terms, typeLabel, verdict.apdexSuccess), identity.correlationId);
   };
   const gauges = createStoreGauges({
+    watch,
     store,
     storeName: settings.store,
     maxOutbox: settings.maxOutbox,

@@ -1,5 +1,6 @@
 import { type ExperienceStore, openKey, type StoreHealth } from "@signalbox/experience";
 import type { Clock, Logger, Metrics } from "@signalbox/kernel";
+import type { StoreWatch } from "./heartbeat.js";
 import { createLoop, type Loop } from "./loop.js";
 
 export interface StoreGaugesOptions {
@@ -7,6 +8,8 @@ export interface StoreGaugesOptions {
   /** `sql`, `redis`, `memory`. */
   readonly storeName: string;
   readonly maxOutbox: number;
+  /** Knows whether the store takes what is written: one whose disk is full still answers. */
+  readonly watch: Pick<StoreWatch, "down">;
   readonly metrics: Metrics;
   readonly clock: Clock;
   readonly logger: Logger;
@@ -22,10 +25,10 @@ const lookEveryMs = 1_000;
 
 /** Looks at the store once a second, for the metrics and for the limit of what may wait. */
 export function createStoreGauges(options: StoreGaugesOptions): StoreGauges {
-  const { store, storeName, metrics, clock, logger } = options;
+  const { store, storeName, watch, metrics, clock, logger } = options;
   const up = metrics.gauge({
     name: "signalbox_experience_store_up",
-    help: "Whether the state store answers.",
+    help: "Whether the state store answers and takes what is written.",
     labels: ["store"],
     known: [{ store: storeName }],
   });
@@ -57,7 +60,7 @@ export function createStoreGauges(options: StoreGaugesOptions): StoreGauges {
     overdue.set(nextDueMs === undefined ? 0 : Math.max(0, nowMs - nextDueMs) / 1000);
     outboxRecords.set(health.outboxRecords);
     outboxOldest.set(outboxOldestAtMs === undefined ? 0 : Math.max(0, nowMs - outboxOldestAtMs) / 1000);
-    up.set(1, { store: storeName });
+    up.set(watch.down === undefined ? 1 : 0, { store: storeName });
   };
 
   const { service } = createLoop({
