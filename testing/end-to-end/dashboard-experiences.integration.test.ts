@@ -82,6 +82,22 @@ describe.skipIf(needed.skip)(needed.title("the pages of experiences"), () => {
     await table.getByRole("link", { name: "search_code" }).waitFor();
   });
 
+  test("below the experiences stands who reports them, as the API says, and what is odd about it", async () => {
+    await timedOut();
+    await page.goto(`${board.url}/experiences?range=1h`);
+    const table = page.getByRole("table", { name: "Producers" });
+    const { producers } = (await board.ask("/api/v1/experience/reports/experiences?by=producer")) as {
+      producers: readonly { producer: string }[];
+    };
+    expect(producers.length).toBeGreaterThan(0);
+    for (const { producer } of producers) {
+      const row = table.getByRole("row", { name: producer }).first();
+      await row.waitFor();
+      expect(await cell(table, row, "Checkpoints")).toMatch(/^[\d.,]+K?$/);
+    }
+    expect(await violationsInBothThemes(page, `${board.url}/experiences?range=1h`, "Producers")).toEqual([]);
+  });
+
   test("UI-041 an experience shows its figures against the objective, the threshold in the distribution, where runs died, and its file", async () => {
     await timedOut();
     await page.goto(`${board.url}/experiences/run_pipeline?range=1h`);

@@ -18,5 +18,5 @@ test("PF-045 every route of the experience API is documented", async () => {
   await app.ready();
   const document = (await app.inject("/openapi.json")).json();
   expect(findUndocumented(document)).toEqual([]);
-  expect(Object.keys(document.paths).filter((path) => path.startsWith("/api/v1/experience"))).toHaveLength(22);
+  expect(Object.keys(document.paths).filter((path) => path.startsWith("/api/v1/experience"))).toHaveLength(23);
 });

@@ -15,6 +15,7 @@ import { useRangeSearch, useTimeRange } from "../../shared/time-range.js";
 import { useUrlState } from "../../shared/url-state.js";
 import { BudgetBar } from "./budget-bar.js";
 import { type ExperienceReport, type SeriesAnswer, spread, worstBudget } from "./figures.js";
+import { ProducersAndJourneys } from "./producers.js";
 
 const trendParts = 32;
 
@@ -62,7 +63,7 @@ export function ExperienceList() {
         dataOf(api.GET("/api/v1/experience/reports/experiences", { params: { query: window } })),
         dataOf(api.GET("/api/v1/experience/reports/series", { params: { query: { ...window, points: trendParts } } })),
       ]);
-      return rowsOf(budgets.experiences, now.experiences, series);
+      return { rows: rowsOf(budgets.experiences, now.experiences, series), journeys: budgets.journeys };
     },
     refetchInterval: 30_000,
     placeholderData: (previous) => previous,
@@ -71,7 +72,7 @@ export function ExperienceList() {
   return (
     <Page title="Experiences" subtitle="Do the journeys of users work? The most spent budget first.">
       <Loaded query={query} skeleton={8}>
-        {(rows) => {
+        {({ rows, journeys }) => {
           const shown = rows.filter(({ id, budget }) =>
             `${id} ${budget.feature_category}`.toLowerCase().includes(search.toLowerCase()),
           );
@@ -98,6 +99,7 @@ export function ExperienceList() {
                 }
               />
               {rows.every(({ id }) => id.startsWith(reservedPrefix)) && <HowToDefine />}
+              <ProducersAndJourneys journeys={journeys} />
             </>
           );
         }}

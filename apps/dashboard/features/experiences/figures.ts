@@ -7,6 +7,8 @@ type Answer<Path extends keyof paths> = paths[Path] extends {
   : never;
 
 export type ExperienceReport = Answer<"/api/v1/experience/reports/experiences">["experiences"][number];
+export type JourneyReport = Answer<"/api/v1/experience/reports/experiences">["journeys"][number];
+export type ProducerReport = Answer<"/api/v1/experience/reports/experiences">["producers"][number];
 export type SeriesAnswer = Answer<"/api/v1/experience/reports/series">;
 export type SeriesPoint = SeriesAnswer["series"][number]["points"][number];
 export type BurnRatesAnswer = Answer<"/api/v1/experience/reports/burn-rates">;
