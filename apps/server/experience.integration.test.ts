@@ -218,8 +218,24 @@ describe("the command line", () => {
             )
           : expect.stringContaining("~ SLO checkout-errors\n    spec.objectives.0.target: 0.9995 → 0.99\n"),
       ]);
+      const asJson = await command("experience", "rules", "--format", format, "--diff", file, "--json");
+      expect(asJson.exitCode).toBe(1);
+      expect(JSON.parse(asJson.out)).toContainEqual(
+        format === "prometheus"
+          ? {
+              kind: "changed",
+              what: "CoveredExperienceErrorBudgetBurnPage of checkout",
+              details: expect.arrayContaining(["expr: 0.00672 → 0.1344", "expr: 0.0028 → 0.056"]),
+            }
+          : {
+              kind: "changed",
+              what: "SLO checkout-errors",
+              details: expect.arrayContaining(["spec.objectives.0.target: 0.9995 → 0.99"]),
+            },
+      );
       writeFileSync(join(definitions, "checkout.yml"), before);
     }
+    expect((await command("experience", "rules", "--json")).exitCode).toBe(2);
     expect(await command("experience", "rules", "--diff", join(directory.path, "none.yml"))).toMatchObject({
       exitCode: 1,
       err: expect.stringContaining("none.yml cannot be compared"),

@@ -8,12 +8,13 @@ import {
   CommandFailed,
   type ConfigOptions,
   defineCommand,
+  type JsonOption,
   readCommandConfig,
   type Terminal,
 } from "../command.js";
 import { deliver, generatedFile, generatedPart } from "./generated.js";
 
-interface RulesOptions extends ConfigOptions {
+interface RulesOptions extends ConfigOptions, JsonOption {
   readonly format: Exclude<RuleFormat, "grafana">;
   readonly experience?: string;
   readonly out?: string;
@@ -36,14 +37,17 @@ export function addRules(experience: Command, terminal: Terminal): void {
       new Option("--diff <file>", "print what differs from this file; exit code 1 when something does").conflicts(
         "out",
       ),
-    );
-  addConfigOptions(rules).action(async ({ format, experience, out, diff, ...options }: RulesOptions) => {
+    )
+    .option("--json", "print what differs as JSON");
+  addConfigOptions(rules).action(async ({ format, experience, out, diff, json, ...options }: RulesOptions) => {
+    if (json && diff === undefined) rules.error("error: --json needs --diff <file>", { exitCode: 2 });
     const { values } = readCommandConfig(terminal, options);
     if (experience !== undefined) return deliver(await generatedPart(experience, values, terminal), out, terminal);
     const text = await generatedFile(format, values, terminal);
     if (diff === undefined) return deliver(text, out, terminal);
     const changes = await changesFrom(diff, text, terminal);
-    for (const line of changes.flatMap(linesOf)) terminal.out(line);
+    if (json) terminal.out(JSON.stringify(changes, null, 2));
+    else for (const line of changes.flatMap(linesOf)) terminal.out(line);
     if (changes.length > 0) throw new CommandFailed();
   });
 }
