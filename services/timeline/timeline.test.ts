@@ -145,7 +145,11 @@ describe("PF-070 a timeline", () => {
     const { app } = await ask([
       source("errors", () => ({
         entries: [
-          entry("error:e", 0, { title: "<img src=x> | [click](http://evil)\n# now", status: "error", durationMs: 250.000_000_4 }),
+          entry("error:e", 0, {
+            title: "<img src=x> | [click](http://evil)\n# now",
+            status: "error",
+            durationMs: 250.000_000_4,
+          }),
         ],
         hidden: 2,
       })),
