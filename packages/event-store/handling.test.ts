@@ -501,19 +501,7 @@ describe("crashes", () => {
   });
 
   test("ES-169 what a killed process left behind is handled in groups that nothing else runs beside, not one by one", async () => {
-    const calls: number[][] = [];
-    const made = createTestStore({
-      configure: (registry) =>
-        registry.subscribe(
-          defineSubscriber("notes.remember_builds", {
-            batch: {},
-            handleBatch: async (events: readonly DomainEvent<Build>[]) =>
-              void calls.push(events.map(({ data }) => data.build_id)),
-          }),
-          { to: BuildFinished },
-        ),
-    });
-    running.push(made);
+    const { made, calls } = batchesRemembered();
     const left = Array.from({ length: 256 }, (_, index) => index + 1);
     await publish(made, ...left);
     for (let crash = 1; crash <= 2; crash++) await crashOnce(made, "begun", left.length);
@@ -528,19 +516,7 @@ describe("crashes", () => {
   });
 
   test("ES-169 what killed processes had only fetched is no suspect: it runs beside others as ever", async () => {
-    const calls: number[][] = [];
-    const made = createTestStore({
-      configure: (registry) =>
-        registry.subscribe(
-          defineSubscriber("notes.remember_builds", {
-            batch: {},
-            handleBatch: async (events: readonly DomainEvent<Build>[]) =>
-              void calls.push(events.map(({ data }) => data.build_id)),
-          }),
-          { to: BuildFinished },
-        ),
-    });
-    running.push(made);
+    const { made, calls } = batchesRemembered();
     const left = Array.from({ length: 256 }, (_, index) => index + 1);
     await publish(made, ...left);
     for (let crash = 1; crash <= 5; crash++) await crashOnce(made, undefined, left.length);
@@ -616,6 +592,24 @@ describe("crashes", () => {
   });
 
   /** What a process does that dies with the delivery: it takes the lease and is never heard of again. */
+  /** A store whose one subscriber takes batches; `calls` are the builds of each call. */
+  function batchesRemembered(): { readonly made: TestStore; readonly calls: readonly (readonly number[])[] } {
+    const calls: number[][] = [];
+    const made = createTestStore({
+      configure: (registry) =>
+        registry.subscribe(
+          defineSubscriber("notes.remember_builds", {
+            batch: {},
+            handleBatch: async (events: readonly DomainEvent<Build>[]) =>
+              void calls.push(events.map(({ data }) => data.build_id)),
+          }),
+          { to: BuildFinished },
+        ),
+    });
+    running.push(made);
+    return { made, calls };
+  }
+
   async function crashOnce(
     { transport, clock }: TestStore,
     mark: "begun" | "alone" | undefined,

@@ -2,8 +2,15 @@ import type { Step } from "../../reports/funnel.js";
 import { tenantOfRequest } from "../dependencies.js";
 import { answeringForStore } from "../store-answer.js";
 import type { ReportRoute } from "./routes.js";
-import { experienceParameter, listOf, nullable, object } from "./schemas.js";
-import { type WindowQuery, windowBody, windowExample, windowOf, windowParameters, windowProperties } from "./window.js";
+import { listOf, nullable, object } from "./schemas.js";
+import {
+  type ExperienceQuery,
+  experienceQuery,
+  windowBody,
+  windowExample,
+  windowOf,
+  windowProperties,
+} from "./window.js";
 
 const stepProperties = {
   type: { type: "string", description: "The component that sends it." },
@@ -32,19 +39,14 @@ const stepExample = {
 
 export function registerFunnel({ app, config, dependencies, knownExperience }: ReportRoute): void {
   const { reports, clock } = dependencies;
-  app.get<{ Querystring: WindowQuery & { experience: string } }>("/reports/funnel", {
+  app.get<{ Querystring: ExperienceQuery }>("/reports/funnel", {
     config: { ...config, errors: [...config.errors, "definition_not_found"] },
     schema: {
       summary: "Show how far runs come",
       description:
         "The steps in their usual order, which is that of their median place in runs that succeed, and where runs that time out were seen last.",
       tags: ["experiences"],
-      querystring: {
-        type: "object",
-        additionalProperties: false,
-        required: ["experience"],
-        properties: { ...windowParameters, experience: experienceParameter },
-      },
+      querystring: experienceQuery,
       response: {
         200: {
           description: "The funnel.",

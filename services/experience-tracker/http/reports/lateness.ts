@@ -1,25 +1,27 @@
 import { tenantOfRequest } from "../dependencies.js";
 import { answeringForStore } from "../store-answer.js";
 import type { ReportRoute } from "./routes.js";
-import { experienceParameter, listOf, nullable, object } from "./schemas.js";
-import { type WindowQuery, windowBody, windowExample, windowOf, windowParameters, windowProperties } from "./window.js";
+import { listOf, nullable, object } from "./schemas.js";
+import {
+  type ExperienceQuery,
+  experienceQuery,
+  windowBody,
+  windowExample,
+  windowOf,
+  windowProperties,
+} from "./window.js";
 
 const integer = { type: "integer" } as const;
 
 export function registerLateness({ app, config, dependencies, knownExperience }: ReportRoute): void {
   const { reports, clock } = dependencies;
-  app.get<{ Querystring: WindowQuery & { experience: string } }>("/reports/lateness", {
+  app.get<{ Querystring: ExperienceQuery }>("/reports/lateness", {
     config: { ...config, errors: [...config.errors, "definition_not_found"] },
     schema: {
       summary: "Show what came of timeouts",
       description: "How many runs ended after they had timed out, how late, and which timeout would have been enough.",
       tags: ["experiences"],
-      querystring: {
-        type: "object",
-        additionalProperties: false,
-        required: ["experience"],
-        properties: { ...windowParameters, experience: experienceParameter },
-      },
+      querystring: experienceQuery,
       response: {
         200: {
           description: "What is known of timeouts.",

@@ -3,8 +3,16 @@ import { tenantOfRequest } from "../dependencies.js";
 import { answeringForStore } from "../store-answer.js";
 import type { ReportRoute } from "./routes.js";
 import { figureBody } from "./rows.js";
-import { experienceParameter, figureExample, figureProperties } from "./schemas.js";
-import { type WindowQuery, windowBody, windowOf, windowParameters } from "./window.js";
+import { experienceParameter, figureExample, figureProperties, listOf, object } from "./schemas.js";
+import {
+  type ExperienceQuery,
+  experienceQuery,
+  type WindowQuery,
+  windowBody,
+  windowOf,
+  windowParameters,
+  windowProperties,
+} from "./window.js";
 
 const pointsParameter = {
   type: "integer",
@@ -34,27 +42,11 @@ export function registerSeries({ app, config, dependencies, knownExperience }: R
       response: {
         200: {
           description: "A series for each experience with traffic, or for the one asked for.",
-          type: "object",
-          required: ["from", "to", "step_s", "series"],
-          properties: {
-            from: { type: "string", format: "date-time" },
-            to: { type: "string", format: "date-time" },
+          ...object({
+            ...windowProperties,
             step_s: { type: "number", description: "Length of a part in seconds." },
-            series: {
-              type: "array",
-              items: {
-                type: "object",
-                required: ["covered_experience_id", "points"],
-                properties: {
-                  covered_experience_id: { type: "string" },
-                  points: {
-                    type: "array",
-                    items: { type: "object", required: Object.keys(pointProperties), properties: pointProperties },
-                  },
-                },
-              },
-            },
-          },
+            series: listOf({ covered_experience_id: { type: "string" }, points: listOf(pointProperties) }),
+          }),
           examples: [
             {
               from: "2026-02-06T14:30:00.000Z",
@@ -89,37 +81,22 @@ export function registerSeries({ app, config, dependencies, knownExperience }: R
 
 export function registerLatency({ app, config, dependencies, knownExperience }: ReportRoute): void {
   const { reports, clock } = dependencies;
-  app.get<{ Querystring: WindowQuery & { experience: string } }>("/reports/latency", {
+  app.get<{ Querystring: ExperienceQuery }>("/reports/latency", {
     config: { ...config, errors: [...config.errors, "definition_not_found"] },
     schema: {
       summary: "Show how long runs took",
       description:
         "How many ended runs took up to so long, and longer than the bar before. Timeouts are not among them.",
       tags: ["experiences"],
-      querystring: {
-        type: "object",
-        additionalProperties: false,
-        required: ["experience"],
-        properties: { ...windowParameters, experience: experienceParameter },
-      },
+      querystring: experienceQuery,
       response: {
         200: {
           description: "Bars that have runs, fastest first.",
-          type: "object",
-          required: ["from", "to", "threshold_s", "bars"],
-          properties: {
-            from: { type: "string", format: "date-time" },
-            to: { type: "string", format: "date-time" },
+          ...object({
+            ...windowProperties,
             threshold_s: { type: "number" },
-            bars: {
-              type: "array",
-              items: {
-                type: "object",
-                required: ["up_to_s", "count"],
-                properties: { up_to_s: { type: "number" }, count: { type: "integer" } },
-              },
-            },
-          },
+            bars: listOf({ up_to_s: { type: "number" }, count: { type: "integer" } }),
+          }),
           examples: [
             {
               from: "2026-02-06T14:30:00.000Z",

@@ -1,6 +1,7 @@
 import { parseTimestamp } from "@signalbox/experience";
 import { HttpProblem } from "@signalbox/http";
 import type { ReportWindow } from "../../reports/window.js";
+import { experienceParameter } from "./schemas.js";
 
 const days = { "7d": 7, "28d": 28 } as const;
 
@@ -20,6 +21,18 @@ export interface WindowQuery {
   readonly from?: string;
   readonly to?: string;
 }
+
+export interface ExperienceQuery extends WindowQuery {
+  readonly experience: string;
+}
+
+/** What a report of one experience takes. */
+export const experienceQuery = {
+  type: "object",
+  additionalProperties: false,
+  required: ["experience"],
+  properties: { ...windowParameters, experience: experienceParameter },
+} as const;
 
 const time = { type: "string", format: "date-time" } as const;
 export const windowProperties = { from: time, to: time } as const;
