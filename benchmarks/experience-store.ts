@@ -1,3 +1,4 @@
+import type { ExperienceStore } from "@signalbox/experience";
 import { ulid } from "@signalbox/kernel";
 import { Queue } from "bullmq";
 import { Redis } from "ioredis";
@@ -30,13 +31,7 @@ export const experienceStore: Benchmark = {
       const client = new Redis(url);
       const usedBytes = async (): Promise<number> => Number(/used_memory:(\d+)/.exec(await client.info("memory"))?.[1]);
       const before = { bytes: await usedBytes(), residentBytes: residentBytes() };
-      const starts = (count: number) => Array.from({ length: count }, () => checkpointOf(ulid(), "start"));
-      for (let made = 0; made < openRuns; made += 10_000) {
-        await inFlight(chunksOf(starts(Math.min(10_000, openRuns - made)), 100), 4, (batch) => store.apply(batch));
-        // What was published costs nothing any more.
-        for (let taken = await store.takeOutbox(1_000); taken.length > 0; taken = await store.takeOutbox(1_000))
-          await store.ackOutbox(taken.map(({ id }) => id));
-      }
+      await openMany(store);
       report({
         workload: `${openRuns} open runs with one checkpoint each, Redis: memory of the server for each`,
         measured: { value: ((await usedBytes()) - before.bytes) / openRuns, unit: "bytes" },
@@ -57,8 +52,27 @@ export const experienceStore: Benchmark = {
         target: 15_000,
       });
     });
+    await withSqliteStore(async (store) => {
+      const beforeBytes = residentBytes();
+      await openMany(store);
+      report({
+        workload: `${openRuns} open runs, SQLite: memory that the tracker's process gained`,
+        measured: { value: Math.max(0, residentBytes() - beforeBytes) / 2 ** 20, unit: "MiB" },
+        target: 50,
+      });
+    });
   },
 };
+
+/** Opens runs that stay open. What was published of them costs nothing any more. */
+async function openMany(store: ExperienceStore): Promise<void> {
+  for (let made = 0; made < openRuns; made += 10_000) {
+    const starts = Array.from({ length: Math.min(10_000, openRuns - made) }, () => checkpointOf(ulid(), "start"));
+    await inFlight(chunksOf(starts, 100), 4, (batch) => store.apply(batch));
+    for (let taken = await store.takeOutbox(1_000); taken.length > 0; taken = await store.takeOutbox(1_000))
+      await store.ackOutbox(taken.map(({ id }) => id));
+  }
+}
 
 function residentBytes(): number {
   globalThis.gc?.();
